@@ -1,0 +1,137 @@
+"""The official checkpoints by name, and the way from what `--checkpoint` was given to a folder on disk."""
+
+import difflib
+import functools
+import json
+import math
+import os
+from dataclasses import dataclass
+from pathlib import Path
+
+import platformdirs
+
+from . import download, hub, official
+from .errors import InputError
+
+HERE = "checkpoints"
+
+
+@dataclass(frozen=True)
+class Entry:
+    """One released checkpoint.
+
+    Attributes:
+        name: what to call it on the command line.
+        title: what its authors call it.
+        language: "en", "zh" or "multilingual".
+        cased: whether capital letters and accents are kept.
+        layers, hidden, heads, vocab_size: its sizes.
+        aliases: its other names, the usual name of its folder among them.
+        url: zip archive in Google's format, or "".
+        hub: "hf:OWNER/NAME" on Hugging Face, or ""; one of `url` and `hub` is there.
+        license: of the weights.
+        note: what one should know before taking it.
+    """
+
+    name: str
+    title: str
+    language: str
+    cased: bool
+    layers: int
+    hidden: int
+    heads: int
+    vocab_size: int
+    aliases: tuple = ()
+    url: str = ""
+    hub: str = ""
+    license: str = "Apache-2.0"
+    note: str = ""
+
+    @property
+    def parameters(self):
+        """The number of weights of the encoder with its pooler."""
+        config = {
+            "hidden_size": self.hidden,
+            "intermediate_size": 4 * self.hidden,  # so in every release
+            "max_position_embeddings": 512,
+            "num_hidden_layers": self.layers,
+            "vocab_size": self.vocab_size,
+        }
+        return sum(math.prod(shape) for shape in official.variables(config).values())
+
+
+@functools.cache
+def entries():
+    """All entries of `catalog.json`, in its order.
+
+    Sources: the READMEs of google-research/bert and ymcui/Chinese-BERT-wwm.
+    """
+    rows = json.loads(Path(__file__).with_name("catalog.json").read_text(encoding="utf-8"))
+    return tuple(Entry(**row | {"aliases": tuple(row["aliases"])}) for row in rows)
+
+
+def find(name):
+    """The entry of this name or alias, in whatever case, or None."""
+    wanted = str(name).casefold()
+    for entry in entries():
+        if wanted in [known.casefold() for known in (entry.name, *entry.aliases, entry.hub) if known]:
+            return entry
+    return None
+
+
+def locate(name_or_path, *, into=None, mirror=None, proxy=None):
+    """The folder meant by a name or a path; what is not on this machine yet is downloaded.
+
+    A name is looked for in the folder that the environment variable KBERT_CHECKPOINTS names, in `./checkpoints` and
+    in the user's cache, under its aliases too. What is missing goes to the first of them that is set or exists.
+
+    Args:
+        name_or_path: a folder, a path prefix such as `DIR/bert_model.ckpt`, a name of the catalogue, or
+            `hf:OWNER/NAME`, a BERT on Hugging Face (`hf:OWNER/NAME@REVISION` for a certain version of it).
+        into: the one folder to look in and to download to.
+        mirror: see `kbert_tasks.download.get`.
+        proxy: address of an HTTP proxy; without it, those that the environment names.
+
+    Returns:
+        A path; a path that was given comes back as it is, unchecked.
+
+    Raises:
+        InputError: it is neither a path nor a known name, or the download failed.
+
+    Example:
+        >>> locate("bert-base-chinese")  # doctest: +SKIP
+        PosixPath('checkpoints/bert-base-chinese')
+    """
+    given, path = str(name_or_path), Path(name_or_path).expanduser()
+    if path.suffix.lower() == ".zip" and path.is_file():
+        raise InputError(f"{given} is an archive: unzip it, and give the folder that holds {official.CONFIG}")
+    if path.exists():
+        return path
+    entry = find(given)
+    if entry:
+        names = [entry.name, *entry.aliases]
+    elif given.startswith(hub.SCHEME):
+        names = [hub.folder_name(given)]
+    elif Path(f"{path}.index").is_file() or (path.parent / official.CONFIG).is_file():
+        return path
+    else:
+        raise InputError(f"{given!r} is neither a folder nor the name of a checkpoint; {_advice(given)}")
+
+    set_by_user = into or os.environ.get("KBERT_CHECKPOINTS")
+    here, cache = Path(HERE), Path(platformdirs.user_cache_dir("kbert_tasks", appauthor=False)) / HERE
+    target = Path(set_by_user).expanduser() if set_by_user else here if here.is_dir() else cache
+    for place in [target] if into else [target, here, cache]:
+        for name in names:
+            if download.is_checkpoint(place / name):
+                return place / name
+    if entry:
+        return download.get(entry, target, mirror, proxy)
+    return hub.fetch(given, target, mirror=mirror, proxy=proxy)
+
+
+def _advice(given):
+    known = [name for entry in entries() for name in (entry.name, *entry.aliases)]
+    close = difflib.get_close_matches(Path(given).name.lower(), known, n=3)
+    return (f"close to it: {', '.join(close)}; " if close else "") + (
+        "`kbert-checkpoint list` shows all names, and hf:OWNER/NAME takes a BERT from Hugging Face"
+    )

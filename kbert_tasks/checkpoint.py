@@ -1,0 +1,146 @@
+"""A checkpoint as Google releases it, and the Keras model made from it. The only room that imports keras_bert."""
+
+import json
+import logging
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+
+from . import official
+from ._keras import import_keras_bert, tensorflow
+from .errors import InputError
+
+log = logging.getLogger("kbert_tasks")
+
+ENCODERS = ("fast", "keras-bert")
+
+
+@dataclass(frozen=True)
+class Checkpoint:
+    """Three files, checked: made by `Checkpoint.find`.
+
+    Attributes:
+        folder: where the files are.
+        config_file, checkpoint_file, vocabulary_file: paths; `checkpoint_file` is the prefix TensorFlow wants.
+        config: the parsed `bert_config.json`.
+        vocabulary: list of tokens; the position is the id.
+        cased: whether capital letters and accents are kept.
+        casing: how that is known, in words.
+    """
+
+    folder: Path
+    config_file: Path
+    checkpoint_file: str
+    vocabulary_file: Path
+    config: dict
+    vocabulary: list
+    cased: bool
+    casing: str
+
+    @classmethod
+    def find(cls, path, cased=None):
+        """The checkpoint at `path`, after every check of `kbert_tasks.inspection`.
+
+        Args:
+            path: a folder (its files may lie one level down), a path prefix such as `DIR/bert_model.ckpt`, a name
+                in the catalogue (`kbert-checkpoint list`), or `hf:OWNER/NAME`.
+            cased: True or False overrules what the names and files say.
+
+        Raises:
+            InputError: the first thing that is wrong with it.
+        """
+        from .catalog import locate
+        from .inspection import examine
+
+        parts = {}
+        for finding in examine(locate(path), cased, parts):
+            if finding.problem:
+                raise InputError(finding.problem)
+        return cls(**parts)
+
+    @property
+    def name(self):
+        return self.folder.resolve().name
+
+    @property
+    def language(self):
+        """ "zh" where the vocabulary has more than a thousand Chinese characters, else "en"."""
+        return "zh" if sum("一" <= token <= "鿿" for token in self.vocabulary if len(token) == 1) > 1000 else "en"
+
+    def tensors(self):
+        """All weights of the model and its pretraining heads: dict from Google's name to float32 array."""
+        reader = tensorflow().train.load_checkpoint(self.checkpoint_file)
+        optimizer = ("adam_m", "adam_v", "Adam", "Adam_1", "global_step")
+        names = [n for n in reader.get_variable_to_shape_map() if n.startswith(("bert/", "cls/"))]
+        return {n: np.asarray(reader.get_tensor(n)) for n in sorted(names) if n.rsplit("/", 1)[-1] not in optimizer}
+
+    def pooler(self):
+        """[kernel (hidden, hidden), bias (hidden,)] of the dense layer on [CLS], or None where there is none."""
+        reader = tensorflow().train.load_checkpoint(self.checkpoint_file)
+        if not all(map(reader.has_tensor, official.POOLER)):
+            return None
+        return [reader.get_tensor(name) for name in official.POOLER]
+
+
+def build_encoder(config, encoder="fast", config_file=None, training=False, seq_len=None, output_layer_num=1):
+    """The encoder's graph with random weights.
+
+    Args:
+        config: the parsed `bert_config.json`.
+        encoder: "fast", the package's own graph, or "keras-bert", keras-bert's.
+        config_file: `config` as a file, which keras-bert wants to read.
+        training, seq_len, output_layer_num: as in `load_trained_model_from_checkpoint`.
+    """
+    if encoder not in ENCODERS:
+        raise InputError(f"encoder must be one of {', '.join(ENCODERS)}, not {encoder!r}")
+    if encoder == "fast" and not training:
+        from .encoder import build
+
+        return build(config, seq_len, output_layer_num)
+    if config.get("type_vocab_size", 2) != 2:
+        raise InputError(
+            f"keras-bert knows 2 segment types, this config has {config['type_vocab_size']}: use encoder fast"
+        )
+    model, _ = import_keras_bert().build_model_from_config(
+        str(config_file), training=training, trainable=True, seq_len=seq_len, output_layer_num=output_layer_num,
+        dropout_rate=config["hidden_dropout_prob"],
+    )  # fmt: skip
+    if config["attention_probs_dropout_prob"]:
+        log.info("keras-bert's graph has no dropout on attention probabilities (the encoder 'fast' has)")
+    return model
+
+
+def load_trained_model_from_checkpoint(
+    config_file, checkpoint_file, training=False, trainable=True, output_layer_num=1, seq_len=None, encoder="fast"
+):
+    """A released BERT as a plain Keras model, filled by keras-bert's loader, every layer trainable.
+
+    The same call as keras-bert's, with three other defaults: everything trains, texts are as long as the batch
+    makes them, and the graph is the package's own.
+
+    Args:
+        config_file: path of `bert_config.json`; its dropout rates are used.
+        checkpoint_file: path prefix, such as `DIR/bert_model.ckpt`.
+        training: True adds the masked-word and next-sentence heads (keras-bert's graph).
+        trainable: False freezes all layers.
+        output_layer_num: so many of the last layers are joined along the last axis.
+        seq_len: tokens of every text, or None for any number up to the config's positions.
+        encoder: "fast" or "keras-bert". The first has dropout wherever Google has it.
+
+    Returns:
+        A `keras.Model` (Keras 2) from [tokens, segments], each (batch, time), to token vectors
+        (batch, time, hidden * output_layer_num).
+    """
+    config = json.loads(Path(config_file).read_text(encoding="utf-8-sig"))
+    model = build_encoder(config, encoder, config_file, training, seq_len, output_layer_num)
+    positions = min(seq_len or config["max_position_embeddings"], config["max_position_embeddings"])
+    keras_bert = import_keras_bert()
+    keras_bert.load_model_weights_from_checkpoint(
+        model, config | {"max_position_embeddings": positions}, str(checkpoint_file), training=training
+    )
+    for layer in model.layers:
+        layer.trainable = trainable
+    weights = sum(int(np.prod(w.shape)) for w in model.trainable_weights)
+    log.info("%s weights in %d arrays train", f"{weights:,}", len(model.trainable_weights))
+    return model

@@ -1,0 +1,83 @@
+"""The commands: parse, call, print. Each returns its exit status; bad input is one sentence and status 2."""
+
+import argparse
+import functools
+import os
+import sys
+
+from .. import __version__
+from ..errors import InputError
+
+
+class Parser(argparse.ArgumentParser):
+    """argparse, but an error is one sentence and no usage page."""
+
+    def __init__(self, **kwargs):
+        super().__init__(allow_abbrev=False, **kwargs)
+        self.add_argument("--version", action="version", version=f"kbert_tasks {__version__}")
+
+    def error(self, message):
+        raise InputError(f"{message}; see {self.prog} --help")
+
+
+def command(run):
+    """Makes `run(argv)` a console command."""
+
+    @functools.wraps(run)
+    def main(argv=None):
+        for stream in (sys.stdout, sys.stderr):
+            if hasattr(stream, "reconfigure"):
+                stream.reconfigure(encoding="utf-8", errors="backslashreplace")
+        name = f"kbert-{run.__name__}"
+        try:
+            run(sys.argv[1:] if argv is None else argv)
+            sys.stdout.flush()
+            return 0
+        except InputError as problem:
+            print(f"{name}: {problem}", file=sys.stderr)
+        except KeyboardInterrupt:
+            print(f"{name}: stopped; an earlier output is as it was", file=sys.stderr)
+            return 130
+        except BrokenPipeError:  # the reader, such as `head`, has enough
+            os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+            return 0
+        except OSError as problem:  # a full disk, a folder without permission
+            print(f"{name}: {problem.strerror or problem}: {problem.filename or 'no file named'}", file=sys.stderr)
+        return 2
+
+    return main
+
+
+def file_options(parser):
+    """How a file of rows is to be read."""
+    group = parser.add_argument_group("files (CSV, TSV, JSONL, Excel, Parquet)")
+    group.add_argument(
+        "--no-header", action="store_false", dest="header", help="the first line is data; columns are 1, 2, ..."
+    )
+    group.add_argument("--encoding", help="of text files; by default UTF-8, or GBK where the bytes tell")
+    return group
+
+
+# Entry points name these; each module is loaded when its command runs, so that --help is quick.
+def train(argv=None):
+    from .train import train as run
+
+    return run(argv)
+
+
+def evaluate(argv=None):
+    from .use import evaluate as run
+
+    return run(argv)
+
+
+def predict(argv=None):
+    from .use import predict as run
+
+    return run(argv)
+
+
+def checkpoint(argv=None):
+    from .checkpoint import checkpoint as run
+
+    return run(argv)

@@ -1,0 +1,96 @@
+"""kbert-checkpoint: list, get, inspect, import, export."""
+
+from ..errors import InputError
+from . import Parser, command
+
+
+@command
+def checkpoint(argv):
+    parser = Parser(
+        prog="kbert-checkpoint", description="Released BERT checkpoints: list, get, check and convert them."
+    )
+    commands = parser.add_subparsers(dest="do", metavar="COMMAND", parser_class=_plain)
+
+    each = commands.add_parser("list", help="the catalogue")
+    each.add_argument("--language", choices=("zh", "en", "multilingual"))
+    each = commands.add_parser("get", help="download one, check it, unpack it")
+    each.add_argument("name", metavar="NAME", help="a name of the catalogue, or hf:OWNER/NAME")
+    each.add_argument("--into", metavar="DIR", help="default: ./checkpoints if it is there, else a cache folder")
+    each.add_argument(
+        "--mirror", metavar="URL", help="instead of the usual host (or the environment's KBERT_MIRROR, HF_ENDPOINT)"
+    )
+    each.add_argument("--proxy", metavar="URL", help="instead of the environment's")
+    each = commands.add_parser("inspect", help="all checks of a checkpoint folder")
+    each.add_argument("path", metavar="PATH")
+    _casing(each)
+    each = commands.add_parser("import", help="a Hugging Face BERT folder (safetensors) becomes an official checkpoint")
+    each.add_argument("source", metavar="HF_FOLDER")
+    each.add_argument("target", metavar="OUT")
+    each = commands.add_parser("export", help="the way back")
+    each.add_argument("source", metavar="PATH")
+    each.add_argument("target", metavar="OUT")
+
+    arguments = parser.parse_args(argv)
+    if arguments.do is None:
+        raise InputError("say what to do: list, get, inspect, import or export; see kbert-checkpoint --help")
+    DO[arguments.do](arguments)
+
+
+def _plain(**kwargs):
+    return Parser(**kwargs)
+
+
+def _casing(parser):
+    parser.add_argument("--cased", action="store_true", default=None, help="whatever the names and files say")
+    parser.add_argument(
+        "--uncased", action="store_false", dest="cased", default=None, help="whatever the names and files say"
+    )
+
+
+def _list(arguments):
+    from ..catalog import entries
+
+    rows = [each for each in entries() if arguments.language in (None, each.language)]
+    print(f"{'name':<34} {'language':<13} {'casing':<8} {'layers':>6} {'hidden':>6} {'weights':>8}  where")
+    for each in rows:
+        size = f"{each.parameters / 1e6:.0f}M"
+        casing = "cased" if each.cased else "uncased"
+        line = f"{each.name:<34} {each.language:<13} {casing:<8} {each.layers:>6} {each.hidden:>6} {size:>8}  "
+        print(line + (each.hub or "Google"))
+    print(f"{len(rows)} checkpoints; kbert-checkpoint get NAME fetches one")
+
+
+def _get(arguments):
+    from ..catalog import locate
+
+    print(locate(arguments.name, into=arguments.into, mirror=arguments.mirror, proxy=arguments.proxy))
+
+
+def _inspect(arguments):
+    from ..catalog import locate
+    from ..inspection import examine
+
+    problems = 0
+    for finding in examine(locate(arguments.path), arguments.cased):
+        problems += finding.problem is not None
+        print(
+            f"{'WRONG' if finding.problem else 'ok':<6} {finding.check:<11} {finding.problem or finding.seen}",
+            flush=True,
+        )
+    if problems:
+        raise InputError(f"{arguments.path}: {problems} of the checks above did not pass")
+
+
+def _import(arguments):
+    from ..convert import import_folder
+
+    print(import_folder(arguments.source, arguments.target))
+
+
+def _export(arguments):
+    from ..convert import export_folder
+
+    print(export_folder(arguments.source, arguments.target))
+
+
+DO = {"list": _list, "get": _get, "inspect": _inspect, "import": _import, "export": _export}

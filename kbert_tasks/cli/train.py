@@ -1,0 +1,75 @@
+"""kbert-train"""
+
+import time
+
+from .. import settings, tasks
+from . import Parser, command, file_options
+
+
+@command
+def train(argv):
+    first = Parser(prog="kbert-train", add_help=False)
+    first.add_argument("--task", default="classify")
+    task = tasks.find(first.parse_known_args(argv)[0].task)
+    arguments = _parser(task).parse_args(argv)
+    _run(task, arguments)
+
+
+def _parser(task):
+    parser = Parser(
+        prog="kbert-train",
+        description="Fine-tune a BERT checkpoint on labelled texts; the trained task is saved in a folder.",
+        epilog="kbert-train --task NAME --help shows what that task can be told.",
+    )
+    parser.add_argument("--task", default="classify", metavar="|".join(tasks.names()), help="(default classify)")
+    parser.add_argument("--checkpoint", metavar="C", help="a folder, a name of kbert-checkpoint list, or hf:OWNER/NAME")
+    parser.add_argument("--train", metavar="F", help="labelled texts (without: the sample that comes with the package)")
+    parser.add_argument("--dev", metavar="F", help="for choosing the epoch (without: a share of the training texts)")
+    parser.add_argument("--test", metavar="F", help="for the scores at the end; nothing is tuned on it")
+    parser.add_argument("--output", metavar="DIR", help="folder of the trained task (default runs/TASK)")
+    file_options(parser)
+    settings.add_options(parser.add_argument_group("settings"), task.Settings)
+    return parser
+
+
+def _run(kind, arguments):
+    from ..data import read
+    from ..errors import InputError
+    from ..report import run_text
+    from ..saving import writable
+
+    task = kind(arguments.checkpoint, **settings.said(arguments, kind.Settings))
+    output = writable(arguments.output or f"runs/{arguments.task}")
+    if arguments.checkpoint is None:
+        raise InputError("--checkpoint is needed: a folder, a name that kbert-checkpoint list shows, or hf:OWNER/NAME")
+    files = {"train": arguments.train, "dev": arguments.dev, "test": arguments.test}
+    if arguments.train is None:
+        if arguments.dev or arguments.test:
+            raise InputError("--train is needed where --dev or --test is given")
+        files = _samples(arguments)
+    began = time.perf_counter()
+    rows = {
+        name: read(file, header=arguments.header, encoding=arguments.encoding) for name, file in files.items() if file
+    }
+    examples = {name: task.examples(each) for name, each in rows.items()}
+    reading = time.perf_counter() - began
+
+    task.fit(examples["train"], dev=examples.get("dev"))
+    task.report_["seconds"]["load"] = round(task.report_["seconds"]["load"] + reading, 3)
+    if "test" in examples:
+        began = time.perf_counter()
+        report = task.evaluate(examples["test"])
+        task.add_test(report, time.perf_counter() - began)
+    task.report_["files"] = {name: str(file) for name, file in files.items() if file}
+    task.save(output)
+    print(run_text(task.report_))
+    print(f"saved in {output}")
+
+
+def _samples(arguments):
+    from .. import samples
+    from ..checkpoint import Checkpoint
+
+    language = Checkpoint.find(arguments.checkpoint, getattr(arguments, "cased", None)).language
+    print(f"no --train: the {'Chinese' if language == 'zh' else 'English'} sample of the package is taken", flush=True)
+    return {part: samples.path(arguments.task, language, part) for part in ("train", "test")} | {"dev": None}

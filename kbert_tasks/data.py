@@ -1,0 +1,207 @@
+"""Files and Python lists to one table of rows, with every value kept as it was written.
+
+A label "NA", a text "null" or a number "007" stays that text: pandas is told to interpret nothing.
+"""
+
+import csv
+import io
+import json
+import logging
+from pathlib import Path
+
+from .errors import InputError
+
+log = logging.getLogger("kbert_tasks")
+
+KINDS = (".csv", ".tsv", ".jsonl", ".xlsx", ".parquet", ".txt")
+
+
+def read(path, *, header=True, encoding=None):
+    """A table from a CSV, TSV, JSONL, Excel, Parquet or plain text file (a text a line).
+
+    Args:
+        path: the file; its ending tells the kind.
+        header: False where the first line is data already; columns are then called "1", "2", ...
+        encoding: of text files; by default UTF-8 (with or without BOM), UTF-16 with BOM, or GBK where the bytes
+            are not UTF-8 and plainly read as Chinese.
+
+    Returns:
+        A DataFrame; `attrs["file"]` is the path, `attrs["first"]` the line number of the first row.
+
+    Raises:
+        InputError: no such file, another kind, a wrong encoding, or a line that does not fit.
+    """
+    import pandas as pd
+
+    path = Path(path)
+    kind = path.suffix.lower()
+    if not path.is_file():
+        raise InputError(
+            f"{path} is {'a folder, not a file' if path.is_dir() else 'not there'}: name a file of labelled texts"
+        )
+    if kind not in KINDS:
+        raise InputError(f"{path} should end in one of {', '.join(KINDS)}: by its ending its kind is known")
+    if path.stat().st_size == 0:
+        raise InputError(f"{path} is empty")
+    try:
+        if kind == ".parquet":
+            table = pd.read_parquet(path)
+        elif kind == ".xlsx":
+            table = pd.read_excel(path, dtype=object, header=0 if header else None, keep_default_na=False)
+        else:
+            text = _decoded(path, encoding)
+            if kind == ".jsonl":
+                table = _jsonl(path, text)
+            elif kind == ".txt":
+                table = pd.DataFrame({"text": text.split("\n")[: -1 if text.endswith("\n") else None]})
+            else:
+                table = _separated(path, text, "," if kind == ".csv" else "\t", header)
+    except ImportError:
+        raise InputError(f"{path} needs openpyxl or pyarrow: pip install 'kbert-tasks[tables]'") from None
+    except InputError:
+        raise
+    except Exception as error:  # each of pandas's engines has its own errors
+        raise InputError(f"{path} cannot be read as {kind}: {str(error).splitlines()[0]}") from None
+    if not header and kind in (".csv", ".tsv", ".xlsx"):
+        table.columns = [str(i) for i in range(1, table.shape[1] + 1)]
+    table.columns = [str(name).strip() for name in table.columns]
+    table.attrs |= {"file": str(path), "first": 1 + (header and kind in (".csv", ".tsv", ".xlsx"))}
+    if not len(table):
+        raise InputError(f"{path} has a header line and no rows" if header else f"{path} has no rows")
+    return table
+
+
+def table(data, labels=None, columns=("text", "label", "text_b")):
+    """A DataFrame of whatever holds rows: a DataFrame, a path, dicts, tuples, or texts (with `labels`).
+
+    Args:
+        data: a DataFrame; the path of a file; a list of dicts; a list of texts, or of pairs of texts.
+        labels: the gold answers, as many as texts, where `data` is a list of texts; without them a list of pairs
+            holds (text, text_b).
+        columns: the names that the table gets for text, label and second text.
+    """
+    import pandas as pd
+
+    text, label, second = columns
+    if isinstance(data, pd.DataFrame):
+        return data
+    if isinstance(data, Path) or (isinstance(data, str) and Path(data).suffix.lower() in KINDS):
+        return read(data)
+    if isinstance(data, str):
+        raise InputError(f"wanted a list of texts, got one text: put it in square brackets, [{data[:20]!r}]")
+    rows = list(data)
+    if rows and isinstance(rows[0], dict):
+        made = pd.DataFrame(rows, dtype=object)
+    elif rows and isinstance(rows[0], tuple | list):
+        made = pd.DataFrame([tuple(row)[:2] for row in rows], columns=[text, second], dtype=object)
+    else:
+        made = pd.DataFrame({text: pd.Series(rows, dtype=object)})
+    if labels is not None:
+        if len(labels) != len(made):
+            raise InputError(
+                f"there are {len(made)} texts and {len(labels)} labels: give as many of one as of the other"
+            )
+        made[label] = pd.Series(list(labels), dtype=object)
+    return made
+
+
+def text_of(value):
+    """A cell as text: None and NaN are "", 3 and 3.0 are "3"."""
+    if value is None or (isinstance(value, float) and value != value):
+        return ""
+    if isinstance(value, float) and value.is_integer():
+        value = int(value)
+    return str(value)
+
+
+def column(rows, name, option):
+    """The column called `name`, or InputError that lists the columns and names the option that chooses one."""
+    if name not in rows.columns:
+        file = rows.attrs.get("file", "the table")
+        numbered = (
+            ""
+            if "1" in rows.columns
+            else " (or --no-header, where the first line is data already, and a column's number)"
+        )
+        raise InputError(
+            f"{file} has no column {name!r}; its columns: {', '.join(map(str, rows.columns[:12]))}; "
+            f"name the right one with --{option.replace('_', '-')}{numbered}"
+        )
+    return rows[name]
+
+
+def _separated(path, text, separator, header):
+    import pandas as pd
+
+    lines = text.split("\n")
+    # Published TSV files mostly hold bare quotation marks; one that was written with quoting has cells with line
+    # breaks or tabs in them, and so lines with another number of tabs.
+    bare = separator == "\t" and len({line.count("\t") for line in lines if line}) == 1
+    try:
+        return pd.read_csv(
+            io.StringIO(text),
+            sep=separator,
+            header=0 if header else None,
+            dtype=str,
+            keep_default_na=False,
+            na_filter=False,
+            quoting=csv.QUOTE_NONE if bare else csv.QUOTE_MINIMAL,
+            skip_blank_lines=True,
+            index_col=False,
+        )
+    except pd.errors.ParserError as error:
+        said = str(error).replace("Error tokenizing data. C error: ", "").strip()
+        raise InputError(
+            f"{path}: {said}: check the quotation marks and {'commas' if separator == ',' else 'tabs'} there"
+        ) from None
+
+
+def _jsonl(path, text):
+    import pandas as pd
+
+    rows = []
+    for number, line in enumerate(text.split("\n"), 1):
+        if not line.strip():
+            continue
+        try:
+            row = json.loads(line)
+        except ValueError as error:
+            raise InputError(f"{path}, line {number} is not JSON: {error}") from None
+        if not isinstance(row, dict):
+            raise InputError(
+                f'{path}, line {number}: wanted an object such as {{"text": ...}}, found {line.strip()[:40]}'
+            )
+        rows.append(row)
+    return pd.DataFrame(rows, dtype=object)
+
+
+def _decoded(path, encoding):
+    raw = path.read_bytes()
+    if encoding is None and raw[:2] in (b"\xff\xfe", b"\xfe\xff"):
+        encoding = "utf-16"
+    try:
+        text = raw.decode(encoding or "utf-8-sig")
+    except LookupError:
+        raise InputError(f"there is no encoding {encoding!r}; usual ones: utf-8, gb18030, big5, latin-1") from None
+    except UnicodeDecodeError as error:
+        line = raw[: error.start].count(b"\n") + 1
+        where = f"{path}, line {line}: byte 0x{raw[error.start]:02x} is not {error.encoding}"
+        if encoding is None and (text := _as_gbk(raw)) is not None:
+            log.info("%s; read as GBK (gb18030)", where)
+        else:
+            raise InputError(
+                f"{where}: name the file's encoding, such as --encoding gb18030, big5 or latin-1"
+            ) from None
+    return text.replace("\r\n", "\n").replace("\r", "\n")
+
+
+def _as_gbk(raw):
+    """The bytes read as GB18030, or None where what comes out is not Chinese text."""
+    try:
+        text = raw.decode("gb18030")
+    except UnicodeDecodeError:
+        return None
+    foreign = [c for c in text if ord(c) > 127]
+    # Common Chinese characters and punctuation; other encodings read as GBK give rare characters.
+    common = sum(c in "，。！？、：；（）“”《》…　—" or len(c.encode("gb2312", "ignore")) == 2 for c in foreign)
+    return text if common >= 0.95 * len(foreign) else None

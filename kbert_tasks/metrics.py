@@ -1,0 +1,83 @@
+"""Scores, and the Report that holds them."""
+
+from dataclasses import dataclass, field
+
+
+@dataclass
+class Report:
+    """Scores of one file or table of examples.
+
+    Attributes:
+        scores: name to number; also `per_class` and `confusion_matrix`, as in `report.json`.
+        examples: `read`, `used` (counts), `skipped` (reason to count), `notes` (what to know to count).
+    """
+
+    scores: dict
+    examples: dict = field(default_factory=dict)
+
+    def __getitem__(self, name):
+        return self.scores[name]
+
+    def numbers(self):
+        """The scores that are single numbers."""
+        return {name: value for name, value in self.scores.items() if isinstance(value, int | float)}
+
+    def __str__(self):
+        from .report import scores_text
+
+        return scores_text(self.scores, self.examples)
+
+
+def classification(gold, predicted):
+    """Scores of one label a text (scikit-learn).
+
+    Args:
+        gold, predicted: lists of labels, as long as one another.
+
+    Returns:
+        accuracy, macro_f1, per_class and confusion_matrix. A precision or recall that is not defined (nothing
+        predicted, nothing there) is None and counts as 0 in macro_f1.
+    """
+    from sklearn import metrics
+
+    labels = sorted(set(gold) | set(predicted))
+    return {
+        "accuracy": float(metrics.accuracy_score(gold, predicted)),
+        "macro_f1": float(metrics.f1_score(gold, predicted, average="macro", zero_division=0)),
+        "per_class": _per_class(gold, predicted, labels),
+        "confusion_matrix": {
+            "labels": labels,
+            "rows_gold_columns_predicted": metrics.confusion_matrix(gold, predicted, labels=labels).tolist(),
+        },
+    }
+
+
+def multi_label(gold, predicted):
+    """Scores of any number of labels a text: `accuracy` wants the whole set right.
+
+    Args:
+        gold, predicted: lists of tuples of labels.
+    """
+    from sklearn import metrics
+    from sklearn.preprocessing import MultiLabelBinarizer
+
+    labels = sorted({label for each in (*gold, *predicted) for label in each})
+    binary = MultiLabelBinarizer(classes=labels).fit([labels])
+    gold, predicted = binary.transform(gold), binary.transform(predicted)
+    return {
+        "accuracy": float((gold == predicted).all(axis=1).mean()),
+        "micro_f1": float(metrics.f1_score(gold, predicted, average="micro", zero_division=0)),
+        "macro_f1": float(metrics.f1_score(gold, predicted, average="macro", zero_division=0)),
+        "per_class": _per_class(gold, predicted, labels, list(range(len(labels)))),
+    }
+
+
+def _per_class(gold, predicted, names, labels=None):
+    from sklearn.metrics import precision_recall_fscore_support
+
+    columns = precision_recall_fscore_support(gold, predicted, labels=labels or names, zero_division=float("nan"))
+    known = [[None if value != value else float(value) for value in column] for column in columns[:3]]
+    return {
+        name: {"precision": p, "recall": r, "f1": f, "support": int(n)}
+        for name, p, r, f, n in zip(names, *known, columns[3], strict=True)
+    }

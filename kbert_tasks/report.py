@@ -1,0 +1,60 @@
+"""What a person reads on the console: scores and counts as text."""
+
+
+def scores_text(scores, examples):
+    """Scores of one set of examples, and what became of its rows, in lines."""
+    lines = [counts_text(examples)] if examples else []
+    lines += [f"  {name:<12} {value:.4f}" for name, value in scores.items() if isinstance(value, int | float)]
+    if "per_class" in scores:
+        lines.append(_table(_per_class(scores["per_class"])))
+    matrix = scores.get("confusion_matrix")
+    if matrix and len(matrix["labels"]) <= 15:
+        lines.append("  confusion (rows: gold, columns: predicted)")
+        lines.append(_table(_frame(matrix["rows_gold_columns_predicted"], matrix["labels"], matrix["labels"])))
+    return "\n".join(lines)
+
+
+def counts_text(examples):
+    """ "700 rows read, 698 used, 2 skipped (empty text 2)", and the notes."""
+    skipped = ", ".join(f"{reason} {count}" for reason, count in examples["skipped"].items())
+    line = f"{examples['read']} rows read, {examples['used']} used, {sum(examples['skipped'].values())} skipped"
+    return "\n".join(
+        [line + (f" ({skipped})" if skipped else ""), *(f"  {n}: {what}" for what, n in examples["notes"].items())]
+    )
+
+
+def run_text(report):
+    """The summary of a training run."""
+    lines = []
+    for name, examples in report["examples"].items():
+        lines.append(f"{name}: {counts_text(examples)}")
+    lines.append(f"best epoch: {report['best_epoch']} of {len(report['history'])}")
+    for name, scores in report["scores"].items():
+        lines += [f"scores on {name}", scores_text(scores, None)]
+    lines.append("seconds: " + ", ".join(f"{name} {value:.1f}" for name, value in report["seconds"].items()))
+    return "\n".join(lines)
+
+
+def _per_class(per_class):
+    rows = []
+    for values in per_class.values():
+        precision = values["precision"]
+        cells = ["no predictions" if precision is None else f"{precision:.4f}"]
+        rows.append(
+            [*cells, *("-" if values[k] is None else f"{values[k]:.4f}" for k in ("recall", "f1")), values["support"]]
+        )
+    return _frame(rows, per_class, ["precision", "recall", "f1", "support"])
+
+
+def _frame(rows, index, columns):
+    import pandas as pd
+
+    return pd.DataFrame(rows, index=list(index), columns=list(columns))
+
+
+def _table(frame):
+    import pandas as pd
+
+    with pd.option_context("display.unicode.east_asian_width", True):
+        text = frame.to_string(max_rows=60)
+    return "\n".join("  " + line for line in text.splitlines())

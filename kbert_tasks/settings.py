@@ -1,0 +1,125 @@
+"""Settings: one frozen dataclass, which is also JSON and the command line's options.
+
+A task adds its own by a subclass. A field's metadata holds its help and its limits, so each is written once.
+"""
+
+import argparse
+import dataclasses
+import difflib
+import numbers
+import operator
+import types
+import typing
+from dataclasses import dataclass, field
+
+from .errors import InputError
+
+
+def option(default, help, *, least=None, above=None, most=None, below=None, choices=None):
+    """A dataclass field with its help and what values it may take."""
+    limits = {"least": least, "above": above, "most": most, "below": below, "choices": choices}
+    return field(default=default, metadata={"help": help} | limits)
+
+
+@dataclass(frozen=True)
+class Settings:
+    """What every task can be told. Unknown names and impossible values are refused by name."""
+
+    epochs: int = option(3, "passes over the training texts", least=1)
+    batch_size: int = option(32, "texts in one step", least=1)
+    learning_rate: float = option(1e-5, "of Adam", above=0, most=1)
+    max_length: int = option(128, "word pieces of a text (or pair), [CLS] and [SEP] included; more is cut off", least=4)
+    dropout: float = option(0.1, "before the head", least=0, below=1)
+    patience: int | None = option(None, "stop after so many epochs without a better development score", least=1)
+    dev_share: float = option(
+        0.1, "held out of the training texts where no development file is given", least=0, below=1
+    )
+    seed: int = option(1, "of everything drawn at random", least=0, most=2**31 - 1)
+    encoder: str = option("fast", "the package's own graph or keras-bert's", choices=("fast", "keras-bert"))
+    cased: bool | None = option(None, "the checkpoint keeps capital letters (where names and files do not tell)")
+    text_column: str = option("text", "column of the text")
+    label_column: str = option("label", "column of the gold answer")
+
+    def __post_init__(self):
+        for each in dataclasses.fields(self):
+            object.__setattr__(self, each.name, checked(each, getattr(self, each.name)))
+
+    @classmethod
+    def of(cls, values):
+        """Settings from a dict of names and values; raises InputError for a name that is not one."""
+        names = [each.name for each in dataclasses.fields(cls)]
+        for name in values:
+            if name not in names:
+                near = difflib.get_close_matches(name, names, 1)
+                raise InputError(
+                    f"there is no setting {name!r}"
+                    + (f"; did you mean {near[0]!r}?" if near else f": {', '.join(names)}")
+                )
+        return cls(**values)
+
+    def as_dict(self):
+        return dataclasses.asdict(self)
+
+
+def checked(each, value):
+    """`value` as the type of the dataclass field, or InputError with what is wanted."""
+    kind, optional = kind_of(each)
+    if value is None and optional:
+        return None
+    if isinstance(value, numbers.Integral) and not isinstance(value, bool):  # NumPy's too
+        value = int(value) if kind is int else float(value) if kind is float else value
+    if type(value) is not kind:
+        raise InputError(f"{each.name} should be {NAMES[kind]}, not {value!r}")
+    for limit, (holds, words) in LIMITS.items():
+        bound = each.metadata[limit]
+        if bound is not None and not holds(value, bound):
+            raise InputError(
+                f"{each.name} should be {words} {', '.join(bound) if limit == 'choices' else bound}, not {value!r}"
+            )
+    return value
+
+
+LIMITS = {
+    "choices": (lambda value, choices: value in choices, "one of"),
+    "least": (operator.ge, "at least"),
+    "above": (operator.gt, "above"),
+    "most": (operator.le, "at most"),
+    "below": (operator.lt, "below"),
+}
+NAMES = {int: "a whole number", float: "a number", str: "a text", bool: "true or false"}
+
+
+def kind_of(each):
+    """(the field's type, whether None is one of its values)."""
+    kind = each.type
+    if isinstance(kind, types.UnionType):
+        return next(k for k in typing.get_args(kind) if k is not type(None)), True
+    return kind, False
+
+
+def add_options(parser, settings, leave_out=()):
+    """Gives an argparse parser one option for each field of the Settings class; unsaid ones are absent."""
+    for each in dataclasses.fields(settings):
+        if each.name in leave_out:
+            continue
+        kind, _ = kind_of(each)
+        flag = "--" + each.name.replace("_", "-")
+        help = each.metadata["help"] + ("" if each.default is None else f" (default {each.default})")
+        common = {"dest": each.name, "default": argparse.SUPPRESS, "help": help}
+        if each.name == "cased":
+            parser.add_argument("--cased", action="store_true", **common)
+            parser.add_argument(
+                "--uncased", action="store_false", dest="cased", default=argparse.SUPPRESS, help="it does not"
+            )
+        elif kind is bool:
+            parser.add_argument(flag, action=argparse.BooleanOptionalAction, **common)
+        else:
+            choices = each.metadata["choices"]
+            shown = "|".join(choices) if choices else {int: "N", float: "X", str: "NAME"}[kind]
+            parser.add_argument(flag, type=kind, metavar=shown, **common)
+
+
+def said(arguments, settings):
+    """The fields of the Settings class that the command line named: a dict."""
+    names = {each.name for each in dataclasses.fields(settings)}
+    return {name: value for name, value in vars(arguments).items() if name in names}

@@ -1,0 +1,182 @@
+"""Task: what every task shares, and the methods that each one fills in."""
+
+import collections
+from dataclasses import dataclass
+
+from .. import data, seen
+from ..errors import InputError
+from ..settings import Settings
+
+
+@dataclass(frozen=True)
+class Skip:
+    """Why a row or an example is not used; counted under that reason."""
+
+    reason: str
+
+
+@dataclass
+class Examples:
+    """Examples of one table, their rows' numbers in it, and the count of all that was read."""
+
+    rows: list
+    positions: list
+    read: int
+    skipped: collections.Counter
+    notes: collections.Counter
+
+    def count(self):
+        """As in report.json: read = used + the sum of skipped. Notes are about examples that are used."""
+        return {"read": self.read, "used": len(self.rows), "skipped": dict(self.skipped), "notes": dict(self.notes)}
+
+
+class Task:
+    """Fine-tunes a BERT checkpoint to one kind of answer.
+
+    Args:
+        checkpoint: folder, catalogue name or `hf:OWNER/NAME` of the weights to start from.
+        **settings: fields of the task's Settings, such as `epochs=3`.
+
+    Attributes (after `fit` or `load`):
+        model: the Keras model; an ordinary one.
+        tokenizer: text to ids.
+        config: the encoder's `bert_config.json`.
+        seen_: fingerprints of the training texts.
+        report_: what `report.json` holds.
+    """
+
+    Settings = Settings
+    MAIN_SCORE = "accuracy"  # the development score by which the best epoch is kept
+    LEARNED = ()  # attributes that `learn` sets: JSON values, kept in the saved folder
+
+    def __init__(self, checkpoint=None, **settings):
+        self.checkpoint = checkpoint
+        self.settings = self.Settings.of(settings)
+        self.model = None
+
+    # What a task fills in -------------------------------------------------------------------------------------
+
+    def example(self, row, gold):
+        """A row (dict of column to value) as an example, or Skip. `gold`: with its answer."""
+        raise NotImplementedError
+
+    def columns(self, gold):
+        """Settings that name the columns a table must have."""
+        raise NotImplementedError
+
+    def learn(self, examples):
+        """Sets the LEARNED attributes from the training examples."""
+        raise NotImplementedError
+
+    def build(self, encoder):
+        """The encoder (a keras.Model) with the task's head: a keras.Model whose outputs are a dict."""
+        raise NotImplementedError
+
+    def losses(self):
+        """Output name to Keras loss."""
+        raise NotImplementedError
+
+    def encode(self, example):
+        """The example as Encoded: the only place where a text is cut."""
+        raise NotImplementedError
+
+    def target(self, example, encoded):
+        """Output name to target array, or Skip."""
+        raise NotImplementedError
+
+    def decode(self, example, encoded, outputs):
+        """The prediction for one example; `outputs`: output name to array, without the batch axis."""
+        raise NotImplementedError
+
+    def score(self, examples, predictions):
+        """Report of the predictions beside the examples' gold."""
+        raise NotImplementedError
+
+    def stratum(self, example):
+        """What must be alike in the training and the held-out share."""
+        return None
+
+    # What tasks share -----------------------------------------------------------------------------------------
+
+    def examples(self, rows, labels=None, gold=True):
+        """Examples of a table, file or list (see `kbert_tasks.data.table`), every row of it accounted for."""
+        names = (
+            self.settings.text_column,
+            self.settings.label_column,
+            getattr(self.settings, "text_b_column", "text_b"),
+        )
+        if isinstance(rows, Examples):
+            return rows
+        rows = data.table(rows, labels, names)
+        for option in self.columns(gold) if len(rows) else ():
+            data.column(rows, getattr(self.settings, option), option)
+        made = Examples([], [], len(rows), collections.Counter(), collections.Counter())
+        for position, row in enumerate(rows.to_dict("records")):
+            example = self.example(row, gold)
+            if isinstance(example, Skip):
+                made.skipped[example.reason] += 1
+            else:
+                made.rows.append(example)
+                made.positions.append(position)
+        return made
+
+    def fit(self, train, labels=None, *, dev=None):
+        """Fine-tunes on `train` and keeps the epoch with the best score on `dev`; returns self.
+
+        Args:
+            train: DataFrame, file, list of dicts, or list of texts (or of pairs) with `labels`.
+            labels: the gold answers where `train` is a list of texts.
+            dev: rows for choosing the epoch; by default a share (`dev_share`) of `train` is held out.
+        """
+        from ..training import train as run
+
+        run(self, self.examples(train, labels), None if dev is None else self.examples(dev))
+        return self
+
+    def predict(self, texts):
+        """A list with one prediction for each text, in their order; None for a text that is empty.
+
+        Args:
+            texts: list of texts (of pairs, if trained on pairs), DataFrame or file.
+        """
+        from ..inference import predictions
+
+        self._is_trained()
+        examples = self.examples(texts, gold=False)
+        found = [None] * examples.read
+        for position, prediction in zip(examples.positions, predictions(self, examples.rows), strict=True):
+            found[position] = prediction
+        return found
+
+    def evaluate(self, rows, labels=None):
+        """A Report of the predictions for rows with gold; prints readably."""
+        from ..inference import predictions
+
+        self._is_trained()
+        examples = self.examples(rows, labels)
+        if not examples.rows:
+            raise InputError(
+                f"there is nothing to evaluate: {examples.read} rows read, skipped {dict(examples.skipped)}"
+            )
+        seen.note(examples, self.seen_)
+        report = self.score(examples.rows, predictions(self, examples.rows))
+        examples.notes.update(report.examples.get("notes", {}))
+        report.examples = examples.count()
+        return report
+
+    def add_test(self, report, seconds):
+        """Puts the Report of a test set, which took so long, into `report_`."""
+        self.report_["scores"]["test"] = report.scores
+        self.report_["examples"]["test"] = report.examples
+        self.report_["seconds"]["evaluate"] = round(self.report_["seconds"]["evaluate"] + seconds, 3)
+
+    def save(self, folder):
+        """Writes a folder that `kbert_tasks.load` reads, with no need of the checkpoint; whole or not at all."""
+        from ..saving import save
+
+        self._is_trained()
+        save(self, folder)
+
+    def _is_trained(self):
+        if self.model is None:
+            raise InputError(f"this {type(self).__name__} is not trained: call fit, or kbert_tasks.load a saved folder")

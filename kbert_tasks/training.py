@@ -1,0 +1,169 @@
+"""Training: from examples and a checkpoint to a task with a trained model. Keras trains."""
+
+import collections
+import contextlib
+import importlib.metadata
+import logging
+import math
+import platform
+import time
+
+import numpy as np
+
+from . import seen
+from ._keras import keras2
+from .batches import training_batches
+from .checkpoint import Checkpoint, load_trained_model_from_checkpoint
+from .errors import InputError
+from .tasks.base import Examples, Skip
+from .tokenizer import Tokenizer
+
+log = logging.getLogger("kbert_tasks")
+
+
+def train(task, examples, dev=None):
+    """Fine-tunes a new model for `task`, sets the task's attributes and its `report_`.
+
+    Args:
+        task: holds the checkpoint and the settings.
+        examples, dev: Examples; without `dev` a share of `examples` is held out.
+    """
+    settings, seconds = task.settings, {}
+    if not examples.rows:
+        raise InputError(f"there is nothing to train on: {examples.read} rows read, skipped {dict(examples.skipped)}")
+    if task.checkpoint is None:
+        raise InputError("a checkpoint is needed: a folder, a name that kbert-checkpoint list shows, or hf:OWNER/NAME")
+    with _timed(seconds, "load"):
+        checkpoint = Checkpoint.find(task.checkpoint, settings.cased)
+        if settings.max_length > checkpoint.config["max_position_embeddings"]:
+            positions = checkpoint.config["max_position_embeddings"]
+            raise InputError(
+                f"max_length should be at most the checkpoint's {positions} positions, not {settings.max_length}"
+            )
+    log.info("checkpoint %s: %s (%s)", checkpoint.name, "cased" if checkpoint.cased else "uncased", checkpoint.casing)
+    task.model = None
+    if dev is None:
+        examples, dev = hold_out(task, examples)
+    task.learn(examples.rows)
+    task.seen_ = np.unique(seen.fingerprints(examples.rows))
+    seen.note(dev, task.seen_)
+    if again := len(examples.rows) - len(task.seen_):
+        examples.notes["the same text again"] = again
+    task.tokenizer, task.config = Tokenizer(checkpoint.vocabulary, checkpoint.cased), checkpoint.config
+    with _timed(seconds, "tokenize"):
+        batches_of = _encode(task, examples)
+        encoded_dev = [task.encode(example) for example in dev.rows]
+
+    keras = keras2()
+    keras.utils.set_random_seed(settings.seed)
+    with _timed(seconds, "load"):
+        encoder = load_trained_model_from_checkpoint(
+            checkpoint.config_file, checkpoint.checkpoint_file, encoder=settings.encoder
+        )
+        model = task.build(encoder)
+        _fill_pooler(model, checkpoint)
+    model.compile(optimizer=keras.optimizers.legacy.Adam(settings.learning_rate), loss=task.losses())
+    batches, steps = training_batches(batches_of, settings.batch_size, settings.seed, settings.epochs)
+    log.info("training on %d examples, %d steps an epoch", len(batches_of), steps)
+    task.model = model
+    try:
+        dev_score = _fit(task, dev, encoded_dev, batches, steps)
+    except BaseException:
+        task.model = None
+        raise
+    seconds["train"] = sum(epoch["seconds"] for epoch in dev_score.history)
+    seconds["evaluate"] = dev_score.seconds
+    if dev_score.best_report:
+        dev.notes.update(dev_score.best_report.examples.get("notes", {}))
+    task.report_ = {
+        "task": type(task).__module__.rsplit(".", 1)[-1],
+        "settings": settings.as_dict(),
+        "versions": versions(),
+        "checkpoint": {"name": checkpoint.name, "cased": checkpoint.cased, "config": checkpoint.config},
+        "scores": {"dev": dev_score.best_report.scores} if dev_score.best_report else {},
+        "examples": {"train": examples.count(), "dev": dev.count()},
+        "history": dev_score.history,
+        "best_epoch": dev_score.best_epoch or len(dev_score.history),
+        "seconds": {name: round(value, 3) for name, value in seconds.items()},
+    }
+
+
+def _fit(task, dev, encoded_dev, batches, steps):
+    from .callbacks import DevScore, Progress
+
+    settings, callbacks = task.settings, keras2().callbacks
+    dev_score = DevScore(task, dev.rows, encoded_dev)
+    watching = [Progress(), dev_score, callbacks.TerminateOnNaN()]
+    if settings.patience:
+        if not dev.rows:
+            raise InputError("patience needs development examples: give a development file, or a dev_share above 0")
+        watching.append(callbacks.EarlyStopping("dev", patience=settings.patience, mode="max"))
+    task.model.fit(batches, epochs=settings.epochs, steps_per_epoch=steps, callbacks=watching, verbose=0)
+    if not math.isfinite(dev_score.history[-1]["loss"]):
+        raise InputError(
+            f"the loss is no longer a number: learning_rate {settings.learning_rate} is too high; try a tenth"
+        )
+    return dev_score
+
+
+def _encode(task, examples):
+    """[(x, y)] of the examples; one without a target is moved to the skipped ones."""
+    encoded, rows, positions = [], [], []
+    for example, position in zip(examples.rows, examples.positions, strict=True):
+        text = task.encode(example)
+        target = task.target(example, text)
+        if isinstance(target, Skip):
+            examples.skipped[target.reason] += 1
+            continue
+        examples.notes["cut to max_length"] += bool(text.cut)
+        encoded.append(({"Input-Token": text.ids, "Input-Segment": text.segments}, target))
+        rows.append(example)
+        positions.append(position)
+    examples.rows, examples.positions = rows, positions
+    examples.notes = +examples.notes  # without the zeros
+    return encoded
+
+
+def hold_out(task, examples):
+    """(training, development) Examples: a share of each kind (`task.stratum`) goes to development."""
+    import pandas as pd
+
+    share, seed = task.settings.dev_share, task.settings.seed
+    strata = pd.Series([str(task.stratum(example)) for example in examples.rows])
+    chosen = set(strata.groupby(strata).sample(frac=share, random_state=seed).index)
+    if share and not chosen and len(strata) > 2:
+        chosen = set(strata.sample(1, random_state=seed).index)
+    held = [i for i in range(len(strata)) if i in chosen]
+    kept = [i for i in range(len(strata)) if i not in chosen]
+    log.info("no development file: %d of %d training examples are held out (seed %d)", len(held), len(strata), seed)
+    empty = collections.Counter()
+    dev = Examples([examples.rows[i] for i in held], [examples.positions[i] for i in held], len(held), empty, +empty)
+    train = Examples(
+        [examples.rows[i] for i in kept], [examples.positions[i] for i in kept], examples.read - len(held),
+        examples.skipped, examples.notes,
+    )  # fmt: skip
+    dev.notes["held out of the training file"] = len(held)
+    return train, dev
+
+
+def _fill_pooler(model, checkpoint):
+    from .layers import fill_pooler
+
+    fill_pooler(model, checkpoint.pooler())
+
+
+def versions():
+    """Of the package and of what its numbers depend on."""
+    names = ("kbert-tasks", "tensorflow", "tf_keras", "keras-bert", "tokenizers", "numpy")
+    found = {"python": platform.python_version()}
+    for name in names:
+        with contextlib.suppress(importlib.metadata.PackageNotFoundError):
+            found[name] = importlib.metadata.version(name)
+    return found
+
+
+@contextlib.contextmanager
+def _timed(seconds, name):
+    began = time.perf_counter()
+    yield
+    seconds[name] = seconds.get(name, 0.0) + time.perf_counter() - began
