@@ -71,7 +71,12 @@ def entries():
 
 
 def find(name):
-    """The entry of this name or alias, in whatever case, or None."""
+    """The entry of this name or alias, in whatever case, or None.
+
+    Example:
+        >>> find("BERT-Tiny").name
+        'uncased_L-2_H-128_A-2'
+    """
     wanted = str(name).casefold()
     for entry in entries():
         if wanted in [known.casefold() for known in (entry.name, *entry.aliases, entry.hub) if known]:

@@ -134,10 +134,10 @@ def load_trained_model_from_checkpoint(
     """
     config = json.loads(Path(config_file).read_text(encoding="utf-8-sig"))
     model = build_encoder(config, encoder, config_file, training, seq_len, output_layer_num)
-    positions = min(seq_len or config["max_position_embeddings"], config["max_position_embeddings"])
-    keras_bert = import_keras_bert()
-    keras_bert.load_model_weights_from_checkpoint(
-        model, config | {"max_position_embeddings": positions}, str(checkpoint_file), training=training
+    # As many rows of positions as the graph has: keras-bert's has no more than seq_len.
+    positions = {"max_position_embeddings": model.get_layer("Embedding-Position").weights[0].shape[0]}
+    import_keras_bert().load_model_weights_from_checkpoint(
+        model, config | positions, str(checkpoint_file), training=training
     )
     for layer in model.layers:
         layer.trainable = trainable

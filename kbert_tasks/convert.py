@@ -4,11 +4,10 @@ The weights are the same; their names and the orientation of the dense kernels a
 Hugging Face computes it with the error function, Google (and so this package) with a tanh formula.
 """
 
+import contextlib
 import itertools
 import json
 import logging
-import os
-import tempfile
 from pathlib import Path
 
 import numpy as np
@@ -70,8 +69,9 @@ def import_folder(source, target):
         log.warning("%s: layer_norm_eps %s becomes Google's 1e-12", source, given["layer_norm_eps"])
     if (lower := _lower_case(source)) is not None:
         config["do_lower_case"] = lower
-    words, tensors = _words(source, config["vocab_size"]), _google_tensors(source, config)
-    return _aside(target, lambda folder: official.write(folder, config, words, tensors))
+    with _new(target) as folder:
+        official.write(folder, config, _words(source, config["vocab_size"]), _google_tensors(source, config))
+    return Path(target)
 
 
 def export_folder(source, target):
@@ -99,14 +99,12 @@ def export_folder(source, target):
     weights = {}
     for name in tensors.keys() & official.variables(config, heads=True).keys():
         weights[_names(name)[0]] = np.ascontiguousarray(tensors[name].T if name.endswith("/kernel") else tensors[name])
-
-    def write(folder):
+    with _new(target) as folder:
         for name, content in {"config": config, "tokenizer_config": tokenizer}.items():
             (folder / f"{name}.json").write_text(json.dumps(content, indent=2) + "\n", encoding="utf-8")
         (folder / "vocab.txt").write_text("".join(word + "\n" for word in words), encoding="utf-8", newline="\n")
         (folder / "model.safetensors").write_bytes(save(weights, metadata={"format": "pt"}))
-
-    return _aside(target, write)
+    return Path(target)
 
 
 def _names(variable):
@@ -160,7 +158,7 @@ def _google_tensors(source, config):
     if decoder is not None and not np.array_equal(decoder, found["bert/embeddings/word_embeddings"]):
         log.warning("%s: %s is not the word embeddings, which Google's head uses: left out", source, DECODER)
     if given:
-        log.info("%s: left out %d tensors not in Google's format: %s", source, len(given), ", ".join(given))
+        log.info("%s: left out %d tensors not in Google's format: %s", source, len(given), ", ".join(sorted(given)))
     return found
 
 
@@ -207,20 +205,17 @@ def _lower_case(source):
     return bool(given.get("do_lower_case", True)) if slow.exists() else None  # True as in BertTokenizer
 
 
-def _aside(target, write):
-    """Lets `write` fill a folder beside the target, then renames it: there is never half a folder."""
-    target = Path(target).resolve()
-    if target.exists() and (not target.is_dir() or any(target.iterdir())):
-        raise InputError(f"{target} should be a new or empty folder, but is there already: give another name")
-    target.parent.mkdir(parents=True, exist_ok=True)
-    with tempfile.TemporaryDirectory(dir=target.parent, prefix=".converting-") as aside:
-        made = Path(aside, target.name)  # not `aside` itself, which other users may not read
-        made.mkdir()
-        write(made)
-        if target.exists():
-            target.rmdir()
-        os.replace(made, target)
-    return target
+@contextlib.contextmanager
+def _new(target):
+    """A folder to fill; it becomes `target` when the block ends well."""
+    from .download import aside
+
+    with contextlib.suppress(OSError):
+        Path(target).rmdir()  # which only works on an empty folder
+    with aside(Path(target)) as fresh:
+        fresh.mkdir()
+        yield fresh
+        fresh.rename(target)
 
 
 def _read(file, parse=lambda raw: dict(json.loads(raw)), kind="JSON"):

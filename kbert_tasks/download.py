@@ -247,9 +247,9 @@ def _receive(opener, url, part, note):
             if not start:
                 _remember(note, url, response.headers)
             file.seek(start)
-            while True:
+            while total is None or came < total:
                 try:
-                    piece = response.read(BLOCK)
+                    piece = response.read1(BLOCK)  # what is there, so that nothing that came is lost when it breaks off
                 except (OSError, http.client.HTTPException) as error:
                     raise _Cut(_words(error), total) from None
                 if not piece:

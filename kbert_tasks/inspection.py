@@ -7,6 +7,8 @@ import json
 from collections import namedtuple
 from pathlib import Path
 
+import numpy as np
+
 from . import official
 from ._keras import tensorflow
 from .errors import InputError
@@ -158,16 +160,19 @@ def _tensors(path, parts, cased):
 def _data(path, parts, cased):
     prefix = parts["checkpoint_file"]
     reader = _reader(prefix)
-    names = list(official.variables(parts["config"], pooler=False))
-    names += [name for name in official.POOLER if reader.has_tensor(name)]
+    names = sorted(reader.get_variable_to_shape_map())
     for name in names:
         try:
-            reader.get_tensor(name)  # compares the checksum stored for the tensor
+            tensor = reader.get_tensor(name)  # compares the checksum stored for the tensor
         except Exception as error:
             raise InputError(
                 f"{prefix}.data-* is cut short or damaged at {name}: copy or download it again ({_first_line(error)})"
             ) from None
-    return f"{len(names)} tensors read, checksums right"
+        if tensor.dtype.kind == "f" and not np.isfinite(tensor).all():
+            raise InputError(
+                f"{prefix}: {name} holds numbers that are not finite: these weights are spoilt; take others"
+            )
+    return f"{len(names)} tensors read, checksums right, all numbers finite"
 
 
 def _reader(prefix):

@@ -28,11 +28,12 @@ class Report:
         return scores_text(self.scores, self.examples)
 
 
-def classification(gold, predicted):
+def classification(gold, predicted, labels):
     """Scores of one label a text (scikit-learn).
 
     Args:
         gold, predicted: lists of labels, as long as one another.
+        labels: the labels to tell of, also where neither gold nor predicted has them.
 
     Returns:
         accuracy, macro_f1, per_class and confusion_matrix. A precision or recall that is not defined (nothing
@@ -40,7 +41,7 @@ def classification(gold, predicted):
     """
     from sklearn import metrics
 
-    labels = sorted(set(gold) | set(predicted))
+    labels = sorted({*labels, *gold, *predicted})
     return {
         "accuracy": float(metrics.accuracy_score(gold, predicted)),
         "macro_f1": float(metrics.f1_score(gold, predicted, average="macro", zero_division=0)),
@@ -52,16 +53,17 @@ def classification(gold, predicted):
     }
 
 
-def multi_label(gold, predicted):
+def multi_label(gold, predicted, labels):
     """Scores of any number of labels a text: `accuracy` wants the whole set right.
 
     Args:
         gold, predicted: lists of tuples of labels.
+        labels: the labels to tell of, also where neither gold nor predicted has them.
     """
     from sklearn import metrics
     from sklearn.preprocessing import MultiLabelBinarizer
 
-    labels = sorted({label for each in (*gold, *predicted) for label in each})
+    labels = sorted({*labels, *(label for each in (*gold, *predicted) for label in each)})
     binary = MultiLabelBinarizer(classes=labels).fit([labels])
     gold, predicted = binary.transform(gold), binary.transform(predicted)
     return {

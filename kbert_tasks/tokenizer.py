@@ -182,9 +182,7 @@ def read_vocabulary(path: str | PathLike) -> list[str]:
     for number, line in enumerate(text.removesuffix("\n").split("\n"), 1):
         line = line.strip(" \t\r")
         if not line:
-            raise InputError(
-                f"{path}, line {number} is empty, but its number is an id: remove it, or restore its token"
-            )
+            raise InputError(f"{path}, line {number} is empty; its number is an id: remove it or restore its token")
         token = line.strip()
         if token in ("", "##"):  # U+2028 and ##U+2028 would be nothing, or another token
             token = line

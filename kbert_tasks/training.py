@@ -41,7 +41,6 @@ def train(task, examples, dev=None):
                 f"max_length should be at most the checkpoint's {positions} positions, not {settings.max_length}"
             )
     log.info("checkpoint %s: %s (%s)", checkpoint.name, "cased" if checkpoint.cased else "uncased", checkpoint.casing)
-    task.model = None
     if dev is None:
         examples, dev = hold_out(task, examples)
     task.learn(examples.rows)
@@ -66,11 +65,7 @@ def train(task, examples, dev=None):
     batches, steps = training_batches(batches_of, settings.batch_size, settings.seed, settings.epochs)
     log.info("training on %d examples, %d steps an epoch", len(batches_of), steps)
     task.model = model
-    try:
-        dev_score = _fit(task, dev, encoded_dev, batches, steps)
-    except BaseException:
-        task.model = None
-        raise
+    dev_score = _fit(task, dev, encoded_dev, batches, steps)
     seconds["train"] = sum(epoch["seconds"] for epoch in dev_score.history)
     seconds["evaluate"] = dev_score.seconds
     if dev_score.best_report:

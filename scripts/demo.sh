@@ -48,6 +48,7 @@ The trained classifier is the folder demo/run; it needs neither the checkpoint n
 ${bin:+The commands are in $bin: source $bin/activate
 }Your own data, a file with the columns text and label (CSV, TSV, JSONL, Excel, Parquet):
   kbert-train --task classify --checkpoint $checkpoint --train mine.csv --output runs/mine
+With only a few hundred texts add --epochs 8 --learning-rate 5e-5, as above.
 Chinese texts need a Chinese checkpoint, here Google's (about 400 MB):
   kbert-checkpoint get bert-base-chinese
   kbert-train --task classify --checkpoint bert-base-chinese --train mine.csv --output runs/mine

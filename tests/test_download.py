@@ -145,15 +145,12 @@ def test_a_server_without_ranges_starts_anew(server, target):
     assert whole(target)
 
 
-@pytest.mark.parametrize("new", [b"other" * 3000, b"short"])
-@pytest.mark.parametrize("if_range", [True, False])
+@pytest.mark.parametrize("new, if_range", [(b"other" * 3000, True), (b"short", True), (b"short", False)])
 def test_a_file_that_changed_is_not_patched_together(server, target, new, if_range):
     server.cuts = [1000] * 5
     with pytest.raises(InputError):
         fetch(server, target)
     server.files["/file.zip"], server.if_range = new, if_range
-    if not if_range and len(new) > 5000:
-        pytest.skip("a server that ignores If-Range hides the change; the archive's checksums find it")
     fetch(server, target)
     assert whole(target, new)
 
@@ -286,13 +283,12 @@ def left_in(path):
 def test_unpack_takes_the_files_of_the_checkpoint_only(tmp_path, home):
     files = {home + name: name.encode() for name in (*NAMES, "other.ckpt.meta", "run.py", "deeper/vocab.txt")}
     files |= {"__MACOSX/" + home + "._bert_config.json": b"", "README": b""}
-    download.unpack(archive(tmp_path / "x.zip", files), tmp_path / "new")
+    (tmp_path / "in").mkdir()
+    download.unpack(archive(tmp_path / "in" / "x.zip", files), tmp_path / "new")
     assert left_in(tmp_path / "new") == sorted([*NAMES, "other.ckpt.meta"])
     assert (tmp_path / "new" / "vocab.txt").read_bytes() == b"vocab.txt"
-    assert left_in(tmp_path) == ["new", "x.zip"]
-    assert stat.S_IMODE((tmp_path / "new").stat().st_mode) == stat.S_IMODE(
-        tmp_path.joinpath("a").mkdir() or (tmp_path / "a").stat().st_mode
-    )
+    assert left_in(tmp_path) == ["in", "new"]
+    assert (tmp_path / "new").stat().st_mode == (tmp_path / "in").stat().st_mode  # not the 0700 of a temporary folder
 
 
 def with_extra(path, name, mode=0o100644, content=b""):
@@ -336,7 +332,7 @@ def encrypted(path):
         (lambda p: with_extra(p, "publish\\..\\evil.txt"), "leads out"),
         (lambda p: with_extra(p, "/etc/evil.txt"), "absolute"),
         (lambda p: with_extra(p, "C:\\evil.txt"), "absolute"),
-        (lambda p: with_extra(p, "publish/vocab.txt", stat.S_IFLNK | 0o777, b"/etc/passwd"), "symbolic link"),
+        (lambda p: with_extra(p, "publish/link.txt", stat.S_IFLNK | 0o777, b"/etc/passwd"), "symbolic link"),
         (lambda p: p.write_bytes(b"<html>not found</html>"), "no whole zip"),
         (lambda p: p.write_bytes(b""), "no whole zip"),
         (cut_short, "no whole zip"),

@@ -60,7 +60,7 @@ def file_options(parser):
 
 # Entry points name these; each module is loaded when its command runs, so that --help is quick.
 def train(argv=None):
-    from .train import train as run
+    from .fit import train as run
 
     return run(argv)
 
@@ -78,6 +78,6 @@ def predict(argv=None):
 
 
 def checkpoint(argv=None):
-    from .checkpoint import checkpoint as run
+    from .checkpoints import checkpoint as run
 
     return run(argv)

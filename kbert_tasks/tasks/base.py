@@ -130,7 +130,10 @@ class Task:
         """
         from ..training import train as run
 
-        run(self, self.examples(train, labels), None if dev is None else self.examples(dev))
+        # A new object learns; if that fails, this one is as it was.
+        fresh = type(self)(self.checkpoint, **self.settings.as_dict())
+        run(fresh, fresh.examples(train, labels), None if dev is None else fresh.examples(dev))
+        self.__dict__.update(fresh.__dict__)
         return self
 
     def predict(self, texts):

@@ -86,7 +86,7 @@ class TextClassifier(Task):
         if isinstance(value, list | tuple | set | np.ndarray):
             return tuple(sorted({text_of(each).strip() for each in value}))
         label = text_of(value).strip()
-        if several and value is not None:
+        if several and isinstance(value, str):  # an empty cell says that no label applies; a missing value says nothing
             parts = (part.strip() for part in label.split(self.settings.label_separator))
             return tuple(sorted({part for part in parts if part}))
         return label or Skip("no label")
@@ -153,7 +153,7 @@ class TextClassifier(Task):
     def score(self, examples, predictions):
         kind = metrics.multi_label if self.multi_label_ else metrics.classification
         gold = [self._labels(e) if self.multi_label_ else e.label for e in examples]
-        report = metrics.Report(kind(gold, [p.label for p in predictions]))
+        report = metrics.Report(kind(gold, [p.label for p in predictions], self.labels_))
         unseen = sum(not set(self._labels(e)) <= set(self.labels_) for e in examples)
         if unseen:
             report.examples["notes"] = {"a label that training never saw: counted as wrong": unseen}

@@ -1,0 +1,24 @@
+"""What the tests share: the tiny checkpoint, a trained task, and where the real data lie (if they do)."""
+
+import os
+from pathlib import Path
+
+import pytest
+
+from . import tiny
+
+SHARED = Path(os.environ.get("KBERT_SHARED", Path(__file__).parents[2] / "shared"))
+
+
+@pytest.fixture(scope="session")
+def checkpoint(tmp_path_factory):
+    """Path of a tiny checkpoint in the real format."""
+    return tiny.checkpoint(tmp_path_factory.mktemp("checkpoints") / "uncased_tiny")
+
+
+@pytest.fixture
+def shared():
+    """The folder of real data and weights; the test skips where it is absent."""
+    if not SHARED.is_dir():
+        pytest.skip(f"{SHARED} is absent")
+    return SHARED

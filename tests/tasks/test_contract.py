@@ -1,0 +1,170 @@
+"""What every task must do, run on every task there is, with its own sample data."""
+
+import dataclasses
+import json
+import shutil
+import subprocess
+import sys
+
+import numpy as np
+import pytest
+
+import kbert_tasks as kb
+from kbert_tasks import saving, tasks
+from kbert_tasks.samples import path
+
+FEW = {"epochs": 2, "max_length": 32, "learning_rate": 1e-3}
+
+
+@pytest.fixture(scope="module", params=tasks.names())
+def trained(request, checkpoint):
+    """(task, its training rows, its test rows): trained for two epochs on a part of its sample."""
+    train, test = (kb.read(path(request.param, "zh", part)).head(60) for part in ("train", "test"))
+    return tasks.find(request.param)(checkpoint, **FEW).fit(train), train, test
+
+
+def same(one, other):
+    return [dataclasses.asdict(p) for p in one] == [dataclasses.asdict(p) for p in other]
+
+
+def test_fit_returns_self_and_counts_every_row(trained):
+    task, train, _ = trained
+    counts = task.report_["examples"]
+    assert counts["train"]["read"] + counts["dev"]["read"] == len(train)
+    for part in counts.values():
+        assert part["read"] == part["used"] + sum(part["skipped"].values())
+
+
+def test_the_report_has_the_names_that_others_script_against(trained):
+    task, train, test = trained
+    report = json.loads(json.dumps(task.report_))
+    assert {"task", "settings", "versions", "checkpoint", "scores", "examples", "history", "seconds"} <= report.keys()
+    assert {"load", "tokenize", "train", "evaluate"} <= report["seconds"].keys()
+    assert [epoch["epoch"] for epoch in report["history"]] == [1, 2]
+    for epoch in report["history"]:
+        assert epoch["loss"] > 0 and epoch["seconds"] > 0
+        assert task.MAIN_SCORE in epoch["dev"]
+    assert report["scores"]["dev"][task.MAIN_SCORE] == max(e["dev"][task.MAIN_SCORE] for e in report["history"])
+    assert report["settings"] == task.settings.as_dict()
+
+
+def test_every_weight_of_the_encoder_has_learnt(trained, checkpoint):
+    task, _, _ = trained
+    start = kb.load_trained_model_from_checkpoint(f"{checkpoint}/bert_config.json", f"{checkpoint}/bert_model.ckpt")
+    for layer in start.layers:
+        for before, after in zip(layer.get_weights(), task.model.get_layer(layer.name).get_weights(), strict=True):
+            assert not np.array_equal(before, after), layer.name
+
+
+def test_one_prediction_for_each_text_in_order_whatever_the_batches(trained):
+    task, _, test = trained
+    whole = task.predict(test)
+    assert len(whole) == len(test)
+    backwards = task.predict(test[::-1])[::-1]
+    singly = [task.predict(test.iloc[i : i + 1])[0] for i in range(5)]
+    assert [p.row().keys() for p in whole] == [p.row().keys() for p in backwards]
+    for one, other in zip(whole, backwards, strict=True):
+        assert one.label == other.label and one.score == pytest.approx(other.score, abs=1e-5)
+    for one, other in zip(whole, singly, strict=False):
+        assert one.label == other.label and one.score == pytest.approx(other.score, abs=1e-5)
+
+
+def test_an_empty_text_has_no_prediction_and_no_effect(trained):
+    task, _, test = trained
+    rows = test.head(3).copy()
+    rows.iloc[1, rows.columns.get_loc(task.settings.text_column)] = " "
+    answers = task.predict(rows)
+    assert answers[1] is None and answers[0] is not None and answers[2] is not None
+    report = task.evaluate(rows)
+    assert report.examples["skipped"] == {"empty text": 1}
+    assert (report.examples["read"], report.examples["used"]) == (3, 2)
+
+
+def test_no_texts_no_predictions(trained):
+    task, _, _ = trained
+    assert task.predict([]) == []
+
+
+def test_evaluate_agrees_with_the_development_score(trained, checkpoint):
+    task, train, test = trained
+    again = tasks.find(task.report_["task"])(checkpoint, **FEW).fit(train, dev=test)
+    assert again.evaluate(test).scores == again.report_["scores"]["dev"]
+
+
+def test_texts_that_were_trained_on_are_noticed(trained):
+    task, train, _ = trained
+    notes = task.evaluate(train).examples["notes"]
+    assert notes["the same text is among the training texts"] == task.report_["examples"]["train"]["used"]
+
+
+def test_the_seed_repeats_everything(trained, checkpoint):
+    task, train, test = trained
+    again = tasks.find(task.report_["task"])(checkpoint, **FEW).fit(train)
+    assert [e["loss"] for e in again.report_["history"]] == [e["loss"] for e in task.report_["history"]]
+    assert same(again.predict(test), task.predict(test))
+    other = tasks.find(task.report_["task"])(checkpoint, **FEW, seed=2).fit(train)
+    assert [e["loss"] for e in other.report_["history"]] != [e["loss"] for e in task.report_["history"]]
+
+
+def test_a_saved_task_predicts_the_same_in_a_new_process_without_the_checkpoint(trained, tmp_path):
+    task, _, test = trained
+    task.save(tmp_path / "run")
+    moved = shutil.move(tmp_path / "run", tmp_path / "elsewhere")
+    texts = test[task.settings.text_column].tolist()
+    program = (
+        "import json, sys, kbert_tasks as kb; task = kb.load(sys.argv[1]);"
+        "print(json.dumps([p.row() | {'score': p.score} for p in task.predict(json.load(sys.stdin))]))"
+    )
+    done = subprocess.run(
+        [sys.executable, "-c", program, moved], input=json.dumps(texts), capture_output=True, text=True, check=True
+    )
+    assert json.loads(done.stdout) == json.loads(
+        json.dumps([p.row() | {"score": p.score} for p in task.predict(texts)])
+    )
+    assert done.stderr == ""
+
+
+def test_a_loaded_task_knows_all_that_it_knew(trained, tmp_path):
+    task, _, test = trained
+    task.save(tmp_path / "run")
+    again = kb.load(tmp_path / "run")
+    assert same(again.predict(test), task.predict(test))
+    assert again.settings == task.settings
+    assert again.report_ == json.loads(json.dumps(task.report_))
+    assert again.evaluate(test).scores == task.evaluate(test).scores
+    assert sorted(p.name for p in (tmp_path / "run").iterdir()) == sorted(saving.LAYOUT)
+
+
+def test_a_failed_fit_leaves_the_task_as_it_was(trained):
+    task, train, test = trained
+    before = task.predict(test)
+    with pytest.raises(kb.InputError):
+        task.fit(train.head(0))
+    assert same(task.predict(test), before)
+
+
+def test_special_tokens_in_a_text_are_text(trained):
+    task, _, _ = trained
+    ids = task.tokenizer.encode("好 [SEP] [MASK] 坏").ids
+    marks = [task.tokenizer.vocabulary.index(token) for token in ("[SEP]", "[MASK]")]
+    assert [int((ids == mark).sum()) for mark in marks] == [1, 0]
+
+
+def test_an_untrained_task_says_so(trained, checkpoint, tmp_path):
+    fresh = type(trained[0])(checkpoint)
+    for call in (
+        lambda: fresh.predict(["a"]),
+        lambda: fresh.evaluate(["a"], ["b"]),
+        lambda: fresh.save(tmp_path / "x"),
+    ):
+        with pytest.raises(kb.InputError, match="is not trained: call fit"):
+            call()
+
+
+def test_a_stranger_cannot_make_the_program_import_anything(trained, tmp_path):
+    trained[0].save(tmp_path / "run")
+    file = tmp_path / "run" / "task.json"
+    for name in ("os", "base", "../tasks", "kbert_tasks.cli", "__init__"):
+        file.write_text(json.dumps(json.loads(file.read_text(encoding="utf-8")) | {"task": name}), encoding="utf-8")
+        with pytest.raises(kb.InputError, match="there is no task"):
+            kb.load(tmp_path / "run")

@@ -1,0 +1,152 @@
+import numpy as np
+import pandas as pd
+import pytest
+
+import kbert_tasks as kb
+from kbert_tasks import data
+
+TEXT = "text,label\n房间很干净,好评\n太吵了,差评\n"
+
+
+def put(tmp_path, name, content):
+    path = tmp_path / name
+    path.write_bytes(content if isinstance(content, bytes) else content.encode("utf-8"))
+    return path
+
+
+def rows(table):
+    return table.to_dict("records")
+
+
+def refused(path, **options):
+    with pytest.raises(kb.InputError) as caught:
+        kb.read(path, **options)
+    return str(caught.value)
+
+
+@pytest.mark.parametrize("encoding", ["utf-8", "utf-8-sig", "utf-16", "gbk", "gb18030"])
+def test_encodings_are_recognised(tmp_path, encoding):
+    assert rows(kb.read(put(tmp_path, "a.csv", TEXT.encode(encoding))))[0] == {"text": "房间很干净", "label": "好评"}
+
+
+def test_an_unknown_encoding_is_named_with_its_line_and_the_option(tmp_path):
+    path = put(tmp_path, "a.csv", "text,label\nok,1\ncafé très,0\n".encode("latin-1"))
+    assert "line 3: byte 0xe9 is not utf-8: name the file's encoding, such as --encoding" in refused(path)
+    assert rows(kb.read(path, encoding="latin-1"))[1]["text"] == "café très"
+    assert "no encoding 'klingon'" in refused(path, encoding="klingon")
+
+
+def test_big5_is_not_taken_for_gbk(tmp_path):
+    assert "is not utf-8" in refused(
+        put(tmp_path, "a.csv", "text,label\n房間很乾淨而且服務態度相當不錯,好\n".encode("big5"))
+    )
+
+
+def test_values_stay_as_they_were_written(tmp_path):
+    table = kb.read(put(tmp_path, "a.csv", 'text,label\nNA,null\n007,1.0\n"a, ""b""\nc",True\n'))
+    assert rows(table) == [
+        {"text": "NA", "label": "null"},
+        {"text": "007", "label": "1.0"},
+        {"text": 'a, "b"\nc', "label": "True"},
+    ]
+
+
+def test_bare_quotation_marks_in_tsv(tmp_path):
+    table = kb.read(put(tmp_path, "a.tsv", 'label\ttext\n1\t"so good\n0\tit says "no" here\n1\t" x\n'))
+    assert [row["text"] for row in rows(table)] == ['"so good', 'it says "no" here', '" x']
+
+
+def test_quoted_tsv_with_a_line_break(tmp_path):
+    table = kb.read(put(tmp_path, "a.tsv", 'label\ttext\n1\t"one\ntwo"\n0\tthree\n'))
+    assert [row["text"] for row in rows(table)] == ["one\ntwo", "three"]
+
+
+def test_a_file_without_header(tmp_path):
+    table = kb.read(put(tmp_path, "a.tsv", "1\tgood\n0\tbad\n"), header=False)
+    assert rows(table) == [{"1": "1", "2": "good"}, {"1": "0", "2": "bad"}]
+
+
+def test_jsonl(tmp_path):
+    path = put(tmp_path, "a.jsonl", '{"text": "a", "label": ["x", "y"]}\n\n{"text": "b\u2028c", "label": 3}\n')
+    assert rows(kb.read(path)) == [{"text": "a", "label": ["x", "y"]}, {"text": "b\u2028c", "label": 3}]
+    assert "line 2 is not JSON" in refused(put(tmp_path, "b.jsonl", '{"text": "a"}\n{"text": }\n'))
+    assert "line 1: wanted an object" in refused(put(tmp_path, "c.jsonl", "[1]\n"))
+
+
+@pytest.mark.parametrize("kind", ["xlsx", "parquet"])
+def test_excel_and_parquet(tmp_path, kind):
+    pytest.importorskip({"xlsx": "openpyxl", "parquet": "pyarrow"}[kind])
+    frame = pd.DataFrame({"text": ["房间很干净", "NA"], "label": [1, 0]})
+    path = tmp_path / f"a.{kind}"
+    frame.to_excel(path, index=False) if kind == "xlsx" else frame.to_parquet(path)
+    assert [(r["text"], data.text_of(r["label"])) for r in rows(kb.read(path))] == [("房间很干净", "1"), ("NA", "0")]
+
+
+@pytest.mark.parametrize(
+    "name, content, words",
+    [
+        ("none.csv", None, "is not there"),
+        ("a.doc", "x", "should end in one of .csv, .tsv"),
+        ("a.csv", "", "a.csv is empty"),
+        ("a.csv", "text,label\n", "has a header line and no rows"),
+        ("a.csv", 'text,label\na,1\n"b,2\n', "check the quotation marks"),
+        ("a.csv", "text,label\na,1\nb,2,3\n", "line 3"),
+        ("a.xlsx", "not a workbook", "cannot be read as .xlsx"),
+        ("a.parquet", "not parquet", "cannot be read as .parquet"),
+    ],
+)
+def test_bad_files(tmp_path, name, content, words):
+    if content is not None:
+        put(tmp_path, name, content)
+    assert words in refused(tmp_path / name)
+
+
+def test_a_row_with_too_few_cells_is_not_lost(tmp_path):
+    table = kb.read(put(tmp_path, "a.csv", "text,label\na,1\nb\n"))
+    assert len(table) == 2
+    assert data.text_of(rows(table)[1]["label"]) == ""
+
+
+def test_a_folder_is_not_a_file(tmp_path):
+    assert "a folder, not a file" in refused(tmp_path)
+
+
+def test_text_of_cells():
+    assert [data.text_of(v) for v in (None, float("nan"), 3, 3.0, 2.5, "a", np.float64(4))] == [
+        "",
+        "",
+        "3",
+        "3",
+        "2.5",
+        "a",
+        "4",
+    ]
+
+
+def test_python_lists():
+    assert rows(data.table(["a", "b"], [1, 0])) == [{"text": "a", "label": 1}, {"text": "b", "label": 0}]
+    assert rows(data.table([("a", "b")])) == [{"text": "a", "text_b": "b"}]
+    assert rows(data.table([{"text": "a", "x": 1}])) == [{"text": "a", "x": 1}]
+    with pytest.raises(kb.InputError, match="2 texts and 1 labels"):
+        data.table(["a", "b"], [1])
+    with pytest.raises(kb.InputError, match="wanted a list of texts, got one text"):
+        data.table("房间很干净")
+
+
+def test_a_missing_column_lists_the_others(tmp_path):
+    table = kb.read(put(tmp_path, "a.csv", "review,stars\na,1\n"))
+    with pytest.raises(
+        kb.InputError, match="no column 'text'; its columns: review, stars; name the right one with --text-column"
+    ):
+        data.column(table, "text", "text_column")
+
+
+def test_the_samples_are_what_they_say():
+    from kbert_tasks import samples
+
+    for language, labels in (("zh", {"好评", "差评"}), ("en", {"positive", "negative"})):
+        train, test = (kb.read(samples.path("classify", language, part)) for part in ("train", "test"))
+        assert (len(train), len(test)) == (320, 120)
+        assert set(train["label"]) == set(test["label"]) == labels
+        assert not set(train["text"]) & set(test["text"])
+        assert train["label"].value_counts().nunique() == 1

@@ -1,0 +1,110 @@
+import json
+import shutil
+
+import pytest
+
+import kbert_tasks as kb
+from kbert_tasks import saving
+
+
+@pytest.fixture(scope="module")
+def task(checkpoint):
+    settings = {"epochs": 1, "max_length": 32, "dev_share": 0.0}
+    return kb.TextClassifier(checkpoint, **settings).fit(["房间很干净", "太吵", "好", "坏"], ["好", "坏", "好", "坏"])
+
+
+@pytest.fixture
+def run(task, tmp_path):
+    task.save(tmp_path / "run")
+    return tmp_path / "run"
+
+
+def refused(folder):
+    with pytest.raises(kb.InputError) as caught:
+        kb.load(folder)
+    return str(caught.value)
+
+
+@pytest.mark.parametrize("name", [n for n in saving.LAYOUT if n != saving.TASK])
+def test_a_missing_file_is_named(run, name):
+    (run / name).unlink()
+    assert f"lacks {name}: copy the whole folder again" in refused(run)
+
+
+def test_what_is_not_a_saved_task(run, tmp_path):
+    assert "is not there" in refused(tmp_path / "nowhere")
+    (run / "task.json").unlink()
+    assert "it has no task.json; found: bert_config.json, model.safetensors" in refused(run)
+
+
+def test_another_format_is_told(run):
+    about = json.loads((run / "task.json").read_text(encoding="utf-8"))
+    (run / "task.json").write_text(json.dumps(about | {"format": 2, "kbert_tasks": "9.0"}), encoding="utf-8")
+    assert "has format 2, this is kbert_tasks" in refused(run) and "kbert_tasks 9.0" in refused(run)
+
+
+@pytest.mark.parametrize("name", ["task.json", "bert_config.json", "report.json", "model.safetensors"])
+def test_a_file_cut_short_is_told(run, name):
+    raw = (run / name).read_bytes()
+    (run / name).write_bytes(raw[: len(raw) // 2])
+    assert f"{name} is damaged" in refused(run)
+
+
+def test_files_of_two_trainings_do_not_mix(run, checkpoint, tmp_path):
+    other = kb.TextClassifier(checkpoint, epochs=1, max_length=32, dev_share=0.0)
+    other.fit(["好", "坏", "吃"], ["a", "b", "c"]).save(tmp_path / "other")
+    shutil.copy(tmp_path / "other" / "model.safetensors", run)
+    assert "label/0 should be (16, 2), found (16, 3)" in refused(run)
+
+
+def test_nothing_that_is_not_ours_is_replaced(task, tmp_path):
+    (tmp_path / "thesis").mkdir()
+    (tmp_path / "thesis" / "chapter1.txt").write_text("precious")
+    with pytest.raises(kb.InputError, match="holds other files and no trained task"):
+        task.save(tmp_path / "thesis")
+    (tmp_path / "file").write_text("x")
+    with pytest.raises(kb.InputError, match="is a file: name a folder"):
+        task.save(tmp_path / "file")
+    with pytest.raises(kb.InputError, match="cannot be made"):
+        task.save(tmp_path / "file" / "below")
+    assert (tmp_path / "thesis" / "chapter1.txt").read_text() == "precious"
+
+
+@pytest.mark.parametrize("stop_at", range(1, 12))
+def test_a_save_that_is_stopped_anywhere_leaves_a_whole_folder(task, run, monkeypatch, stop_at):
+    """The n-th write or rename does not happen: the earlier folder must still load, or the new one be complete."""
+    from pathlib import Path
+
+    steps = 0
+
+    def stopping(original):
+        def step(*args, **kwargs):
+            nonlocal steps
+            steps += 1
+            if steps == stop_at:
+                raise KeyboardInterrupt
+            return original(*args, **kwargs)
+
+        return step
+
+    import safetensors.numpy
+
+    with monkeypatch.context() as patched:
+        for name in ("write_text", "rename", "mkdir"):
+            patched.setattr(Path, name, stopping(getattr(Path, name)))
+        patched.setattr(safetensors.numpy, "save_file", stopping(safetensors.numpy.save_file))
+        patched.setattr(shutil, "rmtree", stopping(shutil.rmtree))
+        try:
+            task.save(run)
+            stopped = False
+        except KeyboardInterrupt:
+            stopped = True
+    assert stopped or steps < stop_at
+    assert kb.load(run).predict(["好"]) == task.predict(["好"])
+    task.save(run)
+    assert [p.name for p in run.parent.iterdir()] == ["run"]
+
+
+def test_saving_again_replaces(task, run):
+    task.save(run)
+    assert sorted(p.name for p in run.iterdir()) == sorted(saving.LAYOUT)
