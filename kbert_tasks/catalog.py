@@ -10,7 +10,8 @@ from pathlib import Path
 
 import platformdirs
 
-from . import download, hub, official
+from . import arrival, hub, official
+from .aside import is_checkpoint
 from .errors import InputError
 
 HERE = "checkpoints"
@@ -94,7 +95,8 @@ def locate(name_or_path, *, into=None, mirror=None, proxy=None):
         name_or_path: a folder, a path prefix such as `DIR/bert_model.ckpt`, a name of the catalogue, or
             `hf:OWNER/NAME`, a BERT on Hugging Face (`hf:OWNER/NAME@REVISION` for a certain version of it).
         into: the one folder to look in and to download to.
-        mirror: see `kbert_tasks.download.get`.
+        mirror: address of a server to use instead of https://storage.googleapis.com (without it, KBERT_MIRROR in the
+            environment) or, for what comes from Hugging Face, of https://huggingface.co (without it, HF_ENDPOINT).
         proxy: address of an HTTP proxy; without it, those that the environment names.
 
     Returns:
@@ -127,10 +129,12 @@ def locate(name_or_path, *, into=None, mirror=None, proxy=None):
     target = Path(set_by_user).expanduser() if set_by_user else here if here.is_dir() else cache
     for place in [target] if into else [target, here, cache]:
         for name in names:
-            if download.is_checkpoint(place / name):
+            if is_checkpoint(place / name):
                 return place / name
+    if entry and entry.hub:
+        return hub.fetch(entry.hub, target, name=entry.name, cased=entry.cased, mirror=mirror, proxy=proxy)
     if entry:
-        return download.get(entry, target, mirror, proxy)
+        return arrival.get(entry, target, mirror, proxy)
     return hub.fetch(given, target, mirror=mirror, proxy=proxy)
 
 

@@ -44,7 +44,7 @@ class Checkpoint:
 
         Args:
             path: a folder (its files may lie one level down), a path prefix such as `DIR/bert_model.ckpt`, a name
-                in the catalogue (`kbert-checkpoint list`), or `hf:OWNER/NAME`.
+                in the catalogue (`kbert-checkpoint list`), `hf:OWNER/NAME`, or a Checkpoint, which comes back.
             cased: True or False overrules what the names and files say.
 
         Raises:
@@ -53,6 +53,8 @@ class Checkpoint:
         from .catalog import locate
         from .inspection import examine
 
+        if isinstance(path, cls):
+            return path
         parts = {}
         for finding in examine(locate(path), cased, parts):
             if finding.problem:

@@ -208,7 +208,7 @@ def _lower_case(source):
 @contextlib.contextmanager
 def _new(target):
     """A folder to fill; it becomes `target` when the block ends well."""
-    from .download import aside
+    from .aside import aside
 
     with contextlib.suppress(OSError):
         Path(target).rmdir()  # which only works on an empty folder

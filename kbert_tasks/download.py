@@ -1,26 +1,19 @@
-"""Archives from the network to checkpoint folders: downloads that go on where they stopped, careful unzipping."""
+"""Downloads that go on where they stopped."""
 
-import contextlib
-import hashlib
 import http.client
 import json
 import logging
-import os
-import re
 import shutil
 import ssl
-import stat
-import tempfile
 import time
 import urllib.error
 import urllib.request
-import zipfile
 from pathlib import Path
 from urllib.parse import urlsplit
 
 from tqdm import tqdm
 
-from . import official
+from .aside import unwritable
 from .errors import InputError
 
 log = logging.getLogger("kbert_tasks")
@@ -30,8 +23,6 @@ PAUSES = (1, 2, 4, 8)  # seconds before the second, third... try
 TIMEOUT = 30  # seconds without a byte
 BLOCK = 1 << 20
 GAIN = 1 << 20  # a try that brought so many bytes is not counted as a failure
-LIMIT = 8 << 30  # bytes unpacked; Google's largest archive holds less than 2 GB
-WEIGHTS = re.compile(r".+\.(index|meta|data-\d{5}-of-\d{5})")
 OTHER_WAYS = (
     f"--mirror URL (or KBERT_MIRROR in the environment) takes another server instead of {GOOGLE}, "
     "--proxy URL (or HTTPS_PROXY) goes through a proxy"
@@ -44,116 +35,6 @@ class _Cut(Exception):
     def __init__(self, reason, total=None, answered=True):
         super().__init__(reason)
         self.total, self.answered = total, answered
-
-
-class _BadArchive(InputError):
-    """The archive itself is at fault, and not the disk."""
-
-
-def get(entry, into, mirror=None, proxy=None):
-    """Downloads an entry of the catalogue, unpacks it and checks it. The folder appears only when it is whole.
-
-    Args:
-        entry: a `kbert_tasks.catalog.Entry`.
-        into: the folder is made in here, under the name of the entry.
-        mirror: address of a server to use instead of https://storage.googleapis.com; without it, KBERT_MIRROR in the
-            environment. For what comes from Hugging Face: instead of https://huggingface.co; without it, HF_ENDPOINT.
-        proxy: address of an HTTP proxy; without it, those that the environment names.
-
-    Returns:
-        The path of the folder.
-
-    Raises:
-        InputError: it could not be downloaded, or what came is not a usable checkpoint.
-    """
-    folder = Path(into) / entry.name
-    if is_checkpoint(folder):
-        return folder
-    if entry.hub:
-        from . import hub
-
-        return hub.fetch(entry.hub, into, name=entry.name, cased=entry.cased, mirror=mirror, proxy=proxy)
-    mirror = mirror or os.environ.get("KBERT_MIRROR")
-    url = entry.url.replace(GOOGLE, mirror.rstrip("/"), 1) if mirror else entry.url
-    archive = Path(into) / f"{entry.name}.zip"  # not the name in the URL: two of Google's archives share one
-    make_room(folder)
-    log.info("downloading %s to %s", url, folder)
-    fetch(url, archive, proxy=proxy)
-    with aside(folder) as fresh:
-        try:
-            unpack(archive, fresh)
-            source = {"name": entry.name, "url": url, "sha256": _sha256(archive)}
-            keep(fresh, folder, source, entry.cased)
-        except _BadArchive as error:
-            archive.unlink()  # or the next try would find it and stop at the same place
-            raise InputError(f"{url} is of no use, and what came was deleted: {error}; {OTHER_WAYS}") from None
-    archive.unlink()
-    return folder
-
-
-def is_checkpoint(folder):
-    """Whether `bert_config.json` is in the folder, or one level down, as some archives have it."""
-    return (folder / official.CONFIG).is_file() or any(folder.glob(f"*/{official.CONFIG}"))
-
-
-def make_room(folder):
-    """Makes the parent of `folder`.
-
-    Raises:
-        InputError: `folder` is there already, or its parent cannot be made.
-    """
-    if folder.exists():
-        raise InputError(f"{folder} is there already and is not replaced: move it away, or take another folder")
-    try:
-        folder.parent.mkdir(parents=True, exist_ok=True)
-    except OSError as error:
-        raise _unwritable(folder.parent, error) from None
-
-
-@contextlib.contextmanager
-def aside(folder):
-    """A path beside `folder`, of the same name, for what is to become `folder`; what is left there is deleted.
-
-    Raises:
-        InputError: as `make_room`, or the parent cannot be written to.
-    """
-    make_room(folder)
-    try:
-        place = tempfile.TemporaryDirectory(prefix=f".{folder.name}.", dir=folder.parent)
-    except OSError as error:
-        raise _unwritable(folder.parent, error) from None
-    with place:
-        yield Path(place.name) / folder.name
-
-
-def keep(fresh, folder, source, cased=None):
-    """Checks a new checkpoint, writes down where it came from, and moves it to its place.
-
-    Args:
-        fresh: the new checkpoint, on the same disk as `folder`.
-        folder: where it belongs.
-        source: dict for `kbert_source.json`; the casing is added.
-        cased: casing where it is known; otherwise what the files say.
-
-    Raises:
-        InputError: it is not a usable checkpoint.
-    """
-    from .checkpoint import Checkpoint
-    from .inspection import SOURCE
-
-    try:
-        cased = Checkpoint.find(fresh, cased=cased).cased
-    except InputError as error:
-        # the place aside is gone when the sentence is read
-        raise _BadArchive(str(error).replace(str(fresh), str(folder))) from None
-    text = json.dumps(source | {"cased": cased}, indent=2, ensure_ascii=False)
-    try:
-        (fresh / SOURCE).write_text(text + "\n", encoding="utf-8")
-        fresh.rename(folder)
-    except OSError as error:
-        if not is_checkpoint(folder):  # else another process was faster
-            raise _unwritable(folder, error) from None
-    log.info("checkpoint ready: %s", folder)
 
 
 def fetch(url, target, *, proxy=None):
@@ -200,7 +81,7 @@ def fetch(url, target, *, proxy=None):
         part.replace(target)
         note.unlink(missing_ok=True)
     except OSError as error:
-        raise _unwritable(part, error) from None
+        raise unwritable(part, error) from None
     return target
 
 
@@ -315,98 +196,3 @@ def _version(note, url):
         return remembered["version"] if remembered["url"] == url else None
     except (OSError, ValueError, KeyError, TypeError):
         return None
-
-
-def _unwritable(path, error):
-    return InputError(
-        f"{path} could not be written ({error.strerror}): make room, or name another folder "
-        "with KBERT_CHECKPOINTS in the environment"
-    )
-
-
-def _sha256(path):
-    total = hashlib.sha256()
-    with path.open("rb") as file:
-        while piece := file.read(BLOCK):
-            total.update(piece)
-    return total.hexdigest()
-
-
-def unpack(archive, folder):
-    """Unzips the files of one checkpoint, wherever in the archive they lie, and nothing else.
-
-    Args:
-        archive: path of a zip archive.
-        folder: is made, and appears only when all files are in it.
-
-    Raises:
-        InputError: the archive is damaged, holds no checkpoint or several, or a name, link or size that could do harm.
-    """
-    archive, folder = Path(archive), Path(folder)
-    try:
-        with _open(archive) as unzipped, aside(folder) as fresh:
-            fresh.mkdir()
-            for name, member in _members(archive, unzipped).items():
-                _write(archive, unzipped, member, fresh / name)
-            fresh.rename(folder)
-    except OSError as error:
-        raise _unwritable(folder, error) from None
-
-
-def _open(archive):
-    if not archive.is_file():
-        raise InputError(f"{archive} is not a file: give the path of a zip archive")
-    try:
-        return zipfile.ZipFile(archive)
-    except Exception as error:  # BadZipFile, but also what struct and the decoding of names raise
-        raise _BadArchive(f"{archive} is no whole zip archive ({error}), perhaps an error page or cut short") from None
-
-
-def _members(archive, unzipped):
-    """The members to write, by the name of their file."""
-    for member in unzipped.infolist():
-        if harm := _harm(member):
-            raise _BadArchive(f"{archive} holds {member.orig_filename!r}, {harm}: it is not unpacked")
-    size = sum(member.file_size for member in unzipped.infolist())
-    if size > LIMIT:
-        raise _BadArchive(f"{archive} unpacks to {size:,} bytes, more than any BERT ({LIMIT:,}): it is not unpacked")
-    names = unzipped.namelist()
-    homes = [name[: -len(official.CONFIG)] for name in names if name.split("/")[-1] == official.CONFIG]
-    if len(homes) != 1:
-        found = f"{len(homes)} of them" if homes else ", ".join(names[:8]) or "nothing"
-        raise _BadArchive(f"{archive} should hold one {official.CONFIG}; found: {found}")
-    wanted = {}
-    for member in unzipped.infolist():
-        name = member.filename.removeprefix(homes[0])
-        known = name in (official.CONFIG, official.VOCABULARY) or WEIGHTS.fullmatch(name)
-        if known and "/" not in name and member.filename.startswith(homes[0]):
-            wanted[name] = member
-    return wanted
-
-
-def _harm(member):
-    name = member.orig_filename
-    if re.match(r"[/\\]|[A-Za-z]:", name):
-        return "an absolute name"
-    if ".." in re.split(r"[/\\]", name):
-        return "a name that leads out of the folder"
-    if stat.S_ISLNK(member.external_attr >> 16):
-        return "a symbolic link"
-    return None
-
-
-def _write(archive, unzipped, member, target):
-    with target.open("xb") as file:
-        came = sum(file.write(piece) for piece in _pieces(archive, unzipped, member))
-    if came != member.file_size:
-        raise _BadArchive(f"{archive}: {member.filename} has {came:,} bytes instead of {member.file_size:,}")
-
-
-def _pieces(archive, unzipped, member):
-    """The bytes of a member: never more than it declares, and compared with its checksum after the last of them."""
-    try:
-        with unzipped.open(member) as source:
-            while piece := source.read(BLOCK):
-                yield piece
-    except Exception as error:  # zipfile and each compression raise their own
-        raise _BadArchive(f"{archive}: {member.filename} is damaged ({error})") from None

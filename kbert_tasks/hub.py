@@ -6,7 +6,8 @@ import os
 import re
 from pathlib import Path
 
-from . import download
+from .arrival import keep
+from .aside import aside, is_checkpoint, make_room
 from .errors import InputError
 
 SCHEME = "hf:"
@@ -42,17 +43,17 @@ def fetch(repo, into, *, name=None, cased=None, mirror=None, proxy=None):
     if not match:
         raise InputError(f"{repo!r} should be hf:OWNER/NAME, as in hf:google-bert/bert-base-german-cased")
     folder = Path(into) / (name or folder_name(repo))
-    if download.is_checkpoint(folder):
+    if is_checkpoint(folder):
         return folder
     from .convert import import_folder
 
-    download.make_room(folder)
+    make_room(folder)
     with _through(proxy):
         source = _files(*match.groups(), mirror)
-    with download.aside(folder) as fresh:
+    with aside(folder) as fresh:
         import_folder(source, fresh)
         origin = {"name": folder.name, "hub": SCHEME + match[1], "revision": source.name}
-        download.keep(fresh, folder, origin, cased)
+        keep(fresh, folder, origin, cased)
     return folder
 
 

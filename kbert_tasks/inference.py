@@ -3,6 +3,7 @@
 import functools
 
 import numpy as np
+from tqdm.auto import tqdm
 
 from ._keras import tensorflow
 from .batches import by_length, collate
@@ -19,7 +20,8 @@ def predictions(task, examples):
 def decoded(task, examples, encoded):
     """As `predictions`, where the examples are encoded already."""
     found = [None] * len(examples)
-    for batch in _batches([len(each.ids) for each in encoded]):
+    batches = list(_batches([len(each.ids) for each in encoded]))
+    for batch in tqdm(batches, "predicting", unit="batch", disable=None, leave=False, delay=2):
         outputs = _run(task.model)(inputs([encoded[i] for i in batch]))
         outputs = {name: value.numpy() for name, value in outputs.items()}
         for place, i in enumerate(batch):

@@ -4,7 +4,7 @@ import sys
 
 import pytest
 
-from kbert_tasks import catalog, download, hub
+from kbert_tasks import arrival, catalog, download, hub
 from kbert_tasks.errors import InputError
 
 SIZES = re.compile(r"_L-(\d+)_H-(\d+)_A-(\d+)")
@@ -14,8 +14,8 @@ SIZES = re.compile(r"_L-(\d+)_H-(\d+)_A-(\d+)")
 def asked(monkeypatch):
     """What would have been downloaded, and where to."""
     asked = []
-    monkeypatch.setattr(download, "get", lambda entry, into, *_: asked.append((entry.name, into)))
-    monkeypatch.setattr(hub, "fetch", lambda repo, into, **_: asked.append((repo, into)))
+    monkeypatch.setattr(arrival, "get", lambda entry, into, *_: asked.append((entry.name, into)))
+    monkeypatch.setattr(hub, "fetch", lambda repo, into, name=None, **_: asked.append((name or repo, into)))
     return asked
 
 

@@ -22,7 +22,7 @@ from kbert_tasks.errors import InputError
 from . import tiny
 
 SHARED = Path(os.environ.get("KBERT_SHARED", Path(__file__).parents[2] / "shared"))
-WORDS = list(dict.fromkeys(tiny.vocabulary()))
+WORDS = tiny.vocabulary()
 CONFIG = tiny.config(vocab_size=len(WORDS))
 MLM = {n for n in official.variables(CONFIG, heads=True) if n.startswith("cls/predictions/")}
 NSP = {n for n in official.variables(CONFIG, heads=True) if n.startswith("cls/seq_relationship/")}

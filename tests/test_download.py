@@ -12,7 +12,8 @@ from hashlib import sha256
 
 import pytest
 
-from kbert_tasks import catalog, download
+from kbert_tasks import archive as archives
+from kbert_tasks import arrival, catalog, download
 from kbert_tasks.errors import InputError
 
 from . import tiny
@@ -284,7 +285,7 @@ def test_unpack_takes_the_files_of_the_checkpoint_only(tmp_path, home):
     files = {home + name: name.encode() for name in (*NAMES, "other.ckpt.meta", "run.py", "deeper/vocab.txt")}
     files |= {"__MACOSX/" + home + "._bert_config.json": b"", "README": b""}
     (tmp_path / "in").mkdir()
-    download.unpack(archive(tmp_path / "in" / "x.zip", files), tmp_path / "new")
+    archives.unpack(archive(tmp_path / "in" / "x.zip", files), tmp_path / "new")
     assert left_in(tmp_path / "new") == sorted([*NAMES, "other.ckpt.meta"])
     assert (tmp_path / "new" / "vocab.txt").read_bytes() == b"vocab.txt"
     assert left_in(tmp_path) == ["in", "new"]
@@ -348,24 +349,24 @@ def test_unpack_refuses(tmp_path, make, words):
     (tmp_path / "in").mkdir()
     make(tmp_path / "in" / "x.zip")
     with pytest.raises(InputError, match=words):
-        download.unpack(tmp_path / "in" / "x.zip", tmp_path / "in" / "new")
+        archives.unpack(tmp_path / "in" / "x.zip", tmp_path / "in" / "new")
     assert left_in(tmp_path) == ["in"]
     assert left_in(tmp_path / "in") == ["x.zip"]
 
 
 def test_unpack_refuses_what_would_fill_the_disk(tmp_path, monkeypatch):
-    monkeypatch.setattr(download, "LIMIT", 10_000)
+    monkeypatch.setattr(archives, "LIMIT", 10_000)
     archive(tmp_path / "x.zip", {"bert_config.json": b"", "other": bytes(10_001)})
     with pytest.raises(InputError, match="unpacks to 10,001 bytes"):
-        download.unpack(tmp_path / "x.zip", tmp_path / "new")
+        archives.unpack(tmp_path / "x.zip", tmp_path / "new")
 
 
 def test_unpack_replaces_nothing(tmp_path):
     (tmp_path / "new").mkdir()
     with pytest.raises(InputError, match="is there already"):
-        download.unpack(archive(tmp_path / "x.zip"), tmp_path / "new")
+        archives.unpack(archive(tmp_path / "x.zip"), tmp_path / "new")
     with pytest.raises(InputError, match="not a file"):
-        download.unpack(tmp_path / "y.zip", tmp_path / "other")
+        archives.unpack(tmp_path / "y.zip", tmp_path / "other")
 
 
 # The whole way
@@ -379,7 +380,7 @@ def entry(name="tiny", cased=True):
 @pytest.fixture
 def release(server, tmp_path):
     """A tiny checkpoint as an archive on the server."""
-    made = tiny.checkpoint(tmp_path / "made", tokens=list(dict.fromkeys(tiny.vocabulary())))
+    made = tiny.checkpoint(tmp_path / "made", tokens=tiny.vocabulary())
     memory = io.BytesIO()
     with zipfile.ZipFile(memory, "w") as zipped:
         for path in sorted((tmp_path / "made").iterdir()):
@@ -391,7 +392,7 @@ def release(server, tmp_path):
 def test_get_makes_a_checkpoint(server, release, tmp_path, monkeypatch):
     from kbert_tasks.checkpoint import Checkpoint
 
-    folder = download.get(entry(), tmp_path / "into", mirror=server.url + "/")
+    folder = arrival.get(entry(), tmp_path / "into", mirror=server.url + "/")
     assert folder == tmp_path / "into" / "tiny"
     assert left_in(folder) == sorted([*NAMES, "kbert_source.json"])
     assert left_in(folder.parent) == ["tiny"]
@@ -402,7 +403,7 @@ def test_get_makes_a_checkpoint(server, release, tmp_path, monkeypatch):
         "sha256": sha256(server.files["/bert_models/file.zip"]).hexdigest(),
         "cased": True,
     }
-    download.get(entry(), tmp_path / "into", mirror=server.url)
+    arrival.get(entry(), tmp_path / "into", mirror=server.url)
     assert len(server.requests) == 1
 
     monkeypatch.setenv("KBERT_MIRROR", server.url)
@@ -416,7 +417,7 @@ def test_get_keeps_nothing_that_is_broken(server, release, tmp_path):
     for bad in (good[:-100], good.replace(b"hotel\n", b"\xff\xfe\xfd\n\n\n")):
         server.files["/bert_models/file.zip"] = bad
         with pytest.raises(InputError, match="is of no use, and what came was deleted"):
-            download.get(entry(), tmp_path / "into", mirror=server.url)
+            arrival.get(entry(), tmp_path / "into", mirror=server.url)
         assert left_in(tmp_path / "into") == []
     memory = io.BytesIO()
     with zipfile.ZipFile(io.BytesIO(good)) as old, zipfile.ZipFile(memory, "w") as new:
@@ -424,15 +425,15 @@ def test_get_keeps_nothing_that_is_broken(server, release, tmp_path):
             new.writestr(name, old.read(name).replace(b"hotel\n", b""))
     server.files["/bert_models/file.zip"] = memory.getvalue()
     with pytest.raises(InputError, match=r"into/tiny/vocab.txt has \d+ tokens"):
-        download.get(entry(), tmp_path / "into", mirror=server.url)
+        arrival.get(entry(), tmp_path / "into", mirror=server.url)
     assert left_in(tmp_path / "into") == []
 
 
 def test_get_says_what_is_in_the_way(server, tmp_path):
     (tmp_path / "tiny").mkdir()
     with pytest.raises(InputError, match="is there already"):
-        download.get(entry(), tmp_path, mirror=server.url)
+        arrival.get(entry(), tmp_path, mirror=server.url)
     (tmp_path / "file").touch()
     with pytest.raises(InputError, match="could not be written.*KBERT_CHECKPOINTS"):
-        download.get(entry(), tmp_path / "file", mirror=server.url)
+        arrival.get(entry(), tmp_path / "file", mirror=server.url)
     assert not server.requests

@@ -10,12 +10,12 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from kbert_tasks import catalog, download, hub
+from kbert_tasks import catalog, hub
 from kbert_tasks.errors import InputError
 
 from . import tiny
 
-WORDS = list(dict.fromkeys(tiny.vocabulary()))
+WORDS = tiny.vocabulary()
 COMMIT = "0123456789abcdef0123456789abcdef01234567"
 
 
@@ -110,12 +110,13 @@ def test_a_model_becomes_a_checkpoint(server, model, tmp_path):
     assert len(server.requests) == asked
 
 
-def test_an_entry_of_the_catalogue_keeps_its_name_and_casing(server, model, tmp_path):
+def test_an_entry_of_the_catalogue_keeps_its_name_and_casing(server, model, tmp_path, monkeypatch):
     from kbert_tasks.checkpoint import Checkpoint
 
     server.files = model
     entry = catalog.Entry("tiny", "Tiny", "zh", True, 2, 16, 2, len(tiny.vocabulary()), hub="hf:owner/name")
-    folder = download.get(entry, tmp_path / "into", mirror=server.url)
+    monkeypatch.setattr(catalog, "entries", lambda: (entry,))
+    folder = catalog.locate("tiny", into=tmp_path / "into", mirror=server.url)
     assert folder == tmp_path / "into" / "tiny"
     assert Checkpoint.find(folder).cased is True
 

@@ -33,6 +33,7 @@ def _parser(task):
 
 
 def _run(kind, arguments):
+    from ..checkpoint import Checkpoint
     from ..data import read
     from ..errors import InputError
     from ..report import run_text
@@ -46,7 +47,8 @@ def _run(kind, arguments):
     if arguments.train is None:
         if arguments.dev or arguments.test:
             raise InputError("--train is needed where --dev or --test is given")
-        files = _samples(arguments)
+        task.checkpoint = Checkpoint.find(arguments.checkpoint, task.settings.cased)
+        files = _samples(arguments.task, task.checkpoint.language)
     began = time.perf_counter()
     rows = {
         name: read(file, header=arguments.header, encoding=arguments.encoding) for name, file in files.items() if file
@@ -66,10 +68,8 @@ def _run(kind, arguments):
     print(f"saved in {output}")
 
 
-def _samples(arguments):
+def _samples(task, language):
     from .. import samples
-    from ..checkpoint import Checkpoint
 
-    language = Checkpoint.find(arguments.checkpoint, getattr(arguments, "cased", None)).language
     print(f"no --train: the {'Chinese' if language == 'zh' else 'English'} sample of the package is taken", flush=True)
-    return {part: samples.path(arguments.task, language, part) for part in ("train", "test")} | {"dev": None}
+    return {part: samples.path(task, language, part) for part in ("train", "test")} | {"dev": None}

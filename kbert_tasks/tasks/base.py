@@ -34,7 +34,7 @@ class Task:
     """Fine-tunes a BERT checkpoint to one kind of answer.
 
     Args:
-        checkpoint: folder, catalogue name or `hf:OWNER/NAME` of the weights to start from.
+        checkpoint: folder, catalogue name or `hf:OWNER/NAME` of the weights to start from, or a Checkpoint.
         **settings: fields of the task's Settings, such as `epochs=3`.
 
     Attributes (after `fit` or `load`):
