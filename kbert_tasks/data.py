@@ -7,6 +7,7 @@ import csv
 import io
 import json
 import logging
+import warnings
 from pathlib import Path
 
 from .errors import InputError
@@ -138,17 +139,23 @@ def _separated(path, text, separator, header):
     # breaks or tabs in them, and so lines with another number of tabs.
     bare = separator == "\t" and len({line.count("\t") for line in lines if line}) == 1
     try:
-        return pd.read_csv(
-            io.StringIO(text),
-            sep=separator,
-            header=0 if header else None,
-            dtype=str,
-            keep_default_na=False,
-            na_filter=False,
-            quoting=csv.QUOTE_NONE if bare else csv.QUOTE_MINIMAL,
-            skip_blank_lines=True,
-            index_col=False,
-        )
+        with warnings.catch_warnings():
+            warnings.simplefilter("error", pd.errors.ParserWarning)  # it would cut cells off, or take them for an index
+            return pd.read_csv(
+                io.StringIO(text),
+                sep=separator,
+                header=0 if header else None,
+                dtype=str,
+                keep_default_na=False,
+                na_filter=False,
+                quoting=csv.QUOTE_NONE if bare else csv.QUOTE_MINIMAL,
+                index_col=False,
+            )
+    except pd.errors.ParserWarning:
+        raise InputError(
+            f"{path}: the first line has fewer cells than the lines below it: put texts with "
+            f"{'commas' if separator == ',' else 'tabs'} in quotation marks, or name the last column"
+        ) from None
     except pd.errors.ParserError as error:
         said = str(error).replace("Error tokenizing data. C error: ", "").strip()
         raise InputError(

@@ -33,13 +33,28 @@ SEEN = "seen"
 
 def save(task, folder):
     """Writes the trained task to `folder`, whole or not at all; an earlier saved task there is replaced."""
-    from safetensors.numpy import save_file
-
     folder = writable(folder)
     aside = folder.with_name(f".{folder.name}.{os.getpid()}.writing")
     for left in folder.parent.glob(f".{folder.name}.*.writing"):  # of runs that were killed
         shutil.rmtree(left)
     aside.mkdir(parents=True)
+    try:
+        _write(task, aside)
+        previous = _previous(folder)
+        if folder.exists():
+            shutil.rmtree(previous, ignore_errors=True)
+            folder.rename(previous)
+        aside.rename(folder)
+    except BaseException:
+        shutil.rmtree(aside, ignore_errors=True)
+        _recover(folder)
+        raise
+    shutil.rmtree(previous, ignore_errors=True)
+
+
+def _write(task, folder):
+    from safetensors.numpy import save_file
+
     learned = {name: getattr(task, name) for name in task.LEARNED}
     name = task.report_["task"]
     about = {
@@ -47,17 +62,10 @@ def save(task, folder):
         "settings": task.settings.as_dict(), "learned": learned,
     }  # fmt: skip
     for file, content in ((TASK, about), (CONFIG, task.config), (REPORT, task.report_)):
-        (aside / file).write_text(json.dumps(content, ensure_ascii=False, indent=2) + "\n", encoding="utf-8")
+        (folder / file).write_text(json.dumps(content, ensure_ascii=False, indent=2) + "\n", encoding="utf-8")
     lines = "".join(token + "\n" for token in task.tokenizer.vocabulary)
-    (aside / VOCABULARY).write_text(lines, encoding="utf-8", newline="\n")
-    save_file(_arrays(task.model) | {SEEN: task.seen_}, aside / WEIGHTS)
-
-    previous = _previous(folder)
-    if folder.exists():
-        shutil.rmtree(previous, ignore_errors=True)
-        folder.rename(previous)
-    aside.rename(folder)
-    shutil.rmtree(previous, ignore_errors=True)
+    (folder / VOCABULARY).write_text(lines, encoding="utf-8", newline="\n")
+    save_file(_arrays(task.model) | {SEEN: task.seen_}, folder / WEIGHTS)
 
 
 def writable(folder):

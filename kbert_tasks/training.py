@@ -15,7 +15,7 @@ from ._keras import keras2
 from .batches import training_batches
 from .checkpoint import Checkpoint, load_trained_model_from_checkpoint
 from .errors import InputError
-from .tasks.base import Examples, Skip
+from .tasks.base import Examples, Skip, note_cut
 from .tokenizer import Tokenizer
 
 log = logging.getLogger("kbert_tasks")
@@ -52,6 +52,7 @@ def train(task, examples, dev=None):
     with _timed(seconds, "tokenize"):
         batches_of = _encode(task, examples)
         encoded_dev = [task.encode(example) for example in dev.rows]
+    note_cut(dev, encoded_dev)
 
     keras = keras2()
     keras.utils.set_random_seed(settings.seed)
@@ -103,20 +104,19 @@ def _fit(task, dev, encoded_dev, batches, steps):
 
 def _encode(task, examples):
     """[(x, y)] of the examples; one without a target is moved to the skipped ones."""
-    encoded, rows, positions = [], [], []
-    for example, position in zip(examples.rows, examples.positions, strict=True):
+    encoded, targets, kept = [], [], []
+    for i, example in enumerate(examples.rows):
         text = task.encode(example)
         target = task.target(example, text)
         if isinstance(target, Skip):
             examples.skipped[target.reason] += 1
-            continue
-        examples.notes["cut to max_length"] += bool(text.cut)
-        encoded.append(({"Input-Token": text.ids, "Input-Segment": text.segments}, target))
-        rows.append(example)
-        positions.append(position)
-    examples.rows, examples.positions = rows, positions
-    examples.notes = +examples.notes  # without the zeros
-    return encoded
+        else:
+            encoded.append(text)
+            targets.append(target)
+            kept.append(i)
+    examples.rows, examples.positions = ([part[i] for i in kept] for part in (examples.rows, examples.positions))
+    note_cut(examples, encoded)
+    return [({"Input-Token": e.ids, "Input-Segment": e.segments}, t) for e, t in zip(encoded, targets, strict=True)]
 
 
 def hold_out(task, examples):

@@ -139,7 +139,7 @@ CASES = [
     ("evaluate run blank.csv", "nothing to evaluate: 2 rows read"),
     ("predict run absent.csv", "absent.csv is not there"),
     ("predict run good.csv --output out.doc", "--output should end in .csv or .jsonl, not out.doc"),
-    ("predict run good.csv --output absent/out.csv", "absent"),
+    ("predict run good.csv --output absent/out.csv", "absent/out.csv cannot be written: there is no folder absent"),
 ]
 
 

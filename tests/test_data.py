@@ -91,6 +91,8 @@ def test_excel_and_parquet(tmp_path, kind):
         ("a.csv", "text,label\n", "has a header line and no rows"),
         ("a.csv", 'text,label\na,1\n"b,2\n', "check the quotation marks"),
         ("a.csv", "text,label\na,1\nb,2,3\n", "line 3"),
+        ("a.csv", "text,label\nhello, world,1\n", "the first line has fewer cells"),
+        ("a.csv", "text,label\nhello, world,1\nfine, thanks,2\n", "the first line has fewer cells"),
         ("a.xlsx", "not a workbook", "cannot be read as .xlsx"),
         ("a.parquet", "not parquet", "cannot be read as .parquet"),
     ],

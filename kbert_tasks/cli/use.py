@@ -61,6 +61,8 @@ def predict(argv):
     kind = arguments.format or (Path(arguments.output).suffix.lower()[1:] if arguments.output else "csv")
     if kind not in ("csv", "jsonl"):
         raise InputError(f"--output should end in .csv or .jsonl, not {arguments.output}")
+    if arguments.output and not Path(arguments.output).absolute().parent.is_dir():
+        raise InputError(f"{arguments.output} cannot be written: there is no folder {Path(arguments.output).parent}")
     if arguments.file == "-":
         _lines(arguments, kind)
     else:
@@ -73,11 +75,7 @@ def _file(arguments, kind):
     rows = read(arguments.file, header=arguments.header, encoding=arguments.encoding)
     task = _load(arguments)
     answers = task.predict(rows)
-    _write(
-        [_joined(row, answer) for row, answer in zip(rows.to_dict("records"), answers, strict=True)],
-        kind,
-        arguments.output,
-    )
+    _write(_joined(rows.to_dict("records"), answers), kind, arguments.output)
     empty = sum(answer is None for answer in answers)
     if empty:
         print(f"{empty} of {len(answers)} rows have no text: their answer is left empty", file=sys.stderr)
@@ -88,11 +86,11 @@ def _lines(arguments, kind):
     lines = (line.rstrip("\r\n") for line in _decoded(sys.stdin.buffer, arguments.encoding))
     if sys.stdin.isatty():
         for line in lines:
-            _write([_joined({"text": line}, task.predict([line])[0])], "jsonl", None)
+            _write(_joined([{"text": line}], task.predict([line])), "jsonl", None)
     else:
         lines = list(lines)
         answers = task.predict(lines) if lines else []
-        _write([_joined({"text": t}, a) for t, a in zip(lines, answers, strict=True)], kind, arguments.output)
+        _write(_joined([{"text": line} for line in lines], answers), kind, arguments.output)
 
 
 def _decoded(stream, encoding):
@@ -103,12 +101,14 @@ def _decoded(stream, encoding):
             raise InputError(f"standard input, line {number}: {error}; name its encoding with --encoding") from None
 
 
-def _joined(row, answer):
-    """The input's columns, then the answer's; an input column of the same name is kept as input_NAME."""
-    new = answer.row() if answer is not None else {}
-    names = ("label", "probability") if answer is None else tuple(new)
-    kept = {f"input_{name}" if name in names else name: value for name, value in row.items()}
-    return kept | {name: new.get(name) for name in names}
+def _joined(rows, answers):
+    """Each row's columns, then its answer's; an input column of the same name is kept as input_NAME."""
+    names = next((tuple(answer.row()) for answer in answers if answer is not None), ())
+    made = []
+    for row, answer in zip(rows, answers, strict=True):
+        new = dict.fromkeys(names) if answer is None else answer.row()
+        made.append({f"input_{name}" if name in names else name: value for name, value in row.items()} | new)
+    return made
 
 
 def _write(rows, kind, path):

@@ -30,6 +30,12 @@ class Examples:
         return {"read": self.read, "used": len(self.rows), "skipped": dict(self.skipped), "notes": dict(self.notes)}
 
 
+def note_cut(examples, encoded):
+    """Counts, in the notes of Examples, the texts that did not fit into max_length."""
+    if cut := sum(bool(each.cut) for each in encoded):
+        examples.notes["cut to max_length"] = cut
+
+
 class Task:
     """Fine-tunes a BERT checkpoint to one kind of answer.
 
@@ -153,7 +159,7 @@ class Task:
 
     def evaluate(self, rows, labels=None):
         """A Report of the predictions for rows with gold; prints readably."""
-        from ..inference import predictions
+        from ..inference import decoded
 
         self._is_trained()
         examples = self.examples(rows, labels)
@@ -162,7 +168,9 @@ class Task:
                 f"there is nothing to evaluate: {examples.read} rows read, skipped {dict(examples.skipped)}"
             )
         seen.note(examples, self.seen_)
-        report = self.score(examples.rows, predictions(self, examples.rows))
+        encoded = [self.encode(example) for example in examples.rows]
+        note_cut(examples, encoded)
+        report = self.score(examples.rows, decoded(self, examples.rows, encoded))
         examples.notes.update(report.examples.get("notes", {}))
         report.examples = examples.count()
         return report

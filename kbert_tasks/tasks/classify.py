@@ -74,10 +74,6 @@ class TextClassifier(Task):
         second = text_of(second) if second is not None else None
         if second is not None and not second.strip():
             return Skip("empty second text")
-        if second is None and self.model is not None and self.pairs_:
-            raise InputError(
-                f"this model was trained on pairs of texts: give the second text as {self.settings.text_b_column!r}"
-            )
         label = self._label(row.get(self.settings.label_column)) if gold else None
         return label if isinstance(label, Skip) else Example(text, second, label)
 
@@ -92,7 +88,8 @@ class TextClassifier(Task):
         return label or Skip("no label")
 
     def columns(self, gold):
-        return ["text_column", "label_column"] if gold else ["text_column"]
+        named = self.settings.text_b_column != ClassifySettings.text_b_column  # then it must be there
+        return ["text_column", *["text_b_column"] * named, *["label_column"] * gold]
 
     def learn(self, examples):
         self.pairs_ = any(example.text_b is not None for example in examples)
@@ -128,7 +125,10 @@ class TextClassifier(Task):
         return {"label": kind(from_logits=True)}
 
     def encode(self, example):
-        return self.tokenizer.encode(example.text, example.text_b, self.settings.max_length)
+        if self.pairs_ and example.text_b is None:
+            name = self.settings.text_b_column
+            raise InputError(f"this model is trained on pairs of texts: give the second text, as column {name!r}")
+        return self.tokenizer.encode(example.text, example.text_b if self.pairs_ else None, self.settings.max_length)
 
     def target(self, example, encoded):
         places = [self.labels_.index(label) for label in self._labels(example)]

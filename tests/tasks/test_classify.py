@@ -37,10 +37,20 @@ def test_pairs_of_texts(checkpoint):
     task = kb.TextClassifier(checkpoint, **FEW | {"epochs": 30}).fit(frame)
     assert task.pairs_
     assert [p.label for p in task.predict(list(zip(GOOD, BAD, strict=True)))] == ["other"] * 6
-    with pytest.raises(kb.InputError, match="trained on pairs of texts"):
+    with pytest.raises(kb.InputError, match="is trained on pairs of texts: give the second text, as column 'text_b'"):
         task.predict(GOOD)
+    with pytest.raises(kb.InputError, match="is trained on pairs of texts"):
+        kb.TextClassifier(checkpoint, **FEW).fit(frame, dev=frame[["text", "label"]])
+    with pytest.raises(kb.InputError, match="no column 'second'.*--text-b-column"):
+        kb.TextClassifier(checkpoint, **FEW, text_b_column="second").fit(frame)
     answers = task.predict([("好", "差"), ("好", " ")])
     assert answers[0] is not None and answers[1] is None
+
+
+def test_a_second_column_that_training_did_not_have_is_not_read(checkpoint):
+    task = fitted(checkpoint, GOOD + BAD, [1] * 6 + [0] * 6)
+    frame = pd.DataFrame({"text": GOOD, "text_b": BAD})
+    assert task.predict(frame) == task.predict(GOOD)
 
 
 def test_several_labels_at_once(checkpoint, tmp_path):
