@@ -24,12 +24,12 @@ def order(lengths, size, seed, epoch):
     Returns:
         A list of int arrays, ceil(len(lengths) / size) of them.
     """
-    draw = np.random.default_rng((seed, epoch))
+    draw, lengths = np.random.default_rng((seed, epoch)), np.asarray(lengths)
     shuffled = draw.permutation(len(lengths))
     pools = [shuffled[i : i + POOL * size] for i in range(0, len(shuffled), POOL * size)]
     batches = []
     for pool in pools:
-        pool = pool[np.argsort(np.asarray(lengths)[pool], kind="stable")]
+        pool = pool[np.argsort(lengths[pool], kind="stable")]
         batches += [pool[i : i + size] for i in range(0, len(pool), size)]
     return [batches[i] for i in draw.permutation(len(batches))]
 

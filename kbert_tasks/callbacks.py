@@ -43,7 +43,8 @@ class DevScore(Callback):
             logs["dev"] = report[self.task.MAIN_SCORE]
             if self.best_report is None or logs["dev"] > self.best_report[self.task.MAIN_SCORE]:
                 self.best_epoch, self.best_report = epoch + 1, report
-                self._best_weights = self.model.get_weights()
+                last = epoch + 1 == self.params["epochs"]
+                self._best_weights = None if last else self.model.get_weights()
             self.seconds += time.perf_counter() - ended
         self.history.append(entry)
         shown = "".join(f", dev {name} {value:.4f}" for name, value in entry.get("dev", {}).items())

@@ -2,6 +2,7 @@
 
 import json
 import logging
+import tempfile
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -85,13 +86,12 @@ class Checkpoint:
         return [reader.get_tensor(name) for name in official.POOLER]
 
 
-def build_encoder(config, encoder="fast", config_file=None, training=False, seq_len=None, output_layer_num=1):
+def build_encoder(config, encoder="fast", training=False, seq_len=None, output_layer_num=1):
     """The encoder's graph with random weights.
 
     Args:
         config: the parsed `bert_config.json`.
         encoder: "fast", the package's own graph, or "keras-bert", keras-bert's.
-        config_file: `config` as a file, which keras-bert wants to read.
         training, seq_len, output_layer_num: as in `load_trained_model_from_checkpoint`.
     """
     if encoder not in ENCODERS:
@@ -104,10 +104,13 @@ def build_encoder(config, encoder="fast", config_file=None, training=False, seq_
         raise InputError(
             f"keras-bert knows 2 segment types, this config has {config['type_vocab_size']}: use encoder fast"
         )
-    model, _ = import_keras_bert().build_model_from_config(
-        str(config_file), training=training, trainable=True, seq_len=seq_len, output_layer_num=output_layer_num,
-        dropout_rate=config["hidden_dropout_prob"],
-    )  # fmt: skip
+    with tempfile.TemporaryDirectory() as folder:
+        file = Path(folder) / official.CONFIG  # keras-bert wants a file
+        file.write_text(json.dumps(config), encoding="utf-8")
+        model, _ = import_keras_bert().build_model_from_config(
+            str(file), training=training, trainable=True, seq_len=seq_len, output_layer_num=output_layer_num,
+            dropout_rate=config["hidden_dropout_prob"],
+        )  # fmt: skip
     if config["attention_probs_dropout_prob"]:
         log.info("keras-bert's graph has no dropout on attention probabilities (the encoder 'fast' has)")
     return model
@@ -134,8 +137,10 @@ def load_trained_model_from_checkpoint(
         A `keras.Model` (Keras 2) from [tokens, segments], each (batch, time), to token vectors
         (batch, time, hidden * output_layer_num).
     """
-    config = json.loads(Path(config_file).read_text(encoding="utf-8-sig"))
-    model = build_encoder(config, encoder, config_file, training, seq_len, output_layer_num)
+    from .inspection import read_config
+
+    config = read_config(config_file)
+    model = build_encoder(config, encoder, training, seq_len, output_layer_num)
     # As many rows of positions as the graph has: keras-bert's has no more than seq_len.
     positions = {"max_position_embeddings": model.get_layer("Embedding-Position").weights[0].shape[0]}
     import_keras_bert().load_model_weights_from_checkpoint(

@@ -27,7 +27,7 @@ def read(path, *, header=True, encoding=None):
             are not UTF-8 and plainly read as Chinese.
 
     Returns:
-        A DataFrame; `attrs["file"]` is the path, `attrs["first"]` the line number of the first row.
+        A DataFrame; `attrs["file"]` is the path.
 
     Raises:
         InputError: no such file, another kind, a wrong encoding, or a line that does not fit.
@@ -50,7 +50,7 @@ def read(path, *, header=True, encoding=None):
         elif kind == ".xlsx":
             table = pd.read_excel(path, dtype=object, header=0 if header else None, keep_default_na=False)
         else:
-            text = _decoded(path, encoding)
+            text = decoded(path.read_bytes(), str(path), encoding)
             if kind == ".jsonl":
                 table = _jsonl(path, text)
             elif kind == ".txt":
@@ -66,9 +66,13 @@ def read(path, *, header=True, encoding=None):
     if not header and kind in (".csv", ".tsv", ".xlsx"):
         table.columns = [str(i) for i in range(1, table.shape[1] + 1)]
     table.columns = [str(name).strip() for name in table.columns]
-    table.attrs |= {"file": str(path), "first": 1 + (header and kind in (".csv", ".tsv", ".xlsx"))}
+    twice = table.columns[table.columns.duplicated()]
+    if len(twice):
+        raise InputError(f"{path} has two columns called {twice[0]!r}: rename one")
+    headed = header and kind in (".csv", ".tsv", ".xlsx")
+    table.attrs |= {"file": str(path), "header": headed}
     if not len(table):
-        raise InputError(f"{path} has a header line and no rows" if header else f"{path} has no rows")
+        raise InputError(f"{path} has a header line and no rows" if headed else f"{path} has no rows")
     return table
 
 
@@ -85,7 +89,7 @@ def table(data, labels=None, columns=("text", "label", "text_b")):
 
     text, label, second = columns
     if isinstance(data, pd.DataFrame):
-        return data
+        return data if labels is None else _labelled(data.copy(deep=False), labels, label)
     if isinstance(data, Path) or (isinstance(data, str) and Path(data).suffix.lower() in KINDS):
         return read(data)
     if isinstance(data, str):
@@ -94,21 +98,33 @@ def table(data, labels=None, columns=("text", "label", "text_b")):
     if rows and isinstance(rows[0], dict):
         made = pd.DataFrame(rows, dtype=object)
     elif rows and isinstance(rows[0], tuple | list):
-        made = pd.DataFrame([tuple(row)[:2] for row in rows], columns=[text, second], dtype=object)
+        if {len(row) for row in rows} != {2}:
+            raise InputError("a list of tuples should hold pairs (text, second text); labels are given apart")
+        made = pd.DataFrame([tuple(row) for row in rows], columns=[text, second], dtype=object)
     else:
         made = pd.DataFrame({text: pd.Series(rows, dtype=object)})
-    if labels is not None:
-        if len(labels) != len(made):
-            raise InputError(
-                f"there are {len(made)} texts and {len(labels)} labels: give as many of one as of the other"
-            )
-        made[label] = pd.Series(list(labels), dtype=object)
-    return made
+    return made if labels is None else _labelled(made, labels, label)
+
+
+def _labelled(rows, labels, name):
+    import pandas as pd
+
+    if len(labels) != len(rows):
+        raise InputError(f"there are {len(rows)} texts and {len(labels)} labels: give as many of one as of the other")
+    rows[name] = pd.Series(list(labels), index=rows.index, dtype=object)
+    return rows
+
+
+def missing(value):
+    """Whether a cell holds nothing: None, NaN, NaT, pandas's NA."""
+    import pandas as pd
+
+    return value is None or (pd.api.types.is_scalar(value) and bool(pd.isna(value)))
 
 
 def text_of(value):
-    """A cell as text: None and NaN are "", 3 and 3.0 are "3"."""
-    if value is None or (isinstance(value, float) and value != value):
+    """A cell as text: a missing value is "", 3 and 3.0 are "3"."""
+    if missing(value):
         return ""
     if isinstance(value, float) and value.is_integer():
         value = int(value)
@@ -119,11 +135,8 @@ def column(rows, name, option):
     """The column called `name`, or InputError that lists the columns and names the option that chooses one."""
     if name not in rows.columns:
         file = rows.attrs.get("file", "the table")
-        numbered = (
-            ""
-            if "1" in rows.columns
-            else " (or --no-header, where the first line is data already, and a column's number)"
-        )
+        numbered = " (or --no-header, where the first line is data already, and a column's number)"
+        numbered = numbered if rows.attrs.get("header") else ""
         raise InputError(
             f"{file} has no column {name!r}; its columns: {', '.join(map(str, rows.columns[:12]))}; "
             f"name the right one with --{option.replace('_', '-')}{numbered}"
@@ -134,33 +147,41 @@ def column(rows, name, option):
 def _separated(path, text, separator, header):
     import pandas as pd
 
-    lines = text.split("\n")
+    lines = text.strip("\n").split("\n")
+    tabs = [line.count("\t") for line in lines]
     # Published TSV files mostly hold bare quotation marks; one that was written with quoting has cells with line
     # breaks or tabs in them, and so lines with another number of tabs.
-    bare = separator == "\t" and len({line.count("\t") for line in lines if line}) == 1
+    bare = separator == "\t" and len({count for count, line in zip(tabs, lines, strict=True) if line}) == 1
     try:
         with warnings.catch_warnings():
             warnings.simplefilter("error", pd.errors.ParserWarning)  # it would cut cells off, or take them for an index
-            return pd.read_csv(
-                io.StringIO(text),
+            table = pd.read_csv(
+                io.StringIO("\n".join(lines)),
                 sep=separator,
                 header=0 if header else None,
                 dtype=str,
                 keep_default_na=False,
                 na_filter=False,
                 quoting=csv.QUOTE_NONE if bare else csv.QUOTE_MINIMAL,
+                skip_blank_lines=False,
                 index_col=False,
             )
+        run_together = any(type(c) is str and "\t" in c and "\n" in c for c in table.to_numpy().ravel())
+        if bare or separator == "," or not run_together:
+            return table
+        said = "lines run together"
     except pd.errors.ParserWarning:
-        raise InputError(
-            f"{path}: the first line has fewer cells than the lines below it: put texts with "
-            f"{'commas' if separator == ',' else 'tabs'} in quotation marks, or name the last column"
-        ) from None
+        said = "the first line has fewer cells than the lines below it: put texts with commas in quotation marks"
     except pd.errors.ParserError as error:
         said = str(error).replace("Error tokenizing data. C error: ", "").strip()
-        raise InputError(
-            f"{path}: {said}: check the quotation marks and {'commas' if separator == ',' else 'tabs'} there"
-        ) from None
+        said += ": check the quotation marks and commas there"
+    if separator == ",":
+        raise InputError(f"{path}: {said}")
+    odd = next(i for i, count in enumerate(tabs) if count != tabs[0])
+    raise InputError(
+        f"{path}, line {odd + 1} has {tabs[odd]} tabs, the first line {tabs[0]}, and read with quotation marks as in CSV "
+        "its lines do not fit either: mend that line"
+    )
 
 
 def _jsonl(path, text):
@@ -182,8 +203,14 @@ def _jsonl(path, text):
     return pd.DataFrame(rows, dtype=object)
 
 
-def _decoded(path, encoding):
-    raw = path.read_bytes()
+def decoded(raw, name, encoding=None):
+    """Bytes as text, its lines ended by a line feed.
+
+    Args:
+        raw: bytes.
+        name: what they are called in sentences.
+        encoding: or None: UTF-8 (a BOM is accepted), UTF-16 with BOM, or GBK where it plainly is Chinese.
+    """
     if encoding is None and raw[:2] in (b"\xff\xfe", b"\xfe\xff"):
         encoding = "utf-16"
     try:
@@ -191,10 +218,10 @@ def _decoded(path, encoding):
     except LookupError:
         raise InputError(f"there is no encoding {encoding!r}; usual ones: utf-8, gb18030, big5, latin-1") from None
     except UnicodeDecodeError as error:
-        line = raw[: error.start].count(b"\n") + 1
-        where = f"{path}, line {line}: byte 0x{raw[error.start]:02x} is not {error.encoding}"
+        line = error.object[: error.start].count(b"\n") + 1
+        where = f"{name}, line {line}: byte 0x{error.object[error.start]:02x} is not {error.encoding}"
         if encoding is None and (text := _as_gbk(raw)) is not None:
-            log.info("%s; read as GBK (gb18030)", where)
+            log.info("%s; read as GBK (gb18030); if it is not Chinese, name its encoding with --encoding", where)
         else:
             raise InputError(
                 f"{where}: name the file's encoding, such as --encoding gb18030, big5 or latin-1"

@@ -37,15 +37,16 @@ def classification(gold, predicted, labels):
 
     Returns:
         accuracy, macro_f1, per_class and confusion_matrix. A precision or recall that is not defined (nothing
-        predicted, nothing there) is None and counts as 0 in macro_f1.
+        predicted, nothing there) is None; macro_f1 is the mean over the labels that gold or predictions have.
     """
     from sklearn import metrics
 
     labels = sorted({*labels, *gold, *predicted})
+    per_class = _per_class(gold, predicted, labels, labels)
     return {
         "accuracy": float(metrics.accuracy_score(gold, predicted)),
-        "macro_f1": float(metrics.f1_score(gold, predicted, average="macro", zero_division=0)),
-        "per_class": _per_class(gold, predicted, labels),
+        "macro_f1": _macro_f1(per_class),
+        "per_class": per_class,
         "confusion_matrix": {
             "labels": labels,
             "rows_gold_columns_predicted": metrics.confusion_matrix(gold, predicted, labels=labels).tolist(),
@@ -64,22 +65,31 @@ def multi_label(gold, predicted, labels):
     from sklearn.preprocessing import MultiLabelBinarizer
 
     labels = sorted({*labels, *(label for each in (*gold, *predicted) for label in each)})
-    binary = MultiLabelBinarizer(classes=labels).fit([labels])
+    # One column more than there are labels: scikit-learn takes a single column for two classes.
+    binary = MultiLabelBinarizer(classes=[*labels, None]).fit([])
     gold, predicted = binary.transform(gold), binary.transform(predicted)
+    columns = list(range(len(labels)))
+    per_class = _per_class(gold, predicted, labels, columns)
     return {
         "accuracy": float((gold == predicted).all(axis=1).mean()),
-        "micro_f1": float(metrics.f1_score(gold, predicted, average="micro", zero_division=0)),
-        "macro_f1": float(metrics.f1_score(gold, predicted, average="macro", zero_division=0)),
-        "per_class": _per_class(gold, predicted, labels, list(range(len(labels)))),
+        "micro_f1": float(metrics.f1_score(gold, predicted, average="micro", labels=columns, zero_division=0)),
+        "macro_f1": _macro_f1(per_class),
+        "per_class": per_class,
     }
 
 
-def _per_class(gold, predicted, names, labels=None):
+def _per_class(gold, predicted, names, labels):
     from sklearn.metrics import precision_recall_fscore_support
 
-    columns = precision_recall_fscore_support(gold, predicted, labels=labels or names, zero_division=float("nan"))
+    columns = precision_recall_fscore_support(gold, predicted, labels=labels, zero_division=float("nan"))
     known = [[None if value != value else float(value) for value in column] for column in columns[:3]]
     return {
         name: {"precision": p, "recall": r, "f1": f, "support": int(n)}
         for name, p, r, f, n in zip(names, *known, columns[3], strict=True)
     }
+
+
+def _macro_f1(per_class):
+    """Mean over the labels that gold or predictions have."""
+    known = [each["f1"] for each in per_class.values() if each["f1"] is not None]
+    return sum(known) / len(known) if known else 0.0

@@ -3,7 +3,7 @@
 
 def scores_text(scores, examples):
     """Scores of one set of examples, and what became of its rows, in lines."""
-    lines = [counts_text(examples)] if examples else []
+    lines = [counts_text(examples)] if "read" in (examples or {}) else []
     lines += [f"  {name:<12} {value:.4f}" for name, value in scores.items() if isinstance(value, int | float)]
     if "per_class" in scores:
         lines.append(_table(_per_class(scores["per_class"])))

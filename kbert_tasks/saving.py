@@ -5,7 +5,9 @@ Nothing in it is code or pickle: the model is built again from JSON, and its wei
 
 import json
 import os
+import re
 import shutil
+import time
 from pathlib import Path
 
 import numpy as np
@@ -32,51 +34,71 @@ SEEN = "seen"
 
 
 def save(task, folder):
-    """Writes the trained task to `folder`, whole or not at all; an earlier saved task there is replaced."""
+    """Writes the trained task to `folder`, whole or not at all; an earlier saved task there is replaced.
+
+    Raises:
+        InputError: see `writable`; or the last step failed, and the sentence says where the new folder lies.
+        OSError: such as a full disk; the earlier folder is as it was.
+    """
     folder = writable(folder)
+    _sweep(folder)
     aside = folder.with_name(f".{folder.name}.{os.getpid()}.writing")
-    for left in folder.parent.glob(f".{folder.name}.*.writing"):  # of runs that were killed
-        shutil.rmtree(left)
+    shutil.rmtree(aside, ignore_errors=True)  # of an interrupted save of this very process
     aside.mkdir(parents=True)
     try:
         _write(task, aside)
-        previous = _previous(folder)
+    except BaseException:
+        shutil.rmtree(aside, ignore_errors=True)
+        raise
+    previous = _previous(folder)
+    try:
         if folder.exists():
             shutil.rmtree(previous, ignore_errors=True)
             folder.rename(previous)
         aside.rename(folder)
-    except BaseException:
-        shutil.rmtree(aside, ignore_errors=True)
+    except OSError as error:  # on Windows, a file of the earlier folder that is open somewhere is enough
         _recover(folder)
-        raise
+        raise InputError(
+            f"{folder} cannot be replaced ({error.strerror}): the new folder is whole, as {aside}"
+        ) from None
     shutil.rmtree(previous, ignore_errors=True)
 
 
 def _write(task, folder):
-    from safetensors.numpy import save_file
+    from safetensors.numpy import save
 
     learned = {name: getattr(task, name) for name in task.LEARNED}
-    name = task.report_["task"]
     about = {
-        "format": FORMAT, "kbert_tasks": __version__, "task": name, "cased": task.tokenizer.cased,
+        "format": FORMAT, "kbert_tasks": __version__, "task": task.report_["task"], "cased": task.tokenizer.cased,
         "settings": task.settings.as_dict(), "learned": learned,
     }  # fmt: skip
     for file, content in ((TASK, about), (CONFIG, task.config), (REPORT, task.report_)):
-        (folder / file).write_text(json.dumps(content, ensure_ascii=False, indent=2) + "\n", encoding="utf-8")
+        text = json.dumps(content, ensure_ascii=False, indent=2) + "\n"
+        (folder / file).write_text(
+            text, encoding="utf-8", errors="backslashreplace"
+        )  # half an emoji is no reason to fail
     lines = "".join(token + "\n" for token in task.tokenizer.vocabulary)
     (folder / VOCABULARY).write_text(lines, encoding="utf-8", newline="\n")
-    save_file(_arrays(task.model) | {SEEN: task.seen_}, folder / WEIGHTS)
+    arrays = {name: np.asarray(weight) for name, weight in _weights(task.model).items()}
+    # Not save_file: that gives the file to its owner alone, whatever the others have.
+    (folder / WEIGHTS).write_bytes(save(arrays | {SEEN: task.seen_}))
 
 
 def writable(folder):
     """The folder as a Path, if a task may be saved there: InputError for what is not ours to replace."""
-    folder = Path(folder).absolute()
+    folder = Path(folder).resolve()
     _recover(folder)
     if folder.is_file():
         raise InputError(f"{folder} is a file: name a folder for the trained task")
-    if folder.is_dir() and any(folder.iterdir()) and not (folder / TASK).is_file():
-        raise InputError(f"{folder} holds other files and no trained task: name a new folder")
-    existing = next(p for p in (folder, *folder.parents) if p.exists())
+    if folder.is_dir():
+        others = sorted({p.name for p in folder.iterdir()} - LAYOUT.keys())
+        if others:
+            raise InputError(
+                f"{folder} holds other files ({', '.join(others[:4])}) and is not replaced: name a new folder"
+            )
+        if os.path.ismount(folder):
+            raise InputError(f"{folder} is a mounted disk and cannot be replaced: name a folder in it")
+    existing = next(p for p in folder.parents if p.exists())
     if not existing.is_dir() or not os.access(existing, os.W_OK):
         raise InputError(f"{folder} cannot be made: {existing} is not a folder that you may write to")
     return folder
@@ -99,6 +121,8 @@ def load(folder):
             f"{folder} is not a saved task: it has no {TASK}; found: {', '.join(sorted(os.listdir(folder))[:8])}"
         )
     about = _json(folder / TASK)
+    if not isinstance(about, dict):
+        raise InputError(f"{folder / TASK} is damaged: copy the folder again")
     if about.get("format") != FORMAT:
         raise InputError(
             f"{folder} has format {about.get('format')}, this is kbert_tasks {__version__} with format {FORMAT}: "
@@ -107,10 +131,13 @@ def load(folder):
     lacking = [name for name in LAYOUT if not (folder / name).is_file()]
     if lacking:
         raise InputError(f"{folder} lacks {', '.join(lacking)}: copy the whole folder again")
-    task = find(about["task"])(**about["settings"])
-    for name in task.LEARNED:
-        setattr(task, name, about["learned"][name])
-    return _fill(task, folder, about["cased"])
+    try:
+        task = find(about["task"])(**about["settings"])
+        for name in task.LEARNED:
+            setattr(task, name, about["learned"][name])
+        return _fill(task, folder, about["cased"])
+    except (KeyError, TypeError, AttributeError) as error:
+        raise InputError(f"{folder / TASK} is damaged ({error!r}): copy the folder again") from None
 
 
 def _fill(task, folder, cased):
@@ -118,17 +145,20 @@ def _fill(task, folder, cased):
     from safetensors.numpy import load_file
 
     from .checkpoint import build_encoder
+    from .inspection import read_config
     from .tokenizer import Tokenizer, read_vocabulary
 
-    task.config, task.report_ = _json(folder / CONFIG), _json(folder / REPORT)
+    task.config, task.report_ = read_config(folder / CONFIG), _json(folder / REPORT)
     task.tokenizer = Tokenizer(read_vocabulary(folder / VOCABULARY), cased)
     try:
         arrays = load_file(folder / WEIGHTS)
         task.seen_ = arrays.pop(SEEN)
     except (SafetensorError, KeyError) as error:
         raise InputError(f"{folder / WEIGHTS} is damaged or cut short: copy the folder again ({error})") from None
-    model = task.build(build_encoder(task.config, task.settings.encoder, folder / CONFIG))
-    wanted = {name: array.shape for name, array in _arrays(model).items()}
+    if task.config["num_hidden_layers"] > len(arrays):  # before a graph of any size is built
+        raise InputError(f"{folder / CONFIG} has more layers than {WEIGHTS}: copy the whole folder again")
+    model = task.build(build_encoder(task.config, task.settings.encoder))
+    wanted = {name: tuple(weight.shape) for name, weight in _weights(model).items()}
     found = {name: array.shape for name, array in arrays.items()}
     if wanted != found:
         name = sorted(dict(wanted.items() ^ found.items()))[0]
@@ -142,8 +172,8 @@ def _fill(task, folder, cased):
     return task
 
 
-def _arrays(model):
-    return {f"{layer.name}/{i}": np.asarray(a) for layer in model.layers for i, a in enumerate(layer.get_weights())}
+def _weights(model):
+    return {f"{layer.name}/{i}": weight for layer in model.layers for i, weight in enumerate(layer.weights)}
 
 
 def _json(file):
@@ -161,3 +191,12 @@ def _recover(folder):
     """Puts back the earlier folder if a save was killed between its two renames."""
     if _previous(folder).is_dir() and not folder.exists():
         _previous(folder).rename(folder)
+
+
+def _sweep(folder):
+    """Deletes what killed runs have left; a folder that another process is writing is younger."""
+    if folder.parent.is_dir():
+        ours = re.compile(re.escape(f".{folder.name}.") + r"\d+\.writing")
+        for left in folder.parent.iterdir():
+            if ours.fullmatch(left.name) and time.time() - left.stat().st_mtime > 3600:
+                shutil.rmtree(left, ignore_errors=True)

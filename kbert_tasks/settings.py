@@ -66,8 +66,9 @@ def checked(each, value):
     kind, optional = kind_of(each)
     if value is None and optional:
         return None
-    if isinstance(value, numbers.Integral) and not isinstance(value, bool):  # NumPy's too
-        value = int(value) if kind is int else float(value) if kind is float else value
+    if kind in (int, float) and not isinstance(value, bool):  # NumPy's numbers too
+        if isinstance(value, numbers.Integral if kind is int else numbers.Real):
+            value = kind(value)
     if type(value) is not kind:
         raise InputError(f"{each.name} should be {NAMES[kind]}, not {value!r}")
     for limit, (holds, words) in LIMITS.items():

@@ -26,13 +26,20 @@ def train(task, examples, dev=None):
 
     Args:
         task: holds the checkpoint and the settings.
-        examples, dev: Examples; without `dev` a share of `examples` is held out.
+        examples: Examples.
+        dev: rows, or (texts, labels), or Examples; without them a share of `examples` is held out.
     """
     settings, seconds = task.settings, {}
     if not examples.rows:
         raise InputError(f"there is nothing to train on: {examples.read} rows read, skipped {dict(examples.skipped)}")
     if task.checkpoint is None:
         raise InputError("a checkpoint is needed: a folder, a name that kbert-checkpoint list shows, or hf:OWNER/NAME")
+    if dev is None:
+        examples, dev = hold_out(task, examples)
+    task.learn(examples.rows)
+    dev = task.examples(*dev) if isinstance(dev, tuple) else task.examples(dev)
+    if dev.read and not dev.rows:
+        raise InputError(f"none of the {dev.read} development rows can be used: skipped {dict(dev.skipped)}")
     with _timed(seconds, "load"):
         checkpoint = Checkpoint.find(task.checkpoint, settings.cased)
         if settings.max_length > checkpoint.config["max_position_embeddings"]:
@@ -41,9 +48,6 @@ def train(task, examples, dev=None):
                 f"max_length should be at most the checkpoint's {positions} positions, not {settings.max_length}"
             )
     log.info("checkpoint %s: %s (%s)", checkpoint.name, "cased" if checkpoint.cased else "uncased", checkpoint.casing)
-    if dev is None:
-        examples, dev = hold_out(task, examples)
-    task.learn(examples.rows)
     task.seen_ = np.unique(seen.fingerprints(examples.rows))
     seen.note(dev, task.seen_)
     if again := len(examples.rows) - len(task.seen_):
@@ -121,20 +125,22 @@ def _encode(task, examples):
 
 def hold_out(task, examples):
     """(training, development) Examples: a share of each kind (`task.stratum`) goes to development."""
-    import pandas as pd
-
-    share, seed = task.settings.dev_share, task.settings.seed
-    strata = pd.Series([str(task.stratum(example)) for example in examples.rows])
-    chosen = set(strata.groupby(strata).sample(frac=share, random_state=seed).index)
-    if share and not chosen and len(strata) > 2:
-        chosen = set(strata.sample(1, random_state=seed).index)
-    held = [i for i in range(len(strata)) if i in chosen]
-    kept = [i for i in range(len(strata)) if i not in chosen]
-    log.info("no development file: %d of %d training examples are held out (seed %d)", len(held), len(strata), seed)
+    share, rows = task.settings.dev_share, examples.rows
+    shuffled = np.random.default_rng(task.settings.seed).permutation(len(rows))
+    by_kind = sorted(shuffled, key=lambda i: str(task.stratum(rows[i])))  # stable: shuffled within each kind
+    # Every (1 / share)th, counted through all kinds, so that the share is right also where each kind is rare.
+    held = sorted(i for n, i in enumerate(by_kind) if math.floor((n + 1) * share) > math.floor(n * share))
+    kept = sorted(set(range(len(rows))) - set(held))
+    log.info(
+        "no development file: %d of %d training examples are held out (seed %d)",
+        len(held),
+        len(rows),
+        task.settings.seed,
+    )
     empty = collections.Counter()
-    dev = Examples([examples.rows[i] for i in held], [examples.positions[i] for i in held], len(held), empty, +empty)
+    dev = Examples([rows[i] for i in held], [examples.positions[i] for i in held], len(held), empty, +empty)
     train = Examples(
-        [examples.rows[i] for i in kept], [examples.positions[i] for i in kept], examples.read - len(held),
+        [rows[i] for i in kept], [examples.positions[i] for i in kept], examples.read - len(held),
         examples.skipped, examples.notes,
     )  # fmt: skip
     dev.notes["held out of the training file"] = len(held)

@@ -89,13 +89,16 @@ CASES = [
     ("train --checkpoint CHECKPOINT --train other.csv --output new", "no column 'text'; its columns: review, stars"),
     (TRAIN + "--label-column stars", "no column 'stars'; its columns: text, label"),
     (TRAIN + "--dev other.csv", "other.csv has no column 'text'"),
+    (TRAIN + "--test blank.csv", "blank.csv: none of its rows can be used: skipped {'empty text': 2}"),
+    (TRAIN + "--text-b-column second", "no column 'second'; its columns: text, label"),
+    (TRAIN + "--multi-label --label-separator=", "label_separator should be at least one character"),
     (
         "train --checkpoint CHECKPOINT --train onelabel.csv --output new --max-length 32",
-        "have 1 different labels (1): two are needed",
+        "have 1 different labels (1): at least 2 are needed",
     ),
     (
         "train --checkpoint CHECKPOINT --train blank.csv --output new",
-        "nothing to train on: 2 rows read, skipped {'empty text': 2}",
+        "blank.csv: none of its rows can be used: skipped {'empty text': 2}",
     ),
     # encodings
     ("train --checkpoint CHECKPOINT --train latin.csv --output new", "latin.csv, line 2: byte 0xe9 is not utf-8"),
@@ -129,7 +132,10 @@ CASES = [
     (TRAIN + "--max-length 65", "at most the checkpoint's 64 positions, not 65"),
     ("train --checkpoint CHECKPOINT --test good.csv", "--train is needed where --dev or --test is given"),
     # folders
-    ("train --checkpoint CHECKPOINT --train good.csv --output thesis", "holds other files and no trained task"),
+    (
+        "train --checkpoint CHECKPOINT --train good.csv --output thesis",
+        "thesis holds other files (chapter.txt) and is not replaced",
+    ),
     ("train --checkpoint CHECKPOINT --train good.csv --output good.csv", "is a file: name a folder"),
     ("evaluate absent good.csv", "absent is not there: name a folder that kbert-train"),
     ("evaluate thesis good.csv", "it has no task.json; found: chapter.txt"),
@@ -138,7 +144,8 @@ CASES = [
     ("evaluate run other.csv", "other.csv has no column 'text'"),
     ("evaluate run blank.csv", "nothing to evaluate: 2 rows read"),
     ("predict run absent.csv", "absent.csv is not there"),
-    ("predict run good.csv --output out.doc", "--output should end in .csv or .jsonl, not out.doc"),
+    ("predict run good.csv --output=", "--output should end in .csv or .jsonl, not ''"),
+    ("predict run good.csv --output out.doc", "--output should end in .csv or .jsonl, not 'out.doc'"),
     ("predict run good.csv --output absent/out.csv", "absent/out.csv cannot be written: there is no folder absent"),
 ]
 

@@ -106,6 +106,23 @@ def test_a_config_that_is_not_json(folder):
     assert "holds a list" in problem(folder)
 
 
+def test_what_a_config_may_leave_out(folder):
+    config = json.loads((folder / "bert_config.json").read_text())
+    for key in (
+        "hidden_act",
+        "hidden_dropout_prob",
+        "attention_probs_dropout_prob",
+        "initializer_range",
+        "type_vocab_size",
+    ):
+        del config[key]
+    (folder / "bert_config.json").write_text(json.dumps(config), encoding="utf-8-sig")
+    found = kb.Checkpoint.find(folder)
+    for encoder in ("fast", "keras-bert"):
+        model = kb.load_trained_model_from_checkpoint(found.config_file, found.checkpoint_file, encoder=encoder)
+        assert model.get_layer("Encoder-1-FeedForward-Dropout").rate == 0.1
+
+
 def test_casing_and_how_it_is_known(folder, tmp_path):
     def casing(path, **options):
         found = kb.Checkpoint.find(path, **options)
@@ -124,9 +141,9 @@ def test_casing_and_how_it_is_known(folder, tmp_path):
 
 
 def test_capital_letters_in_the_vocabulary_say_cased(tmp_path):
-    tokens = [*tiny.vocabulary(), "London", "##Paris"]
+    tokens = [*tiny.vocabulary(), "London", "##Paris", "Rome"]
     found = kb.Checkpoint.find(tiny.checkpoint(tmp_path / "mine", tokens=tokens))
-    assert (found.cased, found.casing) == (True, "its vocabulary has 2 tokens with capital letters")
+    assert (found.cased, found.casing) == (True, "its vocabulary has 3 tokens with capital letters")
 
 
 def test_every_check_is_told_and_what_could_not_be_checked(folder):

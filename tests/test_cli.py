@@ -1,7 +1,9 @@
 """The commands, in this process where that is enough and in fresh ones where it is not."""
 
+import contextlib
 import io
 import json
+import os
 import re
 import subprocess
 import sys
@@ -90,7 +92,7 @@ def test_predict_keeps_order_and_columns(folder, tmp_path, capsys):
     file = tmp_path / "in.csv"
     pd.DataFrame({"id": [3, 1, 2], "text": ["very good", "", 'bad, "really"'], "label": "g"}).to_csv(file, index=False)
     assert run("predict", folder, file, "--output", tmp_path / "out.csv") == 0
-    assert "1 of 3 rows have no text" in capsys.readouterr().err
+    assert "1 of 3 rows have an empty text" in capsys.readouterr().err
     out = pd.read_csv(tmp_path / "out.csv", dtype=str, keep_default_na=False)
     assert list(out.columns) == ["id", "text", "input_label", "label", "probability"]
     assert list(out["id"]) == ["3", "1", "2"] and list(out["input_label"]) == ["g"] * 3
@@ -101,6 +103,23 @@ def test_predict_keeps_order_and_columns(folder, tmp_path, capsys):
     assert [line["text"] for line in lines] == ["very good", "", 'bad, "really"']
     assert lines[1]["label"] is None
     assert sorted(p.name for p in tmp_path.iterdir()) == ["in.csv", "out.csv"]
+
+
+def test_predicting_on_predictions_loses_no_column(folder, tmp_path, monkeypatch):
+    from kbert_tasks.cli import use
+
+    monkeypatch.setattr(use, "SLICE", 2)
+    (tmp_path / "in.jsonl").write_text(
+        '{"text": "good", "label": "x", "input_label": "y"}\n{"text": "half \\ud83d"}\n{"text": "", "n": NaN}\n'
+    )
+    assert run("predict", folder, tmp_path / "in.jsonl", "--output", tmp_path / "out.jsonl") == 0
+    lines = [json.loads(line) for line in (tmp_path / "out.jsonl").read_text(encoding="utf-8").splitlines()]
+    assert lines[0].keys() == {"text", "input_input_label", "input_label", "n", "label", "probability"}
+    assert (lines[0]["input_input_label"], lines[0]["input_label"], lines[1]["input_label"]) == ("x", "y", None)
+    assert lines[1]["text"] == "half \ud83d" and lines[2]["n"] is None
+    with open(os.devnull, "w") as sink, contextlib.redirect_stdout(sink):
+        assert run("predict", folder, tmp_path / "in.jsonl", "--format", "csv", "--output", os.devnull) == 0
+    assert not os.path.isfile(os.devnull)
 
 
 def test_predict_reads_lines_of_standard_input(folder, capsys, monkeypatch):
@@ -161,8 +180,8 @@ def test_the_console_is_quiet(checkpoint, tmp_path):
     words = ["--checkpoint", checkpoint, "--output", str(tmp_path / "run"), *QUICK]
     done, _ = fresh(f"from kbert_tasks.cli import train; raise SystemExit(train({words!r}))")
     patterns = [
-        r"checkpoint uncased_tiny: uncased \(from the name uncased_tiny\)",
         r"no development file: 32 of 320 training examples are held out \(seed 1\)",
+        r"checkpoint uncased_tiny: uncased \(from the name uncased_tiny\)",
         r"[0-9,]+ weights in 37 arrays train",
         r"training on 288 examples, 9 steps an epoch",
         r"epoch 1: loss [0-9.]+, dev accuracy [0-9.]+, dev macro_f1 [0-9.]+, [0-9.]+ s",

@@ -103,6 +103,31 @@ def test_bad_files(tmp_path, name, content, words):
     assert words in refused(tmp_path / name)
 
 
+def test_a_tsv_whose_lines_would_run_together_is_refused(tmp_path):
+    rows = '1\t"a\n0\tb\n1\t"c\textra\n0\td\n1\t"e\n0\t"f\n'
+    assert "line 4 has 2 tabs, the first line 1" in refused(put(tmp_path, "a.tsv", "label\ttext\n" + rows))
+
+
+def test_blank_lines_are_rows_but_for_the_last(tmp_path):
+    table = kb.read(put(tmp_path, "a.csv", "text\nhello\n\nworld\n\n\n"))
+    assert [data.text_of(row["text"]) for row in rows(table)] == ["hello", "", "world"]
+
+
+def test_two_columns_of_one_name(tmp_path):
+    assert "two columns called 'text'" in refused(put(tmp_path, "a.csv", "text, text\na,b\n"))
+
+
+def test_missing_values_of_every_kind():
+    values = [None, float("nan"), pd.NA, pd.NaT, np.float32("nan")]
+    assert [data.text_of(value) for value in values] == [""] * 5
+
+
+def test_labels_beside_a_table():
+    assert rows(data.table(pd.DataFrame({"text": ["a"], "label": ["old"]}), ["new"])) == [{"text": "a", "label": "new"}]
+    with pytest.raises(kb.InputError, match="should hold pairs"):
+        data.table([("a", "b", "c")])
+
+
 def test_a_row_with_too_few_cells_is_not_lost(tmp_path):
     table = kb.read(put(tmp_path, "a.csv", "text,label\na,1\nb\n"))
     assert len(table) == 2

@@ -166,7 +166,7 @@ def reference(checkpoint, tmp_path_factory):
 
 def run(script, *arguments, status=0, **environment):
     clean = {k: v for k, v in os.environ.items() if k not in ("TF_USE_LEGACY_KERAS", "TF_CPP_MIN_LOG_LEVEL")}
-    command = [sys.executable, "-W", "default", "-c", script, *map(str, arguments)]
+    command = [sys.executable, "-W", "default", "-W", "ignore::DeprecationWarning", "-c", script, *map(str, arguments)]
     ran = subprocess.run(command, cwd=ROOT, env=clean | environment, capture_output=True, text=True, encoding="utf-8")
     assert ran.returncode == status, ran.stderr
     return ran

@@ -1,4 +1,6 @@
 import json
+import os
+import re
 import shutil
 
 import pytest
@@ -47,7 +49,7 @@ def test_another_format_is_told(run):
 def test_a_file_cut_short_is_told(run, name):
     raw = (run / name).read_bytes()
     (run / name).write_bytes(raw[: len(raw) // 2])
-    assert f"{name} is damaged" in refused(run)
+    assert re.search(f"{name} is (damaged|not JSON)", refused(run))
 
 
 def test_files_of_two_trainings_do_not_mix(run, checkpoint, tmp_path):
@@ -60,8 +62,13 @@ def test_files_of_two_trainings_do_not_mix(run, checkpoint, tmp_path):
 def test_nothing_that_is_not_ours_is_replaced(task, tmp_path):
     (tmp_path / "thesis").mkdir()
     (tmp_path / "thesis" / "chapter1.txt").write_text("precious")
-    with pytest.raises(kb.InputError, match="holds other files and no trained task"):
+    with pytest.raises(kb.InputError, match=r"holds other files \(chapter1.txt\) and is not replaced"):
         task.save(tmp_path / "thesis")
+    task.save(tmp_path / "run")
+    (tmp_path / "run" / "answers.csv").write_text("precious too")
+    with pytest.raises(kb.InputError, match=r"holds other files \(answers.csv\)"):
+        task.save(tmp_path / "run")
+    assert (tmp_path / "run" / "answers.csv").read_text() == "precious too"
     (tmp_path / "file").write_text("x")
     with pytest.raises(kb.InputError, match="is a file: name a folder"):
         task.save(tmp_path / "file")
@@ -103,6 +110,39 @@ def test_a_save_that_is_stopped_anywhere_leaves_a_whole_folder(task, run, monkey
     assert kb.load(run).predict(["好"]) == task.predict(["好"])
     task.save(run)
     assert [p.name for p in run.parent.iterdir()] == ["run"]
+
+
+def test_what_killed_runs_left_is_swept_and_nothing_else(task, tmp_path):
+    left = [tmp_path / name for name in (".run.17.writing", ".run.18.writing", ".run.seed1.19.writing", ".run.notes")]
+    for path in left:
+        path.mkdir()
+    for path in left[1:]:
+        os.utime(path, (1, 1))
+    task.save(tmp_path / "run")
+    assert [path.exists() for path in left] == [True, False, True, True]
+
+
+@pytest.mark.skipif(os.name == "nt", reason="Windows has no such permissions")
+def test_the_files_can_be_read_by_whom_the_folder_allows(run):
+    assert len({path.stat().st_mode for path in run.iterdir()}) == 1
+
+
+@pytest.mark.parametrize("content", ["[]", "{}", '{"format": 1}', '{"format": 1, "task": "classify", "settings": 3}'])
+def test_a_damaged_task_file_is_told(run, content):
+    (run / "task.json").write_text(content)
+    assert "task.json is damaged" in refused(run) or "has format None" in refused(run)
+
+
+def test_a_config_of_absurd_size_builds_nothing(run):
+    config = json.loads((run / "bert_config.json").read_text())
+    (run / "bert_config.json").write_text(json.dumps(config | {"num_hidden_layers": 10**9}))
+    assert "has more layers than model.safetensors" in refused(run)
+
+
+def test_half_an_emoji_as_label_is_saved(checkpoint, tmp_path):
+    task = kb.TextClassifier(checkpoint, epochs=1, max_length=32, dev_share=0.0).fit(["好", "坏"], ["\ud83d", "b"])
+    task.save(tmp_path / "run")
+    assert kb.load(tmp_path / "run").labels_ == task.labels_
 
 
 def test_saving_again_replaces(task, run):

@@ -43,6 +43,10 @@ def command(run):
             return 0
         except OSError as problem:  # a full disk, a folder without permission
             print(f"{name}: {problem.strerror or problem}: {problem.filename or 'no file named'}", file=sys.stderr)
+        except Exception as problem:
+            if not isinstance(problem, MemoryError) and type(problem).__name__ != "ResourceExhaustedError":
+                raise
+            print(f"{name}: out of memory: try half the --batch-size, or a smaller --max-length", file=sys.stderr)
         return 2
 
     return main

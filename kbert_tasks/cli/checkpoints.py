@@ -9,7 +9,7 @@ def checkpoint(argv):
     parser = Parser(
         prog="kbert-checkpoint", description="Released BERT checkpoints: list, get, check and convert them."
     )
-    commands = parser.add_subparsers(dest="do", metavar="COMMAND", parser_class=_plain)
+    commands = parser.add_subparsers(dest="do", metavar="COMMAND")
 
     each = commands.add_parser("list", help="the catalogue")
     each.add_argument("--language", choices=("zh", "en", "multilingual"))
@@ -34,10 +34,6 @@ def checkpoint(argv):
     if arguments.do is None:
         raise InputError("say what to do: list, get, inspect, import or export; see kbert-checkpoint --help")
     DO[arguments.do](arguments)
-
-
-def _plain(**kwargs):
-    return Parser(**kwargs)
 
 
 def _casing(parser):

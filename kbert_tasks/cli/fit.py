@@ -53,16 +53,24 @@ def _run(kind, arguments):
     rows = {
         name: read(file, header=arguments.header, encoding=arguments.encoding) for name, file in files.items() if file
     }
-    examples = {name: task.examples(each) for name, each in rows.items()}
+    # What is wrong with any of the files is told before training, not after it.
+    examples = {}
+    for name, each in rows.items():
+        examples[name] = task.examples(each)
+        if not examples[name].rows:
+            raise InputError(f"{files[name]}: none of its rows can be used: skipped {dict(examples[name].skipped)}")
+        if name == "train":
+            task.learn(examples[name].rows)
     reading = time.perf_counter() - began
 
     task.fit(examples["train"], dev=examples.get("dev"))
     task.report_["seconds"]["load"] = round(task.report_["seconds"]["load"] + reading, 3)
+    task.report_["files"] = {name: str(file) for name, file in files.items() if file}
     if "test" in examples:
+        task.save(output)  # whatever becomes of the test, the training is not lost
         began = time.perf_counter()
         report = task.evaluate(examples["test"])
         task.add_test(report, time.perf_counter() - began)
-    task.report_["files"] = {name: str(file) for name, file in files.items() if file}
     task.save(output)
     print(run_text(task.report_))
     print(f"saved in {output}")

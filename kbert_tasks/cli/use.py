@@ -9,6 +9,7 @@ from pathlib import Path
 from ..errors import InputError
 from . import Parser, command, file_options
 
+SLICE = 20_000  # rows answered and written at once, so that memory does not grow with the file
 COLUMNS = ("text_column", "label_column", "text_b_column")
 
 
@@ -58,10 +59,10 @@ def predict(argv):
     parser.add_argument("--output", metavar="F", help="a .csv or .jsonl file (default: standard output)")
     parser.add_argument("--format", choices=("csv", "jsonl"), help="of what is written (default csv)")
     arguments = parser.parse_args(argv)
-    kind = arguments.format or (Path(arguments.output).suffix.lower()[1:] if arguments.output else "csv")
+    kind = arguments.format or ("csv" if arguments.output is None else Path(arguments.output).suffix.lower()[1:])
     if kind not in ("csv", "jsonl"):
-        raise InputError(f"--output should end in .csv or .jsonl, not {arguments.output}")
-    if arguments.output and not Path(arguments.output).absolute().parent.is_dir():
+        raise InputError(f"--output should end in .csv or .jsonl, not {arguments.output!r}")
+    if arguments.output is not None and not Path(arguments.output).absolute().parent.is_dir():
         raise InputError(f"{arguments.output} cannot be written: there is no folder {Path(arguments.output).parent}")
     if arguments.file == "-":
         _lines(arguments, kind)
@@ -74,61 +75,78 @@ def _file(arguments, kind):
 
     rows = read(arguments.file, header=arguments.header, encoding=arguments.encoding)
     task = _load(arguments)
-    answers = task.predict(rows)
-    _write(_joined(rows.to_dict("records"), answers), kind, arguments.output)
-    empty = sum(answer is None for answer in answers)
+    empty = 0
+
+    def answered():
+        nonlocal empty
+        for start in range(0, len(rows), SLICE):
+            some = rows.iloc[start : start + SLICE]
+            answers = task.predict(some)
+            empty += sum(answer is None for answer in answers)
+            yield from _joined(task, some.to_dict("records"), answers)
+
+    _write(answered(), kind, arguments.output)
     if empty:
-        print(f"{empty} of {len(answers)} rows have no text: their answer is left empty", file=sys.stderr)
+        print(f"{empty} of {len(rows)} rows have an empty text: their answer is left empty", file=sys.stderr)
 
 
 def _lines(arguments, kind):
+    from ..data import decoded
+
     task = _load(arguments)
-    lines = (line.rstrip("\r\n") for line in _decoded(sys.stdin.buffer, arguments.encoding))
-    if sys.stdin.isatty():
-        for line in lines:
-            _write(_joined([{"text": line}], task.predict([line])), "jsonl", None)
+    if sys.stdin.isatty() and arguments.output is None:
+        for line in sys.stdin:
+            line = line.rstrip("\n")
+            _write(_joined(task, [{"text": line}], task.predict([line])), "jsonl", None)
     else:
-        lines = list(lines)
-        answers = task.predict(lines) if lines else []
-        _write(_joined([{"text": line} for line in lines], answers), kind, arguments.output)
+        text = decoded(sys.stdin.buffer.read(), "standard input", arguments.encoding)
+        lines = text.removesuffix("\n").split("\n") if text else []
+        _write(_joined(task, [{"text": line} for line in lines], task.predict(lines)), kind, arguments.output)
 
 
-def _decoded(stream, encoding):
-    for number, line in enumerate(stream, 1):
-        try:
-            yield line.decode(encoding or ("utf-8-sig" if number == 1 else "utf-8"))
-        except (UnicodeDecodeError, LookupError) as error:
-            raise InputError(f"standard input, line {number}: {error}; name its encoding with --encoding") from None
-
-
-def _joined(rows, answers):
+def _joined(task, rows, answers):
     """Each row's columns, then its answer's; an input column of the same name is kept as input_NAME."""
-    names = next((tuple(answer.row()) for answer in answers if answer is not None), ())
-    made = []
+    from ..data import missing
+
+    taken = {name for row in rows[:1] for name in row}
+    kept = {}
+    for name in taken & set(task.ANSWER):
+        kept[name] = f"input_{name}"
+        while kept[name] in taken:
+            kept[name] = f"input_{kept[name]}"
     for row, answer in zip(rows, answers, strict=True):
-        new = dict.fromkeys(names) if answer is None else answer.row()
-        made.append({f"input_{name}" if name in names else name: value for name, value in row.items()} | new)
-    return made
+        given = {kept.get(name, name): None if missing(value) else value for name, value in row.items()}
+        yield given | (dict.fromkeys(task.ANSWER) if answer is None else task.row(answer))
 
 
 def _write(rows, kind, path):
-    """Writes to standard output, or aside and renamed to `path`."""
+    """Writes to standard output, to a device, or aside and renamed to `path`."""
     if path is None:
         return _to(sys.stdout, rows, kind)
-    aside = Path(path).with_name(f".{Path(path).name}.writing")
+    path = Path(path)
+    special = path.exists() and not path.is_file()
+    aside = path if special else path.with_name(f".{path.name}.writing")
     try:
-        with open(aside, "w", encoding="utf-8", newline="") as stream:
+        with open(aside, "w", encoding="utf-8", errors="backslashreplace", newline="") as stream:
             _to(stream, rows, kind)
-        aside.replace(path)
-    finally:
-        aside.unlink(missing_ok=True)
+    except BaseException:
+        if not special:
+            aside.unlink(missing_ok=True)
+        raise
+    if not special:
+        try:
+            aside.replace(path)
+        except OSError as error:
+            raise InputError(f"{path} cannot be replaced ({error.strerror}): the answers are in {aside}") from None
 
 
 def _to(stream, rows, kind):
-    if kind == "jsonl":
-        for row in rows:
-            print(json.dumps(row, ensure_ascii=False, default=str), file=stream, flush=True)
-    elif rows:
-        writer = csv.DictWriter(stream, list(dict.fromkeys(name for row in rows for name in row)), lineterminator="\n")
-        writer.writeheader()
-        writer.writerows(rows)
+    writer = None
+    for row in rows:
+        if kind == "jsonl":
+            print(json.dumps(row, ensure_ascii=False, default=str), file=stream, flush=stream is sys.stdout)
+            continue
+        if writer is None:
+            writer = csv.DictWriter(stream, list(row), lineterminator="\n")
+            writer.writeheader()
+        writer.writerow(row)

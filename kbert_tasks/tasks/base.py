@@ -54,6 +54,7 @@ class Task:
     Settings = Settings
     MAIN_SCORE = "accuracy"  # the development score by which the best epoch is kept
     LEARNED = ()  # attributes that `learn` sets: JSON values, kept in the saved folder
+    ANSWER = ()  # the columns of `row`
 
     def __init__(self, checkpoint=None, **settings):
         self.checkpoint = checkpoint
@@ -98,6 +99,10 @@ class Task:
         """Report of the predictions beside the examples' gold."""
         raise NotImplementedError
 
+    def row(self, prediction):
+        """The prediction as the ANSWER columns of a table: a dict."""
+        raise NotImplementedError
+
     def stratum(self, example):
         """What must be alike in the training and the held-out share."""
         return None
@@ -132,13 +137,13 @@ class Task:
         Args:
             train: DataFrame, file, list of dicts, or list of texts (or of pairs) with `labels`.
             labels: the gold answers where `train` is a list of texts.
-            dev: rows for choosing the epoch; by default a share (`dev_share`) of `train` is held out.
+            dev: rows, or (texts, labels), for choosing the epoch; by default a share (`dev_share`) of `train` is held out.
         """
         from ..training import train as run
 
         # A new object learns; if that fails, this one is as it was.
         fresh = type(self)(self.checkpoint, **self.settings.as_dict())
-        run(fresh, fresh.examples(train, labels), None if dev is None else fresh.examples(dev))
+        run(fresh, fresh.examples(train, labels), dev)
         self.__dict__.update(fresh.__dict__)
         return self
 

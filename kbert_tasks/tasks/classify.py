@@ -24,6 +24,11 @@ class ClassifySettings(Settings):
     multi_label: bool = option(False, "a text may have several labels (or none)")
     label_separator: str = option("|", "between several labels in one cell")
 
+    def __post_init__(self):
+        super().__post_init__()
+        if not self.label_separator:
+            raise InputError("label_separator should be at least one character")
+
 
 @dataclass(frozen=True)
 class Example:
@@ -45,12 +50,6 @@ class Prediction:
     score: float | tuple
     probabilities: dict = field(repr=False)
 
-    def row(self):
-        """For a table: multi-label answers joined by a bar."""
-        if isinstance(self.label, str):
-            return {"label": self.label, "probability": round(self.score, 6)}
-        return {"label": "|".join(self.label), "probability": "|".join(f"{p:.6f}" for p in self.score)}
-
 
 class TextClassifier(Task):
     """A label for a text.
@@ -61,31 +60,45 @@ class TextClassifier(Task):
         [Prediction(label='好评', score=0.98)]
     """
 
-    __doc__ += Task.__doc__.split("answer.")[1]
-
     Settings = ClassifySettings
     LEARNED = ("labels_", "pairs_", "multi_label_")
+    ANSWER = ("label", "probability")
+    pairs_ = multi_label_ = None  # until the training examples tell
 
     def example(self, row, gold):
         text = text_of(row[self.settings.text_column])
         if not text.strip():
             return Skip("empty text")
-        second = row.get(self.settings.text_b_column)
-        second = text_of(second) if second is not None else None
-        if second is not None and not second.strip():
-            return Skip("empty second text")
+        second = self._second(row)
         label = self._label(row.get(self.settings.label_column)) if gold else None
-        return label if isinstance(label, Skip) else Example(text, second, label)
+        for part in (second, label):
+            if isinstance(part, Skip):
+                return part
+        return Example(text, second, label)
+
+    def _second(self, row):
+        name = self.settings.text_b_column
+        if self.pairs_ is False:
+            return None
+        if name not in row:
+            if self.pairs_:
+                raise InputError(f"this model is trained on pairs of texts: give the second text, as column {name!r}")
+            return None
+        second = text_of(row[name])
+        return second if second.strip() else Skip("empty second text")
 
     def _label(self, value):
-        several = self.settings.multi_label or (self.model is not None and self.multi_label_)
         if isinstance(value, list | tuple | set | np.ndarray):
-            return tuple(sorted({text_of(each).strip() for each in value}))
-        label = text_of(value).strip()
-        if several and isinstance(value, str):  # an empty cell says that no label applies; a missing value says nothing
-            parts = (part.strip() for part in label.split(self.settings.label_separator))
-            return tuple(sorted({part for part in parts if part}))
-        return label or Skip("no label")
+            found = tuple(sorted({label for each in value if (label := text_of(each).strip())}))
+            if self.multi_label_ is not False:
+                return found
+            return found[0] if len(found) == 1 else Skip("several labels or none, and the model gives one")
+        if (self.settings.multi_label or self.multi_label_) and isinstance(value, str):
+            # An empty cell says that no label applies; a missing value says nothing.
+            return tuple(
+                sorted({label for each in value.split(self.settings.label_separator) if (label := each.strip())})
+            )
+        return text_of(value).strip() or Skip("no label")
 
     def columns(self, gold):
         named = self.settings.text_b_column != ClassifySettings.text_b_column  # then it must be there
@@ -95,9 +108,11 @@ class TextClassifier(Task):
         self.pairs_ = any(example.text_b is not None for example in examples)
         self.multi_label_ = self.settings.multi_label or any(isinstance(example.label, tuple) for example in examples)
         self.labels_ = sorted({label for example in examples for label in self._labels(example)})
-        if len(self.labels_) < (1 if self.multi_label_ else 2):
+        least = 1 if self.multi_label_ else 2
+        if len(self.labels_) < least:
+            seen = f" ({self.labels_[0]})" if self.labels_ else ""
             raise InputError(
-                f"the training texts have {len(self.labels_)} different labels ({', '.join(self.labels_)}): two are needed"
+                f"the training texts have {len(self.labels_)} different labels{seen}: at least {least} are needed"
             )
 
     def _labels(self, example):
@@ -125,10 +140,7 @@ class TextClassifier(Task):
         return {"label": kind(from_logits=True)}
 
     def encode(self, example):
-        if self.pairs_ and example.text_b is None:
-            name = self.settings.text_b_column
-            raise InputError(f"this model is trained on pairs of texts: give the second text, as column {name!r}")
-        return self.tokenizer.encode(example.text, example.text_b if self.pairs_ else None, self.settings.max_length)
+        return self.tokenizer.encode(example.text, example.text_b, self.settings.max_length)
 
     def target(self, example, encoded):
         places = [self.labels_.index(label) for label in self._labels(example)]
@@ -149,6 +161,13 @@ class TextClassifier(Task):
             p /= p.sum()
             label, score = self.labels_[p.argmax()], float(p.max())
         return Prediction(label, score, dict(zip(self.labels_, p.tolist(), strict=True)))
+
+    def row(self, prediction):
+        if not self.multi_label_:
+            return {"label": prediction.label, "probability": round(prediction.score, 6)}
+        separator = self.settings.label_separator
+        scores = separator.join(f"{p:.6f}" for p in prediction.score)
+        return {"label": separator.join(prediction.label), "probability": scores}
 
     def score(self, examples, predictions):
         kind = metrics.multi_label if self.multi_label_ else metrics.classification

@@ -43,7 +43,7 @@ def test_pairs_of_texts(checkpoint):
         kb.TextClassifier(checkpoint, **FEW).fit(frame, dev=frame[["text", "label"]])
     with pytest.raises(kb.InputError, match="no column 'second'.*--text-b-column"):
         kb.TextClassifier(checkpoint, **FEW, text_b_column="second").fit(frame)
-    answers = task.predict([("好", "差"), ("好", " ")])
+    answers = task.predict([("好", "差"), ("好", None)])
     assert answers[0] is not None and answers[1] is None
 
 
@@ -61,7 +61,7 @@ def test_several_labels_at_once(checkpoint, tmp_path):
     assert task.multi_label_ and task.labels_ == ["food", "good"]
     answers = task.predict(["good food", "房间很差"])
     assert [a.label for a in answers] == [("food", "good"), ()]
-    assert answers[0].row()["label"] == "food|good"
+    assert task.row(answers[0])["label"] == "food|good"
     assert all(score >= 0.5 for score in answers[0].score)
     report = task.evaluate(rows)
     assert {"accuracy", "micro_f1", "macro_f1", "per_class"} == report.scores.keys()
@@ -141,7 +141,7 @@ def test_a_loss_that_is_not_a_number_is_told(checkpoint):
 @pytest.mark.parametrize(
     "texts, labels, settings, words",
     [
-        (["a", "b"], ["x", "x"], {}, "1 different labels (x): two are needed"),
+        (["a", "b"], ["x", "x"], {}, "1 different labels (x): at least 2 are needed"),
         ([], [], {}, "nothing to train on: 0 rows read"),
         (["", " "], ["x", "y"], {}, "nothing to train on: 2 rows read, skipped {'empty text': 2}"),
         (["a", "b"], ["x", "y"], {"max_length": 65}, "at most the checkpoint's 64 positions, not 65"),
@@ -170,6 +170,45 @@ def test_scores_against_numbers_worked_out_by_hand():
     assert scores["macro_f1"] == pytest.approx((0.8 + 0.5 + 0) / 3)
     assert scores["confusion_matrix"]["rows_gold_columns_predicted"][0] == [2, 1, 0, 0]
     assert "no predictions" in str(metrics.Report(scores))
+
+
+def test_one_label_alone_is_scored_as_that_label():
+    scores = metrics.multi_label([("a",), ("a",), ()], [("a",), (), ()], ["a"])
+    assert scores["per_class"] == {"a": {"precision": 1.0, "recall": 0.5, "f1": pytest.approx(2 / 3), "support": 2}}
+    assert scores["micro_f1"] == scores["macro_f1"] == pytest.approx(2 / 3)
+
+
+def test_a_label_that_is_nowhere_does_not_lower_the_mean():
+    assert metrics.multi_label([("a",)], [("a",)], ["a", "b"])["macro_f1"] == 1.0
+    assert metrics.classification(["a"], ["a"], ["a", "b"])["macro_f1"] == 1.0
+
+
+@pytest.mark.parametrize("each", [1, 4, 5, 14, 15])
+def test_the_held_out_share_is_right_where_classes_are_small(each):
+    from kbert_tasks.training import hold_out
+
+    task = kb.TextClassifier("nowhere")
+    rows = task.examples([f"text {i}" for i in range(150 * each)], [i % 150 for i in range(150 * each)])
+    train, dev = hold_out(task, rows)
+    assert len(dev.rows) == 15 * each
+    assert sorted(train.positions + dev.positions) == list(range(150 * each))
+    counts = np.unique([example.label for example in dev.rows], return_counts=True)[1]
+    assert counts.max() <= -(-each // 10)
+
+
+def test_lists_and_cells_of_labels_mean_the_same(checkpoint):
+    train = [{"text": t, "label": label} for t, label in [("好", ["a", "b"]), ("坏", ["b", ""]), ("吃", [])]]
+    dev = pd.DataFrame({"text": ["好", "坏"], "label": ["a|b", ""]})
+    task = kb.TextClassifier(checkpoint, **FEW).fit(train, dev=dev)
+    assert task.labels_ == ["a", "b"]
+    assert not any("never saw" in note for note in task.report_["examples"]["dev"]["notes"])
+
+
+def test_a_list_as_label_of_a_model_that_gives_one(checkpoint):
+    task = fitted(checkpoint, GOOD + BAD, ["g"] * 6 + ["b"] * 6)
+    report = task.evaluate([{"text": "好", "label": ["g"]}, {"text": "坏", "label": ["g", "b"]}])
+    assert report.examples["used"] == 1
+    assert report.examples["skipped"] == {"several labels or none, and the model gives one": 1}
 
 
 def test_multi_label_scores_worked_out_by_hand():

@@ -62,7 +62,7 @@ def test_one_prediction_for_each_text_in_order_whatever_the_batches(trained):
     assert len(whole) == len(test)
     backwards = task.predict(test[::-1])[::-1]
     singly = [task.predict(test.iloc[i : i + 1])[0] for i in range(5)]
-    assert [p.row().keys() for p in whole] == [p.row().keys() for p in backwards]
+    assert {tuple(task.row(p)) for p in whole} == {task.ANSWER}
     for one, other in zip(whole, backwards, strict=True):
         assert one.label == other.label and one.score == pytest.approx(other.score, abs=1e-5)
     for one, other in zip(whole, singly, strict=False):
@@ -113,13 +113,13 @@ def test_a_saved_task_predicts_the_same_in_a_new_process_without_the_checkpoint(
     texts = test[task.settings.text_column].tolist()
     program = (
         "import json, sys, kbert_tasks as kb; task = kb.load(sys.argv[1]);"
-        "print(json.dumps([p.row() | {'score': p.score} for p in task.predict(json.load(sys.stdin))]))"
+        "print(json.dumps([task.row(p) | {'score': p.score} for p in task.predict(json.load(sys.stdin))]))"
     )
     done = subprocess.run(
         [sys.executable, "-c", program, moved], input=json.dumps(texts), capture_output=True, text=True, check=True
     )
     assert json.loads(done.stdout) == json.loads(
-        json.dumps([p.row() | {"score": p.score} for p in task.predict(texts)])
+        json.dumps([task.row(p) | {"score": p.score} for p in task.predict(texts)])
     )
     assert done.stderr == ""
 
