@@ -224,6 +224,8 @@ def _read(file, parse=lambda raw: dict(json.loads(raw)), kind="JSON"):
         return parse(file.read_bytes())
     except (FileNotFoundError, NotADirectoryError):
         found = ", ".join(sorted(p.name for p in file.parent.iterdir())) if file.parent.is_dir() else "no such folder"
-        raise InputError(f"{file.parent} lacks {file.name}; found: {found}: download the whole model folder") from None
+        raise InputError(
+            f"{file.parent} lacks {file.name}; found: {found or 'nothing'}: download the whole model folder"
+        ) from None
     except Exception as e:  # safetensors has an exception of its own
         raise InputError(f"{file} should be {kind}, but does not read as it ({e}): download it again") from e

@@ -118,7 +118,7 @@ def load(folder):
         raise InputError(f"{folder} is not there: name a folder that kbert-train or save() has written")
     if not (folder / TASK).is_file():
         raise InputError(
-            f"{folder} is not a saved task: it has no {TASK}; found: {', '.join(sorted(os.listdir(folder))[:8])}"
+            f"{folder} is not a saved task: it has no {TASK}; found: {', '.join(sorted(os.listdir(folder))[:8]) or 'nothing'}"
         )
     about = _json(folder / TASK)
     if not isinstance(about, dict):

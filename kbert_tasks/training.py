@@ -31,7 +31,7 @@ def train(task, examples, dev=None):
     """
     settings, seconds = task.settings, {}
     if not examples.rows:
-        raise InputError(f"there is nothing to train on: {examples.read} rows read, skipped {dict(examples.skipped)}")
+        raise InputError(f"there is nothing to train on: {examples.told()}")
     if task.checkpoint is None:
         raise InputError("a checkpoint is needed: a folder, a name that kbert-checkpoint list shows, or hf:OWNER/NAME")
     if dev is None:
@@ -39,7 +39,7 @@ def train(task, examples, dev=None):
     task.learn(examples.rows)
     dev = task.examples(*dev) if isinstance(dev, tuple) else task.examples(dev)
     if dev.read and not dev.rows:
-        raise InputError(f"none of the {dev.read} development rows can be used: skipped {dict(dev.skipped)}")
+        raise InputError(f"there are no usable development rows: {dev.told()}")
     with _timed(seconds, "load"):
         checkpoint = Checkpoint.find(task.checkpoint, settings.cased)
         if settings.max_length > checkpoint.config["max_position_embeddings"]:

@@ -89,7 +89,7 @@ CASES = [
     ("train --checkpoint CHECKPOINT --train other.csv --output new", "no column 'text'; its columns: review, stars"),
     (TRAIN + "--label-column stars", "no column 'stars'; its columns: text, label"),
     (TRAIN + "--dev other.csv", "other.csv has no column 'text'"),
-    (TRAIN + "--test blank.csv", "blank.csv: none of its rows can be used: skipped {'empty text': 2}"),
+    (TRAIN + "--test blank.csv", "blank.csv has no usable row: 2 rows read, none used (empty text 2)"),
     (TRAIN + "--text-b-column second", "no column 'second'; its columns: text, label"),
     (TRAIN + "--multi-label --label-separator=", "label_separator should be at least one character"),
     (
@@ -98,7 +98,7 @@ CASES = [
     ),
     (
         "train --checkpoint CHECKPOINT --train blank.csv --output new",
-        "blank.csv: none of its rows can be used: skipped {'empty text': 2}",
+        "blank.csv has no usable row: 2 rows read, none used (empty text 2)",
     ),
     # encodings
     ("train --checkpoint CHECKPOINT --train latin.csv --output new", "latin.csv, line 2: byte 0xe9 is not utf-8"),
@@ -121,7 +121,7 @@ CASES = [
         "bert/encoder/layer_0/output/dense/bias holds numbers that are not finite",
     ),
     ("checkpoint inspect cut", "1 of the checks above did not pass"),
-    ("checkpoint import nothing new", "nothing"),
+    ("checkpoint import nothing new", "nothing lacks config.json; found: nothing: download the whole model folder"),
     # options
     ("train --task translate", "there is no task 'translate'; tasks: classify"),
     (TRAIN + "--epoch 3", "unrecognized arguments: --epoch 3"),
@@ -142,7 +142,7 @@ CASES = [
     ("evaluate future good.csv", "has format 99, this is kbert_tasks"),
     ("evaluate halved good.csv", "halved lacks model.safetensors: copy the whole folder again"),
     ("evaluate run other.csv", "other.csv has no column 'text'"),
-    ("evaluate run blank.csv", "nothing to evaluate: 2 rows read"),
+    ("evaluate run blank.csv", "nothing to evaluate: 2 rows read, none used (empty text 2)"),
     ("predict run absent.csv", "absent.csv is not there"),
     ("predict run good.csv --output=", "--output should end in .csv or .jsonl, not ''"),
     ("predict run good.csv --output out.doc", "--output should end in .csv or .jsonl, not 'out.doc'"),

@@ -58,7 +58,7 @@ def _run(kind, arguments):
     for name, each in rows.items():
         examples[name] = task.examples(each)
         if not examples[name].rows:
-            raise InputError(f"{files[name]}: none of its rows can be used: skipped {dict(examples[name].skipped)}")
+            raise InputError(f"{files[name]} has no usable row: {examples[name].told()}")
         if name == "train":
             task.learn(examples[name].rows)
     reading = time.perf_counter() - began

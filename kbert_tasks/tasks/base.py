@@ -25,6 +25,11 @@ class Examples:
     skipped: collections.Counter
     notes: collections.Counter
 
+    def told(self):
+        """For a sentence: "2 rows read, none used (empty text 2)"."""
+        skipped = ", ".join(f"{reason} {count}" for reason, count in self.skipped.items())
+        return f"{self.read} rows read, {len(self.rows) or 'none'} used" + (f" ({skipped})" if skipped else "")
+
     def count(self):
         """As in report.json: read = used + the sum of skipped. Notes are about examples that are used."""
         return {"read": self.read, "used": len(self.rows), "skipped": dict(self.skipped), "notes": dict(self.notes)}
@@ -169,9 +174,7 @@ class Task:
         self._is_trained()
         examples = self.examples(rows, labels)
         if not examples.rows:
-            raise InputError(
-                f"there is nothing to evaluate: {examples.read} rows read, skipped {dict(examples.skipped)}"
-            )
+            raise InputError(f"there is nothing to evaluate: {examples.told()}")
         seen.note(examples, self.seen_)
         encoded = [self.encode(example) for example in examples.rows]
         note_cut(examples, encoded)

@@ -143,7 +143,7 @@ def test_a_loss_that_is_not_a_number_is_told(checkpoint):
     [
         (["a", "b"], ["x", "x"], {}, "1 different labels (x): at least 2 are needed"),
         ([], [], {}, "nothing to train on: 0 rows read"),
-        (["", " "], ["x", "y"], {}, "nothing to train on: 2 rows read, skipped {'empty text': 2}"),
+        (["", " "], ["x", "y"], {}, "nothing to train on: 2 rows read, none used (empty text 2)"),
         (["a", "b"], ["x", "y"], {"max_length": 65}, "at most the checkpoint's 64 positions, not 65"),
         (["a", "b"], ["x", "y"], {"patience": 1}, "patience needs development examples"),
     ],
