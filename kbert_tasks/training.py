@@ -131,19 +131,16 @@ def hold_out(task, examples):
     # Every (1 / share)th, counted through all kinds, so that the share is right also where each kind is rare.
     held = sorted(i for n, i in enumerate(by_kind) if math.floor((n + 1) * share) > math.floor(n * share))
     kept = sorted(set(range(len(rows))) - set(held))
-    log.info(
-        "no development file: %d of %d training examples are held out (seed %d)",
-        len(held),
-        len(rows),
-        task.settings.seed,
-    )
+    told = f"{len(held)} of {len(rows)} training examples are held out (seed {task.settings.seed})"
+    log.info("no development file: %s", told if held else "none is held out, the last epoch is kept")
     empty = collections.Counter()
     dev = Examples([rows[i] for i in held], [examples.positions[i] for i in held], len(held), empty, +empty)
     train = Examples(
         [rows[i] for i in kept], [examples.positions[i] for i in kept], examples.read - len(held),
         examples.skipped, examples.notes,
     )  # fmt: skip
-    dev.notes["held out of the training file"] = len(held)
+    if held:
+        dev.notes["held out of the training file"] = len(held)
     return train, dev
 
 

@@ -196,6 +196,14 @@ def test_the_held_out_share_is_right_where_classes_are_small(each):
     assert counts.max() <= -(-each // 10)
 
 
+def test_too_few_rows_to_hold_any_out(checkpoint, caplog):
+    with caplog.at_level(logging.INFO, "kbert_tasks"):
+        task = fitted(checkpoint, ["好", "坏", "吃"], ["a", "b", "a"], dev_share=0.1, epochs=2)
+    assert "none is held out, the last epoch is kept" in caplog.text
+    assert task.report_["examples"]["dev"] == {"read": 0, "used": 0, "skipped": {}, "notes": {}}
+    assert task.report_["best_epoch"] == 2 and task.report_["scores"] == {}
+
+
 def test_lists_and_cells_of_labels_mean_the_same(checkpoint):
     train = [{"text": t, "label": label} for t, label in [("好", ["a", "b"]), ("坏", ["b", ""]), ("吃", [])]]
     dev = pd.DataFrame({"text": ["好", "坏"], "label": ["a|b", ""]})
