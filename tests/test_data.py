@@ -177,3 +177,20 @@ def test_the_samples_are_what_they_say():
         assert set(train["label"]) == set(test["label"]) == labels
         assert not set(train["text"]) & set(test["text"])
         assert train["label"].value_counts().nunique() == 1
+
+
+@pytest.mark.parametrize("language", ["zh", "en"])
+def test_the_samples_of_the_tasks_to_come_point_at_their_texts(language):
+    from kbert_tasks import samples
+
+    texts = {}
+    for part in ("train", "test"):
+        triples = rows(kb.read(samples.path("relation", language, part)))
+        subjects = rows(kb.read(samples.path("subject", language, part)))
+        for row in triples:
+            for triple in row["spo_list"]:
+                assert triple["subject"] in row["text"] and triple["object"] in row["text"]
+            assert len({tuple(triple.values()) for triple in row["spo_list"]}) == len(row["spo_list"])
+        assert all(row["subject"] in row["text"] and row["event_type"] for row in subjects)
+        texts[part] = {row["text"] for row in (*triples, *subjects)}
+    assert not texts["train"] & texts["test"]
