@@ -3,9 +3,14 @@
 import os
 from pathlib import Path
 
+import hypothesis
 import pytest
 
 from . import tiny
+
+# A busy machine is slow, not wrong: no limit of time for an example.
+hypothesis.settings.register_profile("busy", deadline=None, suppress_health_check=[hypothesis.HealthCheck.too_slow])
+hypothesis.settings.load_profile("busy")
 
 SHARED = Path(os.environ.get("KBERT_SHARED", Path(__file__).parents[2] / "shared"))
 
