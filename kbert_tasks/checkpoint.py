@@ -11,10 +11,9 @@ import numpy as np
 from . import official
 from ._keras import import_keras_bert, tensorflow
 from .errors import InputError
+from .settings import ENCODERS
 
 log = logging.getLogger("kbert_tasks")
-
-ENCODERS = ("fast", "keras-bert")
 
 
 @dataclass(frozen=True)
@@ -68,7 +67,7 @@ class Checkpoint:
 
     @property
     def language(self):
-        """ "zh" where the vocabulary has more than a thousand Chinese characters, else "en"."""
+        """Of the sample that fits: "zh" where the vocabulary has over a thousand Chinese characters, else "en"."""
         return "zh" if sum("一" <= token <= "鿿" for token in self.vocabulary if len(token) == 1) > 1000 else "en"
 
     def tensors(self):

@@ -58,7 +58,7 @@ def read(path, *, header=True, encoding=None):
             else:
                 table = _separated(path, text, "," if kind == ".csv" else "\t", header)
     except ImportError:
-        raise InputError(f"{path} needs openpyxl or pyarrow: pip install 'kbert-tasks[tables]'") from None
+        raise InputError(f"{path} needs a package that is not installed: pip install openpyxl pyarrow") from None
     except InputError:
         raise
     except Exception as error:  # each of pandas's engines has its own errors

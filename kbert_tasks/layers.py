@@ -51,7 +51,7 @@ class OverTokens(keras.layers.Layer):
         super().__init__(**kwargs)
         self.how = how
 
-    def call(self, inputs, mask=None):
+    def call(self, inputs):
         x, tokens = inputs
         real = tf.not_equal(tokens, 0)[:, :, None]
         if self.how == "max":

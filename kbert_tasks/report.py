@@ -15,7 +15,7 @@ def scores_text(scores, examples):
 
 
 def counts_text(examples):
-    """ "700 rows read, 698 used, 2 skipped (empty text 2)", and the notes."""
+    """What became of the rows, as in "700 rows read, 698 used, 2 skipped (empty text 2)", and the notes."""
     skipped = ", ".join(f"{reason} {count}" for reason, count in examples["skipped"].items())
     line = f"{examples['read']} rows read, {examples['used']} used, {sum(examples['skipped'].values())} skipped"
     return "\n".join(

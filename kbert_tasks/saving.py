@@ -112,7 +112,7 @@ def load(folder):
     """
     from .tasks import find
 
-    folder = Path(folder).absolute()
+    folder = Path(folder).resolve()
     _recover(folder)
     if not folder.is_dir():
         raise InputError(f"{folder} is not there: name a folder that kbert-train or save() has written")
@@ -135,9 +135,10 @@ def load(folder):
         task = find(about["task"])(**about["settings"])
         for name in task.LEARNED:
             setattr(task, name, about["learned"][name])
-        return _fill(task, folder, about["cased"])
+        cased = about["cased"]
     except (KeyError, TypeError, AttributeError) as error:
         raise InputError(f"{folder / TASK} is damaged ({error!r}): copy the folder again") from None
+    return _fill(task, folder, cased)
 
 
 def _fill(task, folder, cased):

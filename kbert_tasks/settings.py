@@ -14,6 +14,8 @@ from dataclasses import dataclass, field
 
 from .errors import InputError
 
+ENCODERS = ("fast", "keras-bert")
+
 
 def option(default, help, *, least=None, above=None, most=None, below=None, choices=None):
     """A dataclass field with its help and what values it may take."""
@@ -35,7 +37,7 @@ class Settings:
         0.1, "held out of the training texts where no development file is given", least=0, below=1
     )
     seed: int = option(1, "of everything drawn at random", least=0, most=2**31 - 1)
-    encoder: str = option("fast", "the package's own graph or keras-bert's", choices=("fast", "keras-bert"))
+    encoder: str = option("fast", "the package's own graph or keras-bert's", choices=ENCODERS)
     cased: bool | None = option(None, "the checkpoint keeps capital letters (where names and files do not tell)")
     text_column: str = option("text", "column of the text")
     label_column: str = option("label", "column of the gold answer")

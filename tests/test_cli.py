@@ -131,8 +131,9 @@ def test_predict_reads_lines_of_standard_input(folder, capsys, monkeypatch):
 
     monkeypatch.setattr(sys, "stdin", Input())
     assert run("predict", folder, "-") == 0
-    lines = capsys.readouterr().out.splitlines()
-    assert [line.split(",")[0] for line in lines] == ["text", "很好", "not good", ""]
+    seen = capsys.readouterr()
+    assert [line.split(",")[0] for line in seen.out.splitlines()] == ["text", "很好", "not good", ""]
+    assert "1 of 3 rows have an empty text" in seen.err
 
 
 def test_plain_text_files_can_be_predicted(folder, tmp_path, capsys):

@@ -74,7 +74,25 @@ def _file(arguments, kind):
     from ..data import read
 
     rows = read(arguments.file, header=arguments.header, encoding=arguments.encoding)
+    _answer(_load(arguments), rows, arguments.output, kind)
+
+
+def _lines(arguments, kind):
+    from ..data import decoded, table
+
     task = _load(arguments)
+    columns = (task.settings.text_column, None, None)
+    if sys.stdin.isatty() and arguments.output is None:
+        for line in sys.stdin:
+            _answer(task, table([line.rstrip("\n")], columns=columns), None, "jsonl")
+    else:
+        text = decoded(sys.stdin.buffer.read(), "standard input", arguments.encoding)
+        lines = text.removesuffix("\n").split("\n") if text else []
+        _answer(task, table(lines, columns=columns), arguments.output, kind)
+
+
+def _answer(task, rows, output, kind):
+    """Writes each row with its answer, and says how many have none."""
     empty = 0
 
     def answered():
@@ -85,23 +103,9 @@ def _file(arguments, kind):
             empty += sum(answer is None for answer in answers)
             yield from _joined(task, some.to_dict("records"), answers)
 
-    _write(answered(), kind, arguments.output)
+    _write(answered(), kind, output)
     if empty:
         print(f"{empty} of {len(rows)} rows have an empty text: their answer is left empty", file=sys.stderr)
-
-
-def _lines(arguments, kind):
-    from ..data import decoded
-
-    task = _load(arguments)
-    if sys.stdin.isatty() and arguments.output is None:
-        for line in sys.stdin:
-            line = line.rstrip("\n")
-            _write(_joined(task, [{"text": line}], task.predict([line])), "jsonl", None)
-    else:
-        text = decoded(sys.stdin.buffer.read(), "standard input", arguments.encoding)
-        lines = text.removesuffix("\n").split("\n") if text else []
-        _write(_joined(task, [{"text": line} for line in lines], task.predict(lines)), kind, arguments.output)
 
 
 def _joined(task, rows, answers):
