@@ -41,28 +41,30 @@ def by_length(lengths, size):
 
 
 def collate(rows, pad=0):
-    """Dicts of arrays to one dict of arrays with a leading batch axis, padded to the longest along their first axis."""
+    """Dicts of arrays to one dict of arrays with a leading batch axis, each axis padded to its longest."""
     return {name: _stacked([row[name] for row in rows], pad) for name in rows[0]}
 
 
 def _stacked(arrays, pad):
     arrays = [np.asarray(a) for a in arrays]
-    if arrays[0].ndim == 0 or len({a.shape for a in arrays}) == 1:
+    if len({a.shape for a in arrays}) == 1:
         return np.stack(arrays)
-    longest = max(len(a) for a in arrays)
-    padded = np.full((len(arrays), longest, *arrays[0].shape[1:]), pad, arrays[0].dtype)
+    longest = np.max([a.shape for a in arrays], axis=0)
+    padded = np.full((len(arrays), *longest), pad, arrays[0].dtype)
     for row, a in zip(padded, arrays, strict=True):
-        row[: len(a)] = a
+        row[tuple(map(slice, a.shape))] = a
     return padded
 
 
-def training_batches(encoded, size, seed, epochs, first_step=0):
+def training_batches(encoded, draw, size, seed, epochs, first_step=0):
     """All batches of all epochs as one `tf.data.Dataset` of (x, y).
 
     Args:
-        encoded: list of (x, y), each a dict of arrays; tokens lie on the first axis. x is padded with 0, y with -1.
+        encoded: list of (x, target); x["Input-Token"] are the tokens.
+        draw: (x, target, NumPy generator) to (x, y), each a dict of arrays: what is drawn anew in each epoch. The
+            generator depends on the seed, the epoch and the place in `encoded`. x is padded with 0, y with -1.
         size: texts in a batch.
-        seed: of the order.
+        seed: of the order and of what is drawn.
         epochs: so many times through.
         first_step: number of the batch to begin with.
 
@@ -73,14 +75,18 @@ def training_batches(encoded, size, seed, epochs, first_step=0):
     steps = -(-len(encoded) // size)
     of_epoch = functools.lru_cache(2)(lambda epoch: order(lengths, size, seed, epoch))
 
+    def drawn(epoch, i):
+        return draw(*encoded[i], np.random.default_rng((seed, epoch, i)))
+
     def batches():
         for step in range(first_step, epochs * steps):
-            rows = [encoded[i] for i in of_epoch(step // steps)[step % steps]]
+            epoch = step // steps
+            rows = [drawn(epoch, i) for i in of_epoch(epoch)[step % steps]]
             yield collate([x for x, _ in rows]), collate([y for _, y in rows], pad=-1)
 
     tf = tensorflow()
     signature = tuple(
         {name: tf.TensorSpec((None, *(None for _ in np.shape(a))), np.asarray(a).dtype) for name, a in part.items()}
-        for part in encoded[0]
+        for part in drawn(0, 0)
     )
     return tf.data.Dataset.from_generator(batches, output_signature=signature).prefetch(4), steps

@@ -37,22 +37,35 @@ class DevScore(Callback):
     def on_epoch_end(self, epoch, logs=None):
         ended = time.perf_counter()
         entry = {"epoch": epoch + 1, "loss": float(logs["loss"]), "seconds": round(ended - self._began, 3)}
+        if parts := {
+            name.removesuffix("_loss"): float(value) for name, value in logs.items() if name.endswith("_loss")
+        }:
+            entry["losses"] = parts
         if self.examples:
-            report = self.task.score(self.examples, decoded(self.task, self.examples, self.encoded))
+            possible = decoded(self.task, self.examples, self.encoded)
+            self.task.tune(self.examples, possible)
+            report = self.task.judge(self.examples, possible)
             entry["dev"] = report.numbers()
             logs["dev"] = report[self.task.MAIN_SCORE]
             if self.best_report is None or logs["dev"] > self.best_report[self.task.MAIN_SCORE]:
                 self.best_epoch, self.best_report = epoch + 1, report
                 last = epoch + 1 == self.params["epochs"]
                 self._best_weights = None if last else self.model.get_weights()
+                self._best_learned = {name: getattr(self.task, name) for name in self.task.LEARNED}
             self.seconds += time.perf_counter() - ended
         self.history.append(entry)
         shown = "".join(f", dev {name} {value:.4f}" for name, value in entry.get("dev", {}).items())
-        log.info("epoch %d: loss %.4f%s, %.1f s", epoch + 1, entry["loss"], shown, entry["seconds"])
+        parts = ", ".join(f"{name} {value:.4f}" for name, value in entry.get("losses", {}).items())
+        parts = f" ({parts})" if parts else ""
+        log.info("epoch %d: loss %.4f%s%s, %.1f s", epoch + 1, entry["loss"], parts, shown, entry["seconds"])
+        if logs.get("dev") == 0:
+            log.info("a score of 0 is usual in the first epochs, as long as the loss falls")
 
     def on_train_end(self, logs=None):
         if self._best_weights is not None and self.best_epoch != len(self.history):
             self.model.set_weights(self._best_weights)
+            for name, value in self._best_learned.items():
+                setattr(self.task, name, value)
         self._best_weights = None
 
 

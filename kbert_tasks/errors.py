@@ -6,3 +6,7 @@ class InputError(ValueError):
 
     The commands print the sentence and end with exit status 2; the Python API raises it.
     """
+
+
+class RowError(InputError):
+    """Bad input in one row; who knows the file and the row puts them in front."""

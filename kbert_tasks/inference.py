@@ -14,18 +14,21 @@ LIMIT = 64 * 128  # tokens at once, padding included: keeps memory even for long
 
 def predictions(task, examples):
     """A list with the task's prediction for each example, in their order."""
-    return decoded(task, examples, [task.encode(example) for example in examples])
+    return [task.choose(each) for each in decoded(task, examples, [task.encode(example) for example in examples])]
 
 
 def decoded(task, examples, encoded):
-    """As `predictions`, where the examples are encoded already."""
-    found = [None] * len(examples)
-    batches = list(_batches([len(each.ids) for each in encoded]))
+    """What the task holds possible (`decode`) for each example, whose windows are encoded already."""
+    found, said = [None] * len(examples), [{} for _ in examples]
+    windows = [(i, part, window) for i, parts in enumerate(encoded) for part, window in enumerate(parts)]
+    batches = list(_batches([len(window.ids) for *_, window in windows]))
     for batch in tqdm(batches, "predicting", unit="batch", disable=None, leave=False, delay=2):
-        outputs = _run(task.model)(inputs([encoded[i] for i in batch]))
-        outputs = {name: value.numpy() for name, value in outputs.items()}
-        for place, i in enumerate(batch):
-            found[i] = task.decode(examples[i], encoded[i], {name: value[place] for name, value in outputs.items()})
+        outputs = task.outputs([windows[n][2] for n in batch])
+        for (i, part, _), each in zip((windows[n] for n in batch), outputs, strict=True):
+            said[i][part] = each
+            if len(said[i]) == len(encoded[i]):
+                found[i] = task.decode(examples[i], encoded[i], [said[i][n] for n in range(len(said[i]))])
+                said[i] = None
     return found
 
 
@@ -35,13 +38,14 @@ def inputs(encoded):
 
 
 def _batches(lengths):
-    for batch in by_length(lengths, BATCH):
+    for batch in by_length(lengths, BATCH) if lengths else ():
         size = max(1, LIMIT // lengths[batch[0]])
         yield from (batch[i : i + size] for i in range(0, len(batch), size))
 
 
 @functools.lru_cache(1)
-def _run(model):
+def run(model):
+    """The model as a function of a batch's inputs."""
     tf = tensorflow()
     signature = {name: tf.TensorSpec((None, None), np.int32) for name in ("Input-Token", "Input-Segment")}
     return tf.function(lambda x: model(x, training=False), input_signature=[signature])

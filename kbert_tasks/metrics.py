@@ -10,10 +10,12 @@ class Report:
     Attributes:
         scores: name to number; also `per_class` and `confusion_matrix`, as in `report.json`.
         examples: `read`, `used` (counts), `skipped` (reason to count), `notes` (what to know to count).
+        errors: a dict for each example with a wrong answer.
     """
 
     scores: dict
     examples: dict = field(default_factory=dict)
+    errors: list = field(default_factory=list, repr=False)
 
     def __getitem__(self, name):
         return self.scores[name]

@@ -5,8 +5,12 @@ def scores_text(scores, examples):
     """Scores of one set of examples, and what became of its rows, in lines."""
     lines = [counts_text(examples)] if "read" in (examples or {}) else []
     lines += [f"  {name:<12} {value:.4f}" for name, value in scores.items() if isinstance(value, int | float)]
-    if "per_class" in scores:
-        lines.append(_table(_per_class(scores["per_class"])))
+    lines += [f"  {name:<12} {NONE}" for name, value in scores.items() if value is None]
+    if "places" in scores:
+        lines.append(f"  f1 {_number(scores['places']['f1'])} where the places in the text must be right too")
+    for name in ("per_class", "per_overlap"):
+        if name in scores:
+            lines.append(_table(_per_class(scores[name])))
     matrix = scores.get("confusion_matrix")
     if matrix and len(matrix["labels"]) <= 15:
         lines.append("  confusion (rows: gold, columns: predicted)")
@@ -35,14 +39,19 @@ def run_text(report):
     return "\n".join(lines)
 
 
+NONE = "no predictions"
+
+
+def _number(value):
+    return "-" if value is None else f"{value:.4f}"
+
+
 def _per_class(per_class):
     rows = []
     for values in per_class.values():
         precision = values["precision"]
-        cells = ["no predictions" if precision is None else f"{precision:.4f}"]
-        rows.append(
-            [*cells, *("-" if values[k] is None else f"{values[k]:.4f}" for k in ("recall", "f1")), values["support"]]
-        )
+        precision = NONE if precision is None else _number(precision)
+        rows.append([precision, _number(values["recall"]), _number(values["f1"]), values["support"]])
     return _frame(rows, per_class, ["precision", "recall", "f1", "support"])
 
 

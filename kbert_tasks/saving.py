@@ -16,12 +16,13 @@ from . import __version__
 from .errors import InputError
 
 FORMAT = 1
-TASK, CONFIG, VOCABULARY, WEIGHTS, REPORT = (
+TASK, CONFIG, VOCABULARY, WEIGHTS, REPORT, ERRORS = (
     "task.json",
     "bert_config.json",
     "vocab.txt",
     "model.safetensors",
     "report.json",
+    "errors.jsonl",
 )
 LAYOUT = {
     TASK: "format, task, settings, and what the task learned from the training rows (labels, ...)",
@@ -29,6 +30,7 @@ LAYOUT = {
     VOCABULARY: "a token a line",
     WEIGHTS: "every array of the model under LAYER/NUMBER; `seen`: fingerprints of the training texts",
     REPORT: "what was trained on what, and the scores",
+    ERRORS: "the texts of the test (without one, of the development) rows that are answered wrongly, with gold and answer",
 }
 SEEN = "seen"
 
@@ -72,16 +74,23 @@ def _write(task, folder):
         "format": FORMAT, "kbert_tasks": __version__, "task": task.report_["task"], "cased": task.tokenizer.cased,
         "settings": task.settings.as_dict(), "learned": learned,
     }  # fmt: skip
-    for file, content in ((TASK, about), (CONFIG, task.config), (REPORT, task.report_)):
-        text = json.dumps(content, ensure_ascii=False, indent=2) + "\n"
-        (folder / file).write_text(
-            text, encoding="utf-8", errors="backslashreplace"
-        )  # half an emoji is no reason to fail
+    texts = {
+        file: json.dumps(content, ensure_ascii=False, indent=2) + "\n"
+        for file, content in ((TASK, about), (CONFIG, task.config), (REPORT, task.report_))
+    }
+    texts[ERRORS] = json_lines(task.errors_)
+    for file, text in texts.items():  # half an emoji is no reason to fail
+        (folder / file).write_text(text, encoding="utf-8", errors="backslashreplace", newline="\n")
     lines = "".join(token + "\n" for token in task.tokenizer.vocabulary)
     (folder / VOCABULARY).write_text(lines, encoding="utf-8", newline="\n")
     arrays = {name: np.asarray(weight) for name, weight in _weights(task.model).items()}
     # Not save_file: that gives the file to its owner alone, whatever the others have.
     (folder / WEIGHTS).write_bytes(save(arrays | {SEEN: task.seen_}))
+
+
+def json_lines(rows):
+    """A JSON object a line."""
+    return "".join(json.dumps(row, ensure_ascii=False) + "\n" for row in rows)
 
 
 def writable(folder):
@@ -147,10 +156,11 @@ def _fill(task, folder, cased):
 
     from .checkpoint import build_encoder
     from .inspection import read_config
-    from .tokenizer import Tokenizer, read_vocabulary
+    from .tokenizer import read_vocabulary
 
     task.config, task.report_ = read_config(folder / CONFIG), _json(folder / REPORT)
-    task.tokenizer = Tokenizer(read_vocabulary(folder / VOCABULARY), cased)
+    task.errors_ = [_parsed(line, folder / ERRORS) for line in (folder / ERRORS).read_text("utf-8").split("\n")[:-1]]
+    task.tokenizer = task.new_tokenizer(read_vocabulary(folder / VOCABULARY), cased)
     try:
         arrays = load_file(folder / WEIGHTS)
         task.seen_ = arrays.pop(SEEN)
@@ -178,8 +188,12 @@ def _weights(model):
 
 
 def _json(file):
+    return _parsed(file.read_text(encoding="utf-8"), file)
+
+
+def _parsed(text, file):
     try:
-        return json.loads(file.read_text(encoding="utf-8"))
+        return json.loads(text)
     except ValueError as error:
         raise InputError(f"{file} is damaged: {error}; copy the folder again") from None
 

@@ -17,10 +17,10 @@ from .errors import InputError
 ENCODERS = ("fast", "keras-bert")
 
 
-def option(default, help, *, least=None, above=None, most=None, below=None, choices=None):
-    """A dataclass field with its help and what values it may take."""
+def option(default, help, *, later=False, least=None, above=None, most=None, below=None, choices=None):
+    """A dataclass field with its help and what values it may take; `later`: a trained task can still be told."""
     limits = {"least": least, "above": above, "most": most, "below": below, "choices": choices}
-    return field(default=default, metadata={"help": help} | limits)
+    return field(default=default, metadata={"help": help, "later": later} | limits)
 
 
 @dataclass(frozen=True)
@@ -39,8 +39,8 @@ class Settings:
     seed: int = option(1, "of everything drawn at random", least=0, most=2**31 - 1)
     encoder: str = option("fast", "the package's own graph or keras-bert's", choices=ENCODERS)
     cased: bool | None = option(None, "the checkpoint keeps capital letters (where names and files do not tell)")
-    text_column: str = option("text", "column of the text")
-    label_column: str = option("label", "column of the gold answer")
+    text_column: str = option("text", "column of the text", later=True)
+    label_column: str = option("label", "column of the gold answer", later=True)
 
     def __post_init__(self):
         for each in dataclasses.fields(self):
@@ -105,21 +105,25 @@ def add_options(parser, settings, leave_out=()):
     for each in dataclasses.fields(settings):
         if each.name in leave_out:
             continue
-        kind, _ = kind_of(each)
-        flag = "--" + each.name.replace("_", "-")
-        help = each.metadata["help"] + ("" if each.default is None else f" (default {each.default})")
-        common = {"dest": each.name, "default": argparse.SUPPRESS, "help": help}
-        if each.name == "cased":
-            parser.add_argument("--cased", action="store_true", **common)
-            parser.add_argument(
-                "--uncased", action="store_false", dest="cased", default=argparse.SUPPRESS, help="it does not"
-            )
-        elif kind is bool:
-            parser.add_argument(flag, action=argparse.BooleanOptionalAction, **common)
-        else:
-            choices = each.metadata["choices"]
-            shown = "|".join(choices) if choices else {int: "N", float: "X", str: "NAME"}[kind]
-            parser.add_argument(flag, type=kind, metavar=shown, **common)
+        add_option(parser, each, "" if each.default is None else f"(default {each.default})")
+
+
+def add_option(parser, each, default):
+    """Gives an argparse parser the option of one field; `default`: what its help says of the default."""
+    kind, _ = kind_of(each)
+    flag = "--" + each.name.replace("_", "-")
+    common = {"dest": each.name, "default": argparse.SUPPRESS, "help": f"{each.metadata['help']} {default}".strip()}
+    if each.name == "cased":
+        parser.add_argument("--cased", action="store_true", **common)
+        parser.add_argument(
+            "--uncased", action="store_false", dest="cased", default=argparse.SUPPRESS, help="it does not"
+        )
+    elif kind is bool:
+        parser.add_argument(flag, action=argparse.BooleanOptionalAction, **common)
+    else:
+        choices = each.metadata["choices"]
+        shown = "|".join(choices) if choices else {int: "N", float: "X", str: "NAME"}[kind]
+        parser.add_argument(flag, type=kind, metavar=shown, **common)
 
 
 def said(arguments, settings):

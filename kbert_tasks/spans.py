@@ -34,7 +34,7 @@ def _joins(left, right):
 
 
 def tokens_of(encoded, span, segment=0):
-    """The tokens that cover a span: (first, last), both included.
+    """The tokens that are exactly a span: (first, last), both included.
 
     Args:
         encoded: an Encoded.
@@ -42,20 +42,15 @@ def tokens_of(encoded, span, segment=0):
         segment: 0 for the first text, 1 for the second.
 
     Returns:
-        A pair of ints; None where the tokens do not begin and end with the span (the vocabulary splits the text
-        elsewhere, or the span holds nothing that makes a token), or where the text was cut before its end.
+        A pair of ints; None where no token begins at its start or none ends at its end: the vocabulary splits the text
+        elsewhere, the span begins or ends with what makes no token (white space), or that part was cut off.
     """
     starts, ends = encoded.offsets[:, 0], encoded.offsets[:, 1]
-    inside = np.flatnonzero((ends > starts) & (encoded.segments == segment) & (starts < span[1]) & (ends > span[0]))
-    if not len(inside):
+    real = (ends > starts) & (encoded.segments == segment)
+    first, last = np.flatnonzero(real & (starts == span[0])), np.flatnonzero(real & (ends == span[1]))
+    if not len(first) or not len(last) or first[0] > last[-1]:
         return None
-    first, last = int(inside[0]), int(inside[-1])
-    if starts[first] < span[0] or ends[last] > span[1]:
-        return None
-    cut_off = encoded.cut and last == np.flatnonzero((ends > starts) & (encoded.segments == segment))[-1]
-    if ends[last] < span[1] and cut_off:
-        return None
-    return first, last
+    return int(first[0]), int(last[-1])
 
 
 def span_of(encoded, first, last):

@@ -15,8 +15,7 @@ from ._keras import keras2
 from .batches import training_batches
 from .checkpoint import Checkpoint, load_trained_model_from_checkpoint
 from .errors import InputError
-from .tasks.base import Examples, Skip, note_cut
-from .tokenizer import Tokenizer
+from .examples import Examples, Skip
 
 log = logging.getLogger("kbert_tasks")
 
@@ -52,11 +51,11 @@ def train(task, examples, dev=None):
     seen.note(dev, task.seen_)
     if again := len(examples.rows) - len(task.seen_):
         examples.notes["the same text again"] = again
-    task.tokenizer, task.config = Tokenizer(checkpoint.vocabulary, checkpoint.cased), checkpoint.config
+    task.tokenizer, task.config = task.new_tokenizer(checkpoint.vocabulary, checkpoint.cased), checkpoint.config
     with _timed(seconds, "tokenize"):
-        batches_of = _encode(task, examples)
+        windows = _encode(task, examples)
         encoded_dev = [task.encode(example) for example in dev.rows]
-    note_cut(dev, encoded_dev)
+    dev.note(task, encoded_dev)
 
     keras = keras2()
     keras.utils.set_random_seed(settings.seed)
@@ -67,14 +66,15 @@ def train(task, examples, dev=None):
         model = task.build(encoder)
         _fill_pooler(model, checkpoint)
     model.compile(optimizer=keras.optimizers.legacy.Adam(settings.learning_rate), loss=task.losses())
-    batches, steps = training_batches(batches_of, settings.batch_size, settings.seed, settings.epochs)
-    log.info("training on %d examples, %d steps an epoch", len(batches_of), steps)
+    batches, steps = training_batches(windows, task.draw, settings.batch_size, settings.seed, settings.epochs)
+    log.info("training on %d examples, %d steps an epoch", len(examples.rows), steps)
     task.model = model
     dev_score = _fit(task, dev, encoded_dev, batches, steps)
     seconds["train"] = sum(epoch["seconds"] for epoch in dev_score.history)
     seconds["evaluate"] = dev_score.seconds
     if dev_score.best_report:
         dev.notes.update(dev_score.best_report.examples.get("notes", {}))
+    task.errors_ = dev_score.best_report.errors if dev_score.best_report else []
     task.report_ = {
         "task": type(task).__module__.rsplit(".", 1)[-1],
         "settings": settings.as_dict(),
@@ -107,20 +107,22 @@ def _fit(task, dev, encoded_dev, batches, steps):
 
 
 def _encode(task, examples):
-    """[(x, y)] of the examples; one without a target is moved to the skipped ones."""
-    encoded, targets, kept = [], [], []
+    """[(x, target)] of all windows of the examples; an example without a target is moved to the skipped ones."""
+    found, encoded, kept = [], [], []
     for i, example in enumerate(examples.rows):
-        text = task.encode(example)
-        target = task.target(example, text)
-        if isinstance(target, Skip):
-            examples.skipped[target.reason] += 1
-        else:
-            encoded.append(text)
-            targets.append(target)
-            kept.append(i)
+        windows = task.encode(example)
+        targets = [task.target(example, window) for window in windows]
+        if isinstance(targets[0], Skip):
+            examples.skipped[targets[0].reason] += 1
+            continue
+        found += [
+            ({"Input-Token": w.ids, "Input-Segment": w.segments}, t) for w, t in zip(windows, targets, strict=True)
+        ]
+        encoded.append(windows)
+        kept.append(i)
     examples.rows, examples.positions = ([part[i] for i in kept] for part in (examples.rows, examples.positions))
-    note_cut(examples, encoded)
-    return [({"Input-Token": e.ids, "Input-Segment": e.segments}, t) for e, t in zip(encoded, targets, strict=True)]
+    examples.note(task, encoded)
+    return found
 
 
 def hold_out(task, examples):

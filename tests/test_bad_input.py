@@ -20,6 +20,9 @@ def world(checkpoint, tmp_path_factory):
         "good.csv": GOOD, "empty.csv": "", "header.csv": "text,label\n", "other.csv": "review,stars\na,1\n",
         "quotes.csv": 'text,label\na,1\n"b,2\n', "ragged.csv": "text,label\na,1\nb,2,3\n", "notes.doc": GOOD,
         "bad.jsonl": '{"text": "a", "label": "b"}\n{"text"\n', "list.jsonl": "[1]\n", "broken.xlsx": "x", "broken.parquet": "x",
+        "triple.jsonl": '{"text": "a", "spo_list": []}\n{"text": "b", "spo_list": [{"subject": "b", "object": "b"}]}\n',
+        "span.jsonl": '{"text": "ab", "spo_list": [{"subject": "a", "predicate": "p", "object": "b", "object_span": [0, 1]}]}\n',
+        "string.jsonl": '{"text": "ab", "spo_list": "a p b"}\n', "none.jsonl": '{"text": "ab", "spo_list": []}\n',
         "onelabel.csv": "text,label\na,1\nb,1\n", "blank.csv": "text,label\n ,1\n,2\n",
     }  # fmt: skip
     for name, content in files.items():
@@ -69,6 +72,7 @@ def world(checkpoint, tmp_path_factory):
 
 
 TRAIN = "train --checkpoint CHECKPOINT --train good.csv --output new "
+RELATION = "train --task relation --checkpoint CHECKPOINT --output new --train "
 CASES = [
     # files
     ("train --checkpoint CHECKPOINT --train absent.csv --output new", "absent.csv is not there"),
@@ -100,6 +104,14 @@ CASES = [
         "train --checkpoint CHECKPOINT --train blank.csv --output new",
         "blank.csv has no usable row: 2 rows read, none used (empty text 2)",
     ),
+    # triples
+    (RELATION + "triple.jsonl", "triple.jsonl, row 2: a triple lacks predicate: "),
+    (RELATION + "span.jsonl", "span.jsonl, row 1: characters 0 to 1 are 'a', not 'b'"),
+    (RELATION + "string.jsonl", "string.jsonl, row 1: wanted a list of triples, found 'a p b'"),
+    (RELATION + "none.jsonl", "the training texts have no triples: at least one is needed"),
+    (RELATION + "good.csv", "good.csv has no column 'spo_list'; its columns: text, label"),
+    (RELATION + "triple.jsonl --threshold 1.5", "threshold should be below 1, not 1.5"),
+    (RELATION + "triple.jsonl --draws 2", "draws should be at least 4, not 2"),
     # encodings
     ("train --checkpoint CHECKPOINT --train latin.csv --output new", "latin.csv, line 2: byte 0xe9 is not utf-8"),
     (TRAIN + "--encoding klingon", "there is no encoding 'klingon'"),
@@ -123,7 +135,7 @@ CASES = [
     ("checkpoint inspect cut", "1 of the checks above did not pass"),
     ("checkpoint import nothing new", "nothing lacks config.json; found: nothing: download the whole model folder"),
     # options
-    ("train --task translate", "there is no task 'translate'; tasks: classify"),
+    ("train --task translate", "there is no task 'translate'; tasks: classify, relation"),
     (TRAIN + "--epoch 3", "unrecognized arguments: --epoch 3"),
     (TRAIN + "--epochs three", "argument --epochs: invalid int value: 'three'"),
     (TRAIN + "--epochs 0", "epochs should be at least 1, not 0"),
@@ -143,6 +155,9 @@ CASES = [
     ("evaluate halved good.csv", "halved lacks model.safetensors: copy the whole folder again"),
     ("evaluate run other.csv", "other.csv has no column 'text'"),
     ("evaluate run blank.csv", "nothing to evaluate: 2 rows read, none used (empty text 2)"),
+    ("evaluate run good.csv --threshold 0.5", "the task in run has no threshold"),
+    ("evaluate run good.csv --errors wrong.txt", "--errors should end in .jsonl, not 'wrong.txt'"),
+    ("evaluate run good.csv --errors absent/wrong.jsonl", "there is no folder absent"),
     ("predict run absent.csv", "absent.csv is not there"),
     ("predict run good.csv --output=", "--output should end in .csv or .jsonl, not ''"),
     ("predict run good.csv --output out.doc", "--output should end in .csv or .jsonl, not 'out.doc'"),

@@ -43,10 +43,12 @@ def test_batches_hold_texts_of_like_length_but_not_always_the_same():
     assert abs(np.corrcoef(means[:-1], means[1:])[0, 1]) < 0.2  # short and long batches come mixed
 
 
-def test_collate_pads_along_the_first_axis():
+def test_collate_pads_every_axis():
     made = collate([{"a": np.array([1, 2]), "b": np.int32(5)}, {"a": np.array([3]), "b": np.int32(6)}], pad=-1)
     assert made["a"].tolist() == [[1, 2], [3, -1]]
     assert made["b"].tolist() == [5, 6]
+    made = collate([{"a": np.ones((1, 2))}, {"a": np.ones((2, 1))}], pad=-1)
+    assert made["a"].tolist() == [[[1, 1], [-1, -1]], [[1, -1], [1, -1]]]
 
 
 def encoded(number):
@@ -57,20 +59,29 @@ def encoded(number):
         yield {"Input-Token": ids, "Input-Segment": np.zeros(n, "int32")}, {"label": np.int32(i)}
 
 
+def drawn(x, target, chance):
+    return x, target | {"number": np.int64(chance.integers(2**40))}
+
+
 def test_training_goes_on_from_any_step_with_the_same_batches():
     rows = list(encoded(23))
-    whole, steps = training_batches(rows, 5, seed=3, epochs=3)
+    whole, steps = training_batches(rows, drawn, 5, seed=3, epochs=3)
     assert steps == 5
+    number = [y["number"].numpy().tolist() for _, y in whole]
     whole = [y["label"].numpy().tolist() for _, y in whole]
     assert len(whole) == 15
     for epoch in range(3):
         assert sorted(sum(whole[epoch * 5 : epoch * 5 + 5], [])) == list(range(23))
-    rest, _ = training_batches(rows, 5, seed=3, epochs=3, first_step=7)
-    assert [y["label"].numpy().tolist() for _, y in rest] == whole[7:]
+    rest, _ = training_batches(rows, drawn, 5, seed=3, epochs=3, first_step=7)
+    assert [(y["label"].numpy().tolist(), y["number"].numpy().tolist()) for _, y in rest] == [
+        *zip(whole[7:], number[7:], strict=True)
+    ]
+    drawn_by_text = [dict(zip(sum(whole[i : i + 5], []), sum(number[i : i + 5], []), strict=True)) for i in (0, 5)]
+    assert all(drawn_by_text[0][i] != drawn_by_text[1][i] for i in range(23))  # anew in each epoch
 
 
 def test_a_batch_is_padded_to_its_own_longest_text():
-    for x, y in training_batches(list(encoded(40)), 4, seed=1, epochs=1)[0]:
+    for x, y in training_batches(list(encoded(40)), drawn, 4, seed=1, epochs=1)[0]:
         ids = x["Input-Token"].numpy()
         assert (ids[:, -1] != 0).any()
         assert (ids.max(axis=1) == y["label"].numpy() + 1).all()

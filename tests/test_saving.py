@@ -36,7 +36,7 @@ def test_a_missing_file_is_named(run, name):
 def test_what_is_not_a_saved_task(run, tmp_path):
     assert "is not there" in refused(tmp_path / "nowhere")
     (run / "task.json").unlink()
-    assert "it has no task.json; found: bert_config.json, model.safetensors" in refused(run)
+    assert "it has no task.json; found: bert_config.json, errors.jsonl, model.safetensors" in refused(run)
 
 
 def test_another_format_is_told(run):

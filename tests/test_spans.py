@@ -59,16 +59,13 @@ def test_from_tokens_to_characters_and_back(tokenizer, text, pair, cut, draw):
 
 @pytest.mark.parametrize("tokenizer", TOKENIZERS)
 @given(text=texts, draw=st.data())
-def test_a_span_that_aligns_gives_itself_back_but_for_what_makes_no_token(tokenizer, text, draw):
+def test_a_span_that_aligns_gives_itself_back(tokenizer, text, draw):
     start = draw.draw(st.integers(0, len(text)))
     span = Span(start, draw.draw(st.integers(start, len(text))))
     encoded = tokenizer.encode(text)
     found = tokens_of(encoded, span)
     if found is not None:
-        back = span_of(encoded, *found)
-        assert span.start <= back.start < back.end <= span.end
-        outside = text[span.start : back.start] + text[back.end : span.end]
-        assert len(tokenizer.encode(outside).ids) == 2
+        assert span_of(encoded, *found) == span
 
 
 def test_what_does_not_align_and_what_is_cut_off():
@@ -91,7 +88,7 @@ def entities(row):
 
 
 @pytest.mark.real_data
-@pytest.mark.parametrize("by_character, lost", [(False, 3), (True, 0)])
+@pytest.mark.parametrize("by_character, lost", [(False, 9), (True, 6)])
 def test_real_entities_align(shared, by_character, lost):
     vocabulary = shared / "checkpoints/mini_zh_L-4_H-256_A-4/vocab.txt"
     tokenizer = kb.Tokenizer.from_file(vocabulary, cased=False, by_character=by_character)
@@ -103,6 +100,5 @@ def test_real_entities_align(shared, by_character, lost):
             for entity in entities(row):
                 read += 1
                 found = [tokens_of(encoded, span) for span in occurrences(row["text"], entity)]
-                spans = [span_of(encoded, *tokens) for tokens in found if tokens]
-                aligned += any(row["text"][slice(*span)] == entity.strip() for span in spans)
+                aligned += any(found)  # six entities begin or end with white space, which no token is
     assert (read, read - aligned) == (41200, lost)

@@ -6,19 +6,26 @@ import json
 import sys
 from pathlib import Path
 
+from .. import settings, tasks
 from ..errors import InputError
 from . import Parser, command, file_options
 
+KINDS = ("csv", "jsonl")
 SLICE = 20_000  # rows answered and written at once, so that memory does not grow with the file
-COLUMNS = ("text_column", "label_column", "text_b_column")
+
+
+def _later():
+    """What a trained task can still be told: the settings of all tasks that say so, by name."""
+    kinds = [tasks.find(name).Settings for name in tasks.names()]
+    return {each.name: each for kind in kinds for each in dataclasses.fields(kind) if each.metadata["later"]}
 
 
 def _parser(name, description):
     parser = Parser(prog=name, description=description)
     parser.add_argument("run", metavar="DIR", help="the folder that kbert-train wrote")
     group = file_options(parser)
-    for option in COLUMNS:
-        group.add_argument("--" + option.replace("_", "-"), metavar="NAME", help="(default: as in training)")
+    for each in _later().values():
+        settings.add_option(group, each, "(default: as in training)")
     return parser
 
 
@@ -26,7 +33,7 @@ def _load(arguments):
     from ..saving import load
 
     task = load(arguments.run)
-    said = {name: getattr(arguments, name) for name in COLUMNS if getattr(arguments, name)}
+    said = {name: value for name, value in vars(arguments).items() if name in _later()}
     unknown = said.keys() - {each.name for each in dataclasses.fields(task.settings)}
     if unknown:
         raise InputError(f"the task in {arguments.run} has no {', '.join(sorted(unknown))}")
@@ -39,11 +46,16 @@ def evaluate(argv):
     parser = _parser("kbert-evaluate", "Score a trained task on labelled texts.")
     parser.add_argument("file", metavar="F", help="labelled texts")
     parser.add_argument("--json", action="store_true", help="print the scores as JSON")
+    parser.add_argument("--errors", metavar="F", help="a .jsonl file for the texts that are answered wrongly")
     arguments = parser.parse_args(argv)
     from ..data import read
 
     rows = read(arguments.file, header=arguments.header, encoding=arguments.encoding)
+    if arguments.errors is not None:
+        _writable(arguments.errors, ("jsonl",), "--errors")
     report = _load(arguments).evaluate(rows)
+    if arguments.errors is not None:
+        _write(report.errors, "jsonl", arguments.errors)
     if arguments.json:
         print(json.dumps({"scores": report.scores, "examples": report.examples}, ensure_ascii=False, indent=2))
     else:
@@ -57,30 +69,47 @@ def predict(argv):
         "file", metavar="F", nargs="?", default="-", help="texts; - or nothing: lines of standard input"
     )
     parser.add_argument("--output", metavar="F", help="a .csv or .jsonl file (default: standard output)")
-    parser.add_argument("--format", choices=("csv", "jsonl"), help="of what is written (default csv)")
+    parser.add_argument(
+        "--format",
+        choices=KINDS,
+        help="of what is written (default: as --output ends, or else csv, jsonl for relations)",
+    )
     arguments = parser.parse_args(argv)
-    kind = arguments.format or ("csv" if arguments.output is None else Path(arguments.output).suffix.lower()[1:])
-    if kind not in ("csv", "jsonl"):
-        raise InputError(f"--output should end in .csv or .jsonl, not {arguments.output!r}")
-    if arguments.output is not None and not Path(arguments.output).absolute().parent.is_dir():
-        raise InputError(f"{arguments.output} cannot be written: there is no folder {Path(arguments.output).parent}")
+    if arguments.output is not None:
+        _writable(arguments.output, () if arguments.format else KINDS, "--output")
     if arguments.file == "-":
-        _lines(arguments, kind)
+        _lines(arguments)
     else:
-        _file(arguments, kind)
+        _file(arguments)
 
 
-def _file(arguments, kind):
+def _writable(file, kinds, option):
+    """Refuses, before any work is done, a file that could not be written."""
+    if kinds and Path(file).suffix.lower()[1:] not in kinds:
+        raise InputError(f"{option} should end in {' or '.join(f'.{kind}' for kind in kinds)}, not {file!r}")
+    if not Path(file).absolute().parent.is_dir():
+        raise InputError(f"{file} cannot be written: there is no folder {Path(file).parent}")
+
+
+def _kind(arguments, task):
+    if arguments.format is None and arguments.output is not None:
+        return Path(arguments.output).suffix.lower()[1:]
+    return arguments.format or task.FORMAT
+
+
+def _file(arguments):
     from ..data import read
 
     rows = read(arguments.file, header=arguments.header, encoding=arguments.encoding)
-    _answer(_load(arguments), rows, arguments.output, kind)
+    task = _load(arguments)
+    _answer(task, rows, arguments.output, _kind(arguments, task))
 
 
-def _lines(arguments, kind):
+def _lines(arguments):
     from ..data import decoded, table
 
     task = _load(arguments)
+    kind = _kind(arguments, task)
     columns = (task.settings.text_column, None, None)
     if sys.stdin.isatty() and arguments.output is None:
         for line in sys.stdin:
@@ -153,4 +182,5 @@ def _to(stream, rows, kind):
         if writer is None:
             writer = csv.DictWriter(stream, list(row), lineterminator="\n")
             writer.writeheader()
-        writer.writerow(row)
+        lists = {name: json.dumps(value, ensure_ascii=False) for name, value in row.items() if type(value) is list}
+        writer.writerow(row | lists)

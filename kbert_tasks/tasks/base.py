@@ -1,44 +1,12 @@
 """Task: what every task shares, and the methods that each one fills in."""
 
 import collections
-from dataclasses import dataclass
 
 from .. import data, seen
-from ..errors import InputError
+from ..errors import InputError, RowError
+from ..examples import Examples, Skip
 from ..settings import Settings
-
-
-@dataclass(frozen=True)
-class Skip:
-    """Why a row or an example is not used; counted under that reason."""
-
-    reason: str
-
-
-@dataclass
-class Examples:
-    """Examples of one table, their rows' numbers in it, and the count of all that was read."""
-
-    rows: list
-    positions: list
-    read: int
-    skipped: collections.Counter
-    notes: collections.Counter
-
-    def told(self):
-        """For a sentence: "2 rows read, none used (empty text 2)"."""
-        skipped = ", ".join(f"{reason} {count}" for reason, count in self.skipped.items())
-        return f"{self.read} rows read, {len(self.rows) or 'none'} used" + (f" ({skipped})" if skipped else "")
-
-    def count(self):
-        """As in report.json: read = used + the sum of skipped. Notes are about examples that are used."""
-        return {"read": self.read, "used": len(self.rows), "skipped": dict(self.skipped), "notes": dict(self.notes)}
-
-
-def note_cut(examples, encoded):
-    """Counts, in the notes of Examples, the texts that did not fit into max_length."""
-    if cut := sum(bool(each.cut) for each in encoded):
-        examples.notes["cut to max_length"] = cut
+from ..tokenizer import Tokenizer
 
 
 class Task:
@@ -54,12 +22,14 @@ class Task:
         config: the encoder's `bert_config.json`.
         seen_: fingerprints of the training texts.
         report_: what `report.json` holds.
+        errors_: what `errors.jsonl` holds: the wrong answers on the test texts, or else on the development texts.
     """
 
     Settings = Settings
     MAIN_SCORE = "accuracy"  # the development score by which the best epoch is kept
     LEARNED = ()  # attributes that `learn` sets: JSON values, kept in the saved folder
     ANSWER = ()  # the columns of `row`
+    FORMAT = "csv"  # that answers are written in where no file name tells
 
     def __init__(self, checkpoint=None, **settings):
         self.checkpoint = checkpoint
@@ -89,19 +59,23 @@ class Task:
         raise NotImplementedError
 
     def encode(self, example):
-        """The example as Encoded: the only place where a text is cut."""
+        """The example as a list of Encoded, its windows; the only place where a text is cut."""
         raise NotImplementedError
 
     def target(self, example, encoded):
-        """Output name to target array, or Skip."""
+        """What `draw` makes the target of one window from, or Skip; as it is, a dict of output name to array."""
         raise NotImplementedError
 
     def decode(self, example, encoded, outputs):
-        """The prediction for one example; `outputs`: output name to array, without the batch axis."""
+        """The prediction for one example from its windows and what `outputs` gave for each."""
         raise NotImplementedError
 
     def score(self, examples, predictions):
         """Report of the predictions beside the examples' gold."""
+        raise NotImplementedError
+
+    def error(self, example, prediction):
+        """What is wrong with a prediction beside the gold, as a dict; None where nothing is."""
         raise NotImplementedError
 
     def row(self, prediction):
@@ -111,6 +85,40 @@ class Task:
     def stratum(self, example):
         """What must be alike in the training and the held-out share."""
         return None
+
+    # What a task may change -----------------------------------------------------------------------------------
+
+    def grouped(self, rows):
+        """A table with gold as one with a row for each example."""
+        return rows
+
+    def new_tokenizer(self, vocabulary, cased, by_character=False):
+        return Tokenizer(vocabulary, cased, by_character)
+
+    def remarks(self, example, encoded):
+        """What the notes of Examples should count about one example and its windows: sentences."""
+        if len(encoded) > 1:
+            yield "longer than max_length: read in windows"
+        elif encoded[0].cut:
+            yield "cut to max_length"
+
+    def draw(self, x, target, chance):
+        """(x, y) of one window in one epoch; `chance`: a NumPy generator."""
+        return x, target
+
+    def outputs(self, encoded):
+        """What the model says of a batch of Encoded: for each a dict of output name to array."""
+        from ..inference import inputs, run
+
+        found = {name: value.numpy() for name, value in run(self.model)(inputs(encoded)).items()}
+        return [{name: value[i] for name, value in found.items()} for i in range(len(encoded))]
+
+    def tune(self, examples, predictions):
+        """Sets, from predictions for development examples, the LEARNED attributes that `choose` goes by."""
+
+    def choose(self, prediction):
+        """Of what `decode` holds possible, what is answered."""
+        return prediction
 
     # What tasks share -----------------------------------------------------------------------------------------
 
@@ -123,12 +131,17 @@ class Task:
         )
         if isinstance(rows, Examples):
             return rows
-        rows = data.table(rows, labels, names)
+        rows, notes = data.table(rows, labels, names), collections.Counter()
+        if gold and (more := len(rows) - len(rows := self.grouped(rows))):
+            notes["rows that go on with the text of an earlier row"] = more
         for option in self.columns(gold) if len(rows) else ():
             data.column(rows, getattr(self.settings, option), option)
-        made = Examples([], [], len(rows), collections.Counter(), collections.Counter())
+        made = Examples([], [], len(rows), collections.Counter(), notes)
         for position, row in enumerate(rows.to_dict("records")):
-            example = self.example(row, gold)
+            try:
+                example = self.example(row, gold)
+            except RowError as error:
+                raise InputError(f"{rows.attrs.get('file', 'the table')}, row {position + 1}: {error}") from None
             if isinstance(example, Skip):
                 made.skipped[example.reason] += 1
             else:
@@ -177,14 +190,23 @@ class Task:
             raise InputError(f"there is nothing to evaluate: {examples.told()}")
         seen.note(examples, self.seen_)
         encoded = [self.encode(example) for example in examples.rows]
-        note_cut(examples, encoded)
-        report = self.score(examples.rows, decoded(self, examples.rows, encoded))
+        examples.note(self, encoded)
+        report = self.judge(examples.rows, decoded(self, examples.rows, encoded))
         examples.notes.update(report.examples.get("notes", {}))
         report.examples = examples.count()
         return report
 
+    def judge(self, examples, possible):
+        """Report of what is answered, of all that `decode` holds possible, with its errors."""
+        answers = [self.choose(each) for each in possible]
+        report = self.score(examples, answers)
+        found = (self.error(example, answer) for example, answer in zip(examples, answers, strict=True))
+        report.errors = [each for each in found if each is not None]
+        return report
+
     def add_test(self, report, seconds):
-        """Puts the Report of a test set, which took so long, into `report_`."""
+        """Puts the Report of a test set, which took so long, into `report_`, and its errors into `errors_`."""
+        self.errors_ = report.errors
         self.report_["scores"]["test"] = report.scores
         self.report_["examples"]["test"] = report.examples
         self.report_["seconds"]["evaluate"] = round(self.report_["seconds"]["evaluate"] + seconds, 3)

@@ -7,8 +7,9 @@ import numpy as np
 from .. import metrics
 from ..data import text_of
 from ..errors import InputError
+from ..examples import Skip
 from ..settings import Settings, option
-from .base import Skip, Task
+from .base import Task
 
 POOLINGS = ("cls", "pooler", "mean", "max")
 
@@ -20,7 +21,7 @@ class ClassifySettings(Settings):
     pooling: str = option(
         "cls", "cls: vector of [CLS]; pooler: Google's dense layer on it; mean, max: of all tokens", choices=POOLINGS
     )
-    text_b_column: str = option("text_b", "column of the second text, where there is one")
+    text_b_column: str = option("text_b", "column of the second text, where there is one", later=True)
     multi_label: bool = option(False, "a text may have several labels (or none)")
     label_separator: str = option("|", "between several labels in one cell")
 
@@ -140,7 +141,7 @@ class TextClassifier(Task):
         return {"label": kind(from_logits=True)}
 
     def encode(self, example):
-        return self.tokenizer.encode(example.text, example.text_b, self.settings.max_length)
+        return [self.tokenizer.encode(example.text, example.text_b, self.settings.max_length)]
 
     def target(self, example, encoded):
         places = [self.labels_.index(label) for label in self._labels(example)]
@@ -151,7 +152,7 @@ class TextClassifier(Task):
         return {"label": target}
 
     def decode(self, example, encoded, outputs):
-        scores = outputs["label"].astype("float64")
+        scores = outputs[0]["label"].astype("float64")
         if self.multi_label_:
             p = 1 / (1 + np.exp(-scores))
             chosen = np.flatnonzero(p >= 0.5)
@@ -161,6 +162,12 @@ class TextClassifier(Task):
             p /= p.sum()
             label, score = self.labels_[p.argmax()], float(p.max())
         return Prediction(label, score, dict(zip(self.labels_, p.tolist(), strict=True)))
+
+    def error(self, example, prediction):
+        if prediction.label == example.label:
+            return None
+        pair = {} if example.text_b is None else {"text_b": example.text_b}
+        return {"text": example.text, **pair, "gold": example.label, "predicted": prediction.label}
 
     def row(self, prediction):
         if not self.multi_label_:

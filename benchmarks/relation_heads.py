@@ -1,0 +1,150 @@
+"""What was tried for the relation task: each variant trained on the same rows, scored on the same development rows.
+
+    python benchmarks/relation_heads.py CHECKPOINT TRAIN.jsonl DEV.jsonl [--only NAME ...] [--rows N] [--seeds 1 2] ...
+
+Prints a line for each variant and seed, and at the end a table of means.
+"""
+
+import argparse
+import json
+import statistics
+
+from relation_pointers import Additive, Normalised, PointerExtractor
+
+from kbert_tasks import pointers
+from kbert_tasks._keras import keras2, tensorflow
+from kbert_tasks.tasks.relation import RelationExtractor
+
+tf, keras = tensorflow(), keras2()
+
+
+class Biaffine(pointers.PairScores):
+    """A product of subject and object instead of a layer that is not linear."""
+
+    def call(self, inputs):
+        x, subjects, objects = inputs
+        size, batch, count, number = x.shape[-1], tf.shape(x)[0], tf.shape(subjects)[1], tf.shape(objects)[1]
+        ends = tf.reshape(tf.gather(x, subjects, batch_dims=1), (batch * count, 2 * size))
+        subject = tf.reshape(ends @ self.subject + self.b, (batch, count, 1, size))
+        ends = tf.reshape(tf.gather(x, objects, batch_dims=1), (batch * number, 2 * size))
+        object_ = tf.reshape(ends @ self.object + self.b, (batch, 1, number, size))
+        y = subject * object_ + subject + object_
+        return tf.reshape(tf.reshape(y, (-1, size)) @ self.W + self.b2, (batch, count, number, self.kinds))
+
+
+class Binary(keras.losses.Loss):
+    """Binary cross entropy, summed over a text's cells; what is -1 is not counted."""
+
+    def call(self, y_true, y_pred):
+        y = tf.cast(y_true, y_pred.dtype)
+        each = tf.nn.sigmoid_cross_entropy_with_logits(tf.maximum(y, 0.0), y_pred)
+        each = tf.where(y_true >= 0, each, 0.0)
+        return tf.reduce_sum(each, axis=range(1, len(each.shape)))
+
+
+class ByPair(pointers.SetLoss):
+    """Each pair of a subject and an object is a group of its own."""
+
+    def call(self, y_true, y_pred):
+        if len(y_pred.shape) == 4 and y_pred.shape[1] is None:  # pairs, not spans
+            shape = tf.shape(y_pred)
+            shape = tf.stack([shape[0], shape[1] * shape[2], shape[3]])
+            y_true, y_pred = tf.reshape(y_true, shape), tf.reshape(y_pred, shape)
+        return super().call(y_true, y_pred)
+
+
+class Variant(RelationExtractor):
+    Head = pointers.PairScores
+    Loss = pointers.SetLoss
+
+    def build(self, encoder):
+        model = super().build(encoder)
+        if self.Loss is Binary:  # begin where all is unlikely, as nearly all cells are 0
+            model.get_layer("spans").lengths.assign_sub(6.0 * tf.ones_like(model.get_layer("spans").lengths))
+            model.get_layer("pairs").b2.assign_sub(4.0 * tf.ones_like(model.get_layer("pairs").b2))
+        if self.Head is pointers.PairScores:
+            return model
+        subjects, objects = model.inputs[2:]
+        x = model.get_layer("Head-Dropout").output
+        pairs = self.Head(len(self.predicates_), name="pairs")([x, subjects, objects])
+        outputs = {"spans": model.get_layer("spans").output, "pairs": pairs}
+        return keras.Model([*encoder.inputs, subjects, objects], outputs, name="relation")
+
+    def losses(self):
+        return {"spans": self.Loss(), "pairs": self.Loss()}
+
+
+class Apart(RelationExtractor):
+    """Wrong spans as in the usual recipe: the start of one and the end of another, drawn apart."""
+
+    @staticmethod
+    def wrong(right, entities, length, chance):
+        if not right:
+            return None
+        first = right[chance.integers(len(right))][0]
+        ends = [last for _, last in right if last >= first]
+        found = (first, ends[chance.integers(len(ends))])
+        return None if found in right else found
+
+
+class NoneWrong(RelationExtractor):
+    @staticmethod
+    def wrong(right, entities, length, chance):
+        return None
+
+
+def variant(base, **fields):
+    return type(base.__name__, (base,), fields), {}
+
+
+VARIANTS = {
+    "pairs of spans (chosen)": (RelationExtractor, {}),
+    "pairs, biaffine": variant(Variant, Head=Biaffine),
+    "pairs, binary cross entropy": variant(Variant, Loss=Binary),
+    "pairs, each a group": variant(Variant, Loss=ByPair),
+    "pairs, wrong spans drawn apart": (Apart, {}),
+    "pairs, no wrong spans": (NoneWrong, {}),
+    "pairs, 5 draws": (RelationExtractor, {"draws": 5}),
+    "pairs, 14 draws": (RelationExtractor, {"draws": 14}),
+    "pairs, characters": (RelationExtractor, {"tokens": "characters"}),
+    "pointers, additive": variant(PointerExtractor, Head=Additive),
+    "pointers, conditional normalisation": variant(PointerExtractor, Head=Normalised),
+    "pointers, not linear": (PointerExtractor, {}),
+    "pointers, not linear, characters": (PointerExtractor, {"tokens": "characters"}),
+}
+
+
+def run(name, arguments, seed):
+    kind, settings = VARIANTS[name]
+    with open(arguments.train, encoding="utf-8") as file:
+        rows = [json.loads(line) for line in file][: arguments.rows]
+    settings = {"epochs": arguments.epochs, "learning_rate": arguments.learning_rate} | settings
+    task = kind(arguments.checkpoint, seed=seed, max_length=arguments.max_length, **settings)
+    task.fit(rows, dev=arguments.dev)
+    scores = task.report_["scores"]["dev"]
+    seconds = statistics.median(epoch["seconds"] for epoch in task.report_["history"])
+    f1s = " ".join(f"{epoch['dev']['f1']:.3f}" for epoch in task.report_["history"])
+    print(f"{name:<36} seed {seed}  F1 {scores['f1']:.4f} (each epoch {f1s})  {seconds:.0f} s an epoch", flush=True)
+    return scores["f1"], seconds
+
+
+def main():
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("checkpoint")
+    parser.add_argument("train")
+    parser.add_argument("dev")
+    parser.add_argument("--only", nargs="+", choices=VARIANTS, default=list(VARIANTS))
+    parser.add_argument("--rows", type=int, default=2000)
+    parser.add_argument("--seeds", type=int, nargs="+", default=[1])
+    parser.add_argument("--epochs", type=int, default=6)
+    parser.add_argument("--learning-rate", type=float, default=1e-4)
+    parser.add_argument("--max-length", type=int, default=162)
+    arguments = parser.parse_args()
+    table = {name: [run(name, arguments, seed) for seed in arguments.seeds] for name in arguments.only}
+    print("| variant | development F1 | seconds an epoch |\n|---|---|---|")
+    for name, found in table.items():
+        f1, seconds = (statistics.mean(column) for column in zip(*found, strict=True))
+        print(f"| {name} | {f1:.3f} | {seconds:.0f} |")
+
+
+main()

@@ -1,0 +1,139 @@
+"""The usual cascade, for comparison: subjects, then for a given subject two pointers for each predicate find its objects.
+
+Spans of objects are scored as well, because pointers alone do not tell which first token goes with which last one.
+"""
+
+import functools
+
+import numpy as np
+
+from kbert_tasks import cascade, pointers
+from kbert_tasks._keras import keras2, tensorflow
+from kbert_tasks.encoder import register
+from kbert_tasks.tasks.relation import RelationExtractor
+
+tf, keras = tensorflow(), keras2()
+SUBJECTS = 3  # of a text in one step, one of them wrong
+
+
+def linear(x, W):
+    """x @ W over the last axis. As one product of matrices: the batched one of 4 axes with 2 crashed in oneDNN."""
+    return tf.reshape(tf.reshape(x, (-1, W.shape[0])) @ W, tf.concat([tf.shape(x)[:-1], [W.shape[1]]], 0))
+
+
+@register
+class Additive(keras.layers.Layer):
+    """[(batch, time, hidden), subjects (batch, count, 2)] to (batch, count, time, 2 * kinds): first tokens, last tokens.
+
+    A linear layer on the sum of the token and the mean of the subject's ends: the usual recipe.
+    """
+
+    def __init__(self, kinds, **kwargs):
+        super().__init__(dtype="float32", **kwargs)
+        self.kinds = kinds
+
+    def build(self, shapes):
+        self.size = shapes[0][-1]
+        self.W = self.weight("W", self.size, 2 * self.kinds)
+        self.b = self.add_weight("b", (2 * self.kinds,), initializer="zeros")
+
+    def weight(self, name, rows, columns, initializer="glorot_uniform"):
+        return self.add_weight(name, (rows, columns), initializer=initializer)
+
+    def call(self, inputs):
+        x, subjects = inputs
+        return linear(self.meet(x, tf.gather(x, subjects, batch_dims=1)), self.W) + self.b
+
+    def meet(self, x, ends):
+        return x[:, None] + tf.reduce_mean(ends, axis=2)[:, :, None]
+
+
+class NotLinear(Additive):
+    """A layer with gelu on token and subject."""
+
+    def build(self, shapes):
+        super().build(shapes)
+        self.token = self.weight("token", self.size, self.size)
+        self.subject = self.weight("subject", 2 * self.size, self.size)
+
+    def meet(self, x, ends):
+        subject = linear(tf.reshape(ends, (*tf.unstack(tf.shape(ends)[:2]), 2 * self.size)), self.subject)
+        return tf.nn.gelu(subject[:, :, None] + linear(x, self.token)[:, None], approximate=True)
+
+
+class Normalised(Additive):
+    """Conditional layer normalisation: the subject gives scale and centre."""
+
+    def build(self, shapes):
+        super().build(shapes)
+        self.scale = self.weight("scale", self.size, self.size, "zeros")
+        self.centre = self.weight("centre", self.size, self.size, "zeros")
+
+    def meet(self, x, ends):
+        subject = tf.reduce_mean(ends, axis=2)
+        mean, variance = tf.nn.moments(x, -1, keepdims=True)
+        x = (x - mean) * tf.math.rsqrt(variance + 1e-6)
+        return x[:, None] * (1 + linear(subject, self.scale))[:, :, None] + linear(subject, self.centre)[:, :, None]
+
+
+class PointerExtractor(RelationExtractor):
+    Head = NotLinear
+
+    def build(self, encoder):
+        subjects = keras.Input((None, 2), dtype="int32", name="Subjects")
+        x = keras.layers.Dropout(self.settings.dropout, name="Head-Dropout")(encoder.output)
+        outputs = {"spans": pointers.SpanScores(2, name="spans")(x)}
+        outputs["objects"] = self.Head(len(self.predicates_), name="objects")([x, subjects])
+        return keras.Model([*encoder.inputs, subjects], outputs, name="relation")
+
+    def losses(self):
+        return {"spans": pointers.SetLoss(), "objects": pointers.SetLoss()}
+
+    def draw(self, x, target, chance):
+        length, kinds = len(x["Input-Token"]), len(self.predicates_)
+        _, y = cascade.step(target, length, kinds, 4, chance, lambda *_: None)
+        true = list(target)
+        drawn = [true[i] for i in chance.permutation(len(true))[: SUBJECTS - 1]]
+        entities = list({*true, *(span for found in target.values() for _, span in found)}) or [(1, 1)]
+        if extra := self.wrong(true, sorted(entities), length, chance):
+            drawn.append(extra)
+        subjects, objects = np.zeros((SUBJECTS, 2), "int32"), np.full((SUBJECTS, length, 2 * kinds), -1, "int8")
+        for i, subject in enumerate(drawn):
+            subjects[i], objects[i] = subject, 0
+            for predicate, (first, last) in target.get(subject, ()):
+                objects[i, first, predicate] = objects[i, last, kinds + predicate] = 1
+        return x | {"Subjects": subjects}, {"spans": y["spans"], "objects": objects}
+
+    def outputs(self, encoded):
+        from kbert_tasks.inference import inputs
+
+        find, follow = _halves(self.model)
+        hidden, spans = find(inputs(encoded))
+        spans = spans.numpy()
+        subjects = [cascade.likely(each[0], window) for each, window in zip(spans, encoded, strict=True)]
+        found = [cascade.likely(each[1], window) for each, window in zip(spans, encoded, strict=True)]
+        rows = np.repeat(np.arange(len(encoded), dtype=np.int32), [len(each) for each in subjects])
+        objects = follow(hidden, rows, np.concatenate(subjects)).numpy()
+        objects = np.split(objects, np.cumsum([len(each) for each in subjects])[:-1])
+        kinds, made = len(self.predicates_), []
+        for each, s, o, p in zip(spans, subjects, found, objects, strict=True):
+            pairs = np.sqrt(p[:, o[:, 0], :kinds] * p[:, o[:, 1], kinds:])
+            made.append({"spans": (each[(0, *s.T)], each[(1, *o.T)]), "subjects": s, "objects": o, "pairs": pairs})
+        return made
+
+
+@functools.lru_cache(1)
+def _halves(model):
+    spans, objects = model.get_layer("spans"), model.get_layer("objects")
+    encoder = keras.Model(model.inputs[:2], [model.get_layer("Head-Dropout").input, spans.output])
+
+    @tf.function(reduce_retracing=True, autograph=False)
+    def find(x):
+        hidden, scores = encoder(x, training=False)
+        return hidden, tf.sigmoid(scores)
+
+    @tf.function(reduce_retracing=True, autograph=False)
+    def follow(hidden, rows, subjects):
+        return tf.sigmoid(objects([tf.gather(hidden, rows), subjects[:, None]])[:, 0])
+
+    return find, follow

@@ -1,0 +1,144 @@
+"""Triples (subject, predicate, object) as they are published: reading them, and where they stand in a text."""
+
+import json
+from dataclasses import dataclass, field
+from numbers import Integral
+
+import numpy as np
+
+from .data import missing, text_of
+from .errors import RowError
+from .spans import Span, occurrences
+
+PARTS = ("subject", "predicate", "object")
+WANTED = 'wanted {"subject": ..., "predicate": ..., "object": ...} or [subject, predicate, object]'
+
+
+@dataclass(frozen=True)
+class Triple:
+    """A triple; the spans (half-open characters of the text) where they are known, the score where it is an answer."""
+
+    subject: str
+    predicate: str
+    object: str
+    subject_span: Span | None = None
+    object_span: Span | None = None
+    score: float | None = field(default=None, compare=False)
+
+    @property
+    def strings(self):
+        return self.subject, self.predicate, self.object
+
+    @property
+    def located(self):
+        return self.subject_span is not None and self.object_span is not None
+
+    def as_dict(self):
+        """As in an `spo_list`, with `subject_span`, `object_span` and `score` where there are any."""
+        made = {"subject": self.subject, "predicate": self.predicate, "object": self.object}
+        for name in ("subject_span", "object_span"):
+            if getattr(self, name) is not None:
+                made[name] = list(getattr(self, name))
+        return made | ({} if self.score is None else {"score": round(self.score, 6)})
+
+
+def triples_of(value, text):
+    """The triples of one `spo_list`, each once, or None where there is no list.
+
+    Args:
+        value: a list, or its JSON. An object may be a dict of slots as in DuIE 2.0: `@value` belongs to the predicate,
+            each other slot that is filled to a predicate of its own, PREDICATE_SLOT.
+        text: where spans, if given, must hold the strings.
+
+    Raises:
+        RowError: not a list of triples, or a span that does not hold its string.
+    """
+    given = value
+    if isinstance(value, str):
+        if not value.strip():
+            return None
+        try:
+            value = json.loads(value)
+        except (ValueError, RecursionError):
+            pass  # is no list, and told so
+    if not _is_list(value):
+        if missing(value):
+            return None
+        told = repr(given.strip()[:60]) if isinstance(given, str) else str(given)[:60]
+        raise RowError(f"wanted a list of triples, found {told}")
+    return tuple(dict.fromkeys(triple for each in value for triple in _read(each, text)))
+
+
+def _is_list(value):
+    return isinstance(value, list | tuple | np.ndarray)  # the last from Parquet
+
+
+def _read(each, text):
+    if isinstance(each, dict):
+        if lacking := [name for name in PARTS if name not in each]:
+            raise RowError(f"a triple lacks {', '.join(lacking)}: {str(each)[:60]}; {WANTED}")
+        subject, predicate, object_ = (each[name] for name in PARTS)
+    elif _is_list(each) and len(each) == 3:
+        (subject, predicate, object_), each = each, {}
+    else:
+        raise RowError(f"found {str(each)[:60]}; {WANTED}")
+    slots = object_ if isinstance(object_, dict) else {"@value": object_}
+    for part in (subject, predicate, *slots.values()):
+        if isinstance(part, dict) or _is_list(part):
+            raise RowError(f"found {str(part)[:60]} where a text belongs; {WANTED}")
+    subject, predicate, slots = text_of(subject), text_of(predicate), {n: text_of(slot) for n, slot in slots.items()}
+    if not predicate.strip():
+        raise RowError(f"the predicate between {subject[:40]!r} and {str(object_)[:40]!r} is empty; {WANTED}")
+    filled = {name: slot for name, slot in slots.items() if slot.strip()} or {"@value": ""}
+    subject_span = _span(each.get("subject_span"), subject, text)
+    object_span = _span(each.get("object_span"), slots.get("@value", ""), text)
+    return [
+        Triple(subject, predicate, slot, subject_span, object_span)
+        if name == "@value"
+        else Triple(subject, f"{predicate}_{name}", slot, subject_span)
+        for name, slot in filled.items()
+    ]
+
+
+def _span(value, string, text):
+    """The span as given, if it holds the string."""
+    if value is None:
+        return None
+    numbers = list(value) if _is_list(value) else []
+    if len(numbers) != 2 or not all(isinstance(n, Integral) for n in numbers) or not 0 <= numbers[0] < numbers[1]:
+        raise RowError(f"a span should be [start, end] in characters of the text, not {str(value)[:40]}")
+    start, end = map(int, numbers)
+    if text[start:end] != string:
+        raise RowError(f"characters {start} to {end} are {text[start:end][:40]!r}, not {string[:40]!r}")
+    return Span(start, end)
+
+
+def places(text, string, span):
+    """Where a triple's string stands: its own span, or else everywhere it occurs."""
+    return [span] if span else occurrences(text, string)
+
+
+def joined(table, text, names, into):
+    """A table with one triple a row, as one row a text with the column `into` of its triples.
+
+    A row whose subject, predicate and object are all empty says that the text has none.
+
+    Args:
+        table: a DataFrame.
+        text: name of its text column.
+        names: of the columns subject, predicate and object.
+        into: name of the column that is made.
+    """
+    columns = [table[name] for name in names]
+    made, found = {}, {}
+    for position, (key, *cells) in enumerate(zip(table[text], *columns, strict=True)):
+        strings = [text_of(cell) for cell in cells]
+        key = text_of(key)
+        key = key if key.strip() else position  # empty texts have nothing to do with one another
+        made.setdefault(key, position)
+        found.setdefault(key, [])
+        if any(each.strip() for each in strings):
+            found[key].append(strings)
+    rows = table.iloc[list(made.values())].drop(columns=list(names))
+    rows[into] = list(found.values())
+    return rows

@@ -1,0 +1,249 @@
+"""Relation extraction: from published gold to tokens and back, and what a trained model answers."""
+
+import json
+
+import numpy as np
+import pytest
+
+import kbert_tasks as kb
+import kbert_tasks.tokenizer
+from kbert_tasks import cascade
+from kbert_tasks.tasks.relation import RelationExtractor
+
+from .. import tiny
+
+ROWS = [
+    {"text": "the room is clean and the food is bad", "spo_list": [["room", "is", "clean"], ["food", "is", "bad"]]},
+    {"text": "good service and good food", "spo_list": [["service", "is", "good"], ["food", "is", "good"]]},
+    {"text": "nothing to say of the hotel", "spo_list": []},
+    {"text": "房间干净，早餐好", "spo_list": [["房间", "是", "干净"], ["早餐", "是", "好"]]},
+]
+
+
+def extractor(examples=(), tokens="pieces", **settings):
+    """A RelationExtractor with a tokenizer and the predicates of some examples, and no model."""
+    task = RelationExtractor(tokens=tokens, **settings)
+    task.tokenizer = task.new_tokenizer(tiny.vocabulary(), False)
+    if examples:
+        task.learn(examples)
+    return task
+
+
+def gold_outputs(task, example, window):
+    """What a model that knows the gold would say of a window."""
+    target = task.target(example, window)
+    draws = cascade.WRONG + max(1, len(target), len({o for found in target.values() for _, o in found}))
+    size = len(window.ids), len(task.predicates_), draws
+    x, y = cascade.step(target, *size, np.random.default_rng(0), lambda *_: None)
+    real = [int((y["pairs"] >= 0).any((axis, 2)).sum()) for axis in (1, 0)]
+    subjects, objects = x["Subjects"][: real[0]], x["Objects"][: real[1]]
+    assert {tuple(s) for s in subjects} == {tuple(s) for s in np.argwhere(y["spans"][0] == 1)}
+    assert {tuple(s) for s in objects} == {tuple(s) for s in np.argwhere(y["spans"][1] == 1)}
+    pairs = y["pairs"][: real[0], : real[1]].astype("float32")
+    return {"spans": (np.ones(real[0]), np.ones(real[1])), "subjects": subjects, "objects": objects, "pairs": pairs}
+
+
+def there_and_back(task, example):
+    """(strings of the triples decoded from the gold, strings that cannot be found, reasons)."""
+    windows = task.encode(example)
+    found = task.decode(example, windows, [gold_outputs(task, example, window) for window in windows])
+    lost = {t.strings for t in example.triples if task._lost(example, t, windows)}
+    reasons = [r for r in task.remarks(example, windows) if "cannot be found" in r]
+    return {t.strings for t in found.triples}, lost, reasons
+
+
+@pytest.mark.parametrize("tokens", ["pieces", "characters"])
+@pytest.mark.parametrize("max_length", [12, 60])
+def test_gold_gives_itself_back_without_a_model(tokens, max_length):
+    task = extractor(tokens=tokens, max_length=max_length, overlap=5)
+    examples = task.examples(ROWS).rows
+    task.learn(examples)
+    for example in examples:
+        found, lost, reasons = there_and_back(task, example)
+        assert found == {t.strings for t in example.triples} - lost
+        assert len(reasons) == len(lost)
+
+
+@pytest.mark.real_data
+@pytest.mark.parametrize(
+    "data, tokens, published, lost",
+    [
+        ("zh_duie2_sample", "pieces", 20585, 19),
+        ("zh_duie2_sample", "characters", 20585, 18),
+        ("en_webnlg", "pieces", 14142, 0),
+        ("en_webnlg", "characters", 14142, 268),  # of texts longer than a window
+        ("en_semeval2010_task8", "pieces", 8853, 1),
+        ("en_semeval2010_task8", "characters", 8853, 1),
+    ],
+)
+def test_every_published_triple_gives_itself_back(shared, data, tokens, published, lost):
+    task = extractor(tokens=tokens, max_length=162)
+    vocabulary = shared / "checkpoints/mini_zh_L-4_H-256_A-4/vocab.txt"
+    task.tokenizer = task.new_tokenizer(kb.tokenizer.read_vocabulary(vocabulary), False)
+    read = found = reasons = 0
+    for file in sorted((shared / "data" / data).glob("*.jsonl")):
+        if "schemas" in file.name:
+            continue
+        examples = task.examples(file).rows
+        task.learn(examples)
+        for example in examples:
+            gold = {t.strings for t in example.triples}
+            back, gone, why = there_and_back(task, example)
+            assert back == gold - gone, example
+            read, found, reasons = read + len(gold), found + len(back), reasons + len(why)
+    assert (read, read - found, reasons) == (published, lost, lost)
+
+
+CHAINS = [
+    {"text": "room stay hotel", "spo_list": [["room", "in", "hotel"], ["hotel", "has", "room"], ["stay", "in", "hotel"]]},
+    {"text": "hotel room stay", "spo_list": [["hotel", "has", "room"], ["room", "in", "hotel"], ["stay", "in", "room"]]},
+    {"text": "stay hotel", "spo_list": [["stay", "in", "hotel"], ["hotel", "has", "stay"]]},
+    {"text": "food service room", "spo_list": [["food", "of", "service"], ["service", "in", "room"], ["room", "has", "food"]]},
+    {"text": "service food", "spo_list": [["service", "has", "food"], ["food", "of", "service"], ["food", "in", "service"]]},
+]  # fmt: skip
+
+
+@pytest.fixture(scope="module")
+def fitted(checkpoint):
+    """Trained until it knows its training texts, whose objects are subjects too."""
+    return RelationExtractor(checkpoint, epochs=60, learning_rate=5e-3, dropout=0.0, max_length=16).fit(
+        CHAINS, dev=CHAINS
+    )
+
+
+def test_objects_that_are_subjects_of_one_token_can_be_learnt(fitted):
+    assert fitted.evaluate(CHAINS)["f1"] == 1.0
+
+
+def test_the_places_are_told_and_the_score(fitted):
+    (first, *rest), text = fitted.predict(["stay hotel"])[0].triples, "stay hotel"
+    for triple in (first, *rest):
+        assert text[slice(*triple.subject_span)] == triple.subject and text[slice(*triple.object_span)] == triple.object
+        assert fitted.threshold_ <= triple.score <= first.score
+
+
+def test_the_encoder_runs_once_for_a_text_however_many_subjects_it_has(fitted, monkeypatch):
+    ran = []
+    find, follow = cascade._halves(fitted.model)
+    monkeypatch.setattr(
+        cascade, "_halves", lambda model: (lambda x: ran.append(len(x["Input-Token"])) or find(x), follow)
+    )
+    texts = [row["text"] for row in CHAINS]
+    assert sum(len(p.triples) for p in fitted.predict(texts)) == 14
+    assert sum(ran) == len(texts)
+
+
+def test_no_batch_changes_a_prediction(fitted, monkeypatch):
+    texts = [
+        " ".join(np.random.default_rng(i).permutation("room stay hotel food service in".split())) for i in range(40)
+    ]
+    whole = fitted.predict(texts)
+    for size in (1, 7):
+        monkeypatch.setattr("kbert_tasks.inference.BATCH", size)
+        for one, other in zip(whole, fitted.predict(texts), strict=True):
+            assert one.triples == other.triples
+
+
+def test_a_long_text_is_read_in_windows_and_no_triple_told_twice(fitted):
+    parts = ["stay hotel", "the good food", "hotel room stay", "was very nice and", "service food"] * 4
+    found = fitted.predict([" . ".join(parts)])[0].triples
+    strings = [t.strings for t in found]
+    assert len(strings) == len(set(strings)) and ("stay", "in", "hotel") in strings
+    report = fitted.evaluate([{"text": " . ".join(parts), "spo_list": [["stay", "in", "hotel"]]}])
+    assert report.examples["notes"]["longer than max_length: read in windows"] == 1
+
+
+def test_the_threshold_can_be_told(fitted):
+    few = RelationExtractor(threshold=0.999)
+    few.__dict__ |= {name: value for name, value in fitted.__dict__.items() if name != "settings"}
+    assert len(few.predict(["stay hotel"])[0].triples) < len(fitted.predict(["stay hotel"])[0].triples)
+
+
+def test_what_is_missing_and_what_is_spurious_is_told(fitted):
+    gold = [["stay", "in", "hotel"], ["stay", "has", "hotel"]]
+    (error,) = fitted.evaluate([{"text": "stay hotel", "spo_list": gold}, CHAINS[0]]).errors
+    assert error == {
+        "text": "stay hotel",
+        "gold": sorted(map(tuple, gold)),
+        "predicted": [("hotel", "has", "stay"), ("stay", "in", "hotel")],
+        "missing": [("stay", "has", "hotel")],
+        "spurious": [("hotel", "has", "stay")],
+    }
+
+
+def test_nothing_predicted_has_no_precision(fitted):
+    report = fitted.evaluate([{"text": "dirty", "spo_list": [["a", "in", "b"]]}])
+    assert report["precision"] is None and report["recall"] == 0.0 and report["f1"] == 0.0
+    assert "no predictions" in str(report)
+
+
+def test_gold_that_cannot_be_found_is_counted_under_its_reason_and_missed(fitted):
+    rows = [
+        {
+            "text": "stay hotel",
+            "spo_list": [["stay", "in", "moon"], ["sun", "in", "hotel"], ["stay", "under", "hotel"]],
+        },
+        {"text": "stay hotel", "spo_list": [["sta", "in", "hotel"], ["stay", "in", " hotel"], ["", "in", "hotel"]]},
+        {"text": "stay " + "a " * 30 + "hotel", "spo_list": [["stay", "in", "hotel"], ["stay", "in", "a" + " a" * 29]]},
+        {"text": "stay", "spo_list": None},
+        {"text": "", "spo_list": []},
+    ]
+    report = fitted.evaluate(rows)
+    assert report.examples["skipped"] == {"no list of triples": 1, "empty text": 1}
+    lost = "triples that cannot be found: "
+    assert {name.removeprefix(lost): n for name, n in report.examples["notes"].items() if lost in name} == {
+        "object is not in the text": 1,
+        "subject is not in the text": 2,
+        "training never saw the predicate": 1,
+        "subject does not begin and end with tokens": 1,
+        "object does not begin and end with tokens": 1,
+        "subject and object stand in no window together": 1,
+        "object is longer than a window": 1,
+    }
+    assert report["recall"] == 0.0
+
+
+def test_a_table_with_a_triple_a_row(checkpoint, tmp_path):
+    lines = ["text,subject,predicate,object", *(",".join([r["text"], *t]) for r in CHAINS for t in r["spo_list"])]
+    (tmp_path / "triples.csv").write_text("\n".join([*lines, "nothing here,,,"]) + "\n", encoding="utf-8")
+    examples = extractor().examples(tmp_path / "triples.csv")
+    assert [e.text for e in examples.rows] == [*(row["text"] for row in CHAINS), "nothing here"]
+    assert [[list(t.strings) for t in e.triples] for e in examples.rows] == [*(row["spo_list"] for row in CHAINS), []]
+    assert examples.notes == {"rows that go on with the text of an earlier row": 9}
+    assert examples.read == 6
+
+
+def test_gold_with_places_is_learnt_and_scored_by_its_places():
+    text = "room room hotel"
+    spans = {"subject_span": [5, 9], "object_span": [10, 15]}
+    row = {"text": text, "spo_list": [{"subject": "room", "predicate": "in", "object": "hotel", **spans}]}
+    task = extractor()
+    (example,) = task.examples([row]).rows
+    task.learn([example])
+    (window,) = task.encode(example)
+    assert task.target(example, window) == {(2, 2): [(0, (3, 3))]}  # the second room, not the first
+    (there,) = task.examples([{"text": text, "spo_list": [["room", "in", "hotel"]]}]).rows
+    assert task.target(there, window) == {(1, 1): [(0, (3, 3))], (2, 2): [(0, (3, 3))]}
+
+
+def test_the_spans_of_a_step_are_drawn_anew_and_again_by_the_seed():
+    task = extractor(draws=4)
+    (example,) = task.examples([CHAINS[0]]).rows
+    task.learn([example])
+    (window,) = task.encode(example)
+    target, x = task.target(example, window), {"Input-Token": window.ids}
+
+    def subjects(seed):
+        return task.draw(x, target, np.random.default_rng(seed))[0]["Subjects"].tolist()
+
+    assert subjects(1) == subjects(1)
+    assert len({str(subjects(seed)) for seed in range(20)}) > 5
+
+
+def test_answers_can_be_read_as_gold(fitted, tmp_path):
+    fitted.save(tmp_path / "run")
+    rows = [{"text": row["text"]} | fitted.row(p) for row, p in zip(CHAINS, fitted.predict(CHAINS), strict=True)]
+    assert kb.load(tmp_path / "run").evaluate(rows)["f1"] == 1.0
+    assert kb.load(tmp_path / "run").evaluate(rows)["places"]["f1"] == 1.0
+    cells = [row | {"spo_list": json.dumps(row["spo_list"])} for row in rows]  # as in a CSV file
+    assert fitted.evaluate(cells)["f1"] == 1.0
