@@ -89,7 +89,7 @@ def _read(each, text):
     subject, predicate, slots = text_of(subject), text_of(predicate), {n: text_of(slot) for n, slot in slots.items()}
     if not predicate.strip():
         raise RowError(f"the predicate between {subject[:40]!r} and {str(object_)[:40]!r} is empty; {WANTED}")
-    filled = {name: slot for name, slot in slots.items() if slot.strip()} or {"@value": ""}
+    filled = {name: slot for name, slot in slots.items() if slot.strip()} or {"@value": slots.get("@value", "")}
     subject_span = _span(each.get("subject_span"), subject, text)
     object_span = _span(each.get("object_span"), slots.get("@value", ""), text)
     return [
