@@ -9,6 +9,7 @@ import argparse
 import json
 import statistics
 
+import numpy as np
 from relation_pointers import Additive, Normalised, PointerExtractor
 
 from kbert_tasks import pointers
@@ -74,7 +75,35 @@ class Variant(RelationExtractor):
         return {"spans": self.Loss(), "pairs": self.Loss()}
 
 
-class Apart(RelationExtractor):
+class Wrong(RelationExtractor):
+    """Wrong subjects and objects are drawn too, that could pass for right ones."""
+
+    def draw(self, x, target, chance):
+        x, y = super().draw(x, target, chance)
+        true = list(target), list({object_ for found in target.values() for _, object_ in found})
+        entities, length = sorted({*true[0], *true[1]}) or [(1, 1)], len(x["Input-Token"])
+        counted = y["pairs"][..., 0] >= 0
+        drawn = [list(map(tuple, x[n][: counted.any(axis).sum()])) for n, axis in (("Subjects", 1), ("Objects", 0))]
+        for name, each, right in zip(("Subjects", "Objects"), drawn, true, strict=True):
+            for _ in range(min(3, len(x[name]) - len(each))):
+                if (span := self.wrong(sorted(right), entities, length, chance)) and span not in each:
+                    x[name][len(each)] = span
+                    each.append(span)
+        y["pairs"][: len(drawn[0]), : len(drawn[1])] = np.maximum(y["pairs"][: len(drawn[0]), : len(drawn[1])], 0)
+        return x, y
+
+    @staticmethod
+    def wrong(right, entities, length, chance):
+        """Another entity, the beginning of one with the end of another, or one with a token or two more or less."""
+        first, last = entities[chance.integers(len(entities))]
+        other = entities[chance.integers(len(entities))]
+        more, less = chance.integers(-2, 3, 2)
+        near = max(1, first + int(more)), min(length - 2, last + int(less))
+        found = [span for span in (other, (first, other[1]), near) if span not in right and span[0] <= span[1]]
+        return found[chance.integers(len(found))] if found else None
+
+
+class Apart(Wrong):
     """Wrong spans as in the usual recipe: the start of one and the end of another, drawn apart."""
 
     @staticmethod
@@ -87,12 +116,6 @@ class Apart(RelationExtractor):
         return None if found in right else found
 
 
-class NoneWrong(RelationExtractor):
-    @staticmethod
-    def wrong(right, entities, length, chance):
-        return None
-
-
 def variant(base, **fields):
     return type(base.__name__, (base,), fields), {}
 
@@ -103,8 +126,8 @@ VARIANTS = {
     "pairs, binary cross entropy": variant(Variant, Loss=Binary),
     "pairs, each a group": variant(Variant, Loss=ByPair),
     "pairs, wrong spans drawn apart": (Apart, {}),
-    "pairs, no wrong spans": (NoneWrong, {}),
-    "pairs, 5 draws": (RelationExtractor, {"draws": 5}),
+    "pairs, wrong spans": (Wrong, {}),
+    "pairs, 2 draws": (RelationExtractor, {"draws": 2}),
     "pairs, 14 draws": (RelationExtractor, {"draws": 14}),
     "pairs, characters": (RelationExtractor, {"tokens": "characters"}),
     "pointers, additive": variant(PointerExtractor, Head=Additive),

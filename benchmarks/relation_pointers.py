@@ -10,6 +10,7 @@ import numpy as np
 from kbert_tasks import cascade, pointers
 from kbert_tasks._keras import keras2, tensorflow
 from kbert_tasks.encoder import register
+from kbert_tasks.spans import likely
 from kbert_tasks.tasks.relation import RelationExtractor
 
 tf, keras = tensorflow(), keras2()
@@ -91,12 +92,12 @@ class PointerExtractor(RelationExtractor):
 
     def draw(self, x, target, chance):
         length, kinds = len(x["Input-Token"]), len(self.predicates_)
-        _, y = cascade.step(target, length, kinds, 4, chance, lambda *_: None)
+        _, y = cascade.step(target, length, kinds, 1, chance)
         true = list(target)
         drawn = [true[i] for i in chance.permutation(len(true))[: SUBJECTS - 1]]
-        entities = list({*true, *(span for found in target.values() for _, span in found)}) or [(1, 1)]
-        if extra := self.wrong(true, sorted(entities), length, chance):
-            drawn.append(extra)
+        objects = {span for found in target.values() for _, span in found} - set(true)
+        if objects:  # a wrong subject, that has no objects
+            drawn.append(sorted(objects)[chance.integers(len(objects))])
         subjects, objects = np.zeros((SUBJECTS, 2), "int32"), np.full((SUBJECTS, length, 2 * kinds), -1, "int8")
         for i, subject in enumerate(drawn):
             subjects[i], objects[i] = subject, 0
@@ -110,8 +111,8 @@ class PointerExtractor(RelationExtractor):
         find, follow = _halves(self.model)
         hidden, spans = find(inputs(encoded))
         spans = spans.numpy()
-        subjects = [cascade.likely(each[0], window) for each, window in zip(spans, encoded, strict=True)]
-        found = [cascade.likely(each[1], window) for each, window in zip(spans, encoded, strict=True)]
+        subjects = [likely(each[0], window) for each, window in zip(spans, encoded, strict=True)]
+        found = [likely(each[1], window) for each, window in zip(spans, encoded, strict=True)]
         rows = np.repeat(np.arange(len(encoded), dtype=np.int32), [len(each) for each in subjects])
         objects = follow(hidden, rows, np.concatenate(subjects)).numpy()
         objects = np.split(objects, np.cumsum([len(each) for each in subjects])[:-1])

@@ -9,6 +9,7 @@ __version__ = "0.1.0"
 _HOME = {
     "TextClassifier": "tasks.classify",
     "RelationExtractor": "tasks.relation",
+    "SubjectExtractor": "tasks.subject",
     "Checkpoint": "checkpoint",
     "load_trained_model_from_checkpoint": "checkpoint",
     "Tokenizer": "tokenizer",

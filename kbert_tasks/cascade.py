@@ -10,62 +10,43 @@ import numpy as np
 
 from ._keras import keras2, tensorflow
 from .batches import collate
+from .spans import FLOOR, likely, marked
 
-FLOOR = 0.05  # probability under which nothing is looked at any further
-MOST = 48  # subjects, and objects, of a window that are looked at: an untrained model holds thousands to be possible
 TRIPLES = 200  # of a window that are given
 PAIRS = 16384  # pairs of spans at once, so that memory does not grow with what is possible
-WRONG = 3  # so many of the spans drawn are wrong ones
 SUBJECT, OBJECT = 0, 1  # the kinds of spans
 
 
-def step(gold, length, kinds, draws, chance, wrong):
-    """Some of a window's subjects and objects, wrong ones among them, and the predicates between them.
+def step(gold, length, kinds, draws, chance):
+    """Some of a window's subjects and objects, drawn, and the predicates between them.
+
+    Subjects and objects that have nothing to do with one another are what the pairs learn "no" from. Spans that are
+    no entities are left to the scores of spans: drawn as wrong subjects and objects they made the answers worse
+    (see benchmarks/relation.md).
 
     Args:
         gold: of the window.
         length: of the window, in tokens.
         kinds: number of predicates.
-        draws: subjects, and objects, in all.
+        draws: subjects, and objects, at most.
         chance: a NumPy generator.
-        wrong: function of (spans that are right, the window's entities, length, chance) to another span, or None.
 
     Returns:
         (x, y), dicts. x: Subjects and Objects, int32 (draws, 2). y: spans int8 (2, length, length) and pairs int8
         (draws, draws, kinds): 1 or 0, and -1 for what is not counted (a span that ends before it begins, one not drawn).
     """
     true = [list(gold), list(dict.fromkeys(object_ for found in gold.values() for _, object_ in found))]
-    spans = np.zeros((2, length, length), "int8")
-    spans[(slice(None), *np.tril_indices(length, -1))] = -1
-    for kind, right in enumerate(true):
-        for span in right:
-            spans[(kind, *span)] = 1
-    entities = list(dict.fromkeys(true[SUBJECT] + true[OBJECT])) or [(1, 1)]
-    drawn = []
-    for right in true:
-        some = [right[i] for i in chance.permutation(len(right))[: max(1, draws - WRONG)]]
-        more = (wrong(right, entities, length, chance) for _ in range(WRONG))
-        drawn.append(list(dict.fromkeys([*some, *(span for span in more if span)]))[:draws])
+    spans = np.stack([marked(right, length) for right in true])
+    subjects, objects = ([right[i] for i in chance.permutation(len(right))[:draws]] for right in true)
     pairs = np.full((draws, draws, kinds), -1, "int8")
-    pairs[: len(drawn[SUBJECT]), : len(drawn[OBJECT])] = 0
-    place = {span: i for i, span in enumerate(drawn[OBJECT])}
-    for i, subject in enumerate(drawn[SUBJECT]):
-        for predicate, object_ in gold.get(subject, ()):
+    pairs[: len(subjects), : len(objects)] = 0
+    place = {span: i for i, span in enumerate(objects)}
+    for i, subject in enumerate(subjects):
+        for predicate, object_ in gold[subject]:
             if object_ in place:
                 pairs[i, place[object_], predicate] = 1
-    subjects, objects = (np.array([*each, *[(0, 0)] * (draws - len(each))], "int32") for each in drawn)
-    return {"Subjects": subjects, "Objects": objects}, {"spans": spans, "pairs": pairs}
-
-
-def wrong(right, entities, length, chance):
-    """A span that could pass for one of `right`: another entity, the beginning of one with the end of another, or one with a
-    token or two more or less."""
-    first, last = entities[chance.integers(len(entities))]
-    other = entities[chance.integers(len(entities))]
-    more, less = chance.integers(-2, 3, 2)
-    near = max(1, first + int(more)), min(length - 2, last + int(less))
-    found = [span for span in (other, (first, other[1]), near) if span not in right and span[0] <= span[1]]
-    return found[chance.integers(len(found))] if found else None
+    x = (np.array([*each, *[(0, 0)] * (draws - len(each))], "int32") for each in (subjects, objects))
+    return dict(zip(("Subjects", "Objects"), x, strict=True)), {"spans": spans, "pairs": pairs}
 
 
 def probabilities(model, inputs, encoded):
@@ -119,16 +100,6 @@ def _halves(model):
         return tf.sigmoid(pairs([hidden, subjects, objects]))
 
     return find, follow
-
-
-def likely(probability, encoded):
-    """The spans of text that are probable enough, the most probable first: int32 (count, 2), at most MOST."""
-    size = len(encoded.ids)
-    real = encoded.offsets[:, 1] > encoded.offsets[:, 0]
-    probability = probability[:size, :size]
-    found = np.argwhere((probability > FLOOR) & np.triu(np.outer(real, real)))
-    best = np.argsort(-probability[tuple(found.T)], kind="stable")[:MOST]
-    return found[best].astype(np.int32)
 
 
 def answers(spans, subjects, objects, pairs):

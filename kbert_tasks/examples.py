@@ -3,6 +3,8 @@
 import collections
 from dataclasses import dataclass
 
+from .data import text_of
+
 
 @dataclass(frozen=True)
 class Skip:
@@ -34,3 +36,28 @@ class Examples:
         """Counts what the task has to say of the examples as they are encoded."""
         remarks = (task.remarks(example, windows) for example, windows in zip(self.rows, encoded, strict=True))
         self.notes.update(remark for each in remarks for remark in each)
+
+
+def joined(table, keys, cells, into):
+    """A table with one answer a row, as one row an example with the column `into`: a list of its answers.
+
+    A row whose cells are all empty says that there is no answer. Rows with an empty first key stay apart.
+
+    Args:
+        table: a DataFrame.
+        keys: names of the columns that are alike in all rows of an example, the text first.
+        cells: names of the columns of an answer; they are lists in the new column, in that order.
+        into: name of the column that is made.
+    """
+    made, found = {}, {}
+    columns = [table[name] for name in (*keys, *cells)]
+    for position, row in enumerate(zip(*columns, strict=True)):
+        key, answer = tuple(map(text_of, row[: len(keys)])), list(row[len(keys) :])
+        key = key if key[0].strip() else position
+        made.setdefault(key, position)
+        found.setdefault(key, [])
+        if any(text_of(cell).strip() for cell in answer):
+            found[key].append(answer)
+    rows = table.iloc[list(made.values())].drop(columns=list(cells))
+    rows[into] = list(found.values())
+    return rows

@@ -14,7 +14,8 @@ LIMIT = 64 * 128  # tokens at once, padding included: keeps memory even for long
 
 def predictions(task, examples):
     """A list with the task's prediction for each example, in their order."""
-    return [task.choose(each) for each in decoded(task, examples, [task.encode(example) for example in examples])]
+    possible = decoded(task, examples, [task.encode(example) for example in examples])
+    return [task.choose(*each) for each in zip(examples, possible, strict=True)]
 
 
 def decoded(task, examples, encoded):

@@ -5,10 +5,34 @@ A span is half-open characters of the original text: `text[start:end]`. For the 
 
 import re
 from collections import namedtuple
+from numbers import Integral
 
 import numpy as np
 
+from .data import missing
+from .errors import RowError
+
+FLOOR = 0.05  # probability under which nothing is looked at any further
+MOST = 48  # spans of a window that are looked at: an untrained model holds thousands to be possible
+
 Span = namedtuple("Span", "start end")
+
+
+def told(value, string, text):
+    """A span as a row tells it, [start, end], if it holds the string; None where the row tells none.
+
+    Raises:
+        RowError: not two whole numbers in order, or other characters stand there.
+    """
+    if not isinstance(value, list | tuple | np.ndarray) and missing(value):
+        return None
+    numbers = list(value) if isinstance(value, list | tuple | np.ndarray) else []
+    if len(numbers) != 2 or not all(isinstance(n, Integral) for n in numbers) or not 0 <= numbers[0] < numbers[1]:
+        raise RowError(f"a span should be [start, end] in characters of the text, not {str(value)[:40]}")
+    start, end = map(int, numbers)
+    if text[start:end] != string:
+        raise RowError(f"characters {start} to {end} are {text[start:end][:40]!r}, not {string[:40]!r}")
+    return Span(start, end)
 
 
 def occurrences(text, entity):
@@ -56,3 +80,36 @@ def tokens_of(encoded, span, segment=0):
 def span_of(encoded, first, last):
     """The characters from the first to the last token, both included, as a Span."""
     return Span(int(encoded.offsets[first, 0]), int(encoded.offsets[last, 1]))
+
+
+def marked(spans, length):
+    """Spans of tokens as the target of scores: int8 (length, length), 1 at (first, last), and -1, not counted, where a
+    span would end before it begins."""
+    target = np.zeros((length, length), "int8")
+    target[np.tril_indices(length, -1)] = -1
+    for first, last in spans:
+        target[first, last] = 1
+    return target
+
+
+def likely(probability, encoded, segment=0, longest=None):
+    """The spans of text that are probable enough, the most probable first, at most MOST.
+
+    Args:
+        probability: (time, time) of each first and last token; padding may follow.
+        encoded: the window.
+        segment: of the text.
+        longest: a span's tokens, at most.
+
+    Returns:
+        int32 (count, 2), first and last token.
+    """
+    size = len(encoded.ids)
+    real = (encoded.offsets[:, 1] > encoded.offsets[:, 0]) & (encoded.segments == segment)
+    allowed = np.triu(np.outer(real, real))
+    if longest is not None:
+        allowed = np.tril(allowed, longest - 1)
+    probability = probability[:size, :size]
+    found = np.argwhere((probability > FLOOR) & allowed)
+    best = np.argsort(-probability[tuple(found.T)], kind="stable")[:MOST]
+    return found[best].astype(np.int32)

@@ -2,13 +2,12 @@
 
 import json
 from dataclasses import dataclass, field
-from numbers import Integral
 
 import numpy as np
 
 from .data import missing, text_of
 from .errors import RowError
-from .spans import Span, occurrences
+from .spans import Span, occurrences, told
 
 PARTS = ("subject", "predicate", "object")
 WANTED = 'wanted {"subject": ..., "predicate": ..., "object": ...} or [subject, predicate, object]'
@@ -64,8 +63,8 @@ def triples_of(value, text):
     if not _is_list(value):
         if missing(value):
             return None
-        told = repr(given.strip()[:60]) if isinstance(given, str) else str(given)[:60]
-        raise RowError(f"wanted a list of triples, found {told}")
+        found = repr(given.strip()[:60]) if isinstance(given, str) else str(given)[:60]
+        raise RowError(f"wanted a list of triples, found {found}")
     return tuple(dict.fromkeys(triple for each in value for triple in _read(each, text)))
 
 
@@ -90,8 +89,8 @@ def _read(each, text):
     if not predicate.strip():
         raise RowError(f"the predicate between {subject[:40]!r} and {str(object_)[:40]!r} is empty; {WANTED}")
     filled = {name: slot for name, slot in slots.items() if slot.strip()} or {"@value": slots.get("@value", "")}
-    subject_span = _span(each.get("subject_span"), subject, text)
-    object_span = _span(each.get("object_span"), slots.get("@value", ""), text)
+    subject_span = told(each.get("subject_span"), subject, text)
+    object_span = told(each.get("object_span"), slots.get("@value", ""), text)
     return [
         Triple(subject, predicate, slot, subject_span, object_span)
         if name == "@value"
@@ -100,45 +99,6 @@ def _read(each, text):
     ]
 
 
-def _span(value, string, text):
-    """The span as given, if it holds the string."""
-    if value is None:
-        return None
-    numbers = list(value) if _is_list(value) else []
-    if len(numbers) != 2 or not all(isinstance(n, Integral) for n in numbers) or not 0 <= numbers[0] < numbers[1]:
-        raise RowError(f"a span should be [start, end] in characters of the text, not {str(value)[:40]}")
-    start, end = map(int, numbers)
-    if text[start:end] != string:
-        raise RowError(f"characters {start} to {end} are {text[start:end][:40]!r}, not {string[:40]!r}")
-    return Span(start, end)
-
-
 def places(text, string, span):
     """Where a triple's string stands: its own span, or else everywhere it occurs."""
     return [span] if span else occurrences(text, string)
-
-
-def joined(table, text, names, into):
-    """A table with one triple a row, as one row a text with the column `into` of its triples.
-
-    A row whose subject, predicate and object are all empty says that the text has none.
-
-    Args:
-        table: a DataFrame.
-        text: name of its text column.
-        names: of the columns subject, predicate and object.
-        into: name of the column that is made.
-    """
-    columns = [table[name] for name in names]
-    made, found = {}, {}
-    for position, (key, *cells) in enumerate(zip(table[text], *columns, strict=True)):
-        strings = [text_of(cell) for cell in cells]
-        key = text_of(key)
-        key = key if key.strip() else position  # empty texts have nothing to do with one another
-        made.setdefault(key, position)
-        found.setdefault(key, [])
-        if any(each.strip() for each in strings):
-            found[key].append(strings)
-    rows = table.iloc[list(made.values())].drop(columns=list(names))
-    rows[into] = list(found.values())
-    return rows

@@ -67,7 +67,7 @@ class Task:
         raise NotImplementedError
 
     def decode(self, example, encoded, outputs):
-        """The prediction for one example from its windows and what `outputs` gave for each."""
+        """What is possible for one example, from its windows and what `outputs` gave for each; `choose` decides."""
         raise NotImplementedError
 
     def score(self, examples, predictions):
@@ -87,6 +87,10 @@ class Task:
         return None
 
     # What a task may change -----------------------------------------------------------------------------------
+
+    def named(self, rows):
+        """A table with the names of columns that the settings tell, where the task knows them by their order."""
+        return rows
 
     def grouped(self, rows):
         """A table with gold as one with a row for each example."""
@@ -113,12 +117,12 @@ class Task:
         found = {name: value.numpy() for name, value in run(self.model)(inputs(encoded)).items()}
         return [{name: value[i] for name, value in found.items()} for i in range(len(encoded))]
 
-    def tune(self, examples, predictions):
-        """Sets, from predictions for development examples, the LEARNED attributes that `choose` goes by."""
+    def tune(self, examples, possible):
+        """Sets, from what is possible for development examples, the LEARNED attributes that `choose` goes by."""
 
-    def choose(self, prediction):
-        """Of what `decode` holds possible, what is answered."""
-        return prediction
+    def choose(self, example, possible):
+        """The prediction: of what `decode` holds possible for an example, what is answered."""
+        return possible
 
     # What tasks share -----------------------------------------------------------------------------------------
 
@@ -132,8 +136,9 @@ class Task:
         if isinstance(rows, Examples):
             return rows
         rows, notes = data.table(rows, labels, names), collections.Counter()
+        rows = self.named(rows).reset_index(drop=True)
         if gold and (more := len(rows) - len(rows := self.grouped(rows))):
-            notes["rows that go on with the text of an earlier row"] = more
+            notes["rows that go on with an earlier row's example"] = more
         for option in self.columns(gold) if len(rows) else ():
             data.column(rows, getattr(self.settings, option), option)
         made = Examples([], [], len(rows), collections.Counter(), notes)
@@ -141,7 +146,9 @@ class Task:
             try:
                 example = self.example(row, gold)
             except RowError as error:
-                raise InputError(f"{rows.attrs.get('file', 'the table')}, row {position + 1}: {error}") from None
+                raise InputError(
+                    f"{rows.attrs.get('file', 'the table')}, row {rows.index[position] + 1}: {error}"
+                ) from None
             if isinstance(example, Skip):
                 made.skipped[example.reason] += 1
             else:
@@ -198,7 +205,7 @@ class Task:
 
     def judge(self, examples, possible):
         """Report of what is answered, of all that `decode` holds possible, with its errors."""
-        answers = [self.choose(each) for each in possible]
+        answers = [self.choose(*each) for each in zip(examples, possible, strict=True)]
         report = self.score(examples, answers)
         found = (self.error(example, answer) for example, answer in zip(examples, answers, strict=True))
         report.errors = [each for each in found if each is not None]

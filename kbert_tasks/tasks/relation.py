@@ -6,7 +6,7 @@ from dataclasses import dataclass, field
 from .. import cascade, set_metrics, triples
 from ..data import text_of
 from ..errors import InputError
-from ..examples import Skip
+from ..examples import Skip, joined
 from ..metrics import Report
 from ..settings import Settings, option
 from ..spans import span_of, tokens_of
@@ -25,7 +25,7 @@ class RelationSettings(Settings):
     object_column: str = option("object", "the same, of the object", later=True)
     tokens: str = option("pieces", "a token for each word piece or each character", choices=("pieces", "characters"))
     overlap: int = option(32, "tokens that two windows of a text longer than max_length share", least=0)
-    draws: int = option(8, "subjects, and objects, of a text in one step; 3 of them wrong", least=4)
+    draws: int = option(8, "subjects, and objects, of a text in one step, at most", least=1)
     threshold: float | None = option(
         None, "least probability of a triple (by default found on the development texts)", above=0, below=1, later=True
     )
@@ -75,7 +75,7 @@ class RelationExtractor(Task):
         names = [getattr(self.settings, f"{part}_column") for part in ("subject", "predicate", "object")]
         if self.settings.label_column in rows or not {self.settings.text_column, *names} <= set(rows.columns):
             return rows
-        return triples.joined(rows, self.settings.text_column, names, self.settings.label_column)
+        return joined(rows, [self.settings.text_column], names, self.settings.label_column)
 
     def columns(self, gold):
         return ["text_column", *["label_column"] * gold]
@@ -152,11 +152,9 @@ class RelationExtractor(Task):
                 return f"{part} is longer than a window" if cut else f"{part} does not begin and end with tokens"
         return "subject and object stand in no window together"
 
-    wrong = staticmethod(cascade.wrong)
-
     def draw(self, x, target, chance):
         size = len(x["Input-Token"]), len(self.predicates_)
-        more, y = cascade.step(target, *size, self.settings.draws, chance, self.wrong)
+        more, y = cascade.step(target, *size, self.settings.draws, chance)
         return x | more, y
 
     # From tokens to triples ------------------------------------------------------------------------------------
@@ -176,14 +174,14 @@ class RelationExtractor(Task):
                     found[strings] = Triple(*strings, one, other, score)
         return Prediction(tuple(sorted(found.values(), key=lambda t: (-t.score, t.strings))))
 
-    def tune(self, examples, predictions):
+    def tune(self, examples, possible):
         gold = [{t.strings for t in e.triples} for e in examples]
-        answers = [[(t.strings, t.score) for t in p.triples] for p in predictions]
+        answers = [[(t.strings, t.score) for t in p.triples] for p in possible]
         self.threshold_ = set_metrics.best_threshold(gold, answers)
 
-    def choose(self, prediction):
+    def choose(self, example, possible):
         least = self.settings.threshold or self.threshold_
-        return Prediction(tuple(triple for triple in prediction.triples if triple.score >= least))
+        return Prediction(tuple(triple for triple in possible.triples if triple.score >= least))
 
     def row(self, prediction):
         return {"spo_list": [triple.as_dict() for triple in prediction.triples]}

@@ -32,9 +32,9 @@ def extractor(examples=(), tokens="pieces", **settings):
 def gold_outputs(task, example, window):
     """What a model that knows the gold would say of a window."""
     target = task.target(example, window)
-    draws = cascade.WRONG + max(1, len(target), len({o for found in target.values() for _, o in found}))
+    draws = max(1, len(target), len({o for found in target.values() for _, o in found}))
     size = len(window.ids), len(task.predicates_), draws
-    x, y = cascade.step(target, *size, np.random.default_rng(0), lambda *_: None)
+    x, y = cascade.step(target, *size, np.random.default_rng(0))
     real = [int((y["pairs"] >= 0).any((axis, 2)).sum()) for axis in (1, 0)]
     subjects, objects = x["Subjects"][: real[0]], x["Objects"][: real[1]]
     assert {tuple(s) for s in subjects} == {tuple(s) for s in np.argwhere(y["spans"][0] == 1)}
@@ -209,7 +209,7 @@ def test_a_table_with_a_triple_a_row(checkpoint, tmp_path):
     examples = extractor().examples(tmp_path / "triples.csv")
     assert [e.text for e in examples.rows] == [*(row["text"] for row in CHAINS), "nothing here"]
     assert [[list(t.strings) for t in e.triples] for e in examples.rows] == [*(row["spo_list"] for row in CHAINS), []]
-    assert examples.notes == {"rows that go on with the text of an earlier row": 9}
+    assert examples.notes == {"rows that go on with an earlier row's example": 9}
     assert examples.read == 6
 
 
@@ -227,7 +227,7 @@ def test_gold_with_places_is_learnt_and_scored_by_its_places():
 
 
 def test_the_spans_of_a_step_are_drawn_anew_and_again_by_the_seed():
-    task = extractor(draws=4)
+    task = extractor(draws=2)
     (example,) = task.examples([CHAINS[0]]).rows
     task.learn([example])
     (window,) = task.encode(example)
@@ -237,7 +237,7 @@ def test_the_spans_of_a_step_are_drawn_anew_and_again_by_the_seed():
         return task.draw(x, target, np.random.default_rng(seed))[0]["Subjects"].tolist()
 
     assert subjects(1) == subjects(1)
-    assert len({str(subjects(seed)) for seed in range(20)}) > 5
+    assert len({str(subjects(seed)) for seed in range(20)}) == 6  # two of three, in either order
 
 
 def test_answers_can_be_read_as_gold(fitted, tmp_path):
