@@ -133,6 +133,7 @@ VARIANTS = {
     "pointers, additive": variant(PointerExtractor, Head=Additive),
     "pointers, conditional normalisation": variant(PointerExtractor, Head=Normalised),
     "pointers, not linear": (PointerExtractor, {}),
+    "pointers, not linear, wrong subjects": variant(PointerExtractor, wrong=1),
     "pointers, not linear, characters": (PointerExtractor, {"tokens": "characters"}),
 }
 

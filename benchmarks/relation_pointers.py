@@ -14,7 +14,7 @@ from kbert_tasks.spans import likely
 from kbert_tasks.tasks.relation import RelationExtractor
 
 tf, keras = tensorflow(), keras2()
-SUBJECTS = 3  # of a text in one step, one of them wrong
+SUBJECTS = 3  # of a text in one step
 
 
 def linear(x, W):
@@ -79,6 +79,7 @@ class Normalised(Additive):
 
 class PointerExtractor(RelationExtractor):
     Head = NotLinear
+    wrong = 0  # so many of the subjects drawn are wrong ones
 
     def build(self, encoder):
         subjects = keras.Input((None, 2), dtype="int32", name="Subjects")
@@ -94,9 +95,9 @@ class PointerExtractor(RelationExtractor):
         length, kinds = len(x["Input-Token"]), len(self.predicates_)
         _, y = cascade.step(target, length, kinds, 1, chance)
         true = list(target)
-        drawn = [true[i] for i in chance.permutation(len(true))[: SUBJECTS - 1]]
+        drawn = [true[i] for i in chance.permutation(len(true))[: SUBJECTS - self.wrong]]
         objects = {span for found in target.values() for _, span in found} - set(true)
-        if objects:  # a wrong subject, that has no objects
+        if objects and self.wrong:  # an entity that is no subject
             drawn.append(sorted(objects)[chance.integers(len(objects))])
         subjects, objects = np.zeros((SUBJECTS, 2), "int32"), np.full((SUBJECTS, length, 2 * kinds), -1, "int8")
         for i, subject in enumerate(drawn):

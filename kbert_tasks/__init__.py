@@ -1,4 +1,7 @@
-"""Fine-tune Google's BERT checkpoints to classify texts. TensorFlow is imported when it is needed, not here."""
+"""Fine-tune Google's BERT checkpoints to classify texts and to find relations and subjects in them.
+
+TensorFlow is imported when it is needed, not here.
+"""
 
 import importlib
 import logging

@@ -15,7 +15,8 @@ Callback = keras2().callbacks.Callback
 class DevScore(Callback):
     """Scores the development examples after each epoch, by the same code that predicts, and keeps the best epoch.
 
-    Puts the task's main score into the epoch's logs as `dev`, for callbacks that come later, such as EarlyStopping.
+    Puts the task's main score (while it is 0, the negative loss) into the epoch's logs as `dev`, for callbacks that come
+    later, such as EarlyStopping.
     When training ends the model has the weights of the best epoch (the first of equals).
 
     Attributes:
@@ -29,7 +30,7 @@ class DevScore(Callback):
         super().__init__()
         self.task, self.examples, self.encoded = task, examples, encoded
         self.history, self.best_epoch, self.best_report, self.seconds = [], None, None, 0.0
-        self._best_weights = None
+        self._best = self._best_weights = None
 
     def on_epoch_begin(self, epoch, logs=None):
         self._began = time.perf_counter()
@@ -46,8 +47,10 @@ class DevScore(Callback):
             self.task.tune(self.examples, possible)
             report = self.task.judge(self.examples, possible)
             entry["dev"] = report.numbers()
-            logs["dev"] = report[self.task.MAIN_SCORE]
-            if self.best_report is None or logs["dev"] > self.best_report[self.task.MAIN_SCORE]:
+            # As long as nothing is right a lower loss is better.
+            logs["dev"] = report[self.task.MAIN_SCORE] or -entry["loss"]
+            if self._best is None or logs["dev"] > self._best:
+                self._best = logs["dev"]
                 self.best_epoch, self.best_report = epoch + 1, report
                 last = epoch + 1 == self.params["epochs"]
                 self._best_weights = None if last else self.model.get_weights()
@@ -58,8 +61,8 @@ class DevScore(Callback):
         parts = ", ".join(f"{name} {value:.4f}" for name, value in entry.get("losses", {}).items())
         parts = f" ({parts})" if parts else ""
         log.info("epoch %d: loss %.4f%s%s, %.1f s", epoch + 1, entry["loss"], parts, shown, entry["seconds"])
-        if logs.get("dev") == 0:
-            log.info("a score of 0 is usual in the first epochs, as long as the loss falls")
+        if "dev" in entry and entry["dev"].get("f1") == 0:
+            log.info("an F1 of 0 is usual in the first epochs, as long as the loss falls")
 
     def on_train_end(self, logs=None):
         if self._best_weights is not None and self.best_epoch != len(self.history):

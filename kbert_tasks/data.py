@@ -95,6 +95,9 @@ def table(data, labels=None, columns=("text", "label", "text_b")):
     if isinstance(data, str):
         raise InputError(f"wanted a list of texts, got one text: put it in square brackets, [{data[:20]!r}]")
     rows = list(data)
+    kinds = {dict if isinstance(row, dict) else list if isinstance(row, tuple | list) else str for row in rows}
+    if len(kinds) > 1:
+        raise InputError("wanted a list of texts, of pairs or of dicts: this one mixes them")
     if rows and isinstance(rows[0], dict):
         made = pd.DataFrame(rows, dtype=object)
     elif rows and isinstance(rows[0], tuple | list):

@@ -22,6 +22,7 @@ class Examples:
     read: int
     skipped: collections.Counter
     notes: collections.Counter
+    joined: int = 0  # rows that are part of an earlier row's example
 
     def told(self):
         """For a sentence: "2 rows read, none used (empty text 2)"."""
@@ -29,8 +30,10 @@ class Examples:
         return f"{self.read} rows read, {len(self.rows) or 'none'} used" + (f" ({skipped})" if skipped else "")
 
     def count(self):
-        """As in report.json: read = used + the sum of skipped. Notes are about examples that are used."""
-        return {"read": self.read, "used": len(self.rows), "skipped": dict(self.skipped), "notes": dict(self.notes)}
+        """As in report.json: read = used + joined + the sum of skipped. Notes are about examples that are used."""
+        joined = {"joined": self.joined} if self.joined else {}
+        used = {"read": self.read, "used": len(self.rows)} | joined
+        return used | {"skipped": dict(self.skipped), "notes": dict(self.notes)}
 
     def note(self, task, encoded):
         """Counts what the task has to say of the examples as they are encoded."""

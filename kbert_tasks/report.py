@@ -5,9 +5,10 @@ def scores_text(scores, examples):
     """Scores of one set of examples, and what became of its rows, in lines."""
     lines = [counts_text(examples)] if "read" in (examples or {}) else []
     lines += [f"  {name:<12} {value:.4f}" for name, value in scores.items() if isinstance(value, int | float)]
-    lines += [f"  {name:<12} {NONE}" for name, value in scores.items() if value is None]
+    lines += [f"  {name:<12} {NONE if name == 'precision' else '-'}" for name, value in scores.items() if value is None]
     if "places" in scores:
-        lines.append(f"  f1 {_number(scores['places']['f1'])} where the places in the text must be right too")
+        places = scores["places"]
+        lines.append(f"  f1 {_number(places['f1'])} on {places['texts']} texts where the places must be right too")
     for name in ("per_class", "per_overlap"):
         if name in scores:
             lines.append(_table(_per_class(scores[name])))
@@ -21,7 +22,8 @@ def scores_text(scores, examples):
 def counts_text(examples):
     """What became of the rows, as in "700 rows read, 698 used, 2 skipped (empty text 2)", and the notes."""
     skipped = ", ".join(f"{reason} {count}" for reason, count in examples["skipped"].items())
-    line = f"{examples['read']} rows read, {examples['used']} used, {sum(examples['skipped'].values())} skipped"
+    joined = f"{examples['joined']} joined to an earlier one of the same text, " if "joined" in examples else ""
+    line = f"{examples['read']} rows read, {examples['used']} used, {joined}{sum(examples['skipped'].values())} skipped"
     return "\n".join(
         [line + (f" ({skipped})" if skipped else ""), *(f"  {n}: {what}" for what, n in examples["notes"].items())]
     )

@@ -61,8 +61,8 @@ def triples(gold, predicted):
     Returns:
         precision, recall, f1 (0 where there is nothing to find and nothing found), as in `counted`; `per_class`, the
         same for each predicate; `per_overlap`, for each kind of text: in `shared pair` two triples have the same two
-        entities, in `shared entity` one, in `normal` none; where all gold has places also `places`, for which a
-        triple must be at one of its places too.
+        entities, in `shared entity` one, in `normal` none; where gold has places also `places`, of the texts whose
+        triples all have them: a triple must be at one of its places too.
     """
     strings, answers = ([{t.strings for t in each} for each in part] for part in (gold, predicted))
     whole = counted(strings, answers)
@@ -76,9 +76,10 @@ def triples(gold, predicted):
         kind: counted([strings[i] for i in texts[kind]], [answers[i] for i in texts[kind]]) | {"texts": len(texts[kind])}
         for kind in OVERLAPS if texts[kind]
     }  # fmt: skip
-    located = [t for each in gold for t in each]
-    if located and all(t.located for t in located):
-        scores["places"] = counted(strings, [_placed(*both) for both in zip(gold, predicted, strict=True)])
+    located = [i for i, each in enumerate(gold) if each and all(t.located for t in each)]
+    if located:
+        placed = [_placed(gold[i], predicted[i]) for i in located]
+        scores["places"] = counted([strings[i] for i in located], placed) | {"texts": len(located)}
     return scores
 
 

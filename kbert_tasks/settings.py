@@ -30,7 +30,7 @@ class Settings:
     epochs: int = option(3, "passes over the training texts", least=1)
     batch_size: int = option(32, "texts in one step", least=1)
     learning_rate: float = option(1e-5, "of Adam", above=0, most=1)
-    max_length: int = option(128, "word pieces of a text (or pair), [CLS] and [SEP] included; more is cut off", least=4)
+    max_length: int = option(128, "tokens that the model reads at once, [CLS] and [SEP] included", least=4)
     dropout: float = option(0.1, "before the head", least=0, below=1)
     patience: int | None = option(None, "stop after so many epochs without a better development score", least=1)
     dev_share: float = option(
@@ -105,14 +105,15 @@ def add_options(parser, settings, leave_out=()):
     for each in dataclasses.fields(settings):
         if each.name in leave_out:
             continue
-        add_option(parser, each, "" if each.default is None else f"(default {each.default})")
+        default = "" if each.default is None else f" (default {each.default})"
+        add_option(parser, each, each.metadata["help"] + default)
 
 
-def add_option(parser, each, default):
-    """Gives an argparse parser the option of one field; `default`: what its help says of the default."""
+def add_option(parser, each, help):
+    """Gives an argparse parser the option of one field."""
     kind, _ = kind_of(each)
     flag = "--" + each.name.replace("_", "-")
-    common = {"dest": each.name, "default": argparse.SUPPRESS, "help": f"{each.metadata['help']} {default}".strip()}
+    common = {"dest": each.name, "default": argparse.SUPPRESS, "help": help}
     if each.name == "cased":
         parser.add_argument("--cased", action="store_true", **common)
         parser.add_argument(

@@ -3,6 +3,8 @@
 A span is half-open characters of the original text: `text[start:end]`. For the tasks that point at parts of a text.
 """
 
+import contextlib
+import json
 import re
 from collections import namedtuple
 from numbers import Integral
@@ -24,6 +26,9 @@ def told(value, string, text):
     Raises:
         RowError: not two whole numbers in order, or other characters stand there.
     """
+    if isinstance(value, str):  # in a cell of CSV
+        with contextlib.suppress(ValueError):
+            value = json.loads(value or "null")
     if not isinstance(value, list | tuple | np.ndarray) and missing(value):
         return None
     numbers = list(value) if isinstance(value, list | tuple | np.ndarray) else []
@@ -92,24 +97,21 @@ def marked(spans, length):
     return target
 
 
-def likely(probability, encoded, segment=0, longest=None):
+def likely(probability, encoded, segment=0, floor=FLOOR):
     """The spans of text that are probable enough, the most probable first, at most MOST.
 
     Args:
         probability: (time, time) of each first and last token; padding may follow.
         encoded: the window.
         segment: of the text.
-        longest: a span's tokens, at most.
+        floor: what is less probable is left out.
 
     Returns:
         int32 (count, 2), first and last token.
     """
     size = len(encoded.ids)
     real = (encoded.offsets[:, 1] > encoded.offsets[:, 0]) & (encoded.segments == segment)
-    allowed = np.triu(np.outer(real, real))
-    if longest is not None:
-        allowed = np.tril(allowed, longest - 1)
     probability = probability[:size, :size]
-    found = np.argwhere((probability > FLOOR) & allowed)
+    found = np.argwhere((probability > floor) & np.triu(np.outer(real, real)))
     best = np.argsort(-probability[tuple(found.T)], kind="stable")[:MOST]
     return found[best].astype(np.int32)

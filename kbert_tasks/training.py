@@ -128,10 +128,14 @@ def _encode(task, examples):
 def hold_out(task, examples):
     """(training, development) Examples: a share of each kind (`task.stratum`) goes to development."""
     share, rows = task.settings.dev_share, examples.rows
-    shuffled = np.random.default_rng(task.settings.seed).permutation(len(rows))
+    # A text that stands in several examples is held out in all of them, or in none: one of them is drawn.
+    one = list({example.text: i for i, example in reversed([*enumerate(rows)])}.values())[::-1]
+    shuffled = [one[i] for i in np.random.default_rng(task.settings.seed).permutation(len(one))]
     by_kind = sorted(shuffled, key=lambda i: str(task.stratum(rows[i])))  # stable: shuffled within each kind
     # Every (1 / share)th, counted through all kinds, so that the share is right also where each kind is rare.
-    held = sorted(i for n, i in enumerate(by_kind) if math.floor((n + 1) * share) > math.floor(n * share))
+    held = [i for n, i in enumerate(by_kind) if math.floor((n + 1) * share) > math.floor(n * share)]
+    texts = {rows[i].text for i in held}
+    held = [i for i, example in enumerate(rows) if example.text in texts]
     kept = sorted(set(range(len(rows))) - set(held))
     told = f"{len(held)} of {len(rows)} training examples are held out (seed {task.settings.seed})"
     log.info("no development file: %s", told if held else "none is held out, the last epoch is kept")
@@ -139,7 +143,7 @@ def hold_out(task, examples):
     dev = Examples([rows[i] for i in held], [examples.positions[i] for i in held], len(held), empty, +empty)
     train = Examples(
         [rows[i] for i in kept], [examples.positions[i] for i in kept], examples.read - len(held),
-        examples.skipped, examples.notes,
+        examples.skipped, examples.notes, examples.joined,
     )  # fmt: skip
     if held:
         dev.notes["held out of the training file"] = len(held)

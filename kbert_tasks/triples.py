@@ -7,7 +7,7 @@ import numpy as np
 
 from .data import missing, text_of
 from .errors import RowError
-from .spans import Span, occurrences, told
+from .spans import Span, told
 
 PARTS = ("subject", "predicate", "object")
 WANTED = 'wanted {"subject": ..., "predicate": ..., "object": ...} or [subject, predicate, object]'
@@ -97,8 +97,3 @@ def _read(each, text):
         else Triple(subject, f"{predicate}_{name}", slot, subject_span)
         for name, slot in filled.items()
     ]
-
-
-def places(text, string, span):
-    """Where a triple's string stands: its own span, or else everywhere it occurs."""
-    return [span] if span else occurrences(text, string)

@@ -66,7 +66,7 @@ def test_the_summary_tells_what_was_done(checkpoint, tmp_path, capsys):
 
 def test_options_reach_the_settings(checkpoint, tmp_path):
     file = tmp_path / "a.tsv"
-    file.write_text("好\tx 1\n坏\tx 2\n" * 10, encoding="utf-8")
+    file.write_text("".join(f"{'好坏'[i % 2]}\tx {i}\n" for i in range(20)), encoding="utf-8")
     words = (
         "--no-header --text-column 2 --label-column 1 --epochs 2 --batch-size 4 --learning-rate 2e-5 --max-length 20"
     )
@@ -92,7 +92,7 @@ def test_predict_keeps_order_and_columns(folder, tmp_path, capsys):
     file = tmp_path / "in.csv"
     pd.DataFrame({"id": [3, 1, 2], "text": ["very good", "", 'bad, "really"'], "label": "g"}).to_csv(file, index=False)
     assert run("predict", folder, file, "--output", tmp_path / "out.csv") == 0
-    assert "1 of 3 rows have an empty text" in capsys.readouterr().err
+    assert "1 of 3 rows have no answer (empty text 1)" in capsys.readouterr().err
     out = pd.read_csv(tmp_path / "out.csv", dtype=str, keep_default_na=False)
     assert list(out.columns) == ["id", "text", "input_label", "label", "probability"]
     assert list(out["id"]) == ["3", "1", "2"] and list(out["input_label"]) == ["g"] * 3
@@ -133,7 +133,7 @@ def test_predict_reads_lines_of_standard_input(folder, capsys, monkeypatch):
     assert run("predict", folder, "-") == 0
     seen = capsys.readouterr()
     assert [line.split(",")[0] for line in seen.out.splitlines()] == ["text", "很好", "not good", ""]
-    assert "1 of 3 rows have an empty text" in seen.err
+    assert "1 of 3 rows have no answer (empty text 1)" in seen.err
 
 
 def test_plain_text_files_can_be_predicted(folder, tmp_path, capsys):

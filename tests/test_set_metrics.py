@@ -196,17 +196,19 @@ HALF = Triple("a", "p", "b", Span(0, 1))
         ([[HERE]], [[]], 0),
         ([[NOWHERE]], [[HERE]], None),
         ([[HALF]], [[HALF]], None),
-        ([[HERE], [NOWHERE]], [[HERE], [HERE]], None),
+        ([[HERE], [NOWHERE]], [[HERE], [HERE]], 1),  # only the first text has places
         ([[]], [[HERE]], None),
         ([], [], None),
     ],
 )
-def test_places_are_scored_where_all_gold_has_them(gold, predicted, right):
+def test_places_are_scored_where_a_text_has_them_all(gold, predicted, right):
     found = triples(gold, predicted)
     assert found.get("places", {"f1": None})["f1"] == right
     assert ("places" in found) == (right is not None)
     assert all(
-        set(each) == {"precision", "recall", "f1", "support", "predicted"} for each in [found.get("places")] if each
+        set(each) == {"precision", "recall", "f1", "support", "predicted", "texts"}
+        for each in [found.get("places")]
+        if each
     )
 
 

@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 
 from kbert_tasks.errors import RowError
 from kbert_tasks.spans import Span
-from kbert_tasks.triples import Triple, places, triples_of
+from kbert_tasks.triples import Triple, triples_of
 
 TEXT = "《雪》的作者是方雪，方雪1980年生于北京。"
 AUTHOR = Triple("雪", "作者", "方雪")
@@ -174,10 +174,3 @@ def test_triples_are_read_back_as_they_were_written(made):
     assert triples_of([triple.strings for triple in triples], text) == tuple(
         dict.fromkeys(Triple(*triple.strings) for triple in triples)
     )
-
-
-def test_places_are_the_own_span_or_every_occurrence():
-    assert places(TEXT, "方雪", Span(10, 12)) == [(10, 12)]
-    assert places(TEXT, "方雪", None) == [(7, 9), (10, 12)]
-    assert places(TEXT, "上海", None) == []
-    assert places(TEXT, "", Span(0, 0)) == [(0, 0)]

@@ -1,5 +1,6 @@
 """kbert-evaluate and kbert-predict: what a saved task says of a file."""
 
+import collections
 import csv
 import dataclasses
 import json
@@ -110,31 +111,37 @@ def _lines(arguments):
 
     task = _load(arguments)
     kind = _kind(arguments, task)
-    columns = (task.settings.text_column, None, None)
+    second = getattr(task.settings, task.SECOND) if task.paired else None
+    columns = (task.settings.text_column, None, second)
+
+    def rows(lines):
+        return table([tuple(line.split("\t", 1)) for line in lines] if task.paired else lines, columns=columns)
+
     if sys.stdin.isatty() and arguments.output is None:
         for line in sys.stdin:
-            _answer(task, table([line.rstrip("\n")], columns=columns), None, "jsonl")
+            _answer(task, rows([line.rstrip("\n")]), None, "jsonl")
     else:
         text = decoded(sys.stdin.buffer.read(), "standard input", arguments.encoding)
         lines = text.removesuffix("\n").split("\n") if text else []
-        _answer(task, table(lines, columns=columns), arguments.output, kind)
+        _answer(task, rows(lines), arguments.output, kind)
 
 
 def _answer(task, rows, output, kind):
     """Writes each row with its answer, and says how many have none."""
-    empty = 0
+    none = collections.Counter()
 
     def answered():
-        nonlocal empty
         for start in range(0, len(rows), SLICE):
             some = rows.iloc[start : start + SLICE]
-            answers = task.predict(some)
-            empty += sum(answer is None for answer in answers)
+            examples = task.examples(some, gold=False)
+            none.update(examples.skipped)
+            answers = task.predict(examples)
             yield from _joined(task, some.to_dict("records"), answers)
 
     _write(answered(), kind, output)
-    if empty:
-        print(f"{empty} of {len(rows)} rows have an empty text: their answer is left empty", file=sys.stderr)
+    if none:
+        reasons = ", ".join(f"{reason} {count}" for reason, count in none.items())
+        print(f"{none.total()} of {len(rows)} rows have no answer ({reasons})", file=sys.stderr)
 
 
 def _joined(task, rows, answers):
@@ -148,8 +155,17 @@ def _joined(task, rows, answers):
         while kept[name] in taken:
             kept[name] = f"input_{kept[name]}"
     for row, answer in zip(rows, answers, strict=True):
-        given = {kept.get(name, name): None if missing(value) else value for name, value in row.items()}
+        given = {kept.get(name, name): None if missing(value) else _plain(value) for name, value in row.items()}
         yield given | (dict.fromkeys(task.ANSWER) if answer is None else task.row(answer))
+
+
+def _plain(value):
+    """A cell without NumPy's arrays, which come from Parquet."""
+    if hasattr(value, "tolist"):
+        value = value.tolist()
+    if isinstance(value, dict):
+        return {name: _plain(each) for name, each in value.items()}
+    return [_plain(each) for each in value] if isinstance(value, list) else value
 
 
 def _write(rows, kind, path):
@@ -182,5 +198,7 @@ def _to(stream, rows, kind):
         if writer is None:
             writer = csv.DictWriter(stream, list(row), lineterminator="\n")
             writer.writeheader()
-        lists = {name: json.dumps(value, ensure_ascii=False) for name, value in row.items() if type(value) is list}
+        lists = {
+            name: json.dumps(value, ensure_ascii=False) for name, value in row.items() if type(value) in (list, dict)
+        }
         writer.writerow(row | lists)

@@ -29,6 +29,8 @@ class Task:
     MAIN_SCORE = "accuracy"  # the development score by which the best epoch is kept
     LEARNED = ()  # attributes that `learn` sets: JSON values, kept in the saved folder
     ANSWER = ()  # the columns of `row`
+    SECOND = None  # the setting that names the column of what stands second in a pair
+    paired = False  # whether this trained task wants pairs
     FORMAT = "csv"  # that answers are written in where no file name tells
 
     def __init__(self, checkpoint=None, **settings):
@@ -128,20 +130,15 @@ class Task:
 
     def examples(self, rows, labels=None, gold=True):
         """Examples of a table, file or list (see `kbert_tasks.data.table`), every row of it accounted for."""
-        names = (
-            self.settings.text_column,
-            self.settings.label_column,
-            getattr(self.settings, "text_b_column", "text_b"),
-        )
+        second = getattr(self.settings, self.SECOND) if self.SECOND else "text_b"
+        names = self.settings.text_column, self.settings.label_column, second
         if isinstance(rows, Examples):
             return rows
-        rows, notes = data.table(rows, labels, names), collections.Counter()
-        rows = self.named(rows).reset_index(drop=True)
-        if gold and (more := len(rows) - len(rows := self.grouped(rows))):
-            notes["rows that go on with an earlier row's example"] = more
+        rows = self.named(data.table(rows, labels, names).reset_index(drop=True))
+        read, rows = len(rows), self.grouped(rows) if gold else rows
         for option in self.columns(gold) if len(rows) else ():
             data.column(rows, getattr(self.settings, option), option)
-        made = Examples([], [], len(rows), collections.Counter(), notes)
+        made = Examples([], [], read, collections.Counter(), collections.Counter(), read - len(rows))
         for position, row in enumerate(rows.to_dict("records")):
             try:
                 example = self.example(row, gold)

@@ -64,6 +64,8 @@ class TextClassifier(Task):
     Settings = ClassifySettings
     LEARNED = ("labels_", "pairs_", "multi_label_")
     ANSWER = ("label", "probability")
+    SECOND = "text_b_column"
+    paired = property(lambda self: self.pairs_)
     pairs_ = multi_label_ = None  # until the training examples tell
 
     def example(self, row, gold):

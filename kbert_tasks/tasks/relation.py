@@ -1,34 +1,30 @@
 """Relation extraction: the (subject, predicate, object) triples of a text, by subject first, then its objects."""
 
 import collections
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 
-from .. import cascade, set_metrics, triples
+from .. import cascade, data, set_metrics, triples
 from ..data import text_of
 from ..errors import InputError
 from ..examples import Skip, joined
 from ..metrics import Report
-from ..settings import Settings, option
-from ..spans import span_of, tokens_of
+from ..pointing import PointingSettings, PointingTask
+from ..settings import option
+from ..spans import span_of
 from ..triples import Triple
-from ..windows import WHOLE, windows
-from .base import Task
+
+COLUMNS = ("subject_column", "predicate_column", "object_column")
 
 
 @dataclass(frozen=True)
-class RelationSettings(Settings):
+class RelationSettings(PointingSettings):
     """What relation extraction can be told beside what every task can."""
 
     label_column: str = option("spo_list", "column of the triples", later=True)
     subject_column: str = option("subject", "where a row has one triple: column of the subject", later=True)
     predicate_column: str = option("predicate", "the same, of the predicate", later=True)
     object_column: str = option("object", "the same, of the object", later=True)
-    tokens: str = option("pieces", "a token for each word piece or each character", choices=("pieces", "characters"))
-    overlap: int = option(32, "tokens that two windows of a text longer than max_length share", least=0)
     draws: int = option(8, "subjects, and objects, of a text in one step, at most", least=1)
-    threshold: float | None = option(
-        None, "least probability of a triple (by default found on the development texts)", above=0, below=1, later=True
-    )
 
 
 @dataclass(frozen=True)
@@ -43,10 +39,10 @@ class Example:
 class Prediction:
     """The triples of a text, most probable first; each once, at its most probable place."""
 
-    triples: tuple = field(default=())
+    triples: tuple = ()
 
 
-class RelationExtractor(Task):
+class RelationExtractor(PointingTask):
     """Triples of a text.
 
     Example:
@@ -56,11 +52,9 @@ class RelationExtractor(Task):
     """
 
     Settings = RelationSettings
-    MAIN_SCORE = "f1"
     LEARNED = ("predicates_", "threshold_")
     ANSWER = ("spo_list",)
     FORMAT = "jsonl"
-    threshold_ = 0.5  # until development texts tell
 
     def example(self, row, gold):
         text = text_of(row[self.settings.text_column])
@@ -72,10 +66,16 @@ class RelationExtractor(Task):
         return Skip("no list of triples") if found is None else Example(text, found)
 
     def grouped(self, rows):
-        names = [getattr(self.settings, f"{part}_column") for part in ("subject", "predicate", "object")]
-        if self.settings.label_column in rows or not {self.settings.text_column, *names} <= set(rows.columns):
+        settings, names = self.settings, [getattr(self.settings, option) for option in COLUMNS]
+        if settings.label_column in rows or not set(names) & set(rows.columns):
             return rows
-        return joined(rows, [self.settings.text_column], names, self.settings.label_column)
+        for name in ("text_column", *COLUMNS):
+            data.column(rows, getattr(settings, name), name)
+        spans = [name for name in ("subject_span", "object_span") if name in rows]
+        rows = joined(rows, [settings.text_column], [*names, *spans], settings.label_column)
+        parts = ("subject", "predicate", "object", *spans)
+        lists = [[dict(zip(parts, cells, strict=True)) for cells in each] for each in rows[settings.label_column]]
+        return rows.assign(**{settings.label_column: lists})
 
     def columns(self, gold):
         return ["text_column", *["label_column"] * gold]
@@ -84,9 +84,6 @@ class RelationExtractor(Task):
         self.predicates_ = sorted({triple.predicate for example in examples for triple in example.triples})
         if not self.predicates_:
             raise InputError("the training texts have no triples: at least one is needed")
-
-    def new_tokenizer(self, vocabulary, cased):
-        return super().new_tokenizer(vocabulary, cased, self.settings.tokens == "characters")
 
     def build(self, encoder):
         from .._keras import keras2
@@ -108,10 +105,6 @@ class RelationExtractor(Task):
 
     # From text and gold to tokens ------------------------------------------------------------------------------
 
-    def encode(self, example):
-        whole = self.tokenizer.encode(example.text, max_length=WHOLE)
-        return windows(whole, self.settings.max_length, self.settings.overlap)
-
     def target(self, example, encoded):
         """The window's gold: {subject's tokens: [(predicate's number, object's tokens)]}."""
         gold = collections.defaultdict(list)
@@ -120,13 +113,10 @@ class RelationExtractor(Task):
                 gold[subject].append((self.predicates_.index(triple.predicate), object_))
         return dict(gold)
 
-    @staticmethod
-    def _pairs(example, triple, encoded):
+    def _pairs(self, example, triple, encoded):
         """Tokens of subject and object, at every place where both stand."""
-        subjects, objects = (
-            [tokens for span in triples.places(example.text, *part) if (tokens := tokens_of(encoded, span))]
-            for part in ((triple.subject, triple.subject_span), (triple.object, triple.object_span))
-        )
+        subjects = self.tokens(example, triple.subject, triple.subject_span, encoded)
+        objects = self.tokens(example, triple.object, triple.object_span, encoded)
         return [(subject, object_) for subject in subjects for object_ in objects]
 
     def remarks(self, example, encoded):
@@ -140,16 +130,10 @@ class RelationExtractor(Task):
             return "training never saw the predicate"
         if any(self._pairs(example, triple, window) for window in encoded):
             return None
-        for part, string, span in (
-            ("subject", triple.subject, triple.subject_span), ("object", triple.object, triple.object_span),
-        ):  # fmt: skip
-            found = triples.places(example.text, string, span)
-            if not found:
-                return f"{part} is not in the text"
-            if not any(tokens_of(window, place) for window in encoded for place in found):
-                whole = self.tokenizer.encode(example.text, max_length=WHOLE)
-                cut = any(tokens_of(whole, place) for place in found)
-                return f"{part} is longer than a window" if cut else f"{part} does not begin and end with tokens"
+        if reason := self.lost(example, triple.subject, triple.subject_span, encoded):
+            return f"subject {reason}"
+        if reason := self.lost(example, triple.object, triple.object_span, encoded):
+            return f"object {reason}"
         return "subject and object stand in no window together"
 
     def draw(self, x, target, chance):
@@ -172,16 +156,15 @@ class RelationExtractor(Task):
                 strings = example.text[slice(*one)], self.predicates_[predicate], example.text[slice(*other)]
                 if strings not in found or found[strings].score < score:
                     found[strings] = Triple(*strings, one, other, score)
-        return Prediction(tuple(sorted(found.values(), key=lambda t: (-t.score, t.strings))))
+        return tuple(sorted(found.values(), key=lambda t: (-t.score, t.strings)))
 
     def tune(self, examples, possible):
-        gold = [{t.strings for t in e.triples} for e in examples]
-        answers = [[(t.strings, t.score) for t in p.triples] for p in possible]
+        gold = [{t.strings for t in example.triples} for example in examples]
+        answers = [[(t.strings, t.score) for t in found] for found in possible]
         self.threshold_ = set_metrics.best_threshold(gold, answers)
 
     def choose(self, example, possible):
-        least = self.settings.threshold or self.threshold_
-        return Prediction(tuple(triple for triple in possible.triples if triple.score >= least))
+        return Prediction(tuple(triple for triple in possible if triple.score >= self.least))
 
     def row(self, prediction):
         return {"spo_list": [triple.as_dict() for triple in prediction.triples]}
@@ -192,7 +175,8 @@ class RelationExtractor(Task):
         return None if gold == found else {"text": example.text} | {name: sorted(each) for name, each in parts.items()}
 
     def score(self, examples, predictions):
-        return Report(set_metrics.triples([e.triples for e in examples], [p.triples for p in predictions]))
+        scores = set_metrics.triples([e.triples for e in examples], [p.triples for p in predictions])
+        return Report(scores | {"threshold": self.least})
 
 
 TASK = RelationExtractor

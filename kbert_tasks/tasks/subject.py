@@ -1,38 +1,30 @@
 """Subject extraction: the parts of a text, any number or none, that an event of a given type is about."""
 
+import json
 from dataclasses import dataclass, field
 
 import numpy as np
 
 from .. import set_metrics
 from ..data import text_of
-from ..errors import InputError
+from ..errors import InputError, RowError
 from ..examples import Skip, joined
 from ..metrics import Report
-from ..settings import Settings, option
-from ..spans import Span, likely, marked, occurrences, span_of, tokens_of, told
-from ..windows import WHOLE, windows
-from .base import Task
+from ..pointing import PointingSettings, PointingTask
+from ..settings import option
+from ..spans import FLOOR, Span, likely, marked, span_of, told
 
-NONE = ("", "NaN", "NAN")  # how the published data write that there is no subject
-PUBLISHED = {3: ["id", "text", "event_type"], 4: ["id", "text", "event_type", "subject"]}  # CCKS 2019, no header
+NONE = ("", "NaN", "NAN")  # how published data write that there is no subject
 
 
 @dataclass(frozen=True)
-class SubjectSettings(Settings):
+class SubjectSettings(PointingSettings):
     """What subject extraction can be told beside what every task can."""
 
     label_column: str = option("subject", "column of the subject", later=True)
     type_column: str = option("event_type", "column of the event's type, where there is one", later=True)
     without_subject: str = option(
-        "keep", "texts without a subject: learn from them, or skip them", choices=("keep", "skip")
-    )
-    tokens: str = option(
-        "characters", "a token for each word piece or each character", choices=("pieces", "characters")
-    )
-    overlap: int = option(32, "tokens that two windows of a text longer than max_length share", least=0)
-    threshold: float | None = option(
-        None, "least probability of a subject (by default found on the development texts)", above=0, below=1, later=True
+        "keep", "texts without a subject: keep them, or skip them, in scoring too", choices=("keep", "skip"), later=True
     )
 
 
@@ -61,7 +53,7 @@ class Prediction:
     subjects: tuple = ()
 
 
-class SubjectExtractor(Task):
+class SubjectExtractor(PointingTask):
     """Whom or what an event is about.
 
     Example:
@@ -71,28 +63,35 @@ class SubjectExtractor(Task):
     """
 
     Settings = SubjectSettings
-    MAIN_SCORE = "f1"
     LEARNED = ("typed_", "always_", "longest_", "threshold_")
-    ANSWER = ("subjects",)
-    FORMAT = "jsonl"
-    typed_ = None  # until the training examples tell
-    threshold_ = 0.5  # until development texts tell
+    ANSWER = ("subject", "score", "subjects")
+    SECOND = "type_column"
+    typed_ = None  # until the training rows tell
+    paired = property(lambda self: self.typed_)
 
     # From rows to examples -------------------------------------------------------------------------------------
 
     def named(self, rows):
-        names = PUBLISHED.get(rows.shape[1])
-        if names and list(rows.columns) == [str(i) for i in range(1, len(names) + 1)]:
-            return rows.set_axis(names, axis=1)
+        settings = self.settings
+        names = ["id", settings.text_column, settings.type_column, settings.label_column][: rows.shape[1]]
+        numbered = [str(i) for i in range(1, len(names) + 1)]
+        # CCKS 2019 as published, without a header: id, text, type and, in the training file, subject.
+        if len(names) >= 3 and list(rows.columns) == numbered and settings.text_column not in numbered:
+            if rows["1"].map(text_of).str.isdigit().all():
+                rows = rows.set_axis(names, axis=1)
+        if settings.type_column in rows:
+            rows = rows.assign(**{settings.type_column: rows[settings.type_column].map(text_of).str.strip()})
+        if self.typed_ is None:
+            self.typed_ = settings.type_column in rows and bool((rows[settings.type_column] != "").any())
         return rows
 
     def grouped(self, rows):
-        settings = self.settings
-        keys = [name for name in (settings.text_column, settings.type_column) if name in rows]
-        cells = [name for name in (settings.label_column, "subject_span") if name in rows]
-        if settings.text_column not in rows or settings.label_column not in rows:
+        text, kind, label = (getattr(self.settings, f"{name}_column") for name in ("text", "type", "label"))
+        if text not in rows or label not in rows:
             return rows
-        return joined(rows, keys, cells, settings.label_column)
+        return joined(
+            rows, [text, kind] if self.typed_ else [text], [label, *["subject_span"] * ("subject_span" in rows)], label
+        )
 
     def columns(self, gold):
         typed = self.typed_ or self.settings.type_column != SubjectSettings.type_column  # then it must be there
@@ -102,31 +101,26 @@ class SubjectExtractor(Task):
         text = text_of(row[self.settings.text_column])
         if not text.strip():
             return Skip("empty text")
-        kind = text_of(row.get(self.settings.type_column)).strip() or None
-        if self.typed_ and kind is None:
+        kind = row[self.settings.type_column] if self.typed_ else None
+        if kind == "":
             return Skip("no event type")
-        kind = None if self.typed_ is False else kind
         if not gold:
             return Example(text, kind, None)
-        found = [_subject(*cells, text=text) for cells in row[self.settings.label_column]]
-        subjects = tuple(dict.fromkeys(each for each in found if each is not None))
-        if not subjects and self.settings.without_subject == "skip":
+        found = [each for cells in row[self.settings.label_column] for each in _subjects(text, *cells)]
+        if not found and self.settings.without_subject == "skip":
             return Skip("no subject")
-        return Example(text, kind, subjects)
+        return Example(text, kind, tuple(dict.fromkeys(found)))
 
     def learn(self, examples):
-        self.typed_ = any(example.event_type is not None for example in examples)
         kinds = {example.event_type for example in examples}
+        self.typed_ = kinds != {None}
         # A type that had a subject whenever it was seen is answered with one, however unsure the model is.
-        self.always_ = sorted(str(kind) for kind in kinds - {e.event_type for e in examples if not e.subjects})
+        self.always_ = sorted(kinds - {e.event_type for e in examples if not e.subjects}, key=str)
         self.longest_ = max((len(each.subject) for example in examples for each in example.subjects), default=0)
         if not self.longest_:
             raise InputError("the training texts have no subjects: at least one is needed")
 
     # The model -------------------------------------------------------------------------------------------------
-
-    def new_tokenizer(self, vocabulary, cased):
-        return super().new_tokenizer(vocabulary, cased, self.settings.tokens == "characters")
 
     def build(self, encoder):
         from .._keras import keras2
@@ -143,18 +137,13 @@ class SubjectExtractor(Task):
 
     # From text and gold to tokens, and back --------------------------------------------------------------------
 
-    def encode(self, example):
-        first, pair = (example.event_type, example.text) if self.typed_ else (example.text, None)
-        whole = self.tokenizer.encode(first, pair, WHOLE)
-        return windows(whole, self.settings.max_length, self.settings.overlap)
+    def parts(self, example):
+        return (example.event_type, example.text) if self.typed_ else (example.text, None)
 
     def target(self, example, encoded):
-        return [tokens for each in example.subjects for tokens in self._tokens(example, each, encoded)]
-
-    def _tokens(self, example, subject, encoded):
-        """Of every place of a gold subject."""
-        places = [subject.span] if subject.span else occurrences(example.text, subject.subject)
-        return [tokens for place in places if (tokens := tokens_of(encoded, place, int(self.typed_)))]
+        return [
+            tokens for each in example.subjects for tokens in self.tokens(example, each.subject, each.span, encoded)
+        ]
 
     def draw(self, x, target, chance):
         spans = marked(target, len(x["Input-Token"]))
@@ -165,77 +154,80 @@ class SubjectExtractor(Task):
     def remarks(self, example, encoded):
         yield from super().remarks(example, encoded)
         for each in example.subjects or ():
-            if any(self._tokens(example, each, window) for window in encoded):
-                continue
-            there = each.span or occurrences(example.text, each.subject)
-            reason = (
-                "it does not begin and end with tokens, or is longer than a window"
-                if there
-                else "it is not in the text"
-            )
-            yield f"subjects that cannot be found: {reason}"
+            reason = self.lost(example, each.subject, each.span, encoded)
+            if reason is None and len(each.subject) > self.longest_:
+                reason = "is longer than any in training"
+            if reason:
+                yield f"subjects that cannot be found: it {reason}"
 
     def outputs(self, encoded):
-        logits = [each["spans"][0].astype("float64") for each in super().outputs(encoded)]
-        return [{"spans": 1 / (1 + np.exp(-each))} for each in logits]
+        return [{"spans": 1 / (1 + np.exp(-each["spans"][0].astype("float64")))} for each in super().outputs(encoded)]
 
     def decode(self, example, encoded, outputs):
-        found = {}
+        found, floor = {}, 0.0 if example.event_type in self.always_ else FLOOR
         for window, each in zip(encoded, outputs, strict=True):
-            for first, last in likely(each["spans"], window, int(self.typed_), self.longest_):
+            for first, last in likely(each["spans"], window, int(self.typed_), floor):
                 span, score = span_of(window, first, last), float(each["spans"][first, last])
-                if span not in found or found[span].score < score:
+                if span.end - span.start <= self.longest_ and (span not in found or found[span].score < score):
                     found[span] = Subject(example.text[slice(*span)], span, score)
-        return tuple(sorted(found.values(), key=lambda s: (-s.score, s.span)))
+        return _apart(sorted(found.values(), key=lambda s: (-s.score, s.span)))
 
     def tune(self, examples, possible):
         gold = [{each.subject for each in example.subjects} for example in examples]
-        answers = [[(s.subject, s.score) for s in _apart(found)] for found in possible]
+        answers = [
+            [(s.subject, 1.0 if s is found[0] and example.event_type in self.always_ else s.score) for s in found]
+            for example, found in zip(examples, possible, strict=True)
+        ]
         self.threshold_ = set_metrics.best_threshold(gold, answers)
 
     def choose(self, example, possible):
-        least = self.settings.threshold or self.threshold_
-        chosen = [each for each in _apart(possible) if each.score >= least]
-        if not chosen and str(example.event_type) in self.always_:
-            chosen = possible[:1]
-        return Prediction(tuple(chosen))
+        sure = 1 if example.event_type in self.always_ else 0
+        return Prediction(tuple(s for i, s in enumerate(possible) if i < sure or s.score >= self.least))
 
     # Scores and answers ----------------------------------------------------------------------------------------
 
     def row(self, prediction):
         made = [{"subject": s.subject, "span": list(s.span), "score": round(s.score, 6)} for s in prediction.subjects]
-        return {"subjects": made}
+        best = made[0] if made else {"subject": "", "score": None}
+        return {"subject": best["subject"], "score": best["score"], "subjects": made}
 
     def error(self, example, prediction):
-        gold, found = ([each.subject for each in part] for part in (example.subjects, prediction.subjects))
-        parts = {
-            "gold": gold,
-            "predicted": found,
-            "missing": sorted({*gold} - {*found}),
-            "spurious": sorted({*found} - {*gold}),
-        }
-        return None if {*gold} == {*found} else {"text": example.text, "event_type": example.event_type} | parts
+        gold, found = ({each.subject for each in part} for part in (example.subjects, prediction.subjects))
+        parts = {"gold": gold, "predicted": found, "missing": gold - found, "spurious": found - gold}
+        known = {"text": example.text, "event_type": example.event_type}
+        return None if gold == found else known | {name: sorted(each) for name, each in parts.items()}
 
     def score(self, examples, predictions):
         gold, found = ([[s.subject for s in each.subjects] for each in part] for part in (examples, predictions))
-        return Report(set_metrics.subjects(gold, found, [example.event_type for example in examples]))
+        scores = set_metrics.subjects(gold, found, [example.event_type for example in examples])
+        return Report(scores | {"threshold": self.least})
 
 
-def _subject(string, span=None, *, text):
-    """A gold subject from its cells, or None where they say that there is none."""
-    string = text_of(string)
-    if string.strip() in NONE and string not in text:
-        return None
-    return Subject(string, told(span, string, text))
+def _subjects(text, cell, span=None):
+    """The gold subjects that a row tells: a string, a list of them or of {"subject", "span"} (also as JSON), or none."""
+    if isinstance(cell, str) and cell.lstrip().startswith("[") and cell not in text:
+        try:
+            cell = json.loads(cell)
+        except ValueError:
+            pass  # then it is a subject that is not in the text, and counted as such
+    if isinstance(cell, list | tuple | np.ndarray):
+        return [found for each in cell for found in _subjects(text, each)]
+    if isinstance(cell, dict):
+        if "subject" not in cell:
+            raise RowError(f'wanted a subject or {{"subject": ..., "span": ...}}, found {str(cell)[:60]}')
+        return _subjects(text, cell["subject"], cell.get("span"))
+    string = text_of(cell)
+    span = told(span, string, text)
+    none = not string.strip() or (string.strip() in NONE and string not in text)
+    return [] if none else [Subject(string, span)]
 
 
 def _apart(found):
     """Of subjects, most probable first: those that overlap no more probable one, each string once."""
     kept, strings = [], set()
     for each in found:
-        if each.subject not in strings and all(
-            each.span.end <= k.span.start or k.span.end <= each.span.start for k in kept
-        ):
+        clear = all(each.span.end <= other.span.start or other.span.end <= each.span.start for other in kept)
+        if clear and each.subject not in strings:
             kept.append(each)
             strings.add(each.subject)
     return kept

@@ -43,7 +43,7 @@ def test_fit_returns_self_and_counts_every_row(trained):
     counts = task.report_["examples"]
     assert counts["train"]["read"] + counts["dev"]["read"] == len(train)
     for part in counts.values():
-        assert part["read"] == part["used"] + sum(part["skipped"].values())
+        assert part["read"] == part["used"] + part.get("joined", 0) + sum(part["skipped"].values())
 
 
 def test_the_report_has_the_names_that_others_script_against(trained):
@@ -119,7 +119,7 @@ def test_a_saved_task_predicts_the_same_in_a_new_process_without_the_checkpoint(
     task, _, test = trained
     task.save(tmp_path / "run")
     moved = shutil.move(tmp_path / "run", tmp_path / "elsewhere")
-    texts = test[task.settings.text_column].tolist()
+    texts = test.to_dict("records")
     program = (
         "import json, sys, kbert_tasks as kb; task = kb.load(sys.argv[1]);"
         "print(json.dumps([task.row(p) for p in task.predict(json.load(sys.stdin))]))"

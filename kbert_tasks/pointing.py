@@ -1,0 +1,63 @@
+"""What the tasks share that point at parts of a text: tokens, windows, a threshold, and why gold cannot be found."""
+
+from dataclasses import dataclass
+
+from .settings import Settings, option
+from .spans import FLOOR, occurrences, tokens_of
+from .tasks.base import Task
+from .windows import WHOLE, windows
+
+
+@dataclass(frozen=True)
+class PointingSettings(Settings):
+    tokens: str = option("pieces", "a token for each word piece or each character", choices=("pieces", "characters"))
+    overlap: int = option(32, "tokens that two windows of a text longer than max_length share", least=0)
+    threshold: float | None = option(
+        None,
+        "least probability of an answer; by default found on the development texts",
+        least=FLOOR,
+        below=1,
+        later=True,
+    )
+
+
+class PointingTask(Task):
+    """A task whose answers are spans of the text, with a probability that a threshold is put to."""
+
+    Settings = PointingSettings
+    MAIN_SCORE = "f1"
+    threshold_ = 0.5  # until development texts tell
+
+    @property
+    def least(self):
+        """The threshold in force."""
+        return self.settings.threshold or self.threshold_
+
+    def new_tokenizer(self, vocabulary, cased):
+        return super().new_tokenizer(vocabulary, cased, self.settings.tokens == "characters")
+
+    def encode(self, example):
+        return windows(self.whole(example), self.settings.max_length, self.settings.overlap)
+
+    def whole(self, example):
+        """The example as one Encoded, nothing cut."""
+        return self.tokenizer.encode(*self.parts(example), WHOLE)
+
+    def parts(self, example):
+        """(text, None), or what stands before the text and the text."""
+        return example.text, None
+
+    def tokens(self, example, string, span, encoded):
+        """Tokens of every place of a gold string, or of the one that is given: a list of (first, last)."""
+        segment = int(self.parts(example)[1] is not None)
+        places = [span] if span else occurrences(example.text, string)
+        return [tokens for place in places if (tokens := tokens_of(encoded, place, segment))]
+
+    def lost(self, example, string, span, encoded):
+        """Why a gold string can be found in none of the windows; None if it can."""
+        if any(self.tokens(example, string, span, window) for window in encoded):
+            return None
+        if not (span or occurrences(example.text, string)):
+            return "is not in the text"
+        found = self.tokens(example, string, span, self.whole(example))
+        return "stands whole in no window" if found else "does not begin and end with tokens"

@@ -1,0 +1,228 @@
+"""Subject extraction: several subjects, one or none, from published rows to spans and back."""
+
+import numpy as np
+import pytest
+
+import kbert_tasks as kb
+import kbert_tasks.tokenizer
+from kbert_tasks.tasks.subject import Subject, SubjectExtractor, _apart
+
+from .. import tiny
+
+ROWS = [
+    {"text": "酒店很干净，房间吵", "event_type": "好", "subject": "酒店"},
+    {"text": "酒店很干净，房间吵", "event_type": "坏", "subject": "房间"},
+    {"text": "早餐好，服务好", "event_type": "好", "subject": "早餐"},
+    {"text": "早餐好，服务好", "event_type": "好", "subject": "服务"},
+    {"text": "早餐好，服务好", "event_type": "坏", "subject": ""},
+    {"text": "环境一般", "event_type": "其他", "subject": "NaN"},
+]
+
+
+def extractor(examples=(), **settings):
+    """A SubjectExtractor with a tokenizer and what some examples teach, and no model."""
+    task = SubjectExtractor(**settings)
+    task.tokenizer = task.new_tokenizer(tiny.vocabulary(), False)
+    if examples:
+        task.learn(examples)
+    return task
+
+
+def gold_outputs(task, example, window):
+    """What a model that knows the gold would say of a window."""
+    _, y = task.draw({"Input-Token": window.ids, "Input-Segment": window.segments}, task.target(example, window), None)
+    assert (y["spans"][0][window.segments == 0] == -1).all() or not task.typed_
+    return {"spans": np.maximum(y["spans"][0], 0).astype("float32")}
+
+
+def test_rows_of_the_same_text_and_type_are_one_example():
+    examples = extractor().examples(ROWS)
+    assert [(e.text, e.event_type, [s.subject for s in e.subjects]) for e in examples.rows] == [
+        ("酒店很干净，房间吵", "好", ["酒店"]),
+        ("酒店很干净，房间吵", "坏", ["房间"]),
+        ("早餐好，服务好", "好", ["早餐", "服务"]),
+        ("早餐好，服务好", "坏", []),
+        ("环境一般", "其他", []),
+    ]
+    assert (examples.read, examples.joined) == (6, 1)
+    left = extractor(without_subject="skip").examples(ROWS)
+    assert len(left.rows) == 3 and left.skipped == {"no subject": 2}
+
+
+def test_a_file_as_published_is_read_without_a_header(tmp_path):
+    lines = [f'"{i}","{r["text"]}","{r["event_type"]}","{r["subject"]}"' for i, r in enumerate(ROWS)]
+    (tmp_path / "train.csv").write_text("\ufeff" + "\n".join(lines) + "\n", encoding="utf-8")
+    table = kb.read(tmp_path / "train.csv", header=False)
+    assert extractor().examples(table).rows == extractor().examples(ROWS).rows
+    asked = extractor().examples(table.iloc[:, :3], gold=False)
+    assert [(e.text, e.event_type) for e in asked.rows] == [(r["text"], r["event_type"]) for r in ROWS]
+
+
+@pytest.mark.parametrize(
+    "cells, subjects",
+    [
+        ({"subject": ["早餐", "服务"]}, [("早餐", None), ("服务", None)]),
+        ({"subject": "服务", "subject_span": [4, 6]}, [("服务", (4, 6))]),
+        ({"subject": None}, []),
+        ({"subject": []}, []),
+    ],
+)
+def test_lists_and_places_of_gold(cells, subjects):
+    (example,) = extractor().examples([{"text": "早餐好，服务好", "event_type": "好"} | cells]).rows
+    assert [(s.subject, s.span) for s in example.subjects] == subjects
+
+
+def test_a_place_that_does_not_hold_the_subject_is_refused():
+    with pytest.raises(kb.InputError, match="row 1: characters 0 to 2 are '早餐', not '服务'"):
+        extractor().examples([{"text": "早餐好，服务好", "subject": "服务", "subject_span": [0, 2]}])
+
+
+@pytest.mark.parametrize("tokens", ["pieces", "characters"])
+@pytest.mark.parametrize("max_length", [14, 60])
+@pytest.mark.parametrize("typed", [True, False])
+def test_gold_gives_itself_back_without_a_model(tokens, max_length, typed):
+    rows = [row if typed else {"text": row["text"], "subject": row["subject"]} for row in ROWS]
+    task = extractor(tokens=tokens, max_length=max_length, overlap=4)
+    examples = task.examples(rows).rows
+    task.learn(examples)
+    assert task.typed_ == typed
+    for example in examples:
+        windows = task.encode(example)
+        possible = task.decode(example, windows, [gold_outputs(task, example, window) for window in windows])
+        assert {s.subject for s in task.choose(example, possible).subjects} == {s.subject for s in example.subjects}
+        assert all(example.text[slice(*s.span)] == s.subject and s.score == 1 for s in possible)
+        assert [*task.remarks(example, windows)] == ["longer than max_length: read in windows"] * (len(windows) > 1)
+
+
+@pytest.mark.real_data
+@pytest.mark.parametrize("tokens, lost", [("characters", 4), ("pieces", 7)])
+def test_every_published_subject_gives_itself_back(shared, tokens, lost):
+    data = shared / "data/zh_ccks2019_event_subject"
+    task = extractor(tokens=tokens, max_length=162)
+    vocabulary = kb.tokenizer.read_vocabulary(shared / "checkpoints/mini_zh_L-4_H-256_A-4/vocab.txt")
+    task.tokenizer = task.new_tokenizer(vocabulary, False)
+    examples = task.examples(kb.read(data / "original_event_type_entity_extract_train.csv", header=False))
+    task.learn(examples.rows)
+    gold = found = reasons = 0
+    for example in examples.rows:
+        windows = task.encode(example)
+        possible = task.decode(example, windows, [gold_outputs(task, example, window) for window in windows])
+        why = [r for r in task.remarks(example, windows) if "cannot be found" in r]
+        back, wanted = {s.subject for s in possible}, {s.subject for s in example.subjects}
+        assert back <= wanted and len(wanted - back) == len(why), example
+        gold, found, reasons = gold + len(wanted), found + len(back), reasons + len(why)
+    assert (gold - found, reasons) == (lost, lost)
+
+
+def test_of_overlapping_subjects_the_most_probable_stays_and_each_string_once():
+    spans = [(2, 6), (0, 4), (8, 12), (14, 18), (6, 8)]
+    found = [Subject(str(i % 3), kb.spans.Span(*span), 0.9 - i / 10) for i, span in enumerate(spans)]
+    assert [each.span for each in _apart(found)] == [(2, 6), (8, 12), (6, 8)]
+
+
+def test_a_type_that_always_had_a_subject_is_answered():
+    task = extractor(extractor().examples(ROWS).rows)
+    task.threshold_ = 0.5
+    assert task.always_ == ["好"]
+    weak = (Subject("早餐", kb.spans.Span(0, 2), 0.3), Subject("服务", kb.spans.Span(4, 6), 0.2))
+    good, bad = task.examples(ROWS).rows[2:4]
+    assert [s.subject for s in task.choose(good, weak).subjects] == ["早餐"]
+    assert task.choose(bad, weak).subjects == ()
+
+
+@pytest.fixture(scope="module")
+def fitted(checkpoint):
+    """Trained until it knows its training texts."""
+    settings = {"epochs": 200, "learning_rate": 3e-3, "dropout": 0.0, "max_length": 24, "overlap": 6}
+    return SubjectExtractor(checkpoint, **settings).fit(ROWS, dev=ROWS)
+
+
+def test_the_type_decides(fitted):
+    report = fitted.evaluate(ROWS)
+    assert report["f1"] == report["accuracy"] == report["f1_tolerant"] == 1.0
+    text = "酒店很干净，房间吵"
+    good, bad = fitted.predict([(text, "好"), (text, "坏")])
+    assert [s.subject for s in good.subjects] == ["酒店"] and [s.span for s in bad.subjects] == [(6, 8)]
+    assert fitted.row(bad)["subject"] == "房间"
+    assert fitted.row(fitted.predict([("环境一般", "其他")])[0]) == {"subject": "", "score": None, "subjects": []}
+
+
+def test_without_its_type_a_text_is_not_answered_in_silence(fitted):
+    with pytest.raises(kb.InputError, match="no column 'event_type'"):
+        fitted.predict(["酒店很干净"])
+
+
+def test_gold_that_cannot_be_found_is_counted_and_missed(fitted):
+    rows = [{"text": "酒店好", "event_type": "好", "subject": each} for each in ("月亮", "酒店")]
+    report = fitted.evaluate(rows)
+    assert report.examples["notes"] == {
+        "subjects that cannot be found: it is not in the text": 1,
+    }
+    assert report["recall"] <= 0.5
+    assert report.scores["per_overlap"]["several subjects"]["texts"] == 1
+
+
+def test_a_row_without_its_type_is_counted_in_training_too():
+    rows = [*ROWS, {"text": "环境好", "event_type": " ", "subject": "环境"}]
+    examples = extractor().examples(rows)
+    assert examples.skipped == {"no event type": 1} and len(examples.rows) == 5
+
+
+def test_only_a_table_like_the_published_one_is_taken_for_it():
+    table = kb.data.table([{"1": "酒店好", "2": "好", "3": "酒店"}])
+    with pytest.raises(kb.InputError, match="no column 'text'; its columns: 1, 2, 3"):
+        extractor().examples(table)
+    columns = {"text_column": "1", "type_column": "2", "label_column": "3"}
+    (example,) = extractor(**columns).examples(table).rows
+    assert (example.text, example.event_type, example.subjects[0].subject) == ("酒店好", "好", "酒店")
+    published = table.assign(id="7")[["id", "1", "2", "3"]].set_axis(list("1234"), axis=1)
+    assert extractor(text_column="content").examples(published).rows == [example]
+
+
+@pytest.mark.parametrize(
+    "cell, subjects",
+    [
+        ('["早餐", "服务"]', [("早餐", None), ("服务", None)]),
+        ('[{"subject": "服务", "span": [4, 6], "score": 0.9}]', [("服务", (4, 6))]),
+        ([{"subject": "服务"}, " "], [("服务", None)]),
+        ("[早餐]", [("[早餐]", None)]),
+    ],
+)
+def test_answers_can_be_read_as_gold(cell, subjects):
+    (example,) = extractor().examples([{"text": "早餐好，服务好", "event_type": "好", "subject": cell}]).rows
+    assert [(s.subject, s.span) for s in example.subjects] == subjects
+
+
+def test_a_place_in_a_cell_of_csv_is_read_and_an_empty_one_is_none():
+    rows = [
+        {"text": "早餐好，服务好", "subject": each, "subject_span": span}
+        for each, span in (("服务", "[4, 6]"), ("早餐", ""))
+    ]
+    (example,) = extractor().examples(rows).rows
+    assert example.subjects == (Subject("服务", kb.spans.Span(4, 6)), Subject("早餐"))
+
+
+def test_types_that_differ_in_white_space_are_one():
+    rows = [
+        {"text": "早餐好，服务好", "event_type": kind, "subject": s} for kind, s in (("好", "早餐"), ("好 ", "服务"))
+    ]
+    assert [len(e.subjects) for e in extractor().examples(rows).rows] == [2]
+
+
+def test_a_subject_longer_than_any_in_training_is_told():
+    task = extractor(extractor().examples(ROWS).rows)
+    (example,) = task.examples([{"text": "早餐好，服务好", "event_type": "好", "subject": "早餐好"}]).rows
+    assert [*task.remarks(example, task.encode(example))] == [
+        "subjects that cannot be found: it is longer than any in training"
+    ]
+
+
+def test_the_length_is_counted_in_characters_where_a_character_has_several_tokens():
+    task = SubjectExtractor(tokens="characters")
+    jamo = [chr(c) for c in (*range(0x1100, 0x1113), *range(0x1161, 0x1176), *range(0x11A8, 0x11C3))]
+    task.tokenizer = task.new_tokenizer([*tiny.vocabulary(), *jamo], False)
+    examples = task.examples([{"text": "서울 a", "event_type": "a", "subject": "서울"}]).rows
+    task.learn(examples)
+    (window,) = task.encode(examples[0])
+    possible = task.decode(examples[0], [window], [gold_outputs(task, examples[0], window)])
+    assert len(window.ids) > 8 and possible[0].subject == "서울"
