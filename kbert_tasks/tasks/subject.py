@@ -48,7 +48,7 @@ class Example:
 
 @dataclass(frozen=True)
 class Prediction:
-    """The subjects, most probable first, no two of them overlapping."""
+    """The subjects, most probable first, none overlapping a more probable one."""
 
     subjects: tuple = ()
 
@@ -223,10 +223,11 @@ def _subjects(text, cell, span=None):
 
 
 def _apart(found):
-    """Of subjects, most probable first: those that overlap no more probable one, each string once."""
+    """Of subjects, most probable first: those that overlap none that is more probable, each string once."""
     kept, strings = [], set()
     for each in found:
-        clear = all(each.span.end <= other.span.start or other.span.end <= each.span.start for other in kept)
+        more = [other for other in kept if other.score > each.score]
+        clear = all(each.span.end <= other.span.start or other.span.end <= each.span.start for other in more)
         if clear and each.subject not in strings:
             kept.append(each)
             strings.add(each.subject)
