@@ -22,15 +22,8 @@ tf, keras = tensorflow(), keras2()
 class Biaffine(pointers.PairScores):
     """A product of subject and object instead of a layer that is not linear."""
 
-    def call(self, inputs):
-        x, subjects, objects = inputs
-        size, batch, count, number = x.shape[-1], tf.shape(x)[0], tf.shape(subjects)[1], tf.shape(objects)[1]
-        ends = tf.reshape(tf.gather(x, subjects, batch_dims=1), (batch * count, 2 * size))
-        subject = tf.reshape(ends @ self.subject + self.b, (batch, count, 1, size))
-        ends = tf.reshape(tf.gather(x, objects, batch_dims=1), (batch * number, 2 * size))
-        object_ = tf.reshape(ends @ self.object + self.b, (batch, 1, number, size))
-        y = subject * object_ + subject + object_
-        return tf.reshape(tf.reshape(y, (-1, size)) @ self.W + self.b2, (batch, count, number, self.kinds))
+    def meet(self, subject, object_):
+        return subject * object_ + subject + object_
 
 
 class Binary(keras.losses.Loss):

@@ -67,8 +67,11 @@ class PairScores(keras.layers.Layer):
         ends = tf.reshape(tf.gather(x, subjects, batch_dims=1), (batch * count, 2 * size))
         subject = tf.reshape(ends @ self.subject + self.b, (batch, count, 1, size))
         ends = tf.reshape(tf.gather(x, objects, batch_dims=1), (batch * number, 2 * size))
-        y = tf.nn.gelu(subject + tf.reshape(ends @ self.object, (batch, 1, number, size)), approximate=True)
+        y = self.meet(subject, tf.reshape(ends @ self.object, (batch, 1, number, size)))
         return tf.reshape(tf.reshape(y, (-1, size)) @ self.W + self.b2, (batch, count, number, self.kinds))
+
+    def meet(self, subject, object_):
+        return tf.nn.gelu(subject + object_, approximate=True)
 
     def get_config(self):
         return super().get_config() | {"kinds": self.kinds}

@@ -78,7 +78,7 @@ def _write(task, folder):
         file: json.dumps(content, ensure_ascii=False, indent=2) + "\n"
         for file, content in ((TASK, about), (CONFIG, task.config), (REPORT, task.report_))
     }
-    texts[ERRORS] = json_lines(task.errors_)
+    texts[ERRORS] = "".join(json.dumps(each, ensure_ascii=False) + "\n" for each in task.errors_)
     for file, text in texts.items():  # half an emoji is no reason to fail
         (folder / file).write_text(text, encoding="utf-8", errors="backslashreplace", newline="\n")
     lines = "".join(token + "\n" for token in task.tokenizer.vocabulary)
@@ -86,11 +86,6 @@ def _write(task, folder):
     arrays = {name: np.asarray(weight) for name, weight in _weights(task.model).items()}
     # Not save_file: that gives the file to its owner alone, whatever the others have.
     (folder / WEIGHTS).write_bytes(save(arrays | {SEEN: task.seen_}))
-
-
-def json_lines(rows):
-    """A JSON object a line."""
-    return "".join(json.dumps(row, ensure_ascii=False) + "\n" for row in rows)
 
 
 def writable(folder):

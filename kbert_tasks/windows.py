@@ -22,9 +22,8 @@ def windows(encoded, max_length, overlap):
     total = len(encoded.ids)
     if total <= max_length:
         return [encoded]
-    head = np.arange(
-        int(np.argmax(encoded.segments)) if encoded.segments[-1] else 1
-    )  # [CLS], or [CLS] first text [SEP]
+    # What stands in every window: [CLS], or [CLS] first text [SEP].
+    head = np.arange(int(np.argmax(encoded.segments)) if encoded.segments[-1] else 1)
     first, body = len(head), total - len(head) - 1
     if first > 1:  # a first text that leaves no room is cut
         least = min(LEAST, body, max_length - 3)

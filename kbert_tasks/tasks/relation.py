@@ -1,4 +1,4 @@
-"""Relation extraction: the (subject, predicate, object) triples of a text, by subject first, then its objects."""
+"""Relation extraction: the (subject, predicate, object) triples of a text: its spans, then the pairs of them."""
 
 import collections
 from dataclasses import dataclass

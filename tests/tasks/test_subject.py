@@ -1,10 +1,14 @@
 """Subject extraction: several subjects, one or none, from published rows to spans and back."""
 
+import io
+import json
+
 import numpy as np
 import pytest
 
 import kbert_tasks as kb
 import kbert_tasks.tokenizer
+from kbert_tasks import cli
 from kbert_tasks.tasks.subject import Subject, SubjectExtractor, _apart
 
 from .. import tiny
@@ -226,3 +230,15 @@ def test_the_length_is_counted_in_characters_where_a_character_has_several_token
     (window,) = task.encode(examples[0])
     possible = task.decode(examples[0], [window], [gold_outputs(task, examples[0], window)])
     assert len(window.ids) > 8 and possible[0].subject == "서울"
+
+
+def test_lines_of_text_and_type_on_standard_input(fitted, tmp_path, monkeypatch, capsys):
+    fitted.save(tmp_path / "run")
+    lines = "酒店很干净，房间吵\t好\n酒店很干净，房间吵\t坏\n"
+    monkeypatch.setattr("sys.stdin", io.TextIOWrapper(io.BytesIO(lines.encode("utf-8")), encoding="utf-8"))
+    assert cli.predict([str(tmp_path / "run"), "-", "--format", "jsonl"]) == 0
+    found = [json.loads(line) for line in capsys.readouterr().out.splitlines()]
+    assert [(row["event_type"], row["subject"]) for row in found] == [("好", "酒店"), ("坏", "房间")]
+    monkeypatch.setattr("sys.stdin", io.TextIOWrapper(io.BytesIO("酒店好\n".encode()), encoding="utf-8"))
+    assert cli.predict([str(tmp_path / "run"), "-"]) == 2
+    assert "pairs" in capsys.readouterr().err
