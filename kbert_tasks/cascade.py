@@ -8,7 +8,7 @@ import functools
 
 import numpy as np
 
-from ._keras import keras2, tensorflow
+from ._keras import tensorflow
 from .batches import collate
 from .spans import FLOOR, likely, marked
 
@@ -49,21 +49,20 @@ def step(gold, length, kinds, draws, chance):
     return dict(zip(("Subjects", "Objects"), x, strict=True)), {"spans": spans, "pairs": pairs}
 
 
-def probabilities(model, inputs, encoded):
-    """What the model says of a batch: the encoder runs once for each window, the head of pairs once for all of them.
+def probabilities(model, hidden, spans, encoded):
+    """What the model says of a batch, after the encoder: the head of pairs runs once for all of its windows.
 
     Args:
         model: as `RelationExtractor.build` makes it.
-        inputs: of the batch.
+        hidden: the batch's token vectors (batch, time, hidden).
+        spans: probabilities (batch, subject or object, time, time).
         encoded: the batch's windows.
 
     Returns:
         For each window a dict: spans, the probabilities of its likely subjects and objects (two arrays); subjects and
         objects, their tokens (count, 2); pairs (subjects, objects, kinds).
     """
-    find, follow = _halves(model)
-    hidden, spans = find(inputs)
-    spans = spans.numpy()
+    follow = _follow(model)
     subjects, objects = (
         [likely(each[kind], window) for each, window in zip(spans, encoded, strict=True)] for kind in (SUBJECT, OBJECT)
     )
@@ -83,23 +82,16 @@ def probabilities(model, inputs, encoded):
 
 
 @functools.lru_cache(1)
-def _halves(model):
-    """Two functions: inputs to (token vectors, spans' probabilities); token vectors and spans to their predicates'."""
+def _follow(model):
+    """A function from token vectors and spans to the probabilities of their predicates."""
     tf = tensorflow()
-    spans, pairs = model.get_layer("spans"), model.get_layer("pairs")
-    encoder = keras2().Model(model.inputs[:2], [model.get_layer("Head-Dropout").input, spans.output])
-    signature = {name: tf.TensorSpec((None, None), tf.int32) for name in model.input_names[:2]}
-
-    @tf.function(input_signature=[signature], autograph=False)
-    def find(x):
-        hidden, scores = encoder(x, training=False)
-        return hidden, tf.sigmoid(scores)
+    pairs = model.get_layer("pairs")
 
     @tf.function(reduce_retracing=True, autograph=False)
     def follow(hidden, subjects, objects):
         return tf.sigmoid(pairs([hidden, subjects, objects]))
 
-    return find, follow
+    return follow
 
 
 def answers(spans, subjects, objects, pairs):

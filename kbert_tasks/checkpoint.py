@@ -85,20 +85,20 @@ class Checkpoint:
         return [reader.get_tensor(name) for name in official.POOLER]
 
 
-def build_encoder(config, encoder="fast", training=False, seq_len=None, output_layer_num=1):
+def build_encoder(config, encoder="fast", training=False, seq_len=None, output_layer_num=1, first_only=False):
     """The encoder's graph with random weights.
 
     Args:
         config: the parsed `bert_config.json`.
         encoder: "fast", the package's own graph, or "keras-bert", keras-bert's.
-        training, seq_len, output_layer_num: as in `load_trained_model_from_checkpoint`.
+        training, seq_len, output_layer_num, first_only: as in `load_trained_model_from_checkpoint`.
     """
     if encoder not in ENCODERS:
         raise InputError(f"encoder must be one of {', '.join(ENCODERS)}, not {encoder!r}")
     if encoder == "fast" and not training:
         from .encoder import build
 
-        return build(config, seq_len, output_layer_num)
+        return build(config, seq_len, output_layer_num, first_only)
     if config.get("type_vocab_size", 2) != 2:
         raise InputError(
             f"keras-bert knows 2 segment types, this config has {config['type_vocab_size']}: use encoder fast"
@@ -116,7 +116,14 @@ def build_encoder(config, encoder="fast", training=False, seq_len=None, output_l
 
 
 def load_trained_model_from_checkpoint(
-    config_file, checkpoint_file, training=False, trainable=True, output_layer_num=1, seq_len=None, encoder="fast"
+    config_file,
+    checkpoint_file,
+    training=False,
+    trainable=True,
+    output_layer_num=1,
+    seq_len=None,
+    encoder="fast",
+    first_only=False,
 ):
     """A released BERT as a plain Keras model, filled by keras-bert's loader, every layer trainable.
 
@@ -131,6 +138,7 @@ def load_trained_model_from_checkpoint(
         output_layer_num: so many of the last layers are joined along the last axis.
         seq_len: tokens of every text, or None for any number up to the config's positions.
         encoder: "fast" or "keras-bert". The first has dropout wherever Google has it.
+        first_only: the caller reads the vector of [CLS] alone; "fast" then gives no other, (batch, 1, hidden).
 
     Returns:
         A `keras.Model` (Keras 2) from [tokens, segments], each (batch, time), to token vectors
@@ -139,7 +147,7 @@ def load_trained_model_from_checkpoint(
     from .inspection import read_config
 
     config = read_config(config_file)
-    model = build_encoder(config, encoder, training, seq_len, output_layer_num)
+    model = build_encoder(config, encoder, training, seq_len, output_layer_num, first_only)
     # As many rows of positions as the graph has: keras-bert's has no more than seq_len.
     positions = {"max_position_embeddings": model.get_layer("Embedding-Position").weights[0].shape[0]}
     import_keras_bert().load_model_weights_from_checkpoint(

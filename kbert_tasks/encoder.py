@@ -7,60 +7,117 @@ segment types. Source: Devlin et al., 2018 (arXiv 1810.04805); google-research/b
 """
 
 from ._keras import keras2, tensorflow
+from .ops import dropped, gelu, normalised, rows_of
 
 tf, keras = tensorflow(), keras2()
 
 TOKENS, SEGMENTS = "Input-Token", "Input-Segment"
-NORM_EPSILON = 1e-12  # Google's
 MASKED = -10000.0  # what Google adds to the score of a padded position before the softmax
 
 register = keras.utils.register_keras_serializable(package="kbert_tasks")
 
 
-def build(config, seq_len=None, output_layer_num=1):
+def build(config, seq_len=None, output_layer_num=1, first_only=False):
     """A BERT encoder with random weights.
 
     Args:
         config: the parsed `bert_config.json`.
         seq_len: tokens of every text; None lets each batch have its own (a TPU needs a number).
         output_layer_num: so many of the last layers are joined along the last axis.
+        first_only: give the vector of [CLS] alone. The last layer then computes that one only: the same numbers for a
+            12th less work with 12 layers, a 6th with 6.
 
     Returns:
         A `keras.Model` from two int32 inputs (batch, time), `Input-Token` and `Input-Segment`, where token 0 is
-        padding, to the token vectors (batch, time, hidden * output_layer_num).
+        padding, to the token vectors (batch, time, hidden * output_layer_num); with `first_only` time is 1.
     """
-    hidden, rate = config["hidden_size"], config["hidden_dropout_prob"]
-
-    def start():
-        return keras.initializers.TruncatedNormal(stddev=config.get("initializer_range", 0.02))
+    hidden, rate, depth = config["hidden_size"], config["hidden_dropout_prob"], config["num_hidden_layers"]
+    first_only = first_only and output_layer_num == 1
 
     def normalised_sum(name, x, y):
-        y = keras.layers.Dropout(rate, name=f"{name}-Dropout")(y)
+        y = Dropout(rate, name=f"{name}-Dropout")(y)
         x = keras.layers.Add(name=f"{name}-Add")([x, y])
-        return keras.layers.LayerNormalization(epsilon=NORM_EPSILON, name=f"{name}-Norm")(x)
+        return LayerNormalization(name=f"{name}-Norm")(x)
+
+    def embedding(number, name):
+        start = keras.initializers.TruncatedNormal(stddev=config.get("initializer_range", 0.02))
+        return Embedding(number, hidden, start, dtype="float32", name=name)
 
     tokens = keras.Input((seq_len,), dtype="int32", name=TOKENS)
     segments = keras.Input((seq_len,), dtype="int32", name=SEGMENTS)
-    words = keras.layers.Embedding(config["vocab_size"], hidden, start(), name="Embedding-Token")(tokens)
-    types = keras.layers.Embedding(config.get("type_vocab_size", 2), hidden, start(), name="Embedding-Segment")(
-        segments
-    )
-    x = keras.layers.Add(name="Embedding-Token-Segment")([words, types])
-    x = PositionEmbedding(config["max_position_embeddings"], name="Embedding-Position")(x)
-    x = keras.layers.LayerNormalization(epsilon=NORM_EPSILON, name="Embedding-Norm")(x)
-    x = keras.layers.Dropout(rate, name="Embedding-Dropout")(x)  # (batch, time, hidden)
+    words = embedding(config["vocab_size"], "Embedding-Token")(tokens)
+    types = embedding(config.get("type_vocab_size", 2), "Embedding-Segment")(segments)
+    x = keras.layers.Add(dtype="float32", name="Embedding-Token-Segment")([words, types])
+    x = PositionEmbedding(config["max_position_embeddings"], dtype="float32", name="Embedding-Position")(x)
+    x = LayerNormalization(name="Embedding-Norm")(x)
+    x = Dropout(rate, name="Embedding-Dropout")(x)  # (batch, time, hidden)
     bias = PaddingBias(name="Padding-Bias")(tokens)
     layers = []
-    for i in range(1, config["num_hidden_layers"] + 1):
+    for i in range(1, depth + 1):
         name = f"Encoder-{i}-MultiHeadSelfAttention"
         heads, attention_rate = config["num_attention_heads"], config["attention_probs_dropout_prob"]
-        x = normalised_sum(name, x, SelfAttention(heads, attention_rate, name=name)([x, bias]))
+        alone = first_only and i == depth
+        y = SelfAttention(heads, attention_rate, alone, name=name)([x, bias])
+        x = normalised_sum(name, FirstToken(name="Extract-First")(x) if alone else x, y)
         name = f"Encoder-{i}-FeedForward"
         x = normalised_sum(name, x, FeedForward(config["intermediate_size"], config["hidden_act"], name=name)(x))
         layers.append(x)
     last = layers[-output_layer_num:]
     x = last[0] if len(last) == 1 else keras.layers.Concatenate(name="Encoder-Output")(last)
     return keras.Model([tokens, segments], x, name="bert")
+
+
+@register
+class Dropout(keras.layers.Dropout):
+    """Keras's Dropout, from fewer random bits."""
+
+    def call(self, x, training=None):
+        return dropped(x, self.rate) if training and self.rate else x
+
+
+@register
+class FirstToken(keras.layers.Layer):
+    """(batch, time, hidden) to (batch, 1, hidden)."""
+
+    def call(self, x):
+        return x[:, :1]
+
+
+@register
+class Embedding(keras.layers.Layer):
+    """Numbers (batch, time) to the rows of a table (batch, time, hidden)."""
+
+    def __init__(self, number, size, initializer="uniform", **kwargs):
+        super().__init__(**kwargs)
+        self.number, self.size, self.initializer = number, size, keras.initializers.get(initializer)
+
+    def build(self, shape):
+        self.table = self.add_weight("embeddings", (self.number, self.size), initializer=self.initializer)
+
+    def call(self, numbers):
+        return rows_of(tf.convert_to_tensor(self.table), numbers)
+
+    def get_config(self):
+        return super().get_config() | {"number": self.number, "size": self.size}
+
+
+@register
+class LayerNormalization(keras.layers.Layer):
+    """Each vector of (batch, time, hidden) to mean 0 and deviation 1, then scaled and moved by learned vectors."""
+
+    def build(self, shape):
+        # float32, and not cast, under mixed precision too
+        self.gamma = self.add_weight("gamma", shape[-1:], initializer="ones", experimental_autocast=False)
+        self.beta = self.add_weight("beta", shape[-1:], initializer="zeros", experimental_autocast=False)
+
+    def call(self, x, training=None):
+        gamma, beta = tf.convert_to_tensor(self.gamma), tf.convert_to_tensor(self.beta)
+        if training:
+            return normalised(x, gamma, beta)
+        # The form that TensorFlow and OpenVINO know and compute at once.
+        wide = tf.cast(x, tf.float32)
+        mean, variance = tf.nn.moments(wide, [-1], keepdims=True)
+        return tf.cast(tf.nn.batch_normalization(wide, mean, variance, beta, gamma, 1e-12), x.dtype)
 
 
 @register
@@ -83,7 +140,7 @@ class PositionEmbedding(keras.layers.Layer):
 
 @register
 class PaddingBias(keras.layers.Layer):
-    """Token ids (batch, time) to what is added to attention scores: (batch, 1, 1, time), 0 or -10000."""
+    """Token ids (batch, time) to what is added to attention scores: float32 (batch, 1, 1, time), 0 or -10000."""
 
     def call(self, tokens):
         return tf.where(tokens[:, None, None, :] == 0, MASKED, 0.0)
@@ -91,11 +148,14 @@ class PaddingBias(keras.layers.Layer):
 
 @register
 class SelfAttention(keras.layers.Layer):
-    """Multi-head self-attention on [(batch, time, hidden), padding bias], with dropout on the probabilities."""
+    """Multi-head self-attention on [(batch, time, hidden), padding bias], with dropout on the probabilities.
 
-    def __init__(self, heads, dropout_rate, **kwargs):
+    With `first_only` only the first token asks: (batch, 1, hidden).
+    """
+
+    def __init__(self, heads, dropout_rate, first_only=False, **kwargs):
         super().__init__(**kwargs)
-        self.heads, self.dropout_rate = heads, dropout_rate
+        self.heads, self.dropout_rate, self.first_only = heads, dropout_rate, first_only
 
     def build(self, shapes):
         size = shapes[0][-1]
@@ -106,22 +166,31 @@ class SelfAttention(keras.layers.Layer):
     def call(self, inputs, training=None):
         x, bias = inputs
         size = x.shape[-1]
-        batch, time = tf.unstack(tf.shape(x)[:2])
-        # One product for queries, keys and values.
-        joined = tf.concat([self.Wq, self.Wk, self.Wv], axis=1)
-        qkv = tf.reshape(x, (-1, size)) @ joined + tf.concat([self.bq, self.bk, self.bv], axis=0)
-        qkv = tf.reshape(qkv, (batch, time, 3, self.heads, size // self.heads))
-        queries, keys, values = tf.unstack(tf.transpose(qkv, (2, 0, 3, 1, 4)))  # each (batch, heads, time, size/heads)
-        scores = tf.matmul(queries, keys, transpose_b=True) * (size // self.heads) ** -0.5 + bias
-        probabilities = tf.nn.softmax(scores)  # (batch, heads, time, time)
+        if self.first_only:
+            (queries,), (keys, values) = self.heads_of(x[:, :1], "q"), self.heads_of(x, "kv")
+        else:
+            queries, keys, values = self.heads_of(x, "qkv")
+        scores = tf.matmul(queries, keys, transpose_b=True) * (size // self.heads) ** -0.5
+        # The softmax is float32 whatever the products are.
+        probabilities = tf.nn.softmax(tf.cast(scores, tf.float32) + tf.cast(bias, tf.float32))
+        probabilities = tf.cast(probabilities, x.dtype)  # (batch, heads, time that asks, time)
         if training and self.dropout_rate:
-            probabilities = tf.nn.dropout(probabilities, self.dropout_rate)
+            probabilities = dropped(probabilities, self.dropout_rate)
         y = tf.transpose(tf.matmul(probabilities, values), (0, 2, 1, 3))
-        y = tf.reshape(y, (-1, size)) @ self.Wo + self.bo
-        return tf.reshape(y, (batch, time, size))
+        time = 1 if self.first_only else tf.shape(x)[1]
+        return tf.reshape(tf.reshape(y, (-1, size)) @ self.Wo + self.bo, (tf.shape(x)[0], time, size))
+
+    def heads_of(self, x, parts):
+        """Queries, keys, values, as `parts` says, by one product: each (batch, heads, time, hidden / heads)."""
+        size = x.shape[-1]
+        batch, time = tf.unstack(tf.shape(x)[:2])
+        W, b = (tf.concat([getattr(self, kind + part) for part in parts], axis=-1) for kind in "Wb")
+        y = tf.reshape(tf.reshape(x, (-1, size)) @ W + b, (batch, time, len(parts), self.heads, size // self.heads))
+        return tf.unstack(tf.transpose(y, (2, 0, 3, 1, 4)))
 
     def get_config(self):
-        return super().get_config() | {"heads": self.heads, "dropout_rate": self.dropout_rate}
+        own = {"heads": self.heads, "dropout_rate": self.dropout_rate, "first_only": self.first_only}
+        return super().get_config() | own
 
 
 @register
@@ -139,11 +208,11 @@ class FeedForward(keras.layers.Layer):
         self.W2 = self.add_weight("W2", (self.units, size), initializer="glorot_normal")
         self.b2 = self.add_weight("b2", (size,), initializer="zeros")
 
-    def call(self, x):
+    def call(self, x, training=None):
         size = x.shape[-1]
         y = tf.reshape(x, (-1, size)) @ self.W1 + self.b1
-        if self.activation == "gelu":
-            y = tf.nn.gelu(y, approximate=True)  # the tanh formula is Google's
+        if self.activation == "gelu":  # the second form is joined with the product, but its gradient is slow
+            y = gelu(y) if training else tf.nn.gelu(y, approximate=True)
         else:
             y = keras.activations.get(self.activation)(y)
         return tf.reshape(y @ self.W2 + self.b2, tf.shape(x))

@@ -2,7 +2,6 @@
 
 import functools
 
-import numpy as np
 from tqdm.auto import tqdm
 
 from ._keras import tensorflow
@@ -44,9 +43,21 @@ def _batches(lengths):
         yield from (batch[i : i + size] for i in range(0, len(batch), size))
 
 
+def run(task):
+    """What reads the texts: a function from a batch's inputs to a dict of NumPy arrays, whatever the engine is."""
+    return task.engine_ or by_keras(task)
+
+
+def by_keras(task):
+    """The same, by Keras."""
+    read = graph(task.reader, task.model)
+    return lambda x: {name: value.numpy() for name, value in read(x).items()}
+
+
 @functools.lru_cache(1)
-def run(model):
-    """The model as a function of a batch's inputs."""
+def graph(reader, model):
+    """What reads the texts as a tf.function, of a batch's inputs of any shape: `reader` says which part of the model."""
     tf = tensorflow()
-    signature = {name: tf.TensorSpec((None, None), np.int32) for name in ("Input-Token", "Input-Segment")}
-    return tf.function(lambda x: model(x, training=False), input_signature=[signature])
+    part = reader(model)
+    signature = {name: tf.TensorSpec((None, None), tf.int32, name) for name in ("Input-Token", "Input-Segment")}
+    return tf.function(lambda x: part(x, training=False), input_signature=[signature])

@@ -1,6 +1,6 @@
-"""What points at parts of a text: scores of spans, scores of predicates between them, and their loss.
+"""What points at parts of a text: scores of spans, scores of predicates between them, and their losses.
 
-Source of the scores of spans, and of the loss: Su et al., "Global Pointer", 2022 (arXiv 2208.03054).
+Source of the scores of spans, and of the loss of sets: Su et al., "Global Pointer", 2022 (arXiv 2208.03054).
 """
 
 from ._keras import keras2, tensorflow
@@ -94,3 +94,17 @@ class SetLoss(keras.losses.Loss):
         losses = tf.reduce_logsumexp(wrong, -1) + tf.reduce_logsumexp(right, -1)
         counted = tf.cast(tf.reduce_any(y_true >= 0, -1), losses.dtype)
         return tf.reduce_sum(losses * counted, -1) / tf.maximum(tf.reduce_sum(counted, -1), 1.0)
+
+
+class ChoiceLoss(keras.losses.Loss):
+    """Cross entropy of one softmax over all that can be the answer; several right answers share.
+
+    y_true (batch, ...) is 1 or 0, or -1 for what cannot be the answer; y_pred are scores of that shape.
+    """
+
+    def call(self, y_true, y_pred):
+        flat = tf.stack([tf.shape(y_pred)[0], -1])
+        y_true, y_pred = tf.reshape(y_true, flat), tf.reshape(y_pred, flat)
+        logs = tf.nn.log_softmax(tf.where(y_true >= 0, y_pred, y_pred.dtype.min / 2))
+        right = tf.cast(y_true == 1, y_pred.dtype)
+        return -tf.reduce_sum(right * logs, -1) / tf.maximum(tf.reduce_sum(right, -1), 1.0)

@@ -43,7 +43,7 @@ def save(task, folder):
         OSError: such as a full disk; the earlier folder is as it was.
     """
     folder = writable(folder)
-    _sweep(folder)
+    sweep(folder)
     aside = folder.with_name(f".{folder.name}.{os.getpid()}.writing")
     shutil.rmtree(aside, ignore_errors=True)  # of an interrupted save of this very process
     aside.mkdir(parents=True)
@@ -95,7 +95,7 @@ def writable(folder):
     if folder.is_file():
         raise InputError(f"{folder} is a file: name a folder for the trained task")
     if folder.is_dir():
-        others = sorted({p.name for p in folder.iterdir()} - LAYOUT.keys())
+        others = sorted(_others(folder))
         if others:
             raise InputError(
                 f"{folder} holds other files ({', '.join(others[:4])}) and is not replaced: name a new folder"
@@ -108,14 +108,22 @@ def writable(folder):
     return folder
 
 
-def load(folder):
+def load(folder, engine="keras"):
     """The task that `save` wrote; needs neither the checkpoint nor a network.
 
+    Args:
+        folder: that kbert-train or `save` wrote.
+        engine: what reads the texts in `predict` and `evaluate`: "keras", or "openvino", which at its first use exports
+            the model into the folder. Weights that are changed afterwards are Keras's alone.
+
     Raises:
-        InputError: not such a folder, a file missing or damaged, another format, or a task that is not there.
+        InputError: not such a folder, a file missing or damaged, another format, a task that is not there, or an engine
+            that is not.
     """
+    from .engine import check, start
     from .tasks import find
 
+    check(engine)
     folder = Path(folder).resolve()
     _recover(folder)
     if not folder.is_dir():
@@ -142,15 +150,18 @@ def load(folder):
         cased = about["cased"]
     except (KeyError, TypeError, AttributeError) as error:
         raise InputError(f"{folder / TASK} is damaged ({error!r}): copy the folder again") from None
-    return _fill(task, folder, cased)
+    task = _fill(task, folder, cased, engine)
+    task.engine_ = start(task, folder) if engine == "openvino" else None
+    return task
 
 
-def _fill(task, folder, cased):
+def _fill(task, folder, cased, engine):
     from safetensors import SafetensorError
     from safetensors.numpy import load_file
 
     from .checkpoint import build_encoder
     from .inspection import read_config
+    from .precision import choose, computing
     from .tokenizer import read_vocabulary
 
     task.config, task.report_ = read_config(folder / CONFIG), _json(folder / REPORT)
@@ -163,7 +174,9 @@ def _fill(task, folder, cased):
         raise InputError(f"{folder / WEIGHTS} is damaged or cut short: copy the folder again ({error})") from None
     if task.config["num_hidden_layers"] > len(arrays):  # before a graph of any size is built
         raise InputError(f"{folder / CONFIG} has more layers than {WEIGHTS}: copy the whole folder again")
-    model = task.build(build_encoder(task.config, task.settings.encoder))
+    precision = choose(task.settings.precision, task.settings.encoder)[0] if engine == "keras" else "float32"
+    with computing(precision):  # another engine rounds by itself
+        model = task.build(build_encoder(task.config, task.settings.encoder, first_only=task.first_only))
     wanted = {name: tuple(weight.shape) for name, weight in _weights(model).items()}
     found = {name: array.shape for name, array in arrays.items()}
     if wanted != found:
@@ -193,6 +206,17 @@ def _parsed(text, file):
         raise InputError(f"{file} is damaged: {error}; copy the folder again") from None
 
 
+def _others(folder):
+    """The names of what lies in the folder and was not written by this package."""
+    from . import engine
+
+    for path in folder.iterdir():
+        if path.name == engine.FOLDER and path.is_dir():
+            yield from (f"{path.name}/{p.name}" for p in path.iterdir() if p.name not in engine.LAYOUT)
+        elif path.name not in LAYOUT and not _writing(folder / engine.FOLDER).fullmatch(path.name):
+            yield path.name
+
+
 def _previous(folder):
     return folder.with_name(f".{folder.name}.previous")
 
@@ -203,10 +227,14 @@ def _recover(folder):
         _previous(folder).rename(folder)
 
 
-def _sweep(folder):
+def _writing(folder):
+    """The name, as a pattern, of what is to become `folder`."""
+    return re.compile(re.escape(f".{folder.name}.") + r"\d+\.writing")
+
+
+def sweep(folder):
     """Deletes what killed runs have left; a folder that another process is writing is younger."""
     if folder.parent.is_dir():
-        ours = re.compile(re.escape(f".{folder.name}.") + r"\d+\.writing")
         for left in folder.parent.iterdir():
-            if ours.fullmatch(left.name) and time.time() - left.stat().st_mtime > 3600:
+            if _writing(folder).fullmatch(left.name) and time.time() - left.stat().st_mtime > 3600:
                 shutil.rmtree(left, ignore_errors=True)

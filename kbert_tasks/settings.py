@@ -15,6 +15,7 @@ from dataclasses import dataclass, field
 from .errors import InputError
 
 ENCODERS = ("fast", "keras-bert")
+PRECISIONS = ("auto", "float32", "bfloat16", "float16")
 
 
 def option(default, help, *, later=False, least=None, above=None, most=None, below=None, choices=None):
@@ -38,6 +39,9 @@ class Settings:
     )
     seed: int = option(1, "of everything drawn at random", least=0, most=2**31 - 1)
     encoder: str = option("fast", "the package's own graph or keras-bert's", choices=ENCODERS)
+    precision: str = option(
+        "auto", "numbers that the encoder computes in: the fastest of the hardware, or as told", choices=PRECISIONS
+    )
     cased: bool | None = option(None, "the checkpoint keeps capital letters (where names and files do not tell)")
     text_column: str = option("text", "column of the text", later=True)
     label_column: str = option("label", "column of the gold answer", later=True)

@@ -10,10 +10,10 @@ import time
 
 import numpy as np
 
-from . import seen
+from . import narrow, precision, seen
 from ._keras import keras2
 from .batches import training_batches
-from .checkpoint import Checkpoint, load_trained_model_from_checkpoint
+from .checkpoint import Checkpoint, build_encoder, load_trained_model_from_checkpoint
 from .errors import InputError
 from .examples import Examples, Skip
 
@@ -59,17 +59,28 @@ def train(task, examples, dev=None):
 
     keras = keras2()
     keras.utils.set_random_seed(settings.seed)
-    with _timed(seconds, "load"):
+    used = narrow.numbers([x["Input-Token"] for x, _ in windows] + [w.ids for parts in encoded_dev for w in parts])
+    computed_in, why = precision.choose(settings.precision, settings.encoder)
+    log.info("computing in %s: %s", computed_in, why)
+    with _timed(seconds, "load"), precision.computing(computed_in):
         encoder = load_trained_model_from_checkpoint(
-            checkpoint.config_file, checkpoint.checkpoint_file, encoder=settings.encoder
+            checkpoint.config_file,
+            checkpoint.checkpoint_file,
+            encoder=settings.encoder,
+            first_only=task.first_only,
         )
-        model = task.build(encoder)
-        _fill_pooler(model, checkpoint)
-    model.compile(optimizer=keras.optimizers.legacy.Adam(settings.learning_rate), loss=task.losses())
+        encoder, table = narrow.narrow(encoder, used, lambda number: _encoder(task, vocab_size=number))
+        task.model = task.build(encoder)
+        _fill_pooler(task.model, checkpoint)
+    log.info("%d of %d tokens stand in the texts: the others' vectors stay as they are", len(used), len(table))
+    adam = keras.optimizers.legacy.Adam(settings.learning_rate)
+    task.model.compile(optimizer=precision.scaled(adam, computed_in), loss=task.losses())
+    windows = [(x | {"Input-Token": narrow.renumbered(x["Input-Token"], used)}, target) for x, target in windows]
     batches, steps = training_batches(windows, task.draw, settings.batch_size, settings.seed, settings.epochs)
     log.info("training on %d examples, %d steps an epoch", len(examples.rows), steps)
-    task.model = model
-    dev_score = _fit(task, dev, encoded_dev, batches, steps)
+    dev_score = _fit(task, dev, narrow.encoded(encoded_dev, used), batches, steps)
+    with precision.computing(computed_in):
+        task.model = narrow.widen(task.model, table, used, task.build(_encoder(task)))
     seconds["train"] = sum(epoch["seconds"] for epoch in dev_score.history)
     seconds["evaluate"] = dev_score.seconds
     if dev_score.best_report:
@@ -79,6 +90,7 @@ def train(task, examples, dev=None):
         "task": type(task).__module__.rsplit(".", 1)[-1],
         "settings": settings.as_dict(),
         "versions": versions(),
+        "precision": computed_in,
         "checkpoint": {"name": checkpoint.name, "cased": checkpoint.cased, "config": checkpoint.config},
         "scores": {"dev": dev_score.best_report.scores} if dev_score.best_report else {},
         "examples": {"train": examples.count(), "dev": dev.count()},
@@ -86,6 +98,10 @@ def train(task, examples, dev=None):
         "best_epoch": dev_score.best_epoch or len(dev_score.history),
         "seconds": {name: round(value, 3) for name, value in seconds.items()},
     }
+
+
+def _encoder(task, **changes):
+    return build_encoder(task.config | changes, task.settings.encoder, first_only=task.first_only)
 
 
 def _fit(task, dev, encoded_dev, batches, steps):

@@ -9,7 +9,7 @@ import pytest
 
 import kbert_tasks as kb
 from kbert_tasks import samples
-from kbert_tasks._keras import keras2
+from kbert_tasks._keras import keras2, tensorflow
 from kbert_tasks.inference import inputs
 
 from . import numpy_bert, tiny
@@ -155,3 +155,18 @@ def test_the_signature_is_keras_berts(checkpoint):
     model = kb.load_trained_model_from_checkpoint(f"{checkpoint}/bert_config.json", f"{checkpoint}/bert_model.ckpt")
     assert model.input_names == ["Input-Token", "Input-Segment"]
     assert model.output_shape == (None, None, config["hidden_size"])
+
+
+def test_the_first_token_alone_is_what_the_whole_gives(checkpoint):
+    tf = tensorflow()
+    ids, segments = ids_of(tiny.config())
+    whole, alone = load(checkpoint), load(checkpoint, first_only=True)
+    found = []
+    for model in (whole, alone):
+        with tf.GradientTape() as tape:
+            vector = model([ids, segments], training=False)[:, 0]
+            loss = tf.reduce_sum(vector**3)
+        found.append([vector, *tape.gradient(loss, model.trainable_weights)])
+    assert alone([ids, segments]).shape == (3, 1, 16)
+    for one, other in zip(*found, strict=True):
+        np.testing.assert_allclose(one, other, atol=1e-4, rtol=1e-4)

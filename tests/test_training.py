@@ -3,12 +3,18 @@
 import collections
 from types import SimpleNamespace
 
+import numpy as np
 import pytest
 
+import kbert_tasks as kb
+from kbert_tasks._keras import keras2
 from kbert_tasks.callbacks import DevScore
 from kbert_tasks.examples import Examples
+from kbert_tasks.inference import inputs
 from kbert_tasks.metrics import Report
 from kbert_tasks.training import hold_out
+
+from . import tiny
 
 
 def test_a_text_that_stands_in_several_examples_is_held_out_in_all_of_them():
@@ -45,3 +51,29 @@ def test_the_epoch_that_is_kept(monkeypatch, scores, losses, best):
     callback.on_train_end()
     assert callback.best_epoch == best and callback.best_report["f1"] == max(scores)
     assert weights == [best] and task.threshold_ == best
+
+
+class Started(kb.TextClassifier):
+    """Whose head begins with the same numbers each time."""
+
+    def build(self, encoder):
+        model = super().build(encoder)
+        model.get_layer("label").set_weights([np.linspace(-1, 1, 32).reshape(16, 2), np.zeros(2)])
+        return model
+
+
+def test_the_steps_are_those_of_kerass_adam(tmp_path):
+    """The fused kernel, dense gradients, few rows; against the new Adam, keras-bert's graph and the whole table."""
+    folder = tiny.checkpoint(tmp_path / "uncased", hidden_dropout_prob=0.0, attention_probs_dropout_prob=0.0)
+    rows = [{"text": text, "label": label} for text, label in (("the room was clean", 1), ("bad food", 0), ("差", 0))]
+    settings = {"epochs": 5, "batch_size": 3, "learning_rate": 1e-2, "dropout": 0.0, "max_length": 16, "dev_share": 0.0}
+    task = Started(folder, **settings).fit(rows)
+    model = task.build(kb.load_trained_model_from_checkpoint(f"{folder}/bert_config.json", f"{folder}/bert_model.ckpt"))
+    model.compile(keras2().optimizers.Adam(1e-2), task.losses())
+    examples = task.examples(rows).rows
+    labels = {"label": np.array([task.labels_.index(e.label) for e in examples])}
+    x = inputs([task.encode(e)[0] for e in examples])
+    losses = [model.train_on_batch(x, labels) for _ in range(5)]
+    np.testing.assert_allclose([epoch["loss"] for epoch in task.report_["history"]], losses, rtol=1e-4)
+    for one, other in zip(task.model.get_weights(), model.get_weights(), strict=True):
+        np.testing.assert_allclose(one, other, atol=2e-3)

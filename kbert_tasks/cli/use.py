@@ -8,6 +8,7 @@ import sys
 from pathlib import Path
 
 from .. import settings, tasks
+from ..engine import ENGINES
 from ..errors import InputError
 from . import Parser, command, file_options
 
@@ -24,6 +25,12 @@ def _later():
 def _parser(name, description):
     parser = Parser(prog=name, description=description)
     parser.add_argument("run", metavar="DIR", help="the folder that kbert-train wrote")
+    parser.add_argument(
+        "--engine",
+        choices=ENGINES,
+        default=ENGINES[0],
+        help="what computes (default keras; openvino: pip install 'kbert-tasks[openvino]')",
+    )
     group = file_options(parser)
     for each in _later().values():
         settings.add_option(group, each, "(default: as in training)")
@@ -33,7 +40,7 @@ def _parser(name, description):
 def _load(arguments):
     from ..saving import load
 
-    task = load(arguments.run)
+    task = load(arguments.run, arguments.engine)
     said = {name: value for name, value in vars(arguments).items() if name in _later()}
     unknown = said.keys() - {each.name for each in dataclasses.fields(task.settings)}
     if unknown:

@@ -2,6 +2,8 @@
 
 import collections
 
+import numpy as np
+
 from .. import data, seen
 from ..errors import InputError, RowError
 from ..examples import Examples, Skip
@@ -22,6 +24,7 @@ class Task:
         config: the encoder's `bert_config.json`.
         seen_: fingerprints of the training texts.
         report_: what `report.json` holds.
+        engine_: what reads the texts in Keras's place, as `load` was told; None after `fit`.
         errors_: what `errors.jsonl` holds: the wrong answers on the test texts, or else on the development texts.
     """
 
@@ -31,12 +34,14 @@ class Task:
     ANSWER = ()  # the columns of `row`
     SECOND = None  # the setting that names the column of what stands second in a pair
     paired = False  # whether this trained task wants pairs
+    first_only = False  # whether the head reads the vector of [CLS] alone
     FORMAT = "csv"  # that answers are written in where no file name tells
 
     def __init__(self, checkpoint=None, **settings):
         self.checkpoint = checkpoint
         self.settings = self.Settings.of(settings)
         self.model = None
+        self.engine_ = None
 
     # What a task fills in -------------------------------------------------------------------------------------
 
@@ -116,8 +121,17 @@ class Task:
         """What the model says of a batch of Encoded: for each a dict of output name to array."""
         from ..inference import inputs, run
 
-        found = {name: value.numpy() for name, value in run(self.model)(inputs(encoded)).items()}
+        found = run(self)(inputs(encoded))
         return [{name: value[i] for name, value in found.items()} for i in range(len(encoded))]
+
+    @staticmethod
+    def reader(model):
+        """The part of the model that reads texts: a keras.Model from their inputs alone to a dict of outputs."""
+        return model
+
+    def probabilities(self, scores):
+        """Scores of the model as probabilities; both are arrays of one shape."""
+        return 1 / (1 + np.exp(-scores.astype("float64")))
 
     def tune(self, examples, possible):
         """Sets, from what is possible for development examples, the LEARNED attributes that `choose` goes by."""

@@ -66,6 +66,7 @@ class TextClassifier(Task):
     ANSWER = ("label", "probability")
     SECOND = "text_b_column"
     paired = property(lambda self: self.pairs_)
+    first_only = property(lambda self: self.settings.pooling in ("cls", "pooler"))
     pairs_ = multi_label_ = None  # until the training examples tell
 
     def example(self, row, gold):
@@ -153,15 +154,18 @@ class TextClassifier(Task):
         target[places] = 1
         return {"label": target}
 
-    def decode(self, example, encoded, outputs):
-        scores = outputs[0]["label"].astype("float64")
+    def probabilities(self, scores):
         if self.multi_label_:
-            p = 1 / (1 + np.exp(-scores))
+            return super().probabilities(scores)
+        p = np.exp(scores.astype("float64") - scores.max(-1, keepdims=True))
+        return p / p.sum(-1, keepdims=True)
+
+    def decode(self, example, encoded, outputs):
+        p = self.probabilities(outputs[0]["label"])
+        if self.multi_label_:
             chosen = np.flatnonzero(p >= 0.5)
             label, score = tuple(self.labels_[i] for i in chosen), tuple(float(p[i]) for i in chosen)
         else:
-            p = np.exp(scores - scores.max())
-            p /= p.sum()
             label, score = self.labels_[p.argmax()], float(p.max())
         return Prediction(label, score, dict(zip(self.labels_, p.tolist(), strict=True)))
 

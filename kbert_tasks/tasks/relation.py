@@ -98,6 +98,13 @@ class RelationExtractor(PointingTask):
         outputs["pairs"] = PairScores(len(self.predicates_), name="pairs")([x, subjects, objects])
         return keras.Model([*encoder.inputs, subjects, objects], outputs, name="relation")
 
+    @staticmethod
+    def reader(model):
+        from .._keras import keras2
+
+        outputs = {"hidden": model.get_layer("Head-Dropout").input, "spans": model.get_layer("spans").output}
+        return keras2().Model(model.inputs[:2], outputs)
+
     def losses(self):
         from ..pointers import SetLoss
 
@@ -144,9 +151,10 @@ class RelationExtractor(PointingTask):
     # From tokens to triples ------------------------------------------------------------------------------------
 
     def outputs(self, encoded):
-        from ..inference import inputs
+        from ..inference import inputs, run
 
-        return cascade.probabilities(self.model, inputs(encoded), encoded)
+        found = run(self)(inputs(encoded))
+        return cascade.probabilities(self.model, found["hidden"], self.probabilities(found["spans"]), encoded)
 
     def decode(self, example, encoded, outputs):
         found = {}

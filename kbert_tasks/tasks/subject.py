@@ -1,20 +1,20 @@
 """Subject extraction: the parts of a text, any number or none, that an event of a given type is about."""
 
-import json
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 
 import numpy as np
 
 from .. import set_metrics
 from ..data import text_of
-from ..errors import InputError, RowError
+from ..errors import InputError
 from ..examples import Skip, joined
 from ..metrics import Report
 from ..pointing import PointingSettings, PointingTask
 from ..settings import option
-from ..spans import FLOOR, Span, likely, marked, span_of, told
+from ..spans import FLOOR, likely, marked, span_of
+from ..subjects import Subject, apart, subjects_of
 
-NONE = ("", "NaN", "NAN")  # how published data write that there is no subject
+NO_SUBJECT = 0, 0  # the span that answers so: [CLS]
 
 
 @dataclass(frozen=True)
@@ -26,15 +26,6 @@ class SubjectSettings(PointingSettings):
     without_subject: str = option(
         "keep", "texts without a subject: keep them, or skip them, in scoring too", choices=("keep", "skip"), later=True
     )
-
-
-@dataclass(frozen=True)
-class Subject:
-    """A subject; its span (half-open characters of the text) where it is known, the score where it is an answer."""
-
-    subject: str
-    span: Span | None = None
-    score: float | None = field(default=None, compare=False)
 
 
 @dataclass(frozen=True)
@@ -106,7 +97,7 @@ class SubjectExtractor(PointingTask):
             return Skip("no event type")
         if not gold:
             return Example(text, kind, None)
-        found = [each for cells in row[self.settings.label_column] for each in _subjects(text, *cells)]
+        found = [each for cells in row[self.settings.label_column] for each in subjects_of(text, *cells)]
         if not found and self.settings.without_subject == "skip":
             return Skip("no subject")
         return Example(text, kind, tuple(dict.fromkeys(found)))
@@ -131,9 +122,9 @@ class SubjectExtractor(PointingTask):
         return keras.Model(encoder.inputs, {"spans": SpanScores(1, name="spans")(x)}, name="subject")
 
     def losses(self):
-        from ..pointers import SetLoss
+        from ..pointers import ChoiceLoss
 
-        return {"spans": SetLoss()}
+        return {"spans": ChoiceLoss()}
 
     # From text and gold to tokens, and back --------------------------------------------------------------------
 
@@ -146,10 +137,18 @@ class SubjectExtractor(PointingTask):
         ]
 
     def draw(self, x, target, chance):
-        spans = marked(target, len(x["Input-Token"]))
-        if self.typed_:  # the type's own tokens are no part of the text
-            spans[x["Input-Segment"] == 0] = -1
+        spans = self._answers(x["Input-Segment"])
+        for first, last in target or [NO_SUBJECT]:
+            spans[first, last] = 1
         return x, {"spans": spans[None]}
+
+    def _answers(self, segments):
+        """int8 (length, length): 0 at (first, last) of what can be the answer, -1 elsewhere, such as in the type."""
+        spans = marked([], len(segments))
+        if self.typed_:
+            spans[segments == 0] = -1
+        spans[NO_SUBJECT] = 0
+        return spans
 
     def remarks(self, example, encoded):
         yield from super().remarks(example, encoded)
@@ -160,8 +159,17 @@ class SubjectExtractor(PointingTask):
             if reason:
                 yield f"subjects that cannot be found: it {reason}"
 
+    def probabilities(self, scores):
+        """Of each span among all of a window and "no subject": a softmax over the last two axes."""
+        p = np.exp(scores.astype("float64") - scores.max((-2, -1), keepdims=True))
+        return p / p.sum((-2, -1), keepdims=True)
+
     def outputs(self, encoded):
-        return [{"spans": 1 / (1 + np.exp(-each["spans"][0].astype("float64")))} for each in super().outputs(encoded)]
+        found = []
+        for window, each in zip(encoded, super().outputs(encoded), strict=True):
+            can, size = self._answers(window.segments) == 0, len(window.ids)
+            found.append({"spans": self.probabilities(np.where(can, each["spans"][0, :size, :size], -np.inf))})
+        return found
 
     def decode(self, example, encoded, outputs):
         found, floor = {}, 0.0 if example.event_type in self.always_ else FLOOR
@@ -170,7 +178,7 @@ class SubjectExtractor(PointingTask):
                 span, score = span_of(window, first, last), float(each["spans"][first, last])
                 if span.end - span.start <= self.longest_ and (span not in found or found[span].score < score):
                     found[span] = Subject(example.text[slice(*span)], span, score)
-        return _apart(sorted(found.values(), key=lambda s: (-s.score, s.span)))
+        return apart(sorted(found.values(), key=lambda s: (-s.score, s.span)))
 
     def tune(self, examples, possible):
         gold = [{each.subject for each in example.subjects} for example in examples]
@@ -201,37 +209,6 @@ class SubjectExtractor(PointingTask):
         gold, found = ([[s.subject for s in each.subjects] for each in part] for part in (examples, predictions))
         scores = set_metrics.subjects(gold, found, [example.event_type for example in examples])
         return Report(scores | {"threshold": self.least})
-
-
-def _subjects(text, cell, span=None):
-    """The gold subjects that a row tells: a string, a list of them or of {"subject", "span"} (also as JSON), or none."""
-    if isinstance(cell, str) and cell.lstrip().startswith("[") and cell not in text:
-        try:
-            cell = json.loads(cell)
-        except ValueError:
-            pass  # then it is a subject that is not in the text, and counted as such
-    if isinstance(cell, list | tuple | np.ndarray):
-        return [found for each in cell for found in _subjects(text, each)]
-    if isinstance(cell, dict):
-        if "subject" not in cell:
-            raise RowError(f'wanted a subject or {{"subject": ..., "span": ...}}, found {str(cell)[:60]}')
-        return _subjects(text, cell["subject"], cell.get("span"))
-    string = text_of(cell)
-    span = told(span, string, text)
-    none = not string.strip() or (string.strip() in NONE and string not in text)
-    return [] if none else [Subject(string, span)]
-
-
-def _apart(found):
-    """Of subjects, most probable first: those that overlap none that is more probable, each string once."""
-    kept, strings = [], set()
-    for each in found:
-        more = [other for other in kept if other.score > each.score]
-        clear = all(each.span.end <= other.span.start or other.span.end <= each.span.start for other in more)
-        if clear and each.subject not in strings:
-            kept.append(each)
-            strings.add(each.subject)
-    return kept
 
 
 TASK = SubjectExtractor

@@ -34,7 +34,7 @@ def test_the_pooler_starts_from_the_checkpoint(checkpoint):
 
 def test_pairs_of_texts(checkpoint):
     frame = pd.DataFrame({"text": GOOD + BAD, "text_b": BAD + BAD, "label": ["other"] * 6 + ["same"] * 6})
-    task = kb.TextClassifier(checkpoint, **FEW | {"epochs": 30}).fit(frame)
+    task = kb.TextClassifier(checkpoint, **FEW | {"epochs": 40}).fit(frame, dev=frame)
     assert task.pairs_
     assert [p.label for p in task.predict(list(zip(GOOD, BAD, strict=True)))] == ["other"] * 6
     with pytest.raises(kb.InputError, match="is trained on pairs of texts: give the second text, as column 'text_b'"):

@@ -7,7 +7,7 @@ import pytest
 
 import kbert_tasks as kb
 import kbert_tasks.tokenizer
-from kbert_tasks import cascade, cli
+from kbert_tasks import cascade, cli, inference
 from kbert_tasks.tasks.relation import RelationExtractor
 
 from .. import tiny
@@ -124,10 +124,8 @@ def test_the_places_are_told_and_the_score(fitted):
 
 def test_the_encoder_runs_once_for_a_text_however_many_subjects_it_has(fitted, monkeypatch):
     ran = []
-    find, follow = cascade._halves(fitted.model)
-    monkeypatch.setattr(
-        cascade, "_halves", lambda model: (lambda x: ran.append(len(x["Input-Token"])) or find(x), follow)
-    )
+    read = inference.run(fitted)
+    monkeypatch.setattr(inference, "run", lambda task: lambda x: ran.append(len(x["Input-Token"])) or read(x))
     texts = [row["text"] for row in CHAINS]
     assert sum(len(p.triples) for p in fitted.predict(texts)) == 14
     assert sum(ran) == len(texts)

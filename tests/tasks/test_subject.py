@@ -9,7 +9,8 @@ import pytest
 import kbert_tasks as kb
 import kbert_tasks.tokenizer
 from kbert_tasks import cli
-from kbert_tasks.tasks.subject import Subject, SubjectExtractor, _apart
+from kbert_tasks.subjects import Subject, apart
+from kbert_tasks.tasks.subject import SubjectExtractor
 
 from .. import tiny
 
@@ -35,8 +36,9 @@ def extractor(examples=(), **settings):
 def gold_outputs(task, example, window):
     """What a model that knows the gold would say of a window."""
     _, y = task.draw({"Input-Token": window.ids, "Input-Segment": window.segments}, task.target(example, window), None)
-    assert (y["spans"][0][window.segments == 0] == -1).all() or not task.typed_
-    return {"spans": np.maximum(y["spans"][0], 0).astype("float32")}
+    spans = y["spans"][0]
+    assert np.argwhere(spans[window.segments == 0] >= 0).tolist() == [[0, 0]] or not task.typed_
+    return {"spans": np.maximum(spans, 0).astype("float32")}
 
 
 def test_rows_of_the_same_text_and_type_are_one_example():
@@ -121,7 +123,7 @@ def test_every_published_subject_gives_itself_back(shared, tokens, lost):
 def test_of_overlapping_subjects_the_most_probable_stays_and_each_string_once():
     spans = [(2, 6), (0, 4), (8, 12), (14, 18), (6, 8)]
     found = [Subject(str(i % 3), kb.spans.Span(*span), 0.9 - i / 10) for i, span in enumerate(spans)]
-    assert [each.span for each in _apart(found)] == [(2, 6), (8, 12), (6, 8)]
+    assert [each.span for each in apart(found)] == [(2, 6), (8, 12), (6, 8)]
 
 
 def test_a_type_that_always_had_a_subject_is_answered():
@@ -242,3 +244,29 @@ def test_lines_of_text_and_type_on_standard_input(fitted, tmp_path, monkeypatch,
     monkeypatch.setattr("sys.stdin", io.TextIOWrapper(io.BytesIO("酒店好\n".encode()), encoding="utf-8"))
     assert cli.predict([str(tmp_path / "run"), "-"]) == 2
     assert "pairs" in capsys.readouterr().err
+
+
+def test_the_loss_is_a_softmax_over_what_can_be_the_answer():
+    from kbert_tasks.pointers import ChoiceLoss
+
+    scores = np.random.default_rng(0).standard_normal((3, 1, 4, 4)).astype("float32")
+    gold = np.full(scores.shape, -1, "int8")
+    gold[:, 0, 0, 0] = gold[:, 0, 1, 1:] = 0
+    gold[0, 0, 0, 0] = gold[1, 0, 1, 2] = gold[2, 0, 1, 1] = gold[2, 0, 1, 3] = 1
+    p = np.exp(scores) * (gold >= 0)
+    p /= p.sum((1, 2, 3), keepdims=True)
+    wanted = [-np.log(p[0, 0, 0, 0]), -np.log(p[1, 0, 1, 2]), -np.log(p[2, 0, 1, [1, 3]]).mean()]
+    assert ChoiceLoss(reduction="none")(gold, scores).numpy() == pytest.approx(wanted, rel=1e-5)
+
+
+@pytest.mark.parametrize("typed", [True, False])
+def test_the_probabilities_of_a_window_are_of_its_text_and_of_no_subject(checkpoint, typed):
+    rows = [row if typed else {"text": row["text"], "subject": row["subject"]} for row in ROWS]
+    task = SubjectExtractor(checkpoint, epochs=1, max_length=24).fit(rows, dev=rows)
+    windows = [task.encode(example)[0] for example in task.examples(rows).rows]
+    for window, each in zip(windows, task.outputs(windows), strict=True):
+        spans = each["spans"]
+        assert spans.shape == (len(window.ids),) * 2 and spans.sum() == pytest.approx(1) and spans[0, 0] > 0
+        assert not np.tril(spans, -1).any()
+        if typed:
+            assert not spans[window.segments == 0, 1:].any() and not spans[1:, window.segments == 0].any()

@@ -1,0 +1,185 @@
+"""What was tried for the subject task: each variant trained on the same rows, scored on the same development rows.
+
+    python benchmarks/subject_heads.py CHECKPOINT TRAIN.jsonl DEV.jsonl [--only NAME ...] [--rows N] [--seeds 1 2] ...
+
+Prints a line for each variant and seed, and at the end a table of means.
+"""
+
+import argparse
+import dataclasses
+import json
+import statistics
+
+import numpy as np
+
+from kbert_tasks._keras import keras2, tensorflow
+from kbert_tasks.pointers import SetLoss
+from kbert_tasks.tasks.base import Task
+from kbert_tasks.tasks.subject import SubjectExtractor
+from kbert_tasks.tokenizer import Encoded
+
+tf, keras = tensorflow(), keras2()
+
+
+class Untyped(SubjectExtractor):
+    """The model is not told the type."""
+
+    def parts(self, example):
+        return ("-", example.text) if self.typed_ else (example.text, None)
+
+
+class Prefixed(SubjectExtractor):
+    """The type stands before the text, in the same segment, with a colon instead of [SEP]."""
+
+    def parts(self, example):
+        return example.event_type + ":", example.text
+
+    def whole(self, example):
+        e = super().whole(example)
+        keep = np.arange(len(e.ids)) != int(np.argmax(e.segments)) - 1  # the [SEP] between
+        return Encoded(e.ids[keep], e.segments[keep], e.offsets[keep], e.cut)
+
+    def draw(self, x, target, chance):
+        x, y = super().draw(x, target, chance)
+        return x | {"Input-Segment": np.zeros_like(x["Input-Segment"])}, y
+
+    def outputs(self, encoded):
+        plain = [dataclasses.replace(each, segments=np.zeros_like(each.segments)) for each in encoded]
+        found = []
+        for window, each in zip(encoded, Task.outputs(self, plain), strict=True):
+            can, size = self._answers(window.segments) == 0, len(window.ids)
+            found.append({"spans": self.probabilities(np.where(can, each["spans"][0, :size, :size], -np.inf))})
+        return found
+
+
+class Sets(SubjectExtractor):
+    """Each span for itself, by the loss that relations have."""
+
+    def losses(self):
+        return {"spans": SetLoss()}
+
+    def draw(self, x, target, chance):
+        x, y = super().draw(x, target, chance)
+        y["spans"][:, 0, 0] = -1
+        return x, y
+
+    def outputs(self, encoded):
+        return [
+            {"spans": 1 / (1 + np.exp(-each["spans"][0].astype("float64")))} for each in Task.outputs(self, encoded)
+        ]
+
+
+class Pointers(SubjectExtractor):
+    """Two pointers: the scores of a first and of a last token, apart from one another."""
+
+    def build(self, encoder):
+        x = keras.layers.Dropout(self.settings.dropout, name="Head-Dropout")(encoder.output)
+        pointers = keras.layers.Dense(2, name="Pointers")(x)
+        pointers = keras.layers.Permute((2, 1), dtype="float32", name="spans")(pointers)
+        return keras.Model(encoder.inputs, {"spans": pointers}, name="subject")
+
+    def draw(self, x, target, chance):
+        pointers = np.zeros((2, len(x["Input-Token"])), "int8")
+        pointers[:, x["Input-Segment"] < int(self.typed_)] = -1
+        for first, last in target:
+            pointers[0, first] = pointers[1, last] = 1
+        return x, {"spans": pointers}
+
+
+class Independent(Pointers):
+    """Each with a probability of its own, pairs by their product."""
+
+    def losses(self):
+        def loss(y_true, y_pred):
+            y = tf.cast(y_true, y_pred.dtype)
+            each = tf.nn.sigmoid_cross_entropy_with_logits(tf.maximum(y, 0.0), y_pred)
+            return tf.reduce_sum(tf.where(y_true >= 0, each, 0.0), (1, 2))
+
+        return {"spans": loss}
+
+    def outputs(self, encoded):
+        both = [1 / (1 + np.exp(-each["spans"].astype("float64"))) for each in Task.outputs(self, encoded)]
+        return [{"spans": np.outer(*each)} for each in both]
+
+
+class Softmax(Pointers):
+    """A softmax over the positions for each, [CLS] as the null answer, and spans that are probable beside that one."""
+
+    def draw(self, x, target, chance):
+        x, y = super().draw(x, target, chance)
+        y["spans"][:, 0] = not target
+        return x, y
+
+    def losses(self):
+        def loss(y_true, y_pred):
+            logs = tf.nn.log_softmax(tf.where(y_true >= 0, y_pred, -1e9))
+            gold = tf.cast(y_true > 0, y_pred.dtype)
+            return -tf.reduce_sum(tf.reduce_sum(gold * logs, -1) / tf.maximum(tf.reduce_sum(gold, -1), 1.0), -1)
+
+        return {"spans": loss}
+
+    def outputs(self, encoded):
+        found = [each["spans"].astype("float64") for each in Task.outputs(self, encoded)]
+        return [{"spans": 1 / (1 + np.exp(sum(e[:, 0]) - e[0][:, None] - e[1][None]))} for e in found]
+
+
+VARIANTS = {
+    "spans, one softmax with a null answer (chosen)": (SubjectExtractor, {}),
+    "the same, a token for each character": (SubjectExtractor, {"tokens": "characters"}),
+    "the same, type as prefix": (Prefixed, {}),
+    "the same, type not told": (Untyped, {}),
+    "spans, each for itself": (Sets, {}),
+    "pointers, a softmax with a null answer": (Softmax, {}),
+    "pointers, independent": (Independent, {}),
+}
+
+
+def first_only(task, rows):
+    """F1 on texts with several subjects where only the most probable subject is answered."""
+    from kbert_tasks import set_metrics
+
+    examples = [e for e in task.examples(rows).rows if len({s.subject for s in e.subjects}) > 1]
+    table = [{"text": e.text, "event_type": e.event_type} for e in examples]
+    answers = [{s.subject for s in p.subjects[:1]} for p in task.predict(table)]
+    return set_metrics.counted([{s.subject for s in e.subjects} for e in examples], answers)["f1"]
+
+
+def run(name, arguments, seed):
+    kind, settings = VARIANTS[name]
+    with open(arguments.train, encoding="utf-8") as file:
+        rows = [json.loads(line) for line in file][: arguments.rows]
+    settings = {"epochs": arguments.epochs, "learning_rate": arguments.learning_rate} | settings
+    task = kind(arguments.checkpoint, seed=seed, max_length=arguments.max_length, **settings)
+    task.fit(rows, dev=arguments.dev)
+    scores, history = task.report_["scores"]["dev"], task.report_["history"]
+    several = scores["per_overlap"]["several subjects"]["f1"]
+    seconds = statistics.median(epoch["seconds"] for epoch in history)
+    each = " ".join(f"{epoch['dev']['accuracy']:.3f}/{epoch['dev']['f1']:.3f}" for epoch in history)
+    found = scores["accuracy"], scores["f1"], several, first_only(task, arguments.dev), seconds
+    numbers = "accuracy {:.4f} F1 {:.4f} several {:.4f} one only {:.4f} {:.0f} s".format(*found)
+    print(f"{name:<48} seed {seed}  {numbers}  (each epoch {each})", flush=True)
+    return found
+
+
+def main():
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("checkpoint")
+    parser.add_argument("train")
+    parser.add_argument("dev")
+    parser.add_argument("--only", nargs="+", choices=VARIANTS, default=list(VARIANTS))
+    parser.add_argument("--rows", type=int, default=None)
+    parser.add_argument("--seeds", type=int, nargs="+", default=[1])
+    parser.add_argument("--epochs", type=int, default=4)
+    parser.add_argument("--learning-rate", type=float, default=1e-4)
+    parser.add_argument("--max-length", type=int, default=168)
+    arguments = parser.parse_args()
+    table = {name: [run(name, arguments, seed) for seed in arguments.seeds] for name in arguments.only}
+    print("| variant | accuracy | F1 | F1, several subjects | the same, one answer | seconds an epoch |")
+    print("|---|---|---|---|---|---|")
+    for name, found in table.items():
+        print(
+            f"| {name} | " + " | ".join(f"{statistics.mean(column):.3f}" for column in zip(*found, strict=True)) + " |"
+        )
+
+
+main()
