@@ -1,0 +1,224 @@
+"""This package beside its peers, on the same weights and texts, in turn: a Markdown table of times or of memory.
+
+    bash benchmarks/peers.sh
+    python benchmarks/speed.py --job epoch --checkpoint CHECKPOINT --data TRAIN.tsv [--share 0.25] [--output table.md]
+    python benchmarks/speed.py --job predict --checkpoint CHECKPOINT --data TRAIN.tsv [--texts 5000]
+    python benchmarks/speed.py --job step
+    python benchmarks/speed.py --job memory
+
+TRAIN.tsv has a header line and then label and text, with a tab between. Every competitor is a process of its own (`workers/`)
+that loads and warms up, untimed, and then waits for its turn: in each round all of them do the same once.
+
+Best on a machine with nothing else to do, as the table says. Where there is none, `taskset -c 0 python ...` gives every
+competitor one core and so one thread: else PyTorch's threads, that wait for one another busily, take seconds and CPU seconds
+for nothing as soon as another process takes a core from one of them.
+"""
+
+import argparse
+import contextlib
+import json
+import os
+import shlex
+import statistics
+import subprocess
+import sys
+import tempfile
+from pathlib import Path
+
+from machine import busy, described
+
+HERE = Path(__file__).resolve().parent
+OURS = "kbert_tasks"
+ALL, PREDICT = ("epoch", "step", "memory", "predict"), ("predict",)
+COMPETITORS = {  # name: environment, worker, variant, jobs
+    OURS: ("ours", "ours.py", "keras", ALL),
+    "kbert_tasks, OpenVINO": ("ours", "ours.py", "openvino", PREDICT),
+    "keras-bert": ("keras_bert", "keras_bert_recipe.py", None, ALL),
+    "transformers, bf16": ("torch", "transformers_recipe.py", "bf16", ALL),
+    "transformers, fp32": ("torch", "transformers_recipe.py", "fp32", ALL),
+    "KerasHub": ("keras_hub", "keras_hub_recipe.py", None, ALL),
+}
+TITLES = {
+    "epoch": "An epoch of fine-tuning on {texts} texts ({share:.0%} of the file), batches of 32, at most 128 tokens",
+    "step": "One training step, 16 x 128 tokens, 12 layers of 768 with random weights (mean of {steps})",
+    "predict": "Predicting {texts} texts of at most 128 tokens, tokenizing included",
+    "memory": "Peak resident memory of a process that trains {steps} steps and {steps} more, 16 x 128 tokens, 12 layers of 768",
+}
+HOW = {
+    "epoch": "Medians of {} rounds, in turn. Before them, untimed: loading, tokenizing (KerasHub tokenizes while it trains), and"
+    " a warm-up on a tenth of the texts (kbert_tasks: on all of them).",
+    "step": "Medians of {} rounds, kbert_tasks and one peer in turn. Before them, untimed: as many steps.",
+    "predict": "Medians of {} rounds, in turn. Before them, untimed: loading, and a warm-up on a tenth of the texts.",
+    "memory": "One process after the other.",
+}
+TOLD = "{seconds:.2f} s, {cpu_seconds:.2f} s of CPU, all else {others:.2f} s of CPU, at most {peak_bytes:,} bytes"
+
+
+class Failed(Exception):
+    """A competitor cannot take part; says why."""
+
+
+class Worker:
+    """A competitor's process, ready for its rounds. To be closed."""
+
+    def __init__(self, name, job, python, folder):
+        _, script, variant, _ = COMPETITORS[name]
+        self.log = Path(folder) / f"{script}.{variant}.log"
+        quiet = {"CUDA_VISIBLE_DEVICES": "", "HF_HUB_OFFLINE": "1", "TF_CPP_MIN_LOG_LEVEL": "3"}
+        if not Path(python).is_file():
+            raise Failed(f"{python} is not there (bash benchmarks/peers.sh makes it)")
+        with open(self.log, "w", encoding="utf-8") as log:
+            self.process = subprocess.Popen(
+                [python, HERE / "workers" / script, json.dumps(job | {"variant": variant})],
+                stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=log, text=True, env=os.environ | quiet,
+            )  # fmt: skip
+        try:
+            self.versions = self.answer()["versions"]
+            if reason := self.answer().get("skip"):
+                raise Failed(reason)
+        except Failed:
+            self.close()
+            raise
+
+    def answer(self):
+        line = self.process.stdout.readline()
+        if not line:
+            said = self.log.read_text(encoding="utf-8", errors="replace").strip().split("\n")
+            print(*said[-20:], sep="\n", file=sys.stderr)
+            raise Failed(f"ended with status {self.process.wait()}: {said[-1]}")
+        return json.loads(line)
+
+    def round(self):
+        """A dict: `seconds`, `cpu_seconds`, `peak_bytes`, and `others`, the CPU seconds of all else on the machine."""
+        before = busy()
+        self.process.stdin.write("go\n")
+        self.process.stdin.flush()
+        answer = self.answer()
+        return answer | {"others": max(busy() - before - answer["cpu_seconds"], 0.0)}
+
+    def close(self):
+        with contextlib.suppress(OSError):  # it may have ended by itself
+            self.process.stdin.close()
+        self.process.stdout.close()
+        self.process.wait()
+
+
+def measured(groups, job, pythons):
+    """({name: list of answers}, {name: versions}, {name: why it takes no part}).
+
+    The processes of a group are there at once and take turns.
+    """
+    found, versions, failed = {}, {}, {}
+    for group in groups:
+        workers = {}
+        with tempfile.TemporaryDirectory() as folder, contextlib.ExitStack() as stack:
+            for name in group:
+                with noted(failed, name):
+                    workers[name] = Worker(name, job, pythons[COMPETITORS[name][0]], folder)
+                    stack.callback(workers[name].close)
+                    versions[name] = workers[name].versions
+            for number in range(job["rounds"]):
+                for name in [n for n in workers if n not in failed]:
+                    with noted(failed, name):
+                        answer = workers[name].round()
+                        found.setdefault(name, []).append(answer)
+                        print(f"round {number + 1}, {name}: {TOLD.format(**answer)}", file=sys.stderr)
+    return {name: answers for name, answers in found.items() if name not in failed}, versions, failed
+
+
+@contextlib.contextmanager
+def noted(failed, name):
+    """Goes on where a competitor fails, and notes why."""
+    try:
+        yield
+    except (Failed, OSError) as error:
+        failed[name] = str(error)
+        print(f"{name} takes no part: {error}", file=sys.stderr)
+
+
+def times(found, steps):
+    """The table's lines: medians, and how many times as long as ours."""
+    yield "| | median, s | fastest to slowest | times ours | CPU, s | times ours |"
+    yield "|---|---|---|---|---|---|"
+    medians = {}
+    for name, answers in found.items():
+        wall, cpu = ([each[key] / steps for each in answers] for key in ("seconds", "cpu_seconds"))
+        medians[name] = statistics.median(wall), statistics.median(cpu), min(wall), max(wall)
+    for name, (wall, cpu, least, most) in medians.items():
+        ours = medians.get(OURS)
+        ratios = [f"{each / own:.2f}" for each, own in zip((wall, cpu), ours, strict=False)] if ours else ["", ""]
+        yield f"| {name} | {wall:.2f} | {least:.2f} to {most:.2f} | {ratios[0]} | {cpu:.2f} | {ratios[1]} |"
+
+
+def memory(found):
+    """The table's lines: GiB, and how many times as much as ours."""
+    yield "| | GiB | times ours |"
+    yield "|---|---|---|"
+    peaks = {name: max(each["peak_bytes"] for each in answers) for name, answers in found.items()}
+    for name, peak in peaks.items():
+        yield f"| {name} | {peak / 2**30:.2f} | {f'{peak / peaks[OURS]:.2f}' if OURS in peaks else ''} |"
+
+
+def busyness(found):
+    """A sentence, after a space: what else ran on the machine during the rounds."""
+    answers = [each for answers in found.values() for each in answers]
+    others, seconds = (sum(each[key] for each in answers) for key in ("others", "seconds"))
+    return f" Other processes took {others / seconds:.2f} cores' time meanwhile." if others >= 0 and seconds else ""
+
+
+def arguments():
+    parser = argparse.ArgumentParser(description=__doc__.split("\n")[0])
+    parser.add_argument("--job", choices=ALL, required=True)
+    parser.add_argument("--rounds", type=int, default=5)
+    parser.add_argument("--checkpoint", metavar="FOLDER", help="official format, for epoch and predict")
+    parser.add_argument("--data", metavar="FILE", help="a TSV file of labels and texts, for epoch and predict")
+    parser.add_argument("--share", type=float, default=1.0, help="of the file's texts, for epoch (default 1)")
+    parser.add_argument("--texts", type=int, default=5000, help="for predict (default 5000)")
+    parser.add_argument("--only", nargs="+", choices=COMPETITORS, default=list(COMPETITORS), metavar="NAME")
+    parser.add_argument("--peers", default=HERE / ".peers", metavar="FOLDER", help="what peers.sh made")
+    parser.add_argument(
+        "--python", nargs="+", default=[], metavar="ENVIRONMENT=PATH", help="another Python for torch, keras_bert, ..."
+    )
+    parser.add_argument("--output", metavar="FILE", help="for the table, which is printed too")
+    told = parser.parse_args()
+    if told.job in ("epoch", "predict") and not (told.checkpoint and told.data):
+        parser.error(f"the job {told.job} needs --checkpoint and --data")
+    return told
+
+
+def main():
+    told = arguments()
+    start = described()
+    names = [name for name in COMPETITORS if name in told.only and told.job in COMPETITORS[name][3]]
+    groups = [names]
+    if told.job == "step" and OURS in names:  # all of them at once may not have room in memory
+        groups = [[OURS, name] for name in names if name != OURS] or groups
+    elif told.job in ("step", "memory"):
+        groups = [[name] for name in names]
+    environments = {each[0]: str(Path(told.peers) / each[0] / "bin" / "python") for each in COMPETITORS.values()}
+    pythons = environments | {"ours": sys.executable} | dict(each.split("=", 1) for each in told.python)
+    rounds, steps = (1, 3) if told.job == "memory" else (told.rounds, 3 if told.job == "step" else 1)
+    job = {"job": "step" if told.job == "memory" else told.job, "rounds": rounds, "steps": steps}
+    with tempfile.TemporaryDirectory() as folder:
+        if told.job in ("epoch", "predict"):
+            with open(told.data, encoding="utf-8") as file:
+                rows = sum(1 for _ in file) - 1
+            texts = round(rows * told.share) if told.job == "epoch" else min(told.texts, rows)
+            job |= {"checkpoint": str(Path(told.checkpoint).resolve()), "data": told.data, "texts": texts}
+            job["hf"] = str(Path(folder) / "hf")
+            export = Path(sys.executable).with_name("kbert-checkpoint")
+            subprocess.run([export, "export", job["checkpoint"], job["hf"]], check=True, stdout=sys.stderr)
+        found, versions, failed = measured(groups, job, pythons)
+    lines = [f"## {TITLES[told.job].format(**vars(told) | job)}", "", *(f"{line}." for line in start)]
+    lines += [f"{HOW[told.job].format(rounds)}{busyness(found)}", ""]
+    lines += memory(found) if told.job == "memory" else times(found, steps)
+    lines += [""] + [f"No part was taken by {name}: {reason}." for name, reason in failed.items()]
+    lines += [f"- {name}: {', '.join(f'{p} {v}' for p, v in each.items())}" for name, each in versions.items()]
+    lines += ["", f"`python benchmarks/speed.py {shlex.join(sys.argv[1:])}`"]
+    text = "\n".join(lines) + "\n"
+    print(text)
+    if told.output:
+        Path(told.output).write_text(text, encoding="utf-8")
+
+
+main()
