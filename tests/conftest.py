@@ -6,11 +6,15 @@ from pathlib import Path
 import hypothesis
 import pytest
 
+from kbert_tasks import precision
+
 from . import tiny
 
 # A busy machine is slow, not wrong: no limit of time for an example.
 hypothesis.settings.register_profile("busy", deadline=None, suppress_health_check=[hypothesis.HealthCheck.too_slow])
 hypothesis.settings.load_profile("busy")
+
+precision.CPU = Path("a processor without AMX")  # the tests' numbers are float32 on every machine
 
 SHARED = Path(os.environ.get("KBERT_SHARED", Path(__file__).parents[2] / "shared"))
 
