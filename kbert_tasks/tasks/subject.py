@@ -132,14 +132,20 @@ class SubjectExtractor(PointingTask):
         return (example.event_type, example.text) if self.typed_ else (example.text, None)
 
     def target(self, example, encoded):
-        return [
-            tokens for each in example.subjects for tokens in self.tokens(example, each.subject, each.span, encoded)
-        ]
+        """The window's gold, as tokens; none says that there is no subject here, None that nobody knows."""
+        found, anywhere = (
+            [tokens for each in example.subjects for tokens in self.tokens(example, each.subject, each.span, where)]
+            for where in (encoded, self.whole(example))
+        )
+        return found if found or anywhere or not example.subjects else None
 
     def draw(self, x, target, chance):
         spans = self._answers(x["Input-Segment"])
-        for first, last in target or [NO_SUBJECT]:
-            spans[first, last] = 1
+        if target is None:
+            spans[:] = -1
+        else:
+            for first, last in target or [NO_SUBJECT]:
+                spans[first, last] = 1
         return x, {"spans": spans[None]}
 
     def _answers(self, segments):

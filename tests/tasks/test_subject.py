@@ -37,7 +37,8 @@ def gold_outputs(task, example, window):
     """What a model that knows the gold would say of a window."""
     _, y = task.draw({"Input-Token": window.ids, "Input-Segment": window.segments}, task.target(example, window), None)
     spans = y["spans"][0]
-    assert np.argwhere(spans[window.segments == 0] >= 0).tolist() == [[0, 0]] or not task.typed_
+    known = np.argwhere(spans[window.segments == 0] >= 0).tolist()
+    assert known == [[0, 0]] or not task.typed_ or (spans == -1).all()
     return {"spans": np.maximum(spans, 0).astype("float32")}
 
 
@@ -244,6 +245,17 @@ def test_lines_of_text_and_type_on_standard_input(fitted, tmp_path, monkeypatch,
     monkeypatch.setattr("sys.stdin", io.TextIOWrapper(io.BytesIO("酒店好\n".encode()), encoding="utf-8"))
     assert cli.predict([str(tmp_path / "run"), "-"]) == 2
     assert "pairs" in capsys.readouterr().err
+
+
+def test_a_text_whose_subject_cannot_be_found_teaches_nothing():
+    task = extractor(extractor().examples(ROWS).rows)
+    rows = [{"text": "早餐好，服务好", "event_type": "好", "subject": each} for each in ("月亮", "服务", "")]
+    for row, targets in zip(rows, (None, [(7, 8)], []), strict=True):
+        (example,) = task.examples([row]).rows
+        (window,) = task.encode(example)
+        assert task.target(example, window) == targets
+        _, y = task.draw({"Input-Token": window.ids, "Input-Segment": window.segments}, targets, None)
+        assert (y["spans"] == 1).sum() == (targets is not None) and (targets is None) == (y["spans"] == -1).all()
 
 
 def test_the_loss_is_a_softmax_over_what_can_be_the_answer():
