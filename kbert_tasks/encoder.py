@@ -24,8 +24,8 @@ def build(config, seq_len=None, output_layer_num=1, first_only=False):
         config: the parsed `bert_config.json`.
         seq_len: tokens of every text; None lets each batch have its own (a TPU needs a number).
         output_layer_num: so many of the last layers are joined along the last axis.
-        first_only: give the vector of [CLS] alone. The last layer then computes that one only: the same numbers for a
-            12th less work with 12 layers, a 6th with 6.
+        first_only: give the vector of [CLS] alone. The last layer then computes that one only, but for
+            keys and values: the same numbers for less work.
 
     Returns:
         A `keras.Model` from two int32 inputs (batch, time), `Input-Token` and `Input-Segment`, where token 0 is

@@ -1,8 +1,8 @@
 """Training on those rows of the token embeddings that stand in the texts.
 
 A token that no text holds gets no gradient, so Adam never moves its vector; but Adam goes over every row it is given,
-in every step, and keeps two more of each. With the other rows left out the numbers are the same, and a third to nine
-tenths of the table costs neither time nor memory.
+in every step, and keeps two more of each. With the other rows left out the numbers are the same, and three fifths
+of the table (SST-2) to three quarters (CCKS 2019) cost neither time nor memory.
 """
 
 import dataclasses

@@ -133,11 +133,11 @@ class SubjectExtractor(PointingTask):
 
     def target(self, example, encoded):
         """The window's gold, as tokens; none says that there is no subject here, None that nobody knows."""
-        found, anywhere = (
-            [tokens for each in example.subjects for tokens in self.tokens(example, each.subject, each.span, where)]
-            for where in (encoded, self.whole(example))
-        )
-        return found if found or anywhere or not example.subjects else None
+        found = self._found(example, encoded)
+        return found if found or not example.subjects or self._found(example, self.whole(example)) else None
+
+    def _found(self, example, encoded):
+        return [t for each in example.subjects for t in self.tokens(example, each.subject, each.span, encoded)]
 
     def draw(self, x, target, chance):
         spans = self._answers(x["Input-Segment"])
