@@ -3,9 +3,19 @@
 TensorFlow's own gradients of these go over the numbers again and again; `benchmarks/ops.py` measures both.
 """
 
-from ._keras import tensorflow
+from ._keras import keras2, tensorflow
 
 tf = tensorflow()
+
+
+def seeded(number):
+    """Everything that is drawn at random from here on depends on `number`.
+
+    Dropout draws from TensorFlow's global generator: its state is a variable, so that a run that was stopped can go on
+    with the very draws that it would have made.
+    """
+    keras2().utils.set_random_seed(number)
+    tf.random.get_global_generator().reset_from_seed(number)
 
 
 def dropped(x, rate):
@@ -14,7 +24,7 @@ def dropped(x, rate):
     A number takes 16 random bits, where `tf.nn.dropout` takes 32 and makes a float of them. The share is rounded to a
     65536th.
     """
-    seed = tf.random.uniform((2,), maxval=tf.int32.max, dtype=tf.int32)
+    seed = tf.random.get_global_generator().make_seeds()[:, 0]
     size, limit = tf.size(x), round(rate * 2**16)
     bits = tf.random.stateless_uniform((-(-size // 4),), seed, None, None, tf.uint64)
     bits = tf.reshape(tf.reshape(tf.bitcast(bits, tf.uint16), (-1,))[:size], tf.shape(x))

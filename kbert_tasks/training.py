@@ -16,6 +16,7 @@ from .batches import training_batches
 from .checkpoint import Checkpoint, build_encoder, load_trained_model_from_checkpoint
 from .errors import InputError
 from .examples import Examples, Skip
+from .ops import seeded
 
 log = logging.getLogger("kbert_tasks")
 
@@ -58,7 +59,7 @@ def train(task, examples, dev=None):
     dev.note(task, encoded_dev)
 
     keras = keras2()
-    keras.utils.set_random_seed(settings.seed)
+    seeded(settings.seed)
     used = narrow.numbers([x["Input-Token"] for x, _ in windows] + [w.ids for parts in encoded_dev for w in parts])
     computed_in, why = precision.choose(settings.precision, settings.encoder)
     log.info("computing in %s: %s", computed_in, why)

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from kbert_tasks._keras import keras2, tensorflow
-from kbert_tasks.ops import dropped, gelu, normalised, rows_of
+from kbert_tasks.ops import dropped, gelu, normalised, rows_of, seeded
 
 tf, keras = tensorflow(), keras2()
 
@@ -73,7 +73,7 @@ def test_rows_and_their_dense_gradient():
 @pytest.mark.parametrize("rate", [0.1, 0.5, 0.9])
 @pytest.mark.parametrize("shape", [(400, 100), (33, 7, 211)])
 def test_dropout_drops_its_share_and_keeps_the_mean(rate, shape):
-    keras.utils.set_random_seed(1)
+    seeded(1)
     value, gradient = with_gradients(lambda x: dropped(x, rate), np.ones(shape, "float32"))
     kept = value != 0
     assert abs(kept.mean() - (1 - rate)) < 0.01 and abs(value.mean() - 1) < 0.05
@@ -86,7 +86,7 @@ def test_dropout_drops_its_share_and_keeps_the_mean(rate, shape):
 def test_dropout_is_repeated_by_the_seed():
     draws = []
     for _ in range(2):
-        keras.utils.set_random_seed(7)
+        seeded(7)
         draws.append([dropped(tf.ones((50,)), 0.3).numpy() for _ in range(2)])
     assert np.array_equal(*draws)
 
