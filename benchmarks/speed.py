@@ -5,8 +5,10 @@
     python benchmarks/speed.py --job predict --checkpoint CHECKPOINT --data TRAIN.tsv [--texts 5000]
     python benchmarks/speed.py --job step
     python benchmarks/speed.py --job memory
+    python benchmarks/speed.py --job pretrain --checkpoint CHECKPOINT --data TEXT.txt
 
-TRAIN.tsv has a header line and then label and text, with a tab between. Every competitor is a process of its own (`workers/`)
+TRAIN.tsv has a header line and then label and text, with a tab between. Of the checkpoint the job pretrain takes the
+vocabulary alone: all begin with random weights. Every competitor is a process of its own (`workers/`)
 that loads and warms up, untimed, and then waits for its turn: in each round all of them do the same once.
 
 Best on a machine with nothing else to do, as the table says. Where there is none, `taskset -c 0 python ...` gives every
@@ -19,30 +21,32 @@ import contextlib
 import json
 import os
 import shlex
-import statistics
 import subprocess
 import sys
 import tempfile
 from pathlib import Path
 
 from machine import busy, described
+from tables import OURS, busyness, memory, times
 
 HERE = Path(__file__).resolve().parent
-OURS = "kbert_tasks"
 ALL, PREDICT = ("epoch", "step", "memory", "predict"), ("predict",)
+JOBS = (*ALL, "pretrain")
 COMPETITORS = {  # name: environment, worker, variant, jobs
-    OURS: ("ours", "ours.py", "keras", ALL),
+    OURS: ("ours", "ours.py", "keras", JOBS),
     "kbert_tasks, OpenVINO": ("ours", "ours.py", "openvino", PREDICT),
     "keras-bert": ("keras_bert", "keras_bert_recipe.py", None, ALL),
-    "transformers, bf16": ("torch", "transformers_recipe.py", "bf16", ALL),
-    "transformers, fp32": ("torch", "transformers_recipe.py", "fp32", ALL),
+    "transformers, bf16": ("torch", "transformers_recipe.py", "bf16", JOBS),
+    "transformers, fp32": ("torch", "transformers_recipe.py", "fp32", JOBS),
     "KerasHub": ("keras_hub", "keras_hub_recipe.py", None, ALL),
 }
 TITLES = {
     "epoch": "An epoch of fine-tuning on {texts} texts ({share:.0%} of the file), batches of 32, at most 128 tokens",
-    "step": "One training step, 16 x 128 tokens, 12 layers of 768 with random weights (mean of {steps})",
+    "step": "One training step, 16 x 128 tokens, 12 layers of 768 with random weights, of 30,522 tokens 11,567 used",
     "predict": "Predicting {texts} texts of at most 128 tokens, tokenizing included",
-    "memory": "Peak resident memory of a process that trains {steps} steps and {steps} more, 16 x 128 tokens, 12 layers of 768",
+    "memory": "Peak resident memory of a process that trains {steps} steps and {steps} more, 16 x 128 tokens, 12 layers of 768,"
+    " of 30,522 tokens 11,567 used",
+    "pretrain": "One step of pretraining (masked words and next sentences), 64 x 128 tokens, 4 layers of 256, random weights",
 }
 HOW = {
     "epoch": "Medians of {} rounds, in turn. Before them, untimed: loading, tokenizing (KerasHub tokenizes while it trains), and"
@@ -50,6 +54,9 @@ HOW = {
     "step": "Medians of {} rounds, kbert_tasks and one peer in turn. Before them, untimed: as many steps.",
     "predict": "Medians of {} rounds, in turn. Before them, untimed: loading, and a warm-up on a tenth of the texts.",
     "memory": "One process after the other.",
+    "pretrain": "Medians of {} rounds of 4 steps, in turn. Before them, untimed: as many steps. The same batches for all, made before"
+    " from real text, without padding. transformers' own head scores the whole vocabulary at every place, that of kbert_tasks"
+    " where a word is masked.",
 }
 TOLD = "{seconds:.2f} s, {cpu_seconds:.2f} s of CPU, all else {others:.2f} s of CPU, at most {peak_bytes:,} bytes"
 
@@ -136,42 +143,12 @@ def noted(failed, name):
         print(f"{name} takes no part: {error}", file=sys.stderr)
 
 
-def times(found, steps):
-    """The table's lines: medians, and how many times as long as ours."""
-    yield "| | median, s | fastest to slowest | times ours | CPU, s | times ours |"
-    yield "|---|---|---|---|---|---|"
-    medians = {}
-    for name, answers in found.items():
-        wall, cpu = ([each[key] / steps for each in answers] for key in ("seconds", "cpu_seconds"))
-        medians[name] = statistics.median(wall), statistics.median(cpu), min(wall), max(wall)
-    for name, (wall, cpu, least, most) in medians.items():
-        ours = medians.get(OURS)
-        ratios = [f"{each / own:.2f}" for each, own in zip((wall, cpu), ours, strict=False)] if ours else ["", ""]
-        yield f"| {name} | {wall:.2f} | {least:.2f} to {most:.2f} | {ratios[0]} | {cpu:.2f} | {ratios[1]} |"
-
-
-def memory(found):
-    """The table's lines: GiB, and how many times as much as ours."""
-    yield "| | GiB | times ours |"
-    yield "|---|---|---|"
-    peaks = {name: max(each["peak_bytes"] for each in answers) for name, answers in found.items()}
-    for name, peak in peaks.items():
-        yield f"| {name} | {peak / 2**30:.2f} | {f'{peak / peaks[OURS]:.2f}' if OURS in peaks else ''} |"
-
-
-def busyness(found):
-    """A sentence, after a space: what else ran on the machine during the rounds."""
-    answers = [each for answers in found.values() for each in answers]
-    others, seconds = (sum(each[key] for each in answers) for key in ("others", "seconds"))
-    return f" Other processes took {others / seconds:.2f} cores' time meanwhile." if others >= 0 and seconds else ""
-
-
 def arguments():
     parser = argparse.ArgumentParser(description=__doc__.split("\n")[0])
-    parser.add_argument("--job", choices=ALL, required=True)
+    parser.add_argument("--job", choices=JOBS, required=True)
     parser.add_argument("--rounds", type=int, default=5)
-    parser.add_argument("--checkpoint", metavar="FOLDER", help="official format, for epoch and predict")
-    parser.add_argument("--data", metavar="FILE", help="a TSV file of labels and texts, for epoch and predict")
+    parser.add_argument("--checkpoint", metavar="FOLDER", help="official format, for epoch, predict, pretrain")
+    parser.add_argument("--data", metavar="FILE", help="for epoch and predict labelled texts, for pretrain text")
     parser.add_argument("--share", type=float, default=1.0, help="of the file's texts, for epoch (default 1)")
     parser.add_argument("--texts", type=int, default=5000, help="for predict (default 5000)")
     parser.add_argument("--only", nargs="+", choices=COMPETITORS, default=list(COMPETITORS), metavar="NAME")
@@ -181,7 +158,7 @@ def arguments():
     )
     parser.add_argument("--output", metavar="FILE", help="for the table, which is printed too")
     told = parser.parse_args()
-    if told.job in ("epoch", "predict") and not (told.checkpoint and told.data):
+    if told.job in ("epoch", "predict", "pretrain") and not (told.checkpoint and told.data):
         parser.error(f"the job {told.job} needs --checkpoint and --data")
     return told
 
@@ -197,7 +174,7 @@ def main():
         groups = [[name] for name in names]
     environments = {each[0]: str(Path(told.peers) / each[0] / "bin" / "python") for each in COMPETITORS.values()}
     pythons = environments | {"ours": sys.executable} | dict(each.split("=", 1) for each in told.python)
-    rounds, steps = (1, 3) if told.job == "memory" else (told.rounds, 3 if told.job == "step" else 1)
+    rounds, steps = {"memory": (1, 3), "pretrain": (told.rounds, 4)}.get(told.job, (told.rounds, 1))
     job = {"job": "step" if told.job == "memory" else told.job, "rounds": rounds, "steps": steps}
     with tempfile.TemporaryDirectory() as folder:
         if told.job in ("epoch", "predict"):
@@ -208,10 +185,15 @@ def main():
             job["hf"] = str(Path(folder) / "hf")
             export = Path(sys.executable).with_name("kbert-checkpoint")
             subprocess.run([export, "export", job["checkpoint"], job["hf"]], check=True, stdout=sys.stderr)
+        if told.job == "pretrain":
+            job["prepared"] = folder
+            made = [HERE / "workers" / "pretraining_batches.py", told.checkpoint, told.data, str(steps), folder]
+            subprocess.run([pythons["ours"], *made], check=True, stdout=sys.stderr)
         found, versions, failed = measured(groups, job, pythons)
     lines = [f"## {TITLES[told.job].format(**vars(told) | job)}", "", *(f"{line}." for line in start)]
     lines += [f"{HOW[told.job].format(rounds)}{busyness(found)}", ""]
-    lines += memory(found) if told.job == "memory" else times(found, steps)
+    tokens = 64 * 128 if told.job == "pretrain" else None
+    lines += memory(found) if told.job == "memory" else times(found, steps, tokens)
     lines += [""] + [f"No part was taken by {name}: {reason}." for name, reason in failed.items()]
     lines += [f"- {name}: {', '.join(f'{p} {v}' for p, v in each.items())}" for name, each in versions.items()]
     lines += ["", f"`python benchmarks/speed.py {shlex.join(sys.argv[1:])}`"]

@@ -1,9 +1,10 @@
-"""kbert_tasks: `TextClassifier.fit` for an epoch, the model that it trains for a step, `predict`."""
+"""kbert_tasks: `TextClassifier.fit` for an epoch, the model that it trains for a step, `predict`, and pretraining."""
 
+import itertools
 import tempfile
 
 import numpy as np
-from rounds import BASE, BATCH, LENGTH, STEP, Skip, examples, random_batch, rounds, serve, tenth
+from rounds import BASE, BATCH, LENGTH, STEP, USED, Skip, examples, prepared, random_batch, rounds, serve, tenth
 
 import kbert_tasks as kb
 from kbert_tasks import callbacks, precision
@@ -35,12 +36,12 @@ def epoch(job):
 
 
 def step(job):
-    """The model as `kbert_tasks.training` makes it, but random, and with the whole table of tokens."""
+    """The model as `kbert_tasks.training` makes it, but random; its table has the rows that stand in the texts."""
     task = kb.TextClassifier()
     task.labels_, task.multi_label_ = ["0", "1"], False
     computed_in, _ = precision.choose(task.settings.precision)
     with precision.computing(computed_in):
-        model = task.build(build_encoder(BASE, first_only=task.first_only))
+        model = task.build(build_encoder(BASE | {"vocab_size": USED}, first_only=task.first_only))
     adam = keras.optimizers.legacy.Adam(task.settings.learning_rate)
     model.compile(precision.scaled(adam, computed_in), task.losses())
     tokens, labels = random_batch()
@@ -66,4 +67,32 @@ def predict(job):
             task.predict(texts)
 
 
-serve(["kbert-tasks", "tensorflow", "tf_keras", "tokenizers", "openvino"], epoch=epoch, step=step, predict=predict)
+def pretrain(job):
+    """The model, the losses and the optimizer as `kbert_tasks.pretraining.training` has them, on batches made before."""
+    import tensorflow as tf
+
+    from kbert_tasks.optimizers import AdamW, warmed
+    from kbert_tasks.pretraining import losses, model
+    from kbert_tasks.pretraining.settings import TrainingSettings
+
+    settings = TrainingSettings(steps=job.steps * (job.rounds + 1))
+    config, made = prepared(job)
+    computed_in, _ = precision.choose(settings.precision)
+    with precision.computing(computed_in):
+        network = model.build(config)
+    model.fill(network, config, model.drawn(config, settings.seed))
+    schedule = warmed(settings.learning_rate, settings.warm_up, settings.steps)
+    adam = AdamW(schedule, settings.weight_decay, global_clipnorm=settings.clip_norm)
+    network.compile(precision.scaled(adam, computed_in), losses.losses(), losses.metrics())
+    signature = tuple({name: tf.TensorSpec((None, None), tf.int32) for name in part} for part in made[0])
+    batches = tf.data.Dataset.from_generator(lambda: itertools.cycle(made), output_signature=signature).prefetch(4)
+    network.fit(batches, epochs=job.rounds + 1, steps_per_epoch=job.steps, callbacks=[Rounds()], verbose=0)
+
+
+serve(
+    ["kbert-tasks", "tensorflow", "tf_keras", "tokenizers", "openvino"],
+    epoch=epoch,
+    step=step,
+    predict=predict,
+    pretrain=pretrain,
+)

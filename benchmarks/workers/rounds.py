@@ -19,6 +19,7 @@ import numpy as np
 
 BATCH, LENGTH = 32, 128  # texts in a step, and tokens at most, of the jobs epoch and predict
 STEP = 16, 128  # texts and tokens of the job step
+USED = 11_567  # different tokens in SST-2's training file; the texts of the job step are drawn from so many
 BASE = {
     "attention_probs_dropout_prob": 0.1, "hidden_act": "gelu", "hidden_dropout_prob": 0.1, "hidden_size": 768,
     "initializer_range": 0.02, "intermediate_size": 3072, "max_position_embeddings": 512, "num_attention_heads": 12,
@@ -84,7 +85,23 @@ def tenth(rows):
 def random_batch():
     """(tokens (16, 128), labels (16,)): int32, no padding."""
     draw = np.random.default_rng(1)
-    return draw.integers(1000, BASE["vocab_size"], STEP, "int32"), draw.integers(0, 2, STEP[0], "int32")
+    return draw.integers(1, USED, STEP, "int32"), draw.integers(0, 2, STEP[0], "int32")
+
+
+def prepared(job):
+    """(the model's config, the batches) of the job pretrain: a dict, and a list of (x, y), dicts of int32 arrays.
+
+    x: `Input-Token` and `Input-Segment` (64, 128), `Masked-Position` (64, masked); y: `MLM` (64, masked), the ids that
+    stood there, -1 for none, and `NSP` (64, 1), 0 where the second part follows the first.
+    """
+    with open(os.path.join(job.prepared, "bert_config.json"), encoding="utf-8") as file:
+        config = json.load(file)
+    batches = [({}, {}) for _ in range(job.steps)]
+    with np.load(os.path.join(job.prepared, "batches.npz")) as arrays:
+        for key, array in arrays.items():
+            number, name = key.split(" ")
+            batches[int(number)][name in ("MLM", "NSP")][name] = array
+    return config, batches
 
 
 def padded(rows):

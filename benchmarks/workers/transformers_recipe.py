@@ -1,15 +1,22 @@
 """transformers on PyTorch: AdamW, bfloat16 by autocast or float32, texts of like length together.
 
 Training as its Trainer does it (groups of 50 batches, gradients clipped to 1, the fused AdamW), without the Trainer's own
-cost. Prediction in bfloat16 with weights of bfloat16, which was faster than autocast.
+cost. Prediction in bfloat16 with weights of bfloat16, which was faster than autocast. Pretraining with the library's own
+BertForPreTraining, whose head computes the scores of all tokens, also of those that are not masked (label -100).
 """
 
 import contextlib
 
 import numpy as np
 import torch
-from rounds import BASE, BATCH, LENGTH, examples, padded, random_batch, rounds, serve, tenth
-from transformers import AutoTokenizer, BertConfig, BertForSequenceClassification
+from rounds import BASE, BATCH, LENGTH, examples, padded, prepared, random_batch, rounds, serve, tenth
+from transformers import (
+    AutoTokenizer,
+    BertConfig,
+    BertForPreTraining,
+    BertForSequenceClassification,
+    get_linear_schedule_with_warmup,
+)
 
 GROUP = 50 * BATCH
 
@@ -104,4 +111,43 @@ def predict(job):
         answer(texts)
 
 
-serve(["transformers", "torch", "tokenizers"], epoch=epoch, step=step, predict=predict)
+def labelled(x, y):
+    """The batch as BertForPreTraining wants it: the masked tokens' ids in their places, -100 in all others."""
+    tokens, positions, gold = x["Input-Token"], x["Masked-Position"], y["MLM"]
+    labels = np.full(tokens.shape, -100)
+    row, column = np.nonzero(gold >= 0)
+    labels[row, positions[row, column]] = gold[row, column]
+    arrays = {
+        "input_ids": tokens, "attention_mask": tokens != 0, "token_type_ids": x["Input-Segment"],
+        "labels": labels, "next_sentence_label": y["NSP"][:, 0],
+    }  # fmt: skip
+    return {name: torch.from_numpy(array).long() for name, array in arrays.items()}
+
+
+def pretrain(job):
+    config, made = prepared(job)
+    model = BertForPreTraining(BertConfig(**config)).train()
+    batches = [labelled(*batch) for batch in made]
+    decayed, others = [p for p in model.parameters() if p.ndim > 1], [p for p in model.parameters() if p.ndim < 2]
+    groups = [{"params": decayed, "weight_decay": 0.01}, {"params": others, "weight_decay": 0.0}]
+    adam = torch.optim.AdamW(groups, lr=1e-4, fused=True)
+    steps = job.steps * (job.rounds + 1)
+    schedule = get_linear_schedule_with_warmup(adam, steps // 10, steps)
+
+    def train():
+        for batch in batches:
+            with precision(job):
+                loss = model(**batch).loss
+            loss.backward()
+            torch.nn.utils.clip_grad_norm_(model.parameters(), 1.0)
+            adam.step()
+            schedule.step()
+            adam.zero_grad()
+            loss.item()
+
+    train()
+    for _ in rounds():
+        train()
+
+
+serve(["transformers", "torch", "tokenizers"], epoch=epoch, step=step, predict=predict, pretrain=pretrain)

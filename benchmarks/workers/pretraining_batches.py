@@ -1,0 +1,43 @@
+"""Makes the batches of the job pretrain, once for all competitors, by this package's own stream; run in its environment.
+
+    python benchmarks/workers/pretraining_batches.py CHECKPOINT TEXT.txt STEPS FOLDER
+
+Only batches without padding are taken, so that every step has 64 x 128 tokens. `rounds.prepared` reads the folder.
+"""
+
+import itertools
+import json
+import sys
+from pathlib import Path
+
+import numpy as np
+
+from kbert_tasks.checkpoint import Checkpoint
+from kbert_tasks.pretraining import corpus, model, stream
+
+SIZE, LENGTH = 64, 128
+
+
+def full(batch):
+    tokens = batch[0]["Input-Token"]
+    return tokens.shape == (SIZE, LENGTH) and tokens.all()
+
+
+def main():
+    checkpoint, text, steps, folder = sys.argv[1:]
+    checkpoint, folder = Checkpoint.find(checkpoint), Path(folder)
+    made = corpus.prepare([text], folder / "data", checkpoint.vocabulary, checkpoint.cased)
+    # Of a text so short that no batch is full there would be no end.
+    batches = itertools.islice(stream.batches(made, "train", LENGTH, SIZE, seed=1), 100 * int(steps))
+    found = list(itertools.islice(filter(full, batches), int(steps)))
+    if len(found) < int(steps):
+        raise SystemExit(
+            f"{text} has too little text for {steps} batches of {SIZE} x {LENGTH} tokens: give a longer file"
+        )
+    arrays = {f"{n} {name}": array for n, (x, y) in enumerate(found) for name, array in (x | y).items()}
+    np.savez(folder / "batches.npz", **arrays)
+    config = model.configured("mini", len(checkpoint.vocabulary), checkpoint.cased)
+    (folder / "bert_config.json").write_text(json.dumps(config), encoding="utf-8")
+
+
+main()
