@@ -1,4 +1,4 @@
-"""Fine-tune Google's BERT checkpoints to classify texts and to find relations and subjects in them.
+"""Fine-tune Google's BERT checkpoints to classify texts and to find relations and subjects in them; pretrain one's own.
 
 TensorFlow is imported when it is needed, not here.
 """
@@ -15,6 +15,7 @@ _HOME = {
     "SubjectExtractor": "tasks.subject",
     "Checkpoint": "checkpoint",
     "load_trained_model_from_checkpoint": "checkpoint",
+    "fill_mask": "pretraining.fill",
     "Tokenizer": "tokenizer",
     "InputError": "errors",
     "Report": "metrics",

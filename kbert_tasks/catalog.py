@@ -10,7 +10,7 @@ from pathlib import Path
 
 import platformdirs
 
-from . import arrival, hub, official
+from . import arrival, embedded, hub, official
 from .aside import is_checkpoint
 from .errors import InputError
 
@@ -19,17 +19,17 @@ HERE = "checkpoints"
 
 @dataclass(frozen=True)
 class Entry:
-    """One released checkpoint.
+    """One released checkpoint, or the one that comes with the package.
 
     Attributes:
         name: what to call it on the command line.
         title: what its authors call it.
         language: "en", "zh" or "multilingual".
         cased: whether capital letters and accents are kept.
-        layers, hidden, heads, vocab_size: its sizes.
+        layers, hidden, heads, vocab_size, positions: its sizes.
         aliases: its other names, the usual name of its folder among them.
         url: zip archive in Google's format, or "".
-        hub: "hf:OWNER/NAME" on Hugging Face, or ""; one of `url` and `hub` is there.
+        hub: "hf:OWNER/NAME" on Hugging Face, or ""; one of `url` and `hub` is there, but for tiny-zh.
         license: of the weights.
         note: what one should know before taking it.
     """
@@ -47,6 +47,7 @@ class Entry:
     hub: str = ""
     license: str = "Apache-2.0"
     note: str = ""
+    positions: int = 512
 
     @property
     def parameters(self):
@@ -54,21 +55,40 @@ class Entry:
         config = {
             "hidden_size": self.hidden,
             "intermediate_size": 4 * self.hidden,  # so in every release
-            "max_position_embeddings": 512,
+            "max_position_embeddings": self.positions,
             "num_hidden_layers": self.layers,
             "vocab_size": self.vocab_size,
         }
         return sum(math.prod(shape) for shape in official.variables(config).values())
 
 
-@functools.cache
 def entries():
-    """All entries of `catalog.json`, in its order.
+    """The embedded checkpoint, where this installation has it, and all entries of `catalog.json`, in its order.
 
     Sources: the READMEs of google-research/bert and ymcui/Chinese-BERT-wwm.
     """
+    return (*_embedded(), *_released())
+
+
+@functools.cache
+def _released():
     rows = json.loads(Path(__file__).with_name("catalog.json").read_text(encoding="utf-8"))
     return tuple(Entry(**row | {"aliases": tuple(row["aliases"])}) for row in rows)
+
+
+def _embedded():
+    """A tuple of the embedded checkpoint's Entry, with the sizes that its config tells."""
+    from .inspection import read_config
+
+    try:
+        config = read_config(embedded.folder() / official.CONFIG)
+    except InputError:
+        return ()
+    sizes = (config[name] for name in ("num_hidden_layers", "hidden_size", "num_attention_heads", "vocab_size"))
+    cased = not config.get("do_lower_case", True)
+    title, note = "the small Chinese checkpoint of kbert_tasks", "Small: for first steps and for tests."
+    told = {"positions": config["max_position_embeddings"], "license": "see its README.md", "note": note}
+    return (Entry(embedded.NAME, title, "zh", cased, *sizes, **told),)
 
 
 def find(name):
@@ -88,13 +108,14 @@ def find(name):
 def locate(name_or_path, *, into=None, mirror=None, proxy=None):
     """The folder meant by a name or a path; what is not on this machine yet is downloaded.
 
-    A name is looked for in the folder that the environment variable KBERT_CHECKPOINTS names, in `./checkpoints` and
-    in the user's cache, under its aliases too. What is missing goes to the first of them that is set or exists.
+    tiny-zh comes with the package and is there. Any other name is looked for in the folder that the environment variable
+    KBERT_CHECKPOINTS names, in `./checkpoints` and in the user's cache, under its aliases too. What is missing goes to
+    the first of them that is set or exists.
 
     Args:
         name_or_path: a folder, a path prefix such as `DIR/bert_model.ckpt`, a name of the catalogue, or
             `hf:OWNER/NAME`, a BERT on Hugging Face (`hf:OWNER/NAME@REVISION` for a certain version of it).
-        into: the one folder to look in and to download to.
+        into: the one folder to look in and to download to; tiny-zh is copied there.
         mirror: address of a server to use instead of https://storage.googleapis.com (without it, KBERT_MIRROR in the
             environment) or, for what comes from Hugging Face, of https://huggingface.co (without it, HF_ENDPOINT).
         proxy: address of an HTTP proxy; without it, those that the environment names.
@@ -103,7 +124,7 @@ def locate(name_or_path, *, into=None, mirror=None, proxy=None):
         A path; a path that was given comes back as it is, unchecked.
 
     Raises:
-        InputError: it is neither a path nor a known name, or the download failed.
+        InputError: it is neither a path nor a known name, the download failed, or this installation lacks tiny-zh.
 
     Example:
         >>> locate("bert-base-chinese")  # doctest: +SKIP
@@ -114,6 +135,8 @@ def locate(name_or_path, *, into=None, mirror=None, proxy=None):
         raise InputError(f"{given} is an archive: unzip it, and give the folder that holds {official.CONFIG}")
     if path.exists():
         return path
+    if given.casefold() == embedded.NAME:
+        return embedded.copied(into) if into else embedded.folder()
     entry = find(given)
     if entry:
         names = [entry.name, *entry.aliases]
@@ -139,7 +162,7 @@ def locate(name_or_path, *, into=None, mirror=None, proxy=None):
 
 
 def _advice(given):
-    known = [name for entry in entries() for name in (entry.name, *entry.aliases)]
+    known = [embedded.NAME] + [name for entry in entries() for name in (entry.name, *entry.aliases)]
     close = difflib.get_close_matches(Path(given).name.lower(), known, n=3)
     return (f"close to it: {', '.join(close)}; " if close else "") + (
         "`kbert-checkpoint list` shows all names, and hf:OWNER/NAME takes a BERT from Hugging Face"

@@ -116,7 +116,6 @@ CASES = [
     ("train --checkpoint CHECKPOINT --train latin.csv --output new", "latin.csv, line 2: byte 0xe9 is not utf-8"),
     (TRAIN + "--encoding klingon", "there is no encoding 'klingon'"),
     # checkpoints
-    ("train --train good.csv --output new", "--checkpoint is needed"),
     ("train --checkpoint bert-base-chines --train good.csv --output new", "close to it: bert-base-chinese"),
     ("train --checkpoint nothing --train good.csv --output new", "nothing has no bert_config.json"),
     ("train --checkpoint noindex --train good.csv --output new", "noindex lacks bert_model.ckpt.index; found:"),

@@ -46,18 +46,20 @@ def test_outputs_equal_a_plain_numpy_forward_pass(checkpoint, encoder):
 
 
 @pytest.mark.parametrize("encoder", ["fast", "keras-bert"])
-@pytest.mark.parametrize("weights, language", [("mini_zh", "zh"), ("MiniLM", "en")])
-@pytest.mark.real_data
-def test_outputs_equal_on_real_weights_and_text(weights, language, encoder):
-    """MiniLM is there once `make demo` has run."""
-    folder = {"mini_zh": SHARED / "checkpoints/mini_zh_L-4_H-256_A-4", "MiniLM": ROOT / "demo/all-MiniLM-L6-v2"}[
-        weights
-    ]
+@pytest.mark.parametrize(
+    "folder",
+    [
+        ROOT / "checkpoints/tiny-zh",
+        pytest.param(SHARED / "checkpoints/mini_zh_L-4_H-256_A-4", marks=pytest.mark.real_data),
+    ],
+    ids=lambda folder: folder.name,
+)
+def test_outputs_equal_on_real_weights_and_text(folder, encoder):
     if not folder.is_dir():
         pytest.skip(f"{folder} is absent")
     found = kb.Checkpoint.find(folder)
     tokenizer = kb.Tokenizer(found.vocabulary, found.cased)
-    texts = kb.read(samples.path("classify", language, "test"))["text"].head(12)
+    texts = kb.read(samples.path("classify", "zh", "test"))["text"].head(12)
     x = inputs([tokenizer.encode(text) for text in texts])
     ids, segments = x["Input-Token"], x["Input-Segment"]
     wanted = numpy_bert.forward(found.tensors(), found.config, ids, segments)

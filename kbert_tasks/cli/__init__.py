@@ -46,7 +46,8 @@ def command(run):
         except Exception as problem:
             if not isinstance(problem, MemoryError) and type(problem).__name__ != "ResourceExhaustedError":
                 raise
-            print(f"{name}: out of memory: try half the --batch-size, or a smaller --max-length", file=sys.stderr)
+            length = "--length" if name == "kbert-pretrain" else "--max-length"
+            print(f"{name}: out of memory: try half the --batch-size, or a smaller {length}", file=sys.stderr)
         return 2
 
     return main
@@ -83,5 +84,11 @@ def predict(argv=None):
 
 def checkpoint(argv=None):
     from .checkpoints import checkpoint as run
+
+    return run(argv)
+
+
+def pretrain(argv=None):
+    from .pretraining import pretrain as run
 
     return run(argv)

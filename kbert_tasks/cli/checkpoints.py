@@ -49,10 +49,10 @@ def _list(arguments):
     rows = [each for each in entries() if arguments.language in (None, each.language)]
     print(f"{'name':<34} {'language':<13} {'casing':<8} {'layers':>6} {'hidden':>6} {'weights':>8}  where")
     for each in rows:
-        size = f"{each.parameters / 1e6:.0f}M"
+        size = f"{each.parameters / 1e6:.{each.parameters < 1e7:d}f}M"
         casing = "cased" if each.cased else "uncased"
         line = f"{each.name:<34} {each.language:<13} {casing:<8} {each.layers:>6} {each.hidden:>6} {size:>8}  "
-        print(line + (each.hub or "Google"))
+        print(line + (each.hub or ("Google" if each.url else "here, with the package")))
     print(f"{len(rows)} checkpoints; kbert-checkpoint get NAME fetches one")
 
 

@@ -22,7 +22,12 @@ def _parser(task):
         epilog="kbert-train --task NAME --help shows what that task can be told.",
     )
     parser.add_argument("--task", default="classify", metavar="|".join(tasks.names()), help="(default classify)")
-    parser.add_argument("--checkpoint", metavar="C", help="a folder, a name of kbert-checkpoint list, or hf:OWNER/NAME")
+    parser.add_argument(
+        "--checkpoint",
+        metavar="C",
+        help="a folder, a name of kbert-checkpoint list, or hf:OWNER/NAME "
+        "(default tiny-zh, a small Chinese one that comes with the package)",
+    )
     parser.add_argument("--train", metavar="F", help="labelled texts (without: the sample that comes with the package)")
     parser.add_argument("--dev", metavar="F", help="for choosing the epoch (without: a share of the training texts)")
     parser.add_argument("--test", metavar="F", help="for the scores at the end; nothing is tuned on it")
@@ -33,21 +38,24 @@ def _parser(task):
 
 
 def _run(kind, arguments):
+    from .. import embedded
     from ..checkpoint import Checkpoint
     from ..data import read
     from ..errors import InputError
     from ..report import run_text
     from ..saving import writable
 
-    task = kind(arguments.checkpoint, **settings.said(arguments, kind.Settings))
+    task = kind(arguments.checkpoint or embedded.NAME, **settings.said(arguments, kind.Settings))
     output = writable(arguments.output or f"runs/{arguments.task}")
     if arguments.checkpoint is None:
-        raise InputError("--checkpoint is needed: a folder, a name that kbert-checkpoint list shows, or hf:OWNER/NAME")
+        print(
+            f"no --checkpoint: {embedded.NAME}, the small Chinese one that comes with the package, is taken", flush=True
+        )
     files = {"train": arguments.train, "dev": arguments.dev, "test": arguments.test}
     if arguments.train is None:
         if arguments.dev or arguments.test:
             raise InputError("--train is needed where --dev or --test is given")
-        task.checkpoint = Checkpoint.find(arguments.checkpoint, task.settings.cased)
+        task.checkpoint = Checkpoint.find(task.checkpoint, task.settings.cased)
         files = _samples(arguments.task, task.checkpoint.language)
     began = time.perf_counter()
     rows = {

@@ -1,0 +1,208 @@
+"""kbert-pretrain: vocab, data, train."""
+
+import dataclasses
+import string
+from pathlib import Path
+
+from .. import settings
+from ..errors import InputError
+from ..pretraining.settings import DataSettings, TrainingSettings, VocabularySettings
+from . import Parser, command
+
+SHARED = ("seed", "whole_words")  # settings of the data and of the training: said once
+
+
+@command
+def pretrain(argv):
+    arguments = _parser().parse_args(argv)
+    if arguments.do is None:
+        raise InputError("say what to do: vocab, data or train; see kbert-pretrain --help")
+    DO[arguments.do](arguments)
+
+
+def _parser():
+    parser = Parser(
+        prog="kbert-pretrain", description="From raw text to a vocabulary and to a BERT checkpoint in Google's format."
+    )
+    commands = parser.add_subparsers(dest="do", metavar="COMMAND")
+
+    each = commands.add_parser("vocab", help="learn a WordPiece vocabulary from text, or extend a checkpoint's")
+    _text(each)
+    each.add_argument("--output", metavar="F", required=True, help="the vocab.txt to write")
+    each.add_argument(
+        "--extend", metavar="C", help="put frequent characters and words into the [unused] slots of this checkpoint's"
+    )
+    settings.add_options(each.add_argument_group("settings"), VocabularySettings)
+
+    each = commands.add_parser("data", help="tokenize text once, for several trainings")
+    _text(each)
+    each.add_argument("--vocab", metavar="F", required=True, help="a vocab.txt")
+    each.add_argument("--output", metavar="DIR", required=True, help="the folder to make")
+    settings.add_options(each.add_argument_group("settings"), DataSettings)
+
+    each = commands.add_parser("train", help="pretrain; the same command goes on after a kill")
+    each.add_argument("--text", metavar="F", nargs="+", help=TEXT)
+    each.add_argument("--vocab", metavar="F", help="a vocab.txt (default: the checkpoint's)")
+    each.add_argument("--data", metavar="DIR", help="instead of the text: what kbert-pretrain data has made of it")
+    each.add_argument("--config", metavar="NAME", help="from random weights: tiny, mini, small, medium, base or a file")
+    each.add_argument("--checkpoint", metavar="C", help="on from these: a folder, a name of kbert-checkpoint list, ...")
+    each.add_argument("--output", metavar="DIR", required=True, help="folder of the checkpoint and its log")
+    settings.add_options(each.add_argument_group("settings"), TrainingSettings)
+    settings.add_options(each.add_argument_group("settings of --text"), DataSettings, leave_out=SHARED)
+    return parser
+
+
+TEXT = "files: .txt (a sentence or paragraph a line, a blank line between documents), .jsonl, .csv, ..."
+
+
+def _text(parser):
+    parser.add_argument("--text", metavar="F", nargs="+", required=True, help=TEXT)
+
+
+def _vocab(arguments):
+    from ..checkpoint import Checkpoint
+    from ..pretraining import vocabulary
+
+    said = settings.said(arguments, VocabularySettings)
+    told = VocabularySettings(**said)
+    output = Path(arguments.output)
+    if output.exists():
+        raise InputError(f"{output} is there already and is not replaced: move it away, or take another name")
+    if not output.absolute().parent.is_dir():
+        raise InputError(f"{output} cannot be written: there is no folder {output.parent}")
+    reading = {"text_column": told.text_column, "encoding": told.encoding}
+    least = {} if told.min_count is None else {"min_count": told.min_count}
+    if arguments.extend is None:
+        _refuse(said, ("most",), "without --extend")
+        cased = told.cased
+        tokens = vocabulary.learn(arguments.text, told.size, cased, unused=told.unused, **least, **reading)
+    else:
+        _refuse(said, ("size", "unused"), "with --extend")
+        checkpoint = Checkpoint.find(arguments.extend, said.get("cased"))
+        cased = checkpoint.cased
+        tokens, filled = vocabulary.extend(
+            checkpoint.vocabulary, arguments.text, cased, most=told.most, **least, **reading
+        )
+        print(f"{len(filled)} slots filled: {' '.join(token for _, token in filled[:20])}{' ...' * (len(filled) > 20)}")
+    aside = output.with_name(f".{output.name}.writing")
+    try:
+        aside.write_text("".join(token + "\n" for token in tokens), encoding="utf-8", newline="\n")
+        aside.replace(output)
+    finally:
+        aside.unlink(missing_ok=True)
+    found = vocabulary.coverage(tokens, arguments.text, cased, **reading)
+    print(
+        f"{output}: {len(tokens):,} tokens, {'cased' if cased else 'uncased'}; on the text: {found['characters']:,} "
+        f"characters in {found['tokens']:,} tokens ({found['tokens_per_character']:.3f} a character), "
+        f"{found['unknown_share']:.4%} of them [UNK]; {found['vocabulary_used']:.1%} of the vocabulary is used"
+    )
+    if found["uncovered_characters"]:
+        most = " ".join(f"{letter} {times}" for letter, times in found["most_frequent_uncovered"])
+        print(f"{found['uncovered_characters']} of {found['distinct_characters']} characters are no token: {most}")
+
+
+def _data(arguments):
+    from ..pretraining.corpus import prepare
+    from ..tokenizer import read_vocabulary
+
+    told = dataclasses.asdict(DataSettings(**settings.said(arguments, DataSettings)))
+    tokens = read_vocabulary(_file(arguments.vocab))
+    cased = _casing(tokens, told.pop("cased"))
+    print(_counts(prepare(arguments.text, arguments.output, tokens, cased, **told)))
+
+
+def _train(arguments):
+    from ..checkpoint import Checkpoint
+    from ..pretraining.corpus import Corpus
+    from ..pretraining.start import check
+    from ..pretraining.training import train
+    from ..pretraining.writing import DATA, writable
+
+    told = settings.said(arguments, TrainingSettings)
+    TrainingSettings(**told)  # a wrong value is told before any work is done
+    said = settings.said(arguments, DataSettings)
+    checkpoint = arguments.checkpoint
+    if checkpoint is not None:
+        checkpoint = Checkpoint.find(checkpoint, said.get("cased"))
+    output = writable(arguments.output)
+    if (arguments.data is None) == (arguments.text is None):
+        raise InputError("say what to train on: --text FILES, or --data DIR that kbert-pretrain data has made")
+    check(arguments.config, checkpoint)
+    if arguments.data is not None:
+        of_use = (*SHARED, "cased") if checkpoint is not None else SHARED  # a checkpoint's casing may have to be told
+        _refuse(said, [name for name in said if name not in of_use], "with --data, which is tokenized already")
+        if arguments.vocab is not None:
+            raise InputError("--vocab is of no use with --data, which has a vocabulary of its own: leave it out")
+        corpus = Corpus.open(arguments.data)
+    else:
+        corpus = _prepared(arguments, output / DATA, checkpoint, said)
+    print(_counts(corpus), flush=True)
+    report = train(corpus, output, arguments.config, checkpoint, **told)
+    last = report["history"][-1]
+    print(f"{report['step']} steps, {report['tokens']:,} tokens, {report['tokens_per_second'] or 0:,} tokens/s")
+    for part, words in (("", "training, last stretch"), ("held_out_", "held-out text")):
+        if f"{part}loss" in last:
+            print(
+                f"{words}: masked words loss {last[f'{part}mlm_loss']:.4f}, accuracy {last[f'{part}mlm_accuracy']:.4f}; "
+                f"next sentence loss {last[f'{part}nsp_loss']:.4f}, accuracy {last[f'{part}nsp_accuracy']:.4f}"
+            )
+    print(f"saved in {output}")
+
+
+def _prepared(arguments, folder, checkpoint, said):
+    """The corpus of --text, in the output folder: made now, or by the run that was killed."""
+    from ..pretraining.corpus import Corpus, prepare, sha256
+    from ..pretraining.documents import paths
+    from ..tokenizer import read_vocabulary
+
+    if arguments.vocab is not None:
+        tokens = read_vocabulary(_file(arguments.vocab))
+    elif checkpoint is not None:
+        tokens = checkpoint.vocabulary
+    else:
+        raise InputError("--vocab is needed: a vocab.txt, such as kbert-pretrain vocab makes from the text")
+    told = dataclasses.asdict(DataSettings(**said))
+    cased = told.pop("cased")
+    cased = checkpoint.cased if checkpoint is not None and cased is None else _casing(tokens, cased)
+    if not folder.exists():
+        return prepare(arguments.text, folder, tokens, cased, **told)
+    corpus = Corpus.open(folder)
+    sources = [{"name": p.name, "bytes": p.stat().st_size, "sha256": sha256(p)} for p in paths(arguments.text)]
+    wanted = told | {"cased": cased, "sources": sources}
+    before = {name: corpus.manifest.get(name, value) for name, value in wanted.items()}
+    different = [name for name in wanted if before[name] != wanted[name]]
+    if tokens != corpus.vocabulary:
+        different.append("vocabulary")
+    if different:
+        raise InputError(
+            f"{folder} was made from text with another {' and '.join(different)}: say the same as then, delete it with "
+            "all of the output folder, or name a new output folder"
+        )
+    return corpus
+
+
+def _counts(corpus):
+    parts = corpus.manifest["parts"]
+    told = [f"{p['tokens']:,} tokens of {p['documents']:,} documents ({name})" for name, p in parts.items()]
+    skipped = "".join(f"; {reason}: {count:,}" for reason, count in corpus.manifest["skipped"].items())
+    return f"{corpus.folder}: {', '.join(told)}{skipped}"
+
+
+def _casing(tokens, said):
+    """A cased vocabulary has all capital letters, as those of `vocab --cased` and Google's."""
+    return set(string.ascii_uppercase) <= set(tokens) if said is None else said
+
+
+def _file(path):
+    if not Path(path).is_file():
+        raise InputError(f"{path} is not there: name a vocab.txt")
+    return path
+
+
+def _refuse(said, names, where):
+    for name in names:
+        if name in said:
+            raise InputError(f"--{name.replace('_', '-')} means nothing {where}: leave it out")
+
+
+DO = {"vocab": _vocab, "data": _data, "train": _train}

@@ -1,0 +1,150 @@
+"""Tokenized text on disk: a folder of TFRecord shards and its manifest, as `preparing.prepare` writes it.
+
+manifest.json     what the corpus was made of and how; of each shard its documents, tokens, bytes and SHA-256
+vocab.txt         a token a line
+train-00000.tfrecord ...      a document a record, in no order of the sources
+held-out-00000.tfrecord ...   documents that are never trained on
+"""
+
+import hashlib
+import json
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+
+from .._keras import tensorflow
+from ..errors import InputError
+from ..tokenizer import read_vocabulary
+
+FORMAT = 1
+MANIFEST, VOCABULARY = "manifest.json", "vocab.txt"
+TRAIN, HELD_OUT = PARTS = ("train", "held-out")
+
+
+@dataclass(frozen=True, eq=False)
+class Document:
+    """One text, tokenized.
+
+    Attributes:
+        ids: int32 (tokens,), all sentences one after the other, without [CLS] and [SEP].
+        ends: int32 (sentences,), where each sentence ends in `ids`; the last is len(ids).
+        joined: bool (tokens,), True where a token belongs to the same word as the token before it: "##" pieces, and
+            in a corpus of whole words the later characters of a Chinese word.
+    """
+
+    ids: np.ndarray
+    ends: np.ndarray
+    joined: np.ndarray
+
+    def to_bytes(self):
+        """The document as a record: a serialized `tf.train.Example`."""
+        train = tensorflow().train
+        fields = {
+            "ids": self.ids.astype("<i4").tobytes(),
+            "ends": self.ends.astype("<i4").tobytes(),
+            "joined": self.joined.astype("u1").tobytes(),
+        }
+        features = {name: train.Feature(bytes_list=train.BytesList(value=[value])) for name, value in fields.items()}
+        return train.Example(features=train.Features(feature=features)).SerializeToString(deterministic=True)
+
+
+class Corpus:
+    """A folder of tokenized documents, read one shard at a time.
+
+    Attributes:
+        folder: its path.
+        manifest: the parsed `manifest.json`.
+        vocabulary: list of tokens.
+        cased: whether capital letters and accents were kept.
+        whole_words: whether the later characters of Chinese words are joined to the first.
+    """
+
+    def __init__(self, folder, manifest, vocabulary):
+        self.folder = folder
+        self.manifest = manifest
+        self.vocabulary = vocabulary
+        self.cased = manifest["cased"]
+        self.whole_words = manifest["whole_words"]
+
+    @classmethod
+    def open(cls, folder):
+        """The corpus in `folder`; that every file is there, with its size, is checked, and the vocabulary's sum.
+
+        Raises:
+            InputError: not such a folder, another format, a file missing, cut short or changed.
+        """
+        folder = Path(folder)
+        if not (folder / MANIFEST).is_file():
+            found = ", ".join(sorted(path.name for path in folder.iterdir())[:8]) if folder.is_dir() else ""
+            raise InputError(
+                f"{folder} is not prepared text: it has no {MANIFEST}; found: {found or 'nothing'}; "
+                "make it with kbert-pretrain data"
+            )
+        again = "copy the folder again, or prepare its text again with kbert-pretrain data"
+        try:
+            manifest = json.loads((folder / MANIFEST).read_text(encoding="utf-8"))
+            form = manifest["format"]
+            expected = {each["file"]: each["bytes"] for part in PARTS for each in manifest["parts"][part]["shards"]}
+            vocabulary_sum = manifest["vocabulary"]["sha256"]
+        except (ValueError, KeyError, TypeError):
+            raise InputError(f"{folder / MANIFEST} is damaged: {again}") from None
+        if form != FORMAT:
+            raise InputError(f"{folder} has format {form}, wanted {FORMAT}: {again}")
+        for name, size in expected.items():
+            found = (folder / name).stat().st_size if (folder / name).is_file() else None
+            if found != size:
+                raise InputError(
+                    f"{folder / name} {'is not there' if found is None else f'has {found} bytes'}, {MANIFEST} promises "
+                    f"{size}: {again}"
+                )
+        if not (folder / VOCABULARY).is_file() or sha256(folder / VOCABULARY) != vocabulary_sum:
+            raise InputError(
+                f"{folder / VOCABULARY} is missing or not the one that the text was prepared with: {again}"
+            )
+        return cls(folder, manifest, read_vocabulary(folder / VOCABULARY))
+
+    def shards(self, part):
+        """How many shards a part has; part is "train" or "held-out"."""
+        return len(self.manifest["parts"][part]["shards"])
+
+    def documents(self, part, n):
+        """The documents of shard n of a part: a list of Document, always in the same order.
+
+        Raises:
+            InputError: the shard is damaged.
+        """
+        tf = tensorflow()
+        path = self.folder / self.manifest["parts"][part]["shards"][n]["file"]
+        fields = {name: tf.io.FixedLenFeature([], tf.string) for name in ("ids", "ends", "joined")}
+        found = []
+        try:
+            # Every record has a checksum of its own, which TensorFlow compares.
+            for record in tf.data.TFRecordDataset(str(path)).batch(1024).as_numpy_iterator():
+                batch = {name: each.numpy() for name, each in tf.io.parse_example(record, fields).items()}
+                found += map(_document, batch["ids"], batch["ends"], batch["joined"])
+        except (tf.errors.OpError, ValueError) as error:
+            raise InputError(
+                f"{path} is damaged ({str(error).splitlines()[0][:80]}): copy the folder again, or prepare its text again"
+            ) from None
+        return found
+
+
+def _document(ids, ends, joined):
+    return Document(np.frombuffer(ids, "<i4"), np.frombuffer(ends, "<i4"), np.frombuffer(joined, "u1").astype(bool))
+
+
+def sha256(path):
+    """The SHA-256 of a file, in hexadecimal."""
+    digest = hashlib.sha256()
+    with open(path, "rb") as file:
+        while block := file.read(1 << 20):
+            digest.update(block)
+    return digest.hexdigest()
+
+
+def prepare(files, folder, vocabulary, cased, **options):
+    """Tokenizes text files into `folder` and opens it: `preparing.prepare`, which tells the options."""
+    from .preparing import prepare  # which needs this file
+
+    return prepare(files, folder, vocabulary, cased, **options)

@@ -1,0 +1,204 @@
+"""The model that is pretrained: the encoder with Google's two heads, and the way from its weights to Google's names.
+
+Layers are named, and keep their weights in the order, as in keras-bert's graph with `training=True`, so that keras-bert's
+own loader fills it. Source: Devlin et al., 2018 (arXiv 1810.04805); google-research/bert, `run_pretraining.py`.
+"""
+
+import logging
+from pathlib import Path
+
+import numpy as np
+
+from .. import encoder, official
+from .._keras import keras2, tensorflow
+from ..encoder import TOKENS, register
+from ..errors import InputError
+from ..inspection import read_config
+from ..layers import First
+from ..ops import gelu
+
+tf, keras = tensorflow(), keras2()
+log = logging.getLogger("kbert_tasks")
+
+POSITIONS = "Masked-Position"
+# Google's miniatures (google-research/bert, "Smaller BERT Models"): layers, hidden size. A head has 64 numbers.
+CONFIGS = {"tiny": (2, 128), "mini": (4, 256), "small": (4, 512), "medium": (8, 512), "base": (12, 768)}
+
+
+def configured(name, vocabulary_size, cased):
+    """The `bert_config.json` of a model to be: a dict.
+
+    Args:
+        name: one of `CONFIGS`, or the path of a `bert_config.json`, whose sizes are taken but for the vocabulary's.
+        vocabulary_size: tokens.
+        cased: goes in as `do_lower_case`, so that the casing of the checkpoint need not be guessed.
+    """
+    config = shape(name)
+    if config.get("vocab_size", vocabulary_size) != vocabulary_size:
+        log.info("%s: vocab_size %d becomes %d, as the vocabulary has", name, config["vocab_size"], vocabulary_size)
+    return config | {"vocab_size": vocabulary_size, "do_lower_case": not cased}
+
+
+def shape(name):
+    """The sizes behind a name of `CONFIGS` (without the vocabulary's), or in a file; InputError where there are none."""
+    if name not in CONFIGS:
+        if not Path(name).is_file():
+            known = ", ".join(CONFIGS)
+            raise InputError(f"config should be one of {known}, or a bert_config.json that is there, not {name}")
+        return read_config(name)
+    layers, hidden = CONFIGS[name]
+    return {
+        "attention_probs_dropout_prob": 0.1, "hidden_act": "gelu", "hidden_dropout_prob": 0.1, "hidden_size": hidden,
+        "initializer_range": 0.02, "intermediate_size": 4 * hidden, "max_position_embeddings": 512,
+        "num_attention_heads": hidden // 64, "num_hidden_layers": layers, "type_vocab_size": 2,
+    }  # fmt: skip
+
+
+def build(config):
+    """The encoder with the masked-word and the next-sentence head; the weights are for `fill` to set.
+
+    Args:
+        config: the parsed `bert_config.json`.
+
+    Returns:
+        A `keras.Model` from three int32 inputs, `Input-Token` and `Input-Segment` (batch, time), where token 0 is padding,
+        and `Masked-Position` (batch, masked), places in the text, to float32 logits: {"MLM": (batch, masked, vocabulary),
+        "NSP": (batch, 2)}, of which 0 says that the second part follows the first.
+    """
+    bert, hidden = encoder.build(config), config["hidden_size"]
+    activation = gelu if config["hidden_act"] == "gelu" else keras.activations.get(config["hidden_act"])
+    positions = keras.Input((None,), dtype="int32", name=POSITIONS)
+    x = AtPositions(name="Extract-Masked")([bert.output, positions])  # (batch * masked, hidden)
+    x = keras.layers.Dense(hidden, activation, name="MLM-Dense")(x)
+    x = encoder.LayerNormalization(name="MLM-Norm")(x)
+    words = TokenScores(bert.get_layer("Embedding-Token"), name="MLM-Sim")([x, positions])
+    words = keras.layers.Activation("linear", dtype="float32", name="MLM")(words)  # its name is that of the loss
+    first = First(name="Extract")(bert.output)
+    first = keras.layers.Dense(hidden, "tanh", dtype="float32", name="NSP-Dense")(first)
+    following = keras.layers.Dense(2, dtype="float32", name="NSP")(first)
+    return Pretraining([*bert.inputs, positions], {"MLM": words, "NSP": following}, name="pretraining")
+
+
+class Pretraining(keras.Model):
+    """A `keras.Model` that counts the tokens it was trained on, without padding, in the variable `tokens`."""
+
+    def __init__(self, *args, **kwargs):
+        super().__init__(*args, **kwargs)
+        self.tokens = tf.Variable(0, dtype=tf.int64, trainable=False, name="tokens")
+
+    def train_step(self, data):
+        self.tokens.assign_add(tf.math.count_nonzero(data[0][TOKENS], dtype=tf.int64))
+        return super().train_step(data)
+
+
+@register
+class AtPositions(keras.layers.Layer):
+    """[(batch, time, hidden), positions (batch, masked)] to the vectors there, (batch * masked, hidden)."""
+
+    def call(self, inputs):
+        x, positions = inputs
+        return tf.reshape(tf.gather(x, positions, batch_dims=1), (-1, x.shape[-1]))
+
+
+class TokenScores(keras.layers.Layer):
+    """[(batch * masked, hidden), positions (batch, masked)] to a logit for each token, (batch, masked, vocabulary).
+
+    The product is with the table of the token embeddings itself; only the bias is this layer's own.
+    """
+
+    def __init__(self, embedding, **kwargs):
+        super().__init__(**kwargs)
+        self.table = lambda: tf.convert_to_tensor(embedding.table)  # a function, as Keras would count a layer's weights
+        self.number = embedding.number
+
+    def build(self, shapes):
+        self.bias = self.add_weight("bias", (self.number,), initializer="zeros", experimental_autocast=False)
+
+    def call(self, inputs):
+        x, positions = inputs
+        logits = tf.matmul(x, tf.cast(self.table(), x.dtype), transpose_b=True)  # (batch * masked, vocabulary)
+        logits = tf.nn.bias_add(tf.cast(logits, tf.float32), tf.convert_to_tensor(self.bias))
+        return tf.reshape(logits, (*tf.unstack(tf.shape(positions)), self.number))
+
+
+def places(config):
+    """Where each variable of Google's is kept: dict from its name to (layer, number of the weight in it)."""
+    layers = {
+        "bert/embeddings/word_embeddings": "Embedding-Token",
+        "bert/embeddings/position_embeddings": "Embedding-Position",
+        "bert/embeddings/token_type_embeddings": "Embedding-Segment",
+        "cls/predictions/output_bias": "MLM-Sim",
+    }
+    found = {name: (layer, 0) for name, layer in layers.items()}
+
+    def pair(google, layer, first=0, parts=("kernel", "bias"), join="/"):
+        found.update({f"{google}{join}{part}": (layer, first + i) for i, part in enumerate(parts)})
+
+    def norm(google, layer):
+        pair(f"{google}/LayerNorm", layer, parts=("gamma", "beta"))
+
+    norm("bert/embeddings", "Embedding-Norm")
+    for i in range(config["num_hidden_layers"]):
+        google, layer = f"bert/encoder/layer_{i}", f"Encoder-{i + 1}"
+        for n, part in enumerate(("self/query", "self/key", "self/value", "output/dense")):
+            pair(f"{google}/attention/{part}", f"{layer}-MultiHeadSelfAttention", 2 * n)
+        norm(f"{google}/attention/output", f"{layer}-MultiHeadSelfAttention-Norm")
+        pair(f"{google}/intermediate/dense", f"{layer}-FeedForward")
+        pair(f"{google}/output/dense", f"{layer}-FeedForward", 2)
+        norm(f"{google}/output", f"{layer}-FeedForward-Norm")
+    pair("bert/pooler/dense", "NSP-Dense")
+    pair("cls/predictions/transform/dense", "MLM-Dense")
+    norm("cls/predictions/transform", "MLM-Norm")
+    pair("cls/seq_relationship/output", "NSP", parts=("weights", "bias"), join="_")
+    return found
+
+
+def tensors(model, config):
+    """The model's weights as `official.write` wants them: dict from Google's names to float32 arrays."""
+    layers = {layer.name: layer.get_weights() for layer in model.layers}
+    return {name: _turned(name, layers[layer][i]) for name, (layer, i) in places(config).items()}
+
+
+def fill(model, config, arrays):
+    """Gives the model the weights of `arrays`, under Google's names; returns the names that are not there.
+
+    A layer of which a weight is missing stays as it was.
+    """
+    missing, layers = [], {}
+    for name, (layer, i) in places(config).items():
+        layers.setdefault(layer, []).append((i, name))
+    for layer, names in layers.items():
+        if absent := [name for _, name in names if name not in arrays]:
+            missing += absent
+        else:
+            model.get_layer(layer).set_weights([_turned(name, arrays[name]) for _, name in sorted(names)])
+    return missing
+
+
+def drawn(config, seed):
+    """Weights to start from as Google draws them: a dict from Google's names to float32 arrays.
+
+    Matrices are normal, cut at two standard deviations of `initializer_range`; biases 0; LayerNorm 1 and 0. Only the vectors
+    of the positions are others: sines and cosines to begin with, so that one projection finds the neighbours of every
+    position, where random vectors must be learned one by one. The same config and seed give the same numbers.
+    """
+    deviation, made = config.get("initializer_range", 0.02), {}
+    for i, (name, shape) in enumerate(official.variables(config, heads=True).items()):
+        if name == "bert/embeddings/position_embeddings":
+            made[name] = (waves(*shape) * deviation * 2**0.5).astype("float32")
+        elif len(shape) > 1:
+            made[name] = tf.random.stateless_truncated_normal(shape, (seed, i), stddev=deviation).numpy()
+        else:
+            made[name] = tf.fill(shape, float(name.endswith("gamma"))).numpy()
+    return made
+
+
+def waves(positions, size):
+    """Sines and cosines of each position, (positions, size): Vaswani et al., 2017 (arXiv 1706.03762), 3.5."""
+    angles = np.arange(positions)[:, None] / 10000 ** (np.arange(0, size, 2) / size)
+    return np.stack([np.sin(angles), np.cos(angles)], -1).reshape(positions, -1)[:, :size]
+
+
+def _turned(name, array):
+    """Google keeps one matrix, of the next-sentence head, as (outputs, inputs); there and back is the same."""
+    return array.T if name == "cls/seq_relationship/output_weights" else array

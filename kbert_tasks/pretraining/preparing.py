@@ -1,0 +1,219 @@
+"""Text files to a `Corpus`: tokenized document by document, drawn apart, spread over shards, described in a manifest."""
+
+import hashlib
+import importlib
+import json
+import logging
+from pathlib import Path
+
+import numpy as np
+
+from .. import __version__
+from .._keras import tensorflow
+from ..aside import aside
+from ..errors import InputError
+from ..tokenizer import SPECIAL, Tokenizer, read_vocabulary
+from . import documents
+from .corpus import FORMAT, HELD_OUT, MANIFEST, PARTS, TRAIN, VOCABULARY, Corpus, Document, sha256
+from .shards import COUNTED, Shards
+from .vocabulary import is_chinese
+
+log = logging.getLogger("kbert_tasks")
+
+BYTES = 3  # of UTF-8 for a token: a Chinese character; English has more
+NO_LIMIT = 2**31 - 1  # tokens
+
+
+def prepare(
+    files,
+    folder,
+    vocabulary,
+    cased,
+    *,
+    held_out=0.01,
+    whole_words=False,
+    shard_tokens=1_000_000,
+    seed=1,
+    text_column="text",
+    encoding=None,
+):
+    """Tokenizes text files into a new folder, which appears whole or not at all.
+
+    One document is in memory at a time. Which documents are held out depends on their tokens and the seed alone, so
+    that a document which is there twice is not on both sides. The same call gives the same bytes.
+
+    Args:
+        files: text files, as `documents.read` reads them.
+        folder: is made; must not be there yet.
+        vocabulary: list of tokens.
+        cased: keep capital letters and accents.
+        held_out: share of the documents that are never trained on; at least one document, or where there is but one,
+            its end. 0 for none.
+        whole_words: join the characters of Chinese words, as jieba finds them, so that they can be masked together.
+        shard_tokens: tokens of a shard, roughly; never more than twice as many and a document.
+        seed: of what is held out and of the order.
+        text_column: column of the text in tables.
+        encoding: of text files, where it is not to be recognised.
+
+    Returns:
+        The `Corpus`.
+
+    Raises:
+        InputError: the folder is there or cannot be written, the vocabulary is not one, jieba is missing, there is too
+            little text, or what `documents.read` raises.
+    """
+    if not 0 <= held_out < 1 or shard_tokens < 1:
+        raise InputError(
+            f"held_out should be from 0 to below 1 and shard_tokens above 0, not {held_out}, {shard_tokens}"
+        )
+    sources = documents.paths(files)
+    reading = documents.Reading()
+    tokenize = _tokenizer(vocabulary, cased, _segmenter() if whole_words else None, reading.skipped)
+    folder = Path(folder)
+    with aside(folder) as fresh:
+        fresh.mkdir()
+        _write_vocabulary(fresh / VOCABULARY, vocabulary)
+        unknown = vocabulary.index("[UNK]")
+        expected = sum(path.stat().st_size for path in sources) / BYTES
+        shares = {TRAIN: 1 - held_out, HELD_OUT: held_out}
+        parts = {
+            part: Shards(
+                fresh, part, expected * shares[part], shard_tokens, np.random.default_rng([seed, number]), unknown
+            )
+            for number, part in enumerate(PARTS)
+        }
+        read = documents.read(sources, text_column, encoding, reading=reading)
+        try:
+            for part, document in _parted(filter(None, map(tokenize, read)), held_out, seed):
+                parts[part].add(document)
+            counts = {part: shards.close() for part, shards in parts.items()}
+        except tensorflow().errors.OpError as error:
+            raise InputError(f"{folder} could not be written: make room on the disk ({_first_line(error)})") from None
+        finally:
+            for shards in parts.values():
+                shards.abandon()
+        if not counts[TRAIN]["tokens"]:
+            names = ", ".join(path.name for path in sources[:4])
+            raise InputError(f"there is no text in {names}")
+        manifest = {
+            "format": FORMAT, "kbert_tasks": __version__, "cased": bool(cased), "whole_words": bool(whole_words),
+            "jieba": _segmenter().__version__ if whole_words else None,
+            "seed": seed, "held_out": held_out, "shard_tokens": shard_tokens,
+            "text_column": text_column, "encoding": encoding,
+            "vocabulary": {"tokens": len(vocabulary), "sha256": sha256(fresh / VOCABULARY)},
+            "sources": [{"name": path.name, "bytes": path.stat().st_size, "sha256": sha256(path)} for path in sources],
+            "documents_in_sources": reading.documents, "of_these_cut_into_several": reading.cut,
+            "skipped": dict(reading.skipped),
+            **{name: sum(each[name] for each in counts.values()) for name in COUNTED},
+            "parts": counts,
+        }  # fmt: skip
+        text = json.dumps(manifest, ensure_ascii=False, indent=2) + "\n"
+        (fresh / MANIFEST).write_text(text, encoding="utf-8", newline="\n")
+        fresh.rename(folder)
+    log.info("%s: %s tokens of %s documents", folder, f"{manifest['tokens']:,}", f"{manifest['documents']:,}")
+    return Corpus.open(folder)
+
+
+def _tokenizer(vocabulary, cased, segmenter, skipped):
+    """A function from a list of sentences to a Document, or to None where nothing is left of them."""
+    missing = [token for token in SPECIAL if token not in vocabulary]
+    if missing or vocabulary[0] != "[PAD]":
+        raise InputError(
+            f"the vocabulary has {len(vocabulary)} tokens and lacks {', '.join(missing) or '[PAD] in the first place'}: "
+            "give a BERT vocabulary"
+        )
+    tokenizer = Tokenizer(vocabulary, cased)
+    inside = np.array([token.startswith("##") and len(token) > 2 for token in vocabulary])
+
+    def tokenize(sentences):
+        ids, joined = [], []
+        for sentence in sentences:
+            encoded = tokenizer.encode(sentence, max_length=NO_LIMIT)
+            if (
+                len(encoded.ids) == 2
+            ):  # [CLS] and [SEP] alone: the sentence is control characters, or marks that are stripped
+                skipped["sentence without tokens"] += 1
+                continue
+            ids.append(encoded.ids[1:-1])
+            joined.append(inside[ids[-1]])
+            if segmenter:
+                joined[-1] |= _later_characters(sentence, encoded.offsets[1:-1, 0], segmenter)
+        if not ids:
+            skipped["document without tokens"] += 1
+            return None
+        return Document(
+            np.concatenate(ids), np.cumsum([len(each) for each in ids], dtype=np.int32), np.concatenate(joined)
+        )
+
+    return tokenize
+
+
+def _segmenter():
+    try:
+        jieba = importlib.import_module("jieba")
+    except ImportError:
+        raise InputError("whole Chinese words need jieba: pip install 'kbert-tasks[jieba]'") from None
+    jieba.setLogLevel(logging.WARNING)  # or it reports how it loads its dictionary
+    return jieba
+
+
+def _later_characters(text, starts, segmenter):
+    """Bool (tokens,): the token is a Chinese character in the same word as the Chinese character before it."""
+    word = np.zeros(len(text), np.int64)
+    for number, (_, start, end) in enumerate(segmenter.tokenize(text)):
+        word[start:end] = number
+    chinese = np.array([is_chinese(text[start]) for start in starts])
+    later = np.zeros(len(starts), bool)
+    later[1:] = chinese[1:] & chinese[:-1] & (word[starts[1:]] == word[starts[:-1]])
+    return later
+
+
+def _parted(found, share, seed):
+    """Yields (part, Document); the one with the lowest number waits, since it is held out whatever the share."""
+    if not share:
+        yield from ((TRAIN, document) for document in found)
+        return
+    lowest, seen = None, set()
+    for document in found:
+        draw = _draw(document, seed)
+        if lowest is None or draw < lowest[0]:
+            (draw, document), lowest = lowest or (None, None), (draw, document)
+        if document:
+            part = HELD_OUT if draw < share else TRAIN
+            seen.add(part)
+            yield part, document
+    if lowest is None:
+        return
+    if seen:
+        yield HELD_OUT if TRAIN in seen else TRAIN, lowest[1]
+        return
+    ends = lowest[1].ends
+    if len(ends) < 2:
+        raise InputError("the text is one sentence: give more of it, some to train on and some to hold out")
+    first = len(ends) - max(1, round(share * len(ends)))
+    yield TRAIN, _slice(lowest[1], 0, first)
+    yield HELD_OUT, _slice(lowest[1], first, len(ends))
+
+
+def _draw(document, seed):
+    """A number from 0 to below 1 that depends on the tokens and the seed alone."""
+    digest = hashlib.blake2b(document.ids.astype("<i4").tobytes(), digest_size=8, key=str(seed).encode())
+    return int.from_bytes(digest.digest(), "big") / 2**64
+
+
+def _slice(document, first, last):
+    start, end = (0, *document.ends)[first], document.ends[last - 1]
+    return Document(document.ids[start:end], document.ends[first:last] - start, document.joined[start:end])
+
+
+def _write_vocabulary(path, vocabulary):
+    path.write_text("".join(token + "\n" for token in vocabulary), encoding="utf-8", newline="\n")
+    for number, (token, again) in enumerate(zip(vocabulary, read_vocabulary(path), strict=False), 1):
+        if token != again:
+            raise InputError(
+                f"token {number} of the vocabulary, {token!r}, would be read from {VOCABULARY} as {again!r}"
+            )
+
+
+def _first_line(error):
+    return str(error).splitlines()[0][:160]

@@ -1,0 +1,108 @@
+"""The weights that a pretraining starts from: drawn, or a checkpoint's, with a vocabulary that may have grown."""
+
+import logging
+import re
+
+from ..checkpoint import Checkpoint
+from ..errors import InputError
+from ..tokenizer import Tokenizer
+from . import model
+
+log = logging.getLogger("kbert_tasks")
+
+UNUSED = re.compile(r"\[unused\d+\]")
+WORDS, BIAS = "bert/embeddings/word_embeddings", "cls/predictions/output_bias"
+
+
+def starting(corpus, config, checkpoint, seed):
+    """What a model for the corpus starts from.
+
+    Args:
+        corpus: its vocabulary and casing are the model's.
+        config: a name of `model.CONFIGS` or the path of a `bert_config.json`, to start from random weights; or None.
+        checkpoint: to go on from, as `Checkpoint.find` takes it; or None.
+        seed: of the weights that are drawn.
+
+    Returns:
+        (config, weights under Google's names, what this was in words): two dicts and a dict for `pretraining.json`.
+
+    Raises:
+        InputError: both or none of config and checkpoint; or the checkpoint does not fit the corpus.
+    """
+    check(config, checkpoint)
+    if checkpoint is None:
+        made = model.configured(config, len(corpus.vocabulary), corpus.cased)
+        return made, model.drawn(made, seed), {"config": str(config)}
+    return _going_on(corpus, Checkpoint.find(checkpoint), seed)
+
+
+def check(config, checkpoint):
+    """InputError where it is not clear what to start from: told before a long text is prepared."""
+    if (config is None) == (checkpoint is None):
+        raise InputError(
+            f"say what to start from: a config ({', '.join(model.CONFIGS)}, or a bert_config.json) for random weights, "
+            f"or a checkpoint to go on from{'' if config is None else ', not both'}"
+        )
+    if config is not None:
+        model.shape(config)
+
+
+def _going_on(corpus, checkpoint, seed):
+    if corpus.cased != checkpoint.cased:
+        words = ["uncased", "cased"]
+        raise InputError(
+            f"the corpus is {words[corpus.cased]}, the checkpoint {checkpoint.name} is {words[checkpoint.cased]} "
+            f"({checkpoint.casing}): prepare the text {words[checkpoint.cased]}"
+        )
+    config = checkpoint.config | {"do_lower_case": not checkpoint.cased}
+    new = new_tokens(checkpoint, corpus.vocabulary)
+    arrays = checkpoint.tensors()
+    fresh = model.drawn(config, seed)
+    drawn = sorted(fresh.keys() - arrays.keys())
+    if drawn:
+        log.info("%s lacks %s: these start from random numbers", checkpoint.name, ", ".join(drawn))
+    arrays = {name: arrays.get(name, fresh[name]) for name in fresh}
+    if new:
+        arrays |= _grown(arrays, checkpoint, new)
+        log.info("%d tokens are new, in [unused] slots: they start as the mean of what they were cut into", len(new))
+    about = {"checkpoint": checkpoint.name, "new_tokens": [token for _, token in new], "drawn": drawn}
+    return config, arrays, about
+
+
+def new_tokens(checkpoint, vocabulary):
+    """[(id, token)] of what stands in the vocabulary where the checkpoint has an [unused] slot.
+
+    Raises:
+        InputError: the vocabularies differ elsewhere.
+    """
+    advice = "take the checkpoint's vocab.txt, or kbert-pretrain vocab --extend, which fills its [unused] slots"
+    old = checkpoint.vocabulary
+    if len(old) != len(vocabulary):
+        raise InputError(
+            f"the corpus's vocabulary has {len(vocabulary)} tokens, that of {checkpoint.name} {len(old)}: {advice}"
+        )
+    new = [(i, token) for i, token in enumerate(vocabulary) if token != old[i]]
+    for i, token in new:
+        if not UNUSED.fullmatch(old[i]) or UNUSED.fullmatch(token):
+            raise InputError(
+                f"line {i + 1} of the corpus's vocabulary is {token!r}, that of {checkpoint.name} has {old[i]!r}, "
+                f"which is not a free slot: {advice}"
+            )
+    return new
+
+
+def _grown(arrays, checkpoint, new):
+    """The two arrays with a row for each token, where those of the new ones are means of their pieces' rows."""
+    tokenizer, ids = Tokenizer(checkpoint.vocabulary, checkpoint.cased), {}
+    for number, token in enumerate(checkpoint.vocabulary):
+        ids[token] = number
+    grown = {name: arrays[name].copy() for name in (WORDS, BIAS)}
+    for number, token in new:
+        pieces = tokenizer.encode(token.removeprefix("##"), max_length=2**31 - 1).ids[1:-1]
+        if token.startswith("##") and len(pieces):  # inside a word its first piece was one of inside a word
+            first = "##" + checkpoint.vocabulary[pieces[0]]
+            pieces = [ids.get(first, pieces[0]), *pieces[1:]]
+        if len(pieces):
+            for name, array in grown.items():
+                array[number] = arrays[name][pieces].mean(0)
+    return grown

@@ -1,0 +1,210 @@
+"""Pretraining: from a corpus to a checkpoint in Google's format. Keras trains, in stretches of steps; each ends in a save.
+
+A run that was killed goes on at its last save and ends with the same log and, on a CPU, bit for bit the same weights.
+"""
+
+import json
+import logging
+import math
+import re
+import time
+from hashlib import sha256
+
+from tqdm.auto import tqdm
+
+from .. import precision, training
+from .._keras import keras2, tensorflow
+from ..errors import InputError
+from ..ops import seeded
+from ..optimizers import AdamW, warmed
+from . import losses, model, stream, writing
+from .progress import Progress
+from .settings import TrainingSettings
+from .start import starting
+
+log = logging.getLogger("kbert_tasks")
+RATES = "hidden_dropout_prob", "attention_probs_dropout_prob"
+Callback = keras2().callbacks.Callback
+
+
+def train(corpus, output, config=None, checkpoint=None, **settings):
+    """Trains a BERT on masked words and next sentences and writes it as an official checkpoint.
+
+    Started again with the same arguments after a kill, it goes on from the last save.
+
+    Args:
+        corpus: a `Corpus`.
+        output: folder; see `writing.LAYOUT` for what is in it at the end and at each save.
+        config: to start from random weights: tiny, mini, small, medium, base, or the path of a `bert_config.json`.
+        checkpoint: to go on from, as `Checkpoint.find` takes it; its vocabulary must be the corpus's, but for [unused]
+            slots, which may hold new tokens.
+        settings: of `TrainingSettings`.
+
+    Returns:
+        The content of `pretraining.json`; its `history` is `log.csv`.
+
+    Raises:
+        InputError: what was given does not fit together, the folder is not to be written to, or the loss is no longer a
+            number.
+    """
+    settings = TrainingSettings.of(settings)
+    output = writing.writable(output)
+    schedule = warmed(settings.learning_rate, settings.warm_up, settings.steps)
+    config, weights, began = starting(corpus, config, checkpoint, settings.seed)
+    if settings.length > config["max_position_embeddings"]:
+        raise InputError(
+            f"length should be at most the model's {config['max_position_embeddings']} positions, not {settings.length}"
+        )
+    held_out = None
+    if corpus.shards("held-out"):
+        held_out = _batches(corpus, "held-out", settings).take(settings.held_out_batches).cache()
+    computed_in, why = precision.choose(settings.precision)
+    log.info("computing in %s: %s", computed_in, why)
+    seeded(settings.seed)
+    with precision.computing(computed_in):
+        network = model.build(config if settings.dropout is None else config | dict.fromkeys(RATES, settings.dropout))
+    model.fill(network, config, weights)
+    adam = AdamW(schedule, settings.weight_decay, global_clipnorm=settings.clip_norm)
+    adam = precision.scaled(adam, computed_in)
+    network.compile(adam, losses.losses(), losses.metrics())
+
+    about = {
+        "settings": settings.as_dict() | {"warm_up_steps": settings.warm_up},
+        "precision": computed_in,
+        "config": config,
+        "start": began | {"sha256": _sum(weights[name].tobytes() for name in sorted(weights))},
+        "corpus": _summary(corpus.manifest),
+    }
+    generator = tensorflow().random.get_global_generator()  # of the dropout
+    progress = Progress(output, about, model=network, optimizer=adam, generator=generator)
+    saves = Saves(progress, corpus, held_out, about)
+    saves.go_on()
+    _fit(network, corpus, settings, saves)
+    return saves.finish()
+
+
+def _batches(corpus, part, settings, first_step=0):
+    return stream.dataset(
+        corpus, part, settings.length, settings.batch_size, settings.seed, first_step, settings.whole_words
+    )
+
+
+def _fit(network, corpus, settings, saves):
+    """Stretches of `save_every` steps, and what is left of the steps."""
+    every = settings.save_every
+    for count, size in (((settings.steps - saves.step) // every, every), (1, settings.steps % every)):
+        if count and size and saves.step < settings.steps:
+            # One dataset for all the stretches: Keras goes on in it, as it has no end.
+            batches = _batches(corpus, "train", settings, saves.step)
+            network.fit(
+                batches,
+                epochs=count,
+                steps_per_epoch=size,
+                validation_data=saves.held_out,
+                callbacks=[saves],
+                verbose=0,
+            )
+
+
+class Saves(Callback):
+    """Keeps the log, and at the end of each stretch saves all that the run needs to go on, and the checkpoint.
+
+    Attributes:
+        history: list of dicts, the rows of `log.csv`.
+        step: steps done at the last save.
+        seconds: of training alone.
+    """
+
+    def __init__(self, progress, corpus, held_out, about):
+        super().__init__()
+        self.progress, self.corpus, self.held_out, self.about = progress, corpus, held_out, about
+        self.network = progress.parts.model
+        self.history, self.step, self.seconds, self._bar = [], 0, 0.0, None
+
+    def go_on(self):
+        """From the last save, if there is one; else the log begins with what the weights can do before any step."""
+        if state := self.progress.read():
+            self.history, self.step, self.seconds = state["history"], state["step"], state["seconds"]
+            log.info("going on after step %d, from %s", self.step, self.progress.folder)
+            return
+        found = self.network.evaluate(self.held_out, return_dict=True, verbose=0) if self.held_out else {}
+        self._log(found, "held_out_")
+
+    def on_train_begin(self, logs=None):
+        settings = self.about["settings"]
+        self._bar = tqdm(total=settings["steps"], initial=self.step, unit="step", disable=None, leave=False)
+
+    def on_epoch_begin(self, epoch, logs=None):
+        self._began = time.perf_counter()
+
+    def on_train_batch_end(self, batch, logs=None):
+        self._ended = time.perf_counter()
+        if not math.isfinite(logs["loss"]):
+            rate = self.about["settings"]["learning_rate"]
+            raise InputError(
+                f"the loss of step {self.step + batch + 1} is no longer a number: learning_rate {rate} is too high; "
+                f"try a tenth, in a new folder"
+            )
+        self._bar.update()
+        if batch % 10 == 0:
+            self._bar.set_postfix(loss=f"{logs['loss']:.4f}", refresh=False)
+
+    def on_epoch_end(self, epoch, logs=None):
+        spent = self._ended - self._began
+        before = self.history[-1]["tokens"]
+        self.step += self.params["steps"]
+        self.seconds += spent
+        logs = {re.sub("^val_", "held_out_", name): value for name, value in logs.items()}
+        self._log(logs, "", tokens_per_second=round((int(self.network.tokens) - before) / spent))
+        self.progress.write({"step": self.step, "history": self.history, "seconds": self.seconds})
+        self._write()
+
+    def on_train_end(self, logs=None):
+        self._bar.close()
+
+    def _log(self, logs, prefix, **more):
+        row = {"step": self.step, "tokens": int(self.network.tokens), "seconds": round(self.seconds, 3)}
+        row |= {f"{prefix}{name}".lower(): float(value) for name, value in logs.items()}
+        self.history.append(row | more)
+        shown = (
+            ("loss", "loss {:.4f}"), ("held_out_mlm_loss", "held-out masked words: loss {:.4f}"),
+            ("held_out_mlm_accuracy", "accuracy {:.4f}"), ("held_out_nsp_accuracy", "next sentence: accuracy {:.4f}"),
+            ("tokens_per_second", "{:,} tokens/s"),
+        )  # fmt: skip
+        told = ", ".join(words.format(self.history[-1][name]) for name, words in shown if name in self.history[-1])
+        log.info("step %d of %d: %s", self.step, self.about["settings"]["steps"], told)
+
+    def _write(self):
+        tokens, trained = int(self.network.tokens), round(self.seconds, 3)
+        self.report = self.about | {
+            "versions": training.versions(),
+            "step": self.step,
+            "tokens": tokens,
+            "seconds": trained,
+            "tokens_per_second": round(tokens / trained) if trained else None,
+        }
+        config = self.about["config"]
+        tensors = model.tensors(self.network, config)
+        writing.write(self.progress.parent, config, self.corpus.vocabulary, tensors, self.history, self.report)
+
+    def finish(self):
+        """Writes the checkpoint, in case that the last save was cut off, and deletes what is only for going on."""
+        self._write()
+        self.progress.delete()
+        return self.report | {"history": self.history}
+
+
+def _summary(manifest):
+    """The manifest without its list of shards, for which the sum stands."""
+    parts = {
+        part: {name: value for name, value in counts.items() if name != "shards"}
+        for part, counts in manifest.get("parts", {}).items()
+    }
+    return manifest | {"parts": parts, "sha256": _sum([json.dumps(manifest, sort_keys=True).encode()])}
+
+
+def _sum(parts):
+    made = sha256()
+    for part in parts:
+        made.update(part)
+    return made.hexdigest()

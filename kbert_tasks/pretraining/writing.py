@@ -1,0 +1,95 @@
+"""The folder of a pretraining: its layout as data, what may be replaced, and writing each part aside before it counts."""
+
+import contextlib
+import json
+import os
+import shutil
+from pathlib import Path
+
+from .. import official
+from .._keras import tensorflow
+from ..errors import InputError
+
+LOG, ABOUT, PROGRESS, DATA = "log.csv", "pretraining.json", "progress", "data"
+LAYOUT = {
+    official.CONFIG: "the model's sizes, as Google writes them, and its casing",
+    official.VOCABULARY: "a token a line",
+    f"{official.PREFIX}.index": "names and places of the weights, under Google's names",
+    f"{official.PREFIX}.data-00000-of-00001": "the weights",
+    "checkpoint": "the name of the two, for TensorFlow",
+    LOG: "losses and accuracies of each stretch of steps, in training and on held-out text",
+    ABOUT: "settings, versions, what was trained on, and how fast",
+    DATA: "the corpus, where it was prepared from text at once",
+    PROGRESS: "all that a killed run needs to go on; deleted at the end",
+}
+WRITING = ".writing"
+
+
+def writable(folder):
+    """The folder as a Path, if a pretraining may begin or go on there.
+
+    Raises:
+        InputError: it holds other files, or a pretraining that is finished, or cannot be made.
+    """
+    folder = Path(folder).resolve()
+    if folder.exists() and not folder.is_dir():
+        raise InputError(f"{folder} is a file: name a folder for the pretrained checkpoint")
+    if folder.is_dir():
+        shutil.rmtree(folder / WRITING, ignore_errors=True)
+        found = {path.name for path in folder.iterdir()}
+        # What `aside` was making of the data when it was killed bears that name.
+        others = sorted(name for name in found - LAYOUT.keys() if not name.startswith(f".{DATA}."))
+        if others:
+            raise InputError(
+                f"{folder} holds other files ({', '.join(others[:4])}) and is not touched: name a new folder"
+            )
+        if found & {ABOUT, official.CONFIG} and PROGRESS not in found:
+            raise InputError(
+                f"{folder} holds a checkpoint that is finished and is not replaced: name a new folder, "
+                f"and to go on from it, give it as the checkpoint"
+            )
+    existing = next(p for p in (folder, *folder.parents) if p.exists())
+    if not existing.is_dir() or not os.access(existing, os.W_OK):
+        raise InputError(f"{folder} cannot be made: {existing} is not a folder that you may write to")
+    return folder
+
+
+def write(folder, config, vocabulary, tensors, history, about):
+    """Writes the official files, the log and what is told about the run; each replaces its former self when whole.
+
+    Between the two files of weights lies a moment in which they do not belong together; their checksums show it, and the
+    run that goes on after a kill writes them again.
+
+    Args:
+        folder: of the pretraining.
+        config, vocabulary, tensors: as `official.write` takes them.
+        history: list of dicts of numbers, a row of the log each.
+        about: dict for `pretraining.json`.
+    """
+    import pandas as pd
+
+    aside = folder / WRITING
+    with told(folder):
+        shutil.rmtree(aside, ignore_errors=True)
+        official.write(aside, config, vocabulary, tensors)
+        pd.DataFrame(history).to_csv(aside / LOG, index=False, lineterminator="\n")
+        text = json.dumps(about, ensure_ascii=False, indent=2) + "\n"
+        (aside / ABOUT).write_text(text, encoding="utf-8", newline="\n")
+        for path in sorted(aside.iterdir()):
+            path.replace(folder / path.name)
+        aside.rmdir()
+
+
+@contextlib.contextmanager
+def told(folder):
+    """Makes one sentence of a disk that takes no more."""
+    try:
+        yield
+    except (OSError, tensorflow().errors.OpError) as error:
+        reason = getattr(error, "strerror", None) or getattr(error, "message", None) or error
+        raise InputError(
+            f"{folder} could not be written ({str(reason).splitlines()[0][:160]}): "
+            "make room, and give the same command again: it goes on from the last save"
+        ) from None
+    finally:
+        shutil.rmtree(folder / WRITING, ignore_errors=True)

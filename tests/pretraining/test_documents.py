@@ -1,0 +1,116 @@
+import json
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+import kbert_tasks as kb
+from kbert_tasks.pretraining import documents
+
+
+def put(tmp_path, name, content):
+    path = tmp_path / name
+    path.write_bytes(content if isinstance(content, bytes) else content.encode("utf-8"))
+    return path
+
+
+@pytest.mark.parametrize(
+    "text, expected",
+    [
+        ("他来了。“快走！”他说。真的？！是", ["他来了。", "“快走！”", "他说。", "真的？！", "是"]),
+        ("不可说……（完。）下回", ["不可说……", "（完。）", "下回"]),
+        ("好便是了．若不了，１．５倍．", ["好便是了．", "若不了，１．５倍．"]),
+        ("见 http://a.b/c?d=1 与 a != b。", ["见 http://a.b/c?d=1 与 a != b。"]),
+        ("多快?很快!End.", ["多快?", "很快!End."]),
+        ("1.2.4. 控制新建文件的权限", ["1.2.4. 控制新建文件的权限"]),
+        ("Mr. A. Smith of the U.S. Navy is 1.8 m. He left .", ["Mr. A. Smith of the U.S. Navy is 1.8 m.", "He left ."]),
+        ('One . Two . " Three !" four? "Five."', ["One .", "Two .", '" Three !"', "four?", '"Five."']),
+        ("　　段首。  \n", ["段首。"]),
+        (" \t", []),
+    ],
+)  # fmt: skip
+def test_sentences(text, expected):
+    assert documents.sentences(text) == expected
+
+
+@settings(deadline=None, max_examples=200)
+@given(st.text(alphabet="ab A1。．.！!?…”\"'（)　\n好1 ", max_size=40))
+def test_no_text_is_lost_between_sentences(text):
+    found = documents.sentences(text)
+    assert "".join("".join(found).split()) == "".join(text.split())
+    assert all(sentence == sentence.strip() != "" for sentence in found)
+
+
+def test_a_long_run_of_dots_takes_no_time():
+    assert documents.sentences("目录" + "." * 300_000 + "5")[0].startswith("目录..")
+
+
+def test_blank_lines_part_documents_of_a_text_file(tmp_path):
+    path = put(tmp_path, "a.txt", "一。二。\n三\n \n\n\n四\r\n\r\n五")
+    reading = documents.Reading()
+    assert list(documents.read([path, path], reading=reading)) == [["一。", "二。", "三"], ["四"], ["五"]] * 2
+    assert (reading.documents, reading.cut, reading.skipped) == (6, 0, {})
+
+
+def test_a_row_of_a_table_is_a_document(tmp_path):
+    texts = ["一。二", "", "三\n\n四", None]
+    lines = "".join(json.dumps({"body": text}) + "\n" for text in texts)
+    reading = documents.Reading()
+    jsonl = list(documents.read(put(tmp_path, "a.jsonl", lines), "body", reading=reading))
+    csv = list(documents.read(put(tmp_path, "a.csv", 'body\n一。二\n""\n"三\n\n四"\n'), "body"))
+    assert jsonl == csv == [["一。", "二"], ["三", "四"]]
+    assert reading.documents == 2 and reading.skipped == {"row without text": 2}
+
+
+def test_a_long_document_becomes_several(tmp_path):
+    path = put(tmp_path, "a.txt", "一二三四。" * 10 + "\n\n短。\n")
+    reading = documents.Reading()
+    found = list(documents.read(path, longest=20, reading=reading))
+    assert list(map(len, found)) == [4, 4, 2, 1]
+    assert (reading.documents, reading.cut) == (2, 1)
+
+
+def test_files_are_streamed(tmp_path, monkeypatch):
+    path = put(tmp_path, "a.txt", "句。\n\n" * 50_000)
+    monkeypatch.setattr(documents.data, "read", None)
+    found = documents.read(path)
+    assert next(found) == ["句。"]
+    monkeypatch.setattr(documents, "LINE", 7)
+    long = put(tmp_path, "b.txt", "abc def\n" * 3 + "\n" + "x" * 14 + "\nend\n")
+    lines = [list(text) for text in documents.read(long)]
+    assert sum(lines, []) == ["abc def"] * 3 + ["xxxxxxx", "xxxxxxx", "end"] and len(lines) == 2
+
+
+@pytest.mark.parametrize("encoding", ["utf-8", "utf-8-sig", "utf-16", "gb18030"])
+def test_encodings_are_recognised(tmp_path, encoding):
+    path = put(tmp_path, "a.txt", "plain\n房间很干净。服务好\n".encode(encoding))
+    assert list(documents.read(path)) == [["plain", "房间很干净。", "服务好"]]
+
+
+def refused(*files, **options):
+    with pytest.raises(kb.InputError) as caught:
+        list(documents.read(files, **options))
+    return str(caught.value)
+
+
+def test_what_cannot_be_read_is_named(tmp_path):
+    latin = put(tmp_path, "l.txt", "ok\ncafé très\n".encode("latin-1"))
+    assert "l.txt, line 2: byte 0xe9 is not utf-8" in refused(latin)
+    assert list(documents.read(latin, encoding="latin-1")) == [["ok", "café très"]]
+    assert "no encoding 'klingon'" in refused(latin, encoding="klingon")
+    assert "is not ascii" in refused(latin, encoding="ascii")
+    assert "line 2 has no 'text'; it has: body" in refused(put(tmp_path, "a.jsonl", '{"text": "a"}\n{"body": "b"}\n'))
+    assert "line 1 is not JSON" in refused(put(tmp_path, "b.jsonl", "text\n"))
+    assert "line 1: wanted an object" in refused(put(tmp_path, "c.jsonl", '["text"]\n'))
+    assert "'text' should be one text, found a list" in refused(put(tmp_path, "d.jsonl", '{"text": ["a"]}\n'))
+    assert "has no column 'text'" in refused(put(tmp_path, "e.csv", "body\na\n"))
+    assert "is a folder" in refused(tmp_path)
+    assert "is not there" in refused(tmp_path / "no.txt")
+    assert "should end in one of" in refused(put(tmp_path, "a.gz", "a"))
+    assert "no text file is named" in refused()
+
+
+def test_an_empty_file_is_counted(tmp_path):
+    reading = documents.Reading()
+    assert list(documents.read([put(tmp_path, "a.txt", ""), put(tmp_path, "b.txt", "\n \n")], reading=reading)) == []
+    assert reading.skipped == {"empty file": 1} and reading.documents == 0

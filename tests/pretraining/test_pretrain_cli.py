@@ -1,0 +1,166 @@
+"""kbert-pretrain, as it is typed: from text to a checkpoint, and bad input in one sentence."""
+
+import json
+import subprocess
+import sys
+
+import pytest
+
+import kbert_tasks as kb
+from kbert_tasks import cli
+from kbert_tasks.checkpoint import Checkpoint
+from kbert_tasks.pretraining import training
+from kbert_tasks.tokenizer import read_vocabulary
+
+from . import small
+from .small import curve, files
+
+QUICK = "--steps 6 --save-every 4 --batch-size 4 --length 32 --held-out 0.1 --precision float32".split()
+
+
+def run(*words):
+    return cli.pretrain([str(word) for word in words])
+
+
+@pytest.fixture(scope="module")
+def made(tmp_path_factory):
+    """A folder with a text, its vocabulary, its corpus, a config and a checkpoint trained on the text."""
+    here = tmp_path_factory.mktemp("made")
+    text = small.text(here)
+    small.config(here)
+    assert run("vocab", "--text", text, "--size", 200, "--unused", 5, "--output", here / "vocab.txt") == 0
+    data = ["--text", text, "--vocab", here / "vocab.txt"]
+    assert run("data", *data, "--output", here / "data", "--held-out", "0.1") == 0
+    assert run("train", *data, "--config", here / "bert_config.json", "--output", here / "run", *QUICK) == 0
+    return here
+
+
+def told(here):
+    report = json.loads((here / "pretraining.json").read_text(encoding="utf-8"))
+    return report
+
+
+def test_from_text_to_a_checkpoint(made):
+    checkpoint = Checkpoint.find(made / "run")
+    vocabulary = read_vocabulary(made / "vocab.txt")
+    assert checkpoint.vocabulary == vocabulary and not checkpoint.cased and "房" in vocabulary
+    assert len(kb.fill_mask(made / "run", "房[MASK]很干净")[0]) == 5
+    assert told(made / "run")["step"] == 6 and (made / "run" / "data" / "manifest.json").is_file()
+
+
+def test_prepared_before_or_at_once_is_the_same(made, tmp_path, capsys):
+    quick = [word for word in QUICK if word not in ("--held-out", "0.1")]
+    words = ["--data", made / "data", "--config", made / "bert_config.json", "--output", tmp_path / "run", *quick]
+    assert run("train", *words) == 0
+    assert files(tmp_path / "run") == files(made / "run") and not (tmp_path / "run" / "data").exists()
+    out = capsys.readouterr().out
+    assert "held-out text: masked words loss" in out and f"saved in {tmp_path / 'run'}" in out
+
+
+def test_the_same_command_goes_on_after_a_kill(made, tmp_path, monkeypatch):
+    before = training.Saves.on_train_batch_end
+
+    def stop(self, batch, logs=None):
+        before(self, batch, logs)
+        if self.step + batch + 1 == 5:
+            raise KeyboardInterrupt
+
+    monkeypatch.setattr(training.Saves, "on_train_batch_end", stop)
+    data = ["--text", made / "text.txt", "--vocab", made / "vocab.txt", "--config", made / "bert_config.json"]
+    words = ["train", *data, "--output", tmp_path / "run", *QUICK]
+    assert run(*words) == 130
+    monkeypatch.undo()
+    assert (tmp_path / "run" / "progress" / "step-000000004").is_dir()
+    assert run(*words) == 0
+    assert files(tmp_path / "run") == files(made / "run")
+    logs = [(each / "log.csv").read_text().splitlines() for each in (tmp_path / "run", made / "run")]
+    assert len(logs[0]) == len(logs[1]) == 4
+    assert told(tmp_path / "run")["tokens"] == told(made / "run")["tokens"]
+    assert curve([told(tmp_path / "run")["corpus"]]) == curve([told(made / "run")["corpus"]])
+
+
+def test_on_from_a_checkpoint_with_new_words(made, tmp_path, capsys):
+    (tmp_path / "more.txt").write_text("早餐 zebra 不错\n\n房间 zebra 干净\n" * 30, encoding="utf-8")
+    extended = tmp_path / "vocab.txt"
+    assert run("vocab", "--text", tmp_path / "more.txt", "--extend", made / "run", "--output", extended) == 0
+    assert "zebra" in read_vocabulary(extended) and "slots filled" in capsys.readouterr().out
+    words = ["--text", tmp_path / "more.txt", "--checkpoint", made / "run", "--output", tmp_path / "run", *QUICK]
+    assert run("train", *words, "--vocab", extended) == 0
+    start = told(tmp_path / "run")["start"]
+    assert start["checkpoint"] == "run" and "zebra" in start["new_tokens"] and start["drawn"] == []
+    assert (
+        run("train", *words[: -len(QUICK) - 1], tmp_path / "plain", *QUICK, "--steps", "1") == 0
+    )  # its own vocabulary
+    assert Checkpoint.find(tmp_path / "plain").vocabulary == Checkpoint.find(made / "run").vocabulary
+
+
+def test_a_cased_vocabulary_makes_a_cased_checkpoint(made, tmp_path):
+    (tmp_path / "a.txt").write_text("The Room was Clean\nNice\n\nFood is Bad\nVery Bad\n" * 40, encoding="utf-8")
+    text = ["--text", tmp_path / "a.txt"]
+    assert run("vocab", *text, "--size", 260, "--unused", 2, "--cased", "--output", tmp_path / "v.txt") == 0
+    words = [*text, "--vocab", tmp_path / "v.txt", "--config", made / "bert_config.json", *QUICK, "--steps", "1"]
+    assert run("train", *words, "--output", tmp_path / "run") == 0
+    assert Checkpoint.find(tmp_path / "run").cased
+    assert json.loads((tmp_path / "run" / "bert_config.json").read_text())["do_lower_case"] is False
+
+
+BAD = {
+    "": "say what to do: vocab, data or train",
+    "vocab --text T": "--output",
+    "vocab --text T --output V": "is there already and is not replaced",
+    "vocab --text T --output none/v.txt": "there is no folder none",
+    "vocab --text T --output new --size 9": "size is 9",
+    "vocab --text T --output new --size 0": "size should be at least 1",
+    "vocab --text T --output new --extend R --size 300": "--size means nothing with --extend",
+    "vocab --text T --output new --most 3": "--most means nothing without --extend",
+    "vocab --text none.txt --output new --size 300": "none.txt is not there",
+    "data --text T --vocab none --output new": "none is not there: name a vocab.txt",
+    "data --text T --vocab V --output D": "is there already",
+    "data --text T --vocab V --output new --held-out 1": "held_out should be below 1",
+    "train --output new": "say what to train on: --text FILES, or --data DIR",
+    "train --text T --data D --output new": "say what to train on",
+    "train --text T --output new --config C": "--vocab is needed",
+    "train --text T --vocab V --output new": "say what to start from",
+    "train --text T --vocab V --output new --config huge": "config should be one of",
+    "train --data none --output new --config C": "none is not prepared text",
+    "train --data D --vocab V --output new --config C": "--vocab is of no use with --data",
+    "train --data D --held-out 0.2 --output new --config C": "--held-out means nothing with --data",
+    "train --data D --output new": "say what to start from",
+    "train --data D --output new --config C --checkpoint R": "not both",
+    "train --data D --output new --config huge": "config should be one of tiny, mini, small, medium, base",
+    "train --data D --output new --config C --length 600": "at most the model's 64 positions",
+    "train --data D --output new --checkpoint none": "none",
+    "train --data D --output R --config C": "holds a checkpoint that is finished",
+    "train --data D --output new --config C --steps x": "invalid int value",
+}
+
+
+@pytest.mark.parametrize("words", BAD)
+def test_bad_input_is_one_sentence_and_writes_nothing(made, tmp_path, monkeypatch, capsys, words):
+    monkeypatch.chdir(tmp_path)
+    short = {"T": "text.txt", "V": "vocab.txt", "D": "data", "R": "run", "C": "bert_config.json"}
+    before = sorted(made.rglob("*"))
+    assert run(*(made / short[word] if word in short else word for word in words.split())) == 2
+    error = capsys.readouterr().err
+    assert error.startswith("kbert-pretrain: ") and error.count("\n") == 1 and BAD[words] in error
+    assert not list(tmp_path.iterdir()) and sorted(made.rglob("*")) == before
+
+
+def test_another_text_does_not_go_on_with_the_old_data(made, tmp_path, capsys):
+    text = tmp_path / "text.txt"
+    text.write_bytes((made / "text.txt").read_bytes())
+    start = ["--vocab", made / "vocab.txt", "--config", made / "bert_config.json"]
+    words = ["train", "--text", text, *start, "--output", tmp_path / "run", *QUICK]
+    assert run(*words, "--length", 65) == 2  # more than the model has positions; the data is made by then
+    text.write_text("another text\n\nand one more\n", encoding="utf-8")
+    capsys.readouterr()
+    assert run(*words) == 2
+    assert "was made from text with another sources: say the same as then" in capsys.readouterr().err
+
+
+def test_help_is_there_without_tensorflow():
+    program = "import sys; from kbert_tasks import cli; cli.pretrain(['--help'])"
+    shown = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True)
+    assert all(word in shown.stdout for word in ("vocab", "data", "train")) and not shown.stderr
+    check = "import sys; from kbert_tasks.cli import pretraining; assert 'tensorflow' not in sys.modules"
+    assert subprocess.run([sys.executable, "-c", check]).returncode == 0

@@ -1,0 +1,147 @@
+"""The folder that pretraining writes: what is in it, who reads it, and what is refused."""
+
+import json
+
+import numpy as np
+import pandas as pd
+import pytest
+
+from kbert_tasks import cli, convert, official
+from kbert_tasks._keras import tensorflow
+from kbert_tasks.checkpoint import Checkpoint, load_trained_model_from_checkpoint
+from kbert_tasks.errors import InputError
+from kbert_tasks.pretraining import model, training, writing
+
+from .. import tiny
+from . import small
+from .small import QUICK, files
+
+
+def test_the_folder_is_what_its_layout_says(run):
+    folder, report = run
+    assert {path.name for path in folder.iterdir()} == writing.LAYOUT.keys() - {"data", "progress"}
+    told = json.loads((folder / "pretraining.json").read_text(encoding="utf-8"))
+    assert told | {"history": report["history"]} == report
+    assert told["step"] == 25 and told["settings"]["warm_up_steps"] == 2 and told["settings"]["steps"] == 25
+    assert told["corpus"]["documents"] == 60 and told["config"]["vocab_size"] == len(tiny.vocabulary())
+
+
+def test_the_log_tells_losses_and_accuracies_of_each_stretch(run):
+    folder, report = run
+    log = pd.read_csv(folder / "log.csv")
+    assert log["step"].tolist() == [0, 10, 20, 25]
+    assert log["tokens"].is_monotonic_increasing and log["tokens"].iloc[-1] == report["tokens"]
+    for part in ("", "held_out_"):
+        for name in ("loss", "mlm_loss", "nsp_loss", "mlm_accuracy", "nsp_accuracy"):
+            assert log[part + name].iloc[1:].notna().all(), part + name
+    assert log["held_out_mlm_loss"].iloc[0] == pytest.approx(np.log(len(tiny.vocabulary())), rel=0.02)
+    assert log["held_out_mlm_loss"].iloc[-1] < log["held_out_mlm_loss"].iloc[0] - 0.1
+
+
+def test_everybody_reads_the_folder_and_sees_the_same(run, capsys):
+    folder, _ = run
+    prefix = str(folder / official.PREFIX)
+    checkpoint = Checkpoint.find(folder)
+    assert checkpoint.cased is False and checkpoint.casing == "from do_lower_case in bert_config.json"
+    arrays = checkpoint.tensors()
+    assert arrays.keys() == official.variables(checkpoint.config, heads=True).keys()
+    for name, array in arrays.items():
+        assert np.array_equal(tensorflow().train.load_variable(prefix, name), array)
+
+    ours = model.build(checkpoint.config)
+    assert model.fill(ours, checkpoint.config, arrays) == []
+    tokens = np.random.default_rng(0).integers(1, 90, (2, 12)).astype("int32")
+    segments, positions = np.zeros_like(tokens), np.tile(np.arange(12, dtype="int32"), (2, 1))
+    theirs = load_trained_model_from_checkpoint(checkpoint.config_file, prefix, training=True)
+    words, following = theirs([tokens, segments, np.ones_like(tokens)], training=False)
+    found = ours({"Input-Token": tokens, "Input-Segment": segments, "Masked-Position": positions}, training=False)
+    np.testing.assert_allclose(tensorflow().nn.softmax(found["MLM"]), words, atol=1e-5)
+    np.testing.assert_allclose(tensorflow().nn.softmax(found["NSP"]), following, atol=1e-5)
+    encoders = [
+        load_trained_model_from_checkpoint(checkpoint.config_file, prefix, encoder=e) for e in ("fast", "keras-bert")
+    ]
+    one, other = (each([tokens, segments], training=False) for each in encoders)
+    np.testing.assert_allclose(one, other, atol=1e-5)
+
+    assert cli.checkpoint(["inspect", str(folder)]) == 0
+    assert "also: pooler, masked-word head, next-sentence head" in capsys.readouterr().out
+
+
+def test_written_read_and_written_again_is_bit_equal(run, tmp_path):
+    folder, _ = run
+    checkpoint = Checkpoint.find(folder)
+    official.write(tmp_path / "plain", checkpoint.config, checkpoint.vocabulary, checkpoint.tensors())
+    ours = model.build(checkpoint.config)
+    model.fill(ours, checkpoint.config, checkpoint.tensors())
+    official.write(tmp_path / "model", checkpoint.config, checkpoint.vocabulary, model.tensors(ours, checkpoint.config))
+    for again in ("plain", "model"):
+        for name in ("bert_config.json", "vocab.txt", "checkpoint"):
+            assert (tmp_path / again / name).read_bytes() == (folder / name).read_bytes()
+        assert files(tmp_path / again) == files(folder)
+
+
+def test_it_goes_to_hugging_face_and_back_with_both_heads(run, tmp_path):
+    folder, _ = run
+    assert cli.checkpoint(["export", str(folder), str(tmp_path / "theirs")]) == 0
+    from safetensors.numpy import load_file
+
+    names = load_file(tmp_path / "theirs" / "model.safetensors").keys()
+    assert {"cls.predictions.bias", "cls.predictions.transform.dense.weight", "cls.seq_relationship.weight"} <= names
+    assert json.loads((tmp_path / "theirs" / "config.json").read_text())["architectures"] == ["BertForPreTraining"]
+    convert.import_folder(tmp_path / "theirs", tmp_path / "back")
+    before, after = Checkpoint.find(folder), Checkpoint.find(tmp_path / "back")
+    assert after.config == before.config and after.vocabulary == before.vocabulary and after.cased == before.cased
+    assert all(np.array_equal(array, after.tensors()[name]) for name, array in before.tensors().items())
+    assert files(tmp_path / "back") == files(folder)
+
+
+def test_a_loss_that_is_no_number_stops_with_one_sentence(corpus, config, tmp_path, monkeypatch):
+    tf = tensorflow()
+    spoilt = {"MLM": lambda gold, logits: tf.reduce_mean(logits) * np.nan, "NSP": training.losses.next_sentence}
+    monkeypatch.setattr(training.losses, "losses", lambda: spoilt)
+    wanted = "the loss of step 1 is no longer a number: learning_rate 0.001 is too high"
+    with pytest.raises(InputError, match=wanted) as told:
+        training.train(corpus, tmp_path / "run", config, **QUICK)
+    assert "\n" not in str(told.value)
+
+
+def test_what_is_not_ours_is_not_touched(run, corpus, config, tmp_path):
+    folder, _ = run
+    (tmp_path / "thesis").mkdir()
+    (tmp_path / "thesis" / "chapter.txt").write_text("precious")
+    (tmp_path / "file").write_text("precious")
+    for place, message in (
+        (tmp_path / "thesis", "holds other files .chapter.txt. and is not touched"),
+        (tmp_path / "file", "is a file: name a folder"),
+        (tmp_path / "file" / "below", "is not a folder that you may write to"),
+        (folder, "holds a checkpoint that is finished and is not replaced"),
+    ):
+        with pytest.raises(InputError, match=message):
+            training.train(corpus, place, config, **QUICK)
+    assert (tmp_path / "thesis" / "chapter.txt").read_text() == "precious"
+
+
+@pytest.mark.parametrize(
+    "arguments, message",
+    [
+        ({"config": None}, "say what to start from: a config .tiny"),
+        ({"checkpoint": "x"}, "not both"),
+        ({"length": 65}, "at most the model's 64 positions, not 65"),
+        ({"warm_up_steps": 26}, "at most the 25 steps"),
+        ({"step": 3}, "no setting 'step'; did you mean 'steps'"),
+        ({"batch_size": 0}, "batch_size should be at least 1"),
+    ],
+)
+def test_what_cannot_be_is_told_before_anything_is_written(corpus, config, tmp_path, arguments, message):
+    with pytest.raises(InputError, match=message):
+        training.train(corpus, tmp_path / "run", **{"config": config} | QUICK | arguments)
+    assert not (tmp_path / "run").exists()
+
+
+def test_without_held_out_text_there_is_only_the_training_loss(config, tmp_path):
+    from kbert_tasks.pretraining.corpus import prepare
+
+    whole = prepare([small.text(tmp_path)], tmp_path / "data", tiny.vocabulary(), False, held_out=0)
+    report = training.train(whole, tmp_path / "run", config, **QUICK | {"steps": 3})
+    assert [row["step"] for row in report["history"]] == [0, 3]
+    assert "loss" in report["history"][-1] and not [name for name in report["history"][-1] if "held_out" in name]

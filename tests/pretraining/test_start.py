@@ -1,0 +1,86 @@
+"""Pretraining on from a checkpoint, with a vocabulary that may have grown."""
+
+import numpy as np
+import pytest
+
+from kbert_tasks import official
+from kbert_tasks.checkpoint import Checkpoint
+from kbert_tasks.errors import InputError
+from kbert_tasks.pretraining import training
+from kbert_tasks.pretraining.start import BIAS, WORDS, new_tokens, starting
+from kbert_tasks.tokenizer import Tokenizer
+
+from .. import tiny
+from . import small
+from .small import QUICK
+
+
+def test_on_from_a_checkpoint_with_its_heads(checkpoint, corpus, tmp_path):
+    found = Checkpoint.find(checkpoint)
+    _, arrays, about = starting(corpus, None, found, 1)
+    assert about == {"checkpoint": "uncased_tiny", "new_tokens": [], "drawn": []}
+    assert all(np.array_equal(arrays[name], array) for name, array in found.tensors().items())
+    report = training.train(corpus, tmp_path / "run", checkpoint=checkpoint, **QUICK | {"steps": 5})
+    assert report["start"]["checkpoint"] == "uncased_tiny" and report["config"]["do_lower_case"]
+    # From random weights each token would be as probable as any other; these are tiny's, which are large.
+    assert report["history"][0]["held_out_mlm_loss"] > np.log(len(tiny.vocabulary())) + 0.2
+
+
+def test_a_checkpoint_without_heads_gets_new_ones(corpus, tmp_path, caplog):
+    made = tiny.config()
+    official.write(tmp_path / "uncased_bare", made, tiny.vocabulary(), tiny.tensors(made, heads=False))
+    _, arrays, about = starting(corpus, None, tmp_path / "uncased_bare", 1)
+    assert "cls/predictions/output_bias" in about["drawn"] and "bert/pooler/dense/kernel" not in about["drawn"]
+    assert arrays.keys() == official.variables(made, heads=True).keys()
+    assert "these start from random numbers" in caplog.text
+    report = training.train(corpus, tmp_path / "run", checkpoint=tmp_path / "uncased_bare", **QUICK | {"steps": 2})
+    assert report["step"] == 2
+
+
+def test_a_new_token_starts_as_the_mean_of_its_pieces(checkpoint, tmp_path):
+    found = Checkpoint.find(checkpoint)
+    slot = found.vocabulary.index("[unused1]")
+    grown = [*found.vocabulary]
+    grown[slot] = "roomed"
+    corpus = small.corpus(tmp_path, grown)
+    config, arrays, about = starting(corpus, None, found, 1)
+    pieces = Tokenizer(found.vocabulary, False).encode("roomed").ids[1:-1]
+    assert len(pieces) == 2 and about["new_tokens"] == ["roomed"]
+    before = found.tensors()
+    for name in (WORDS, BIAS):
+        np.testing.assert_array_equal(arrays[name][slot], before[name][pieces].mean(0))
+        rest = np.arange(len(grown)) != slot
+        assert np.array_equal(arrays[name][rest], before[name][rest])
+    report = training.train(corpus, tmp_path / "run", checkpoint=found, **QUICK | {"steps": 2})
+    assert report["start"]["new_tokens"] == ["roomed"] and Checkpoint.find(tmp_path / "run").vocabulary == grown
+
+
+def test_a_new_piece_inside_words_starts_from_pieces_inside_words(checkpoint):
+    from kbert_tasks.pretraining.start import _grown
+
+    found = Checkpoint.find(checkpoint)
+    grown = _grown(found.tensors(), found, [(1, "##ab")])
+    wanted = found.tensors()[WORDS][[found.vocabulary.index("##a"), found.vocabulary.index("##b")]].mean(0)
+    np.testing.assert_array_equal(grown[WORDS][1], wanted)
+
+
+@pytest.mark.parametrize(
+    "change, message",
+    [
+        (
+            lambda v: [*v, "more"],
+            f"has {len(tiny.vocabulary()) + 1} tokens, that of uncased_tiny {len(tiny.vocabulary())}",
+        ),
+        (lambda v: [*v[:40], "other", *v[41:]], "line 41 of the corpus's vocabulary is 'other'"),
+        (lambda v: [v[0], "[unused9]", *v[2:]], "is '\\[unused9\\]'"),
+    ],
+)
+def test_any_other_difference_of_the_vocabularies_is_refused(checkpoint, change, message):
+    with pytest.raises(InputError, match=message) as told:
+        new_tokens(Checkpoint.find(checkpoint), change(tiny.vocabulary()))
+    assert "--extend" in str(told.value)
+
+
+def test_text_of_the_other_casing_is_refused(checkpoint, tmp_path):
+    with pytest.raises(InputError, match="the corpus is cased, the checkpoint uncased_tiny is uncased"):
+        starting(small.corpus(tmp_path, cased=True), None, checkpoint, 1)
