@@ -16,7 +16,7 @@ help: ## say what there is
 	@echo "make TARGET [PYTHON=python3] [ARGS='options of pytest']"
 	@sed -n 's/^\([a-z-]*\):.*## \(.*\)/  \1|\2/p' Makefile | awk -F'|' '{ printf "%-14s %s\n", $$1, $$2 }'
 
-demo: .venv/.test ## fine-tune real English weights on the sample, evaluate, predict
+demo: .venv/.test ## fine-tune tiny-zh, which comes with the package, on the sample, evaluate, predict
 	@bash scripts/demo.sh .venv/$(BIN)
 
 test: .venv/.test ## run the tests with the newest TensorFlow
