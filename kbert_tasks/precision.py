@@ -1,6 +1,7 @@
 """In what numbers the encoder computes: float32, or 16 bits where the hardware multiplies those faster.
 
-Weights, softmax, the statistics of layer normalisation, heads and losses are float32 in any case.
+Weights, embeddings, softmax, the statistics of layer normalisation, the scores of heads and losses are float32 in any
+case. The 16 bits reach into two heads: the optional pooler, and in pretraining the products of the masked-word head.
 """
 
 import contextlib

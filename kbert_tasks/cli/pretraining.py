@@ -114,25 +114,29 @@ def _data(arguments):
 def _train(arguments):
     from ..checkpoint import Checkpoint
     from ..pretraining.corpus import Corpus
-    from ..pretraining.start import check
+    from ..pretraining.model import shape
+    from ..pretraining.start import check, fits
     from ..pretraining.training import train
     from ..pretraining.writing import DATA, writable
 
     told = settings.said(arguments, TrainingSettings)
-    TrainingSettings(**told)  # a wrong value is told before any work is done
     said = settings.said(arguments, DataSettings)
-    checkpoint = arguments.checkpoint
-    if checkpoint is not None:
-        checkpoint = Checkpoint.find(checkpoint, said.get("cased"))
+    # Wrong values are told before a checkpoint comes from afar, or a long text is prepared.
+    training, _ = TrainingSettings(**told), DataSettings(**said)
     output = writable(arguments.output)
     if (arguments.data is None) == (arguments.text is None):
         raise InputError("say what to train on: --text FILES, or --data DIR that kbert-pretrain data has made")
+    checkpoint = arguments.checkpoint
     check(arguments.config, checkpoint)
     if arguments.data is not None:
         of_use = (*SHARED, "cased") if checkpoint is not None else SHARED  # a checkpoint's casing may have to be told
         _refuse(said, [name for name in said if name not in of_use], "with --data, which is tokenized already")
         if arguments.vocab is not None:
             raise InputError("--vocab is of no use with --data, which has a vocabulary of its own: leave it out")
+    if checkpoint is not None:
+        checkpoint = Checkpoint.find(checkpoint, said.get("cased"))
+    fits(training, shape(arguments.config) if checkpoint is None else checkpoint.config)
+    if arguments.data is not None:
         corpus = Corpus.open(arguments.data)
     else:
         corpus = _prepared(arguments, output / DATA, checkpoint, said)

@@ -8,6 +8,7 @@ held-out-00000.tfrecord ...   documents that are never trained on
 
 import hashlib
 import json
+import re
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -69,10 +70,14 @@ class Corpus:
 
     @classmethod
     def open(cls, folder):
-        """The corpus in `folder`; that every file is there, with its size, is checked, and the vocabulary's sum.
+        """The corpus in `folder`.
+
+        Checked are the manifest's format and entries, that every shard is there with its size, and the SHA-256 of the
+        vocabulary. That of a shard is not: each record's checksum is compared when it is read, by `documents`.
 
         Raises:
-            InputError: not such a folder, another format, a file missing, cut short or changed.
+            InputError: not such a folder, a damaged manifest, another format, a file missing or of another size, another
+                vocabulary.
         """
         folder = Path(folder)
         if not (folder / MANIFEST).is_file():
@@ -85,9 +90,8 @@ class Corpus:
         try:
             manifest = json.loads((folder / MANIFEST).read_text(encoding="utf-8"))
             form = manifest["format"]
-            expected = {each["file"]: each["bytes"] for part in PARTS for each in manifest["parts"][part]["shards"]}
-            vocabulary_sum = manifest["vocabulary"]["sha256"]
-        except (ValueError, KeyError, TypeError):
+            expected = _shards(manifest) if form == FORMAT else {}
+        except (ValueError, KeyError, TypeError, AttributeError):
             raise InputError(f"{folder / MANIFEST} is damaged: {again}") from None
         if form != FORMAT:
             raise InputError(f"{folder} has format {form}, wanted {FORMAT}: {again}")
@@ -98,7 +102,7 @@ class Corpus:
                     f"{folder / name} {'is not there' if found is None else f'has {found} bytes'}, {MANIFEST} promises "
                     f"{size}: {again}"
                 )
-        if not (folder / VOCABULARY).is_file() or sha256(folder / VOCABULARY) != vocabulary_sum:
+        if not (folder / VOCABULARY).is_file() or sha256(folder / VOCABULARY) != manifest["vocabulary"]["sha256"]:
             raise InputError(
                 f"{folder / VOCABULARY} is missing or not the one that the text was prepared with: {again}"
             )
@@ -112,7 +116,7 @@ class Corpus:
         """The documents of shard n of a part: a list of Document, always in the same order.
 
         Raises:
-            InputError: the shard is damaged.
+            InputError: the shard is damaged, or has tokens that the vocabulary has not.
         """
         tf = tensorflow()
         path = self.folder / self.manifest["parts"][part]["shards"][n]["file"]
@@ -127,7 +131,31 @@ class Corpus:
             raise InputError(
                 f"{path} is damaged ({str(error).splitlines()[0][:80]}): copy the folder again, or prepare its text again"
             ) from None
+        size = len(self.vocabulary)
+        for document in found:
+            if len(document.ids) and not 0 <= document.ids.min() <= document.ids.max() < size:
+                raise InputError(
+                    f"{path} has token ids from {document.ids.min()} to {document.ids.max()}, {VOCABULARY} has {size} "
+                    "tokens: prepare the text again"
+                )
         return found
+
+
+def _shards(manifest):
+    """The bytes of each shard by its name; raises what `open` catches where an entry that is used is missing or wrong."""
+    manifest["vocabulary"]["sha256"], manifest["skipped"].items()
+    if not all(isinstance(manifest[name], bool) for name in ("cased", "whole_words")):
+        raise TypeError
+    found = {}
+    for part in PARTS:
+        counts = manifest["parts"][part]
+        if not all(isinstance(counts[name], int) for name in ("documents", "tokens")):
+            raise TypeError
+        for each in counts["shards"]:
+            if not re.fullmatch(r"[\w-]+\.tfrecord", each["file"]):  # a file of this folder, not one elsewhere
+                raise ValueError
+            found[each["file"]] = each["bytes"]
+    return found
 
 
 def _document(ids, ends, joined):

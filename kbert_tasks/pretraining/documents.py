@@ -212,7 +212,9 @@ def _encoding(path):
         foreign = b""  # only lines with such bytes say something
         while len(foreign) < BLOCK and (line := file.readline(BLOCK)):
             foreign += b"" if line.isascii() else line
-    if data._as_gbk(foreign) is None:
+    # The last line may be cut, within a character of up to four bytes.
+    cuts = range(4) if len(foreign) >= BLOCK else (0,)
+    if all(data._as_gbk(foreign[: len(foreign) - cut]) is None for cut in cuts):
         raise problem
     log.info("%s is not UTF-8 and is read as GBK (gb18030); if it is not Chinese, name its encoding", path)
     return "gb18030"

@@ -88,7 +88,9 @@ def prepare(
                 parts[part].add(document)
             counts = {part: shards.close() for part, shards in parts.items()}
         except tensorflow().errors.OpError as error:
-            raise InputError(f"{folder} could not be written: make room on the disk ({_first_line(error)})") from None
+            raise InputError(
+                f"{folder} could not be written ({_first_line(error)}): see to that, and give the same command again"
+            ) from None
         finally:
             for shards in parts.values():
                 shards.abandon()
@@ -169,30 +171,37 @@ def _later_characters(text, starts, segmenter):
 
 
 def _parted(found, share, seed):
-    """Yields (part, Document); the one with the lowest number waits, since it is held out whatever the share."""
+    """Yields (part, Document), copies to the same part.
+
+    The document with the lowest number waits, with its copies, since it is held out whatever the share.
+    """
     if not share:
         yield from ((TRAIN, document) for document in found)
         return
-    lowest, seen = None, set()
+    lowest, waiting, copies, seen = 2, None, 0, set()  # no draw is above 1
     for document in found:
-        draw = _draw(document, seed)
-        if lowest is None or draw < lowest[0]:
-            (draw, document), lowest = lowest or (None, None), (draw, document)
-        if document:
+        draw, times = _draw(document, seed), 1
+        if draw == lowest:
+            copies += 1
+            continue
+        if draw < lowest:
+            (draw, document, times), (lowest, waiting, copies) = (lowest, waiting, copies), (draw, document, 1)
+        if times:
             part = HELD_OUT if draw < share else TRAIN
             seen.add(part)
-            yield part, document
-    if lowest is None:
+            yield from [(part, document)] * times
+    if waiting is None:
         return
     if seen:
-        yield HELD_OUT if TRAIN in seen else TRAIN, lowest[1]
+        yield from [(HELD_OUT if TRAIN in seen else TRAIN, waiting)] * copies
         return
-    ends = lowest[1].ends
+    ends = waiting.ends
     if len(ends) < 2:
         raise InputError("the text is one sentence: give more of it, some to train on and some to hold out")
     first = len(ends) - max(1, round(share * len(ends)))
-    yield TRAIN, _slice(lowest[1], 0, first)
-    yield HELD_OUT, _slice(lowest[1], first, len(ends))
+    for _ in range(copies):
+        yield TRAIN, _slice(waiting, 0, first)
+        yield HELD_OUT, _slice(waiting, first, len(ends))
 
 
 def _draw(document, seed):
@@ -216,4 +225,4 @@ def _write_vocabulary(path, vocabulary):
 
 
 def _first_line(error):
-    return str(error).splitlines()[0][:160]
+    return str(error.message or error).splitlines()[0][:160]

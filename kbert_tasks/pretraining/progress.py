@@ -39,7 +39,7 @@ class Progress:
         saves = sorted(self.folder.glob("step-*"))
         if not saves:
             return None
-        last, advice = saves[-1], f"delete {self.folder} to begin anew, or name a new folder"
+        last, advice = saves[-1], f"delete all of {self.parent} to begin anew, or name a new folder"
         try:
             state = json.loads((last / STATE).read_text(encoding="utf-8"))
             before = state["told"]

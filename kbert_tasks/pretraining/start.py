@@ -5,6 +5,7 @@ import re
 
 from ..checkpoint import Checkpoint
 from ..errors import InputError
+from ..optimizers import warmed
 from ..tokenizer import Tokenizer
 from . import model
 
@@ -45,6 +46,13 @@ def check(config, checkpoint):
         )
     if config is not None:
         model.shape(config)
+
+
+def fits(settings, config):
+    """InputError where `TrainingSettings` fit neither themselves nor the model: told before a long text is prepared."""
+    warmed(settings.learning_rate, settings.warm_up, settings.steps)
+    if settings.length > (most := config["max_position_embeddings"]):
+        raise InputError(f"length should be at most the model's {most} positions, not {settings.length}")
 
 
 def _going_on(corpus, checkpoint, seed):

@@ -6,6 +6,7 @@ the masks of the step. So a run that was killed goes on at any step with the ver
 
 import functools
 import itertools
+import logging
 
 import numpy as np
 
@@ -15,9 +16,13 @@ from ..errors import InputError
 from .masking import Numbers, mask
 from .pairs import Text, pairs
 
+log = logging.getLogger("kbert_tasks")
+
 TRAIN, HELD_OUT = PARTS = ("train", "held-out")
 TOGETHER = 8  # shards that are mixed, so that a batch is not all of one book; 80 MB for shards of a million tokens
 SHARDS, PAIRS, MASKS = range(1, 4)  # first of each key: NumPy makes the same of (seed, 3) and (seed, 3, 0)
+
+ADVICE = {TRAIN: "", HELD_OUT: ", or prepare it again with --held-out 0"}
 
 
 def batches(corpus, part, length, size, seed, first_step=0, whole_words=False):
@@ -65,35 +70,39 @@ def dataset(corpus, part, length, size, seed, first_step=0, whole_words=False):
 
 def _made(corpus, part, length, size, seed, first_step, whole_words):
     numbers = Numbers.of(corpus.vocabulary)
-    chosen = _chosen(corpus, part, length, size, seed, numbers)
+    chosen = _chosen(corpus, part, length, size, seed, numbers, first_step)
     for step, rows in enumerate(itertools.islice(chosen, first_step, None), first_step):
         draw = np.random.default_rng((MASKS, seed, step))
         yield mask([made[number] for made, number in rows], draw, numbers, whole_words=whole_words)
 
 
-def _chosen(corpus, part, length, size, seed, numbers):
-    """The rows of each batch: lists of (Pairs, number)."""
+def _chosen(corpus, part, length, size, seed, numbers, first_step):
+    """The rows of each batch: lists of (Pairs, number). A run that goes on after the first epoch has told its counts."""
     read = functools.lru_cache(1)(lambda group: Text.of([d for shard in group for d in corpus.documents(part, shard)]))
     least, waiting = (2, []) if part == TRAIN else (1, [])
+    step = 0
     for epoch in itertools.count() if part == TRAIN else (0,):
-        found = 0
+        found = cut = repeated = 0
         for group in _groups(corpus.shards(part), epoch, seed, part):
             draw = np.random.default_rng((PAIRS, seed, epoch, group[0]))
             made = pairs(read(group), length, draw, numbers)
-            found += len(made)
+            found, cut, repeated = found + len(made), cut + made.cut, repeated + made.repeated
             waiting += [(made, number) for number in range(len(made))]
             lengths = np.array([each.lengths[number] for each, number in waiting], np.int64)
             arranged = order(lengths, size, seed, int(draw.integers(2**63)))
             whole = [rows for rows in arranged if len(rows) == size]
             rest = [rows for rows in arranged if len(rows) < size]
             for rows in whole:
+                step += 1
                 yield [waiting[number] for number in rows]
             waiting = [waiting[number] for rows in rest for number in rows]
         if found < least:
             raise InputError(
                 f"the {part} part of the corpus has text for {found} pairs of up to {length} tokens, and at least "
-                f"{least} are needed: give more text"
+                f"{least} are needed: give more text{ADVICE[part]}"
             )
+        if epoch == 0 and step >= first_step and (cut or repeated):
+            log.info("%s: in the first epoch %d tokens of the text are in no pair and %d in two", part, cut, repeated)
     if waiting:
         yield waiting
 

@@ -1,6 +1,7 @@
 """Pretraining: from a corpus to a checkpoint in Google's format. Keras trains, in stretches of steps; each ends in a save.
 
-A run that was killed goes on at its last save and ends with the same log and, on a CPU, bit for bit the same weights.
+A run that was killed goes on at its last save and ends with the same losses and accuracies and, on a CPU, bit for bit the
+same weights.
 """
 
 import json
@@ -10,6 +11,7 @@ import re
 import time
 from hashlib import sha256
 
+import numpy as np
 from tqdm.auto import tqdm
 
 from .. import precision, training
@@ -20,7 +22,7 @@ from ..optimizers import AdamW, warmed
 from . import losses, model, stream, writing
 from .progress import Progress
 from .settings import TrainingSettings
-from .start import starting
+from .start import fits, starting
 
 log = logging.getLogger("kbert_tasks")
 RATES = "hidden_dropout_prob", "attention_probs_dropout_prob"
@@ -44,17 +46,21 @@ def train(corpus, output, config=None, checkpoint=None, **settings):
         The content of `pretraining.json`; its `history` is `log.csv`.
 
     Raises:
-        InputError: what was given does not fit together, the folder is not to be written to, or the loss is no longer a
-            number.
+        InputError: what was given does not fit together, the folder is not to be written to, or the loss or a weight is
+            no longer a number.
     """
     settings = TrainingSettings.of(settings)
     output = writing.writable(output)
+    if settings.whole_words and not corpus.whole_words:
+        raise InputError(
+            f"{corpus.folder} was prepared without whole words, which are to be masked: prepare the text again with "
+            "--whole-words"
+        )
+    if corpus.whole_words and not settings.whole_words:
+        log.info("whole words are known in %s, but masked only with --whole-words", corpus.folder)
     schedule = warmed(settings.learning_rate, settings.warm_up, settings.steps)
     config, weights, began = starting(corpus, config, checkpoint, settings.seed)
-    if settings.length > config["max_position_embeddings"]:
-        raise InputError(
-            f"length should be at most the model's {config['max_position_embeddings']} positions, not {settings.length}"
-        )
+    fits(settings, config)
     held_out = None
     if corpus.shards("held-out"):
         held_out = _batches(corpus, "held-out", settings).take(settings.held_out_batches).cache()
@@ -140,11 +146,7 @@ class Saves(Callback):
     def on_train_batch_end(self, batch, logs=None):
         self._ended = time.perf_counter()
         if not math.isfinite(logs["loss"]):
-            rate = self.about["settings"]["learning_rate"]
-            raise InputError(
-                f"the loss of step {self.step + batch + 1} is no longer a number: learning_rate {rate} is too high; "
-                f"try a tenth, in a new folder"
-            )
+            raise self._diverged(f"the loss of step {self.step + batch + 1} is no longer a number")
         self._bar.update()
         if batch % 10 == 0:
             self._bar.set_postfix(loss=f"{logs['loss']:.4f}", refresh=False)
@@ -153,6 +155,9 @@ class Saves(Callback):
         spent = self._ended - self._began
         before = self.history[-1]["tokens"]
         self.step += self.params["steps"]
+        # The last step's gradient comes after its loss.
+        if not all(np.isfinite(array).all() for array in self.network.get_weights()):
+            raise self._diverged(f"the weights after step {self.step} are no longer numbers")
         self.seconds += spent
         logs = {re.sub("^val_", "held_out_", name): value for name, value in logs.items()}
         self._log(logs, "", tokens_per_second=round((int(self.network.tokens) - before) / spent))
@@ -161,6 +166,10 @@ class Saves(Callback):
 
     def on_train_end(self, logs=None):
         self._bar.close()
+
+    def _diverged(self, what):
+        rate = self.about["settings"]["learning_rate"]
+        return InputError(f"{what}: learning_rate {rate} is too high; try a tenth, in a new folder")
 
     def _log(self, logs, prefix, **more):
         row = {"step": self.step, "tokens": int(self.network.tokens), "seconds": round(self.seconds, 3)}

@@ -3,6 +3,7 @@
 import contextlib
 import json
 import os
+import re
 import shutil
 from pathlib import Path
 
@@ -23,10 +24,11 @@ LAYOUT = {
     PROGRESS: "all that a killed run needs to go on; deleted at the end",
 }
 WRITING = ".writing"
+LEFT = re.compile(rf"\.{DATA}\.[a-z0-9_]{{8}}")  # what `aside` was making of the data when it was killed
 
 
 def writable(folder):
-    """The folder as a Path, if a pretraining may begin or go on there.
+    """The folder as a Path, if a pretraining may begin or go on there; what a killed one left half written is deleted.
 
     Raises:
         InputError: it holds other files, or a pretraining that is finished, or cannot be made.
@@ -37,8 +39,8 @@ def writable(folder):
     if folder.is_dir():
         shutil.rmtree(folder / WRITING, ignore_errors=True)
         found = {path.name for path in folder.iterdir()}
-        # What `aside` was making of the data when it was killed bears that name.
-        others = sorted(name for name in found - LAYOUT.keys() if not name.startswith(f".{DATA}."))
+        left = {name for name in found if _left_over(folder / name)}
+        others = sorted(found - LAYOUT.keys() - left)
         if others:
             raise InputError(
                 f"{folder} holds other files ({', '.join(others[:4])}) and is not touched: name a new folder"
@@ -48,10 +50,17 @@ def writable(folder):
                 f"{folder} holds a checkpoint that is finished and is not replaced: name a new folder, "
                 f"and to go on from it, give it as the checkpoint"
             )
+        for name in left:
+            shutil.rmtree(folder / name, ignore_errors=True)
     existing = next(p for p in (folder, *folder.parents) if p.exists())
     if not existing.is_dir() or not os.access(existing, os.W_OK):
         raise InputError(f"{folder} cannot be made: {existing} is not a folder that you may write to")
     return folder
+
+
+def _left_over(path):
+    """Whether `aside` made the folder, which then holds nothing but the unfinished data."""
+    return bool(LEFT.fullmatch(path.name)) and path.is_dir() and {each.name for each in path.iterdir()} <= {DATA}
 
 
 def write(folder, config, vocabulary, tensors, history, about):

@@ -85,6 +85,18 @@ def test_a_document_that_is_there_twice_is_not_on_both_sides(tmp_path, text):
     assert train and held and not train & held
 
 
+def test_the_copies_of_the_document_that_is_always_held_out_are_held_out_too(tmp_path):
+    path, texts = tmp_path / "a.txt", [f"好。{c}。坏" for c in "一二三大小"]
+    for seed in range(4):
+        path.write_text("\n\n".join([*texts, *texts, texts[seed]]), encoding="utf-8")
+        found = made(path, tmp_path / str(seed), held_out=1e-9, seed=seed)
+        train, held = ([each.ids.tobytes() for each in everything(found, part)] for part in ("train", "held-out"))
+        assert len(set(held)) == 1 and len(train) + len(held) == 11 and not set(train) & set(held)
+    path.write_text("好。一。坏\n\n" * 3, encoding="utf-8")
+    found = made(path, tmp_path / "copies")
+    assert [found.manifest["parts"][part]["sentences"] for part in ("train", "held-out")] == [6, 3]
+
+
 @pytest.mark.parametrize("documents", [1, 2, 5])
 def test_at_least_one_document_is_held_out(tmp_path, documents):
     path = tmp_path / "a.txt"

@@ -87,6 +87,15 @@ def test_encodings_are_recognised(tmp_path, encoding):
     assert list(documents.read(path)) == [["plain", "房间很干净。", "服务好"]]
 
 
+@pytest.mark.parametrize("cut", [1, 2, 3])
+def test_a_long_line_of_gbk_is_not_cut_within_a_character(tmp_path, monkeypatch, cut):
+    monkeypatch.setattr(documents, "BLOCK", 1000 + cut)
+    text = "房" * 500 + "㐀" + "间" * 500  # the one in the middle takes four bytes
+    assert list(documents.read(put(tmp_path, "a.txt", text.encode("gb18030")))) == [[text]]
+    monkeypatch.setattr(documents, "BLOCK", 997 + cut)
+    assert list(documents.read(put(tmp_path, "b.txt", text.encode("gb18030")))) == [[text]]
+
+
 def refused(*files, **options):
     with pytest.raises(kb.InputError) as caught:
         list(documents.read(files, **options))

@@ -83,7 +83,7 @@ def test_what_is_missing_is_named_and_the_layer_left_alone(filled):
     assert np.array_equal(before, ours.get_layer("MLM-Dense").get_weights()[0])
 
 
-def test_the_start_is_googles():
+def test_the_start_is_googles_but_for_the_positions():
     config = tiny.config(hidden_size=64, vocab_size=500)
     arrays = model.drawn(config, 3)
     assert {name: array.shape for name, array in arrays.items()} == official.variables(config, heads=True)
@@ -95,6 +95,13 @@ def test_the_start_is_googles():
     again, other = model.drawn(config, 3), model.drawn(config, 4)
     assert all(np.array_equal(again[name], arrays[name]) for name in arrays)
     assert not np.array_equal(other["bert/embeddings/word_embeddings"], table)
+    # Sines and cosines: how alike two positions are depends on nothing but how far apart they are.
+    positions = arrays["bert/embeddings/position_embeddings"]
+    alike = positions @ positions.T
+    assert positions.std() == pytest.approx(0.02, rel=0.3)
+    for far in range(4):
+        np.testing.assert_allclose(np.diagonal(alike, far), alike[0, far], rtol=1e-4)
+    assert alike[0, 0] > alike[0, 1] > alike[0, 2]
 
 
 def test_the_gradient_of_the_loss_is_tensorflows(filled):

@@ -119,10 +119,10 @@ BAD = {
     "data --text T --vocab V --output new --held-out 1": "held_out should be below 1",
     "train --output new": "say what to train on: --text FILES, or --data DIR",
     "train --text T --data D --output new": "say what to train on",
-    "train --text T --output new --config C": "--vocab is needed",
+    "train --text T --output new --config C --length 64": "--vocab is needed",
     "train --text T --vocab V --output new": "say what to start from",
     "train --text T --vocab V --output new --config huge": "config should be one of",
-    "train --data none --output new --config C": "none is not prepared text",
+    "train --data none --output new --config C --length 64": "none is not prepared text",
     "train --data D --vocab V --output new --config C": "--vocab is of no use with --data",
     "train --data D --held-out 0.2 --output new --config C": "--held-out means nothing with --data",
     "train --data D --output new": "say what to start from",
@@ -130,6 +130,13 @@ BAD = {
     "train --data D --output new --config huge": "config should be one of tiny, mini, small, medium, base",
     "train --data D --output new --config C --length 600": "at most the model's 64 positions",
     "train --data D --output new --checkpoint none": "none",
+    "train --text T --vocab V --output new --config C --length 65": "at most the model's 64 positions, not 65",
+    "train --text T --output new --checkpoint R --length 65": "at most the model's 64 positions, not 65",
+    "train --text T --vocab V --output new --config C --steps 5 --warm-up-steps 6": "at most the 5 steps",
+    "train --output new --checkpoint none": "say what to train on",
+    "train --text T --output new --config C --checkpoint none": "not both",
+    "train --text T --output new --checkpoint none --held-out 1": "held_out should be below 1",
+    "train --data D --whole-words --output new --config C --length 64": "prepare the text again with --whole-words",
     "train --data D --output R --config C": "holds a checkpoint that is finished",
     "train --data D --output new --config C --steps x": "invalid int value",
 }
@@ -146,12 +153,16 @@ def test_bad_input_is_one_sentence_and_writes_nothing(made, tmp_path, monkeypatc
     assert not list(tmp_path.iterdir()) and sorted(made.rglob("*")) == before
 
 
-def test_another_text_does_not_go_on_with_the_old_data(made, tmp_path, capsys):
+def test_another_text_does_not_go_on_with_the_old_data(made, tmp_path, monkeypatch, capsys):
+    def killed(*_, **settings):
+        raise KeyboardInterrupt
+
     text = tmp_path / "text.txt"
     text.write_bytes((made / "text.txt").read_bytes())
     start = ["--vocab", made / "vocab.txt", "--config", made / "bert_config.json"]
     words = ["train", "--text", text, *start, "--output", tmp_path / "run", *QUICK]
-    assert run(*words, "--length", 65) == 2  # more than the model has positions; the data is made by then
+    monkeypatch.setattr(training, "train", killed)
+    assert run(*words) == 130 and (tmp_path / "run" / "data").is_dir()
     text.write_text("another text\n\nand one more\n", encoding="utf-8")
     capsys.readouterr()
     assert run(*words) == 2

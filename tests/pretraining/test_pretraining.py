@@ -95,6 +95,16 @@ def test_it_goes_to_hugging_face_and_back_with_both_heads(run, tmp_path):
     assert files(tmp_path / "back") == files(folder)
 
 
+def test_dropout_can_be_left_to_fine_tuning(corpus, config, tmp_path, monkeypatch):
+    built = []
+    build = model.build
+    monkeypatch.setattr(model, "build", lambda config: built.append(config) or build(config))
+    training.train(corpus, tmp_path / "new", config, **QUICK | {"steps": 1, "dropout": 0.0})
+    written = Checkpoint.find(tmp_path / "new").config
+    for name in ("hidden_dropout_prob", "attention_probs_dropout_prob"):
+        assert built[0][name] == 0 and written[name] == 0.1
+
+
 def test_a_loss_that_is_no_number_stops_with_one_sentence(corpus, config, tmp_path, monkeypatch):
     tf = tensorflow()
     spoilt = {"MLM": lambda gold, logits: tf.reduce_mean(logits) * np.nan, "NSP": training.losses.next_sentence}
@@ -103,6 +113,23 @@ def test_a_loss_that_is_no_number_stops_with_one_sentence(corpus, config, tmp_pa
     with pytest.raises(InputError, match=wanted) as told:
         training.train(corpus, tmp_path / "run", config, **QUICK)
     assert "\n" not in str(told.value)
+
+
+def test_weights_that_are_no_numbers_do_not_replace_the_last_save(corpus, config, tmp_path, monkeypatch):
+    after = training.Saves.on_train_batch_end
+
+    def spoil(self, batch, logs=None):
+        after(self, batch, logs)
+        if self.step + batch + 1 == 20:  # as an infinite gradient does, when the loss is known already
+            weight = self.network.trainable_weights[0]
+            weight.assign(weight * np.inf)
+
+    monkeypatch.setattr(training.Saves, "on_train_batch_end", spoil)
+    wanted = "the weights after step 20 are no longer numbers: learning_rate 0.001 is too high"
+    with pytest.raises(InputError, match=wanted):
+        training.train(corpus, tmp_path / "run", config, **QUICK)
+    assert [path.name for path in (tmp_path / "run" / "progress").iterdir()] == ["step-000000010"]
+    assert all(np.isfinite(array).all() for array in Checkpoint.find(tmp_path / "run").tensors().values())
 
 
 def test_what_is_not_ours_is_not_touched(run, corpus, config, tmp_path):

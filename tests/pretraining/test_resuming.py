@@ -96,7 +96,7 @@ def test_damaged_progress_is_told(stopped, corpus, config):
     for name, content in (("state.index", index[:40]), ("state.json", b"{"), ("state.json", b"[]")):
         before = (save / name).read_bytes()
         (save / name).write_bytes(content)
-        with pytest.raises(InputError, match="damaged.*delete .*progress to begin anew"):
+        with pytest.raises(InputError, match=f"damaged.*delete all of {stopped.resolve()} to begin anew, or"):
             training.train(corpus, stopped, config, **QUICK)
         (save / name).write_bytes(before)
 

@@ -155,13 +155,25 @@ def test_too_little_text():
         InputError, match="train part of the corpus has text for 0 pairs of up to 32 tokens, .* give more"
     ):
         next(batches(corpus, "train", 32, 8, 1))
-    with pytest.raises(InputError, match="held-out part"):
+    with pytest.raises(InputError, match="held-out part.* give more text, or prepare it again with --held-out 0"):
         dataset(corpus, "held-out", 32, 8, 1)
     one = Made(1, documents=1, held_out=1)
     one.parts["train"][0][0].ids = one.parts["train"][0][0].ids[:5]
     one.parts["train"][0][0].ends, one.parts["train"][0][0].joined = np.array([5]), np.zeros(5, bool)
     with pytest.raises(InputError, match="for 1 pairs"):
         next(batches(one, "train", 32, 8, 1))
+
+
+def test_what_is_cut_and_repeated_is_told_once(caplog):
+    corpus = Made(1, documents=20)
+    with caplog.at_level("INFO", "kbert_tasks"):
+        some(corpus, 200)
+    told = [record for record in caplog.records if "are in no pair" in record.getMessage()]
+    assert len(told) == 1 and told[0].args[0] == "train" and sum(told[0].args[1:]) > 0
+    caplog.clear()
+    with caplog.at_level("INFO", "kbert_tasks"):
+        some(corpus, 100, first_step=100)  # a run that goes on after the first epoch
+    assert not caplog.records
 
 
 def test_bad_arguments():

@@ -1,0 +1,28 @@
+"""What a killed preparation left in the folder goes; what only looks like it stays."""
+
+import pytest
+
+from kbert_tasks.aside import aside
+from kbert_tasks.errors import InputError
+from kbert_tasks.pretraining.writing import writable
+
+
+def test_what_a_killed_preparation_left_is_deleted(tmp_path):
+    folder = tmp_path / "run"
+    with aside(folder / "data") as fresh:
+        fresh.mkdir()
+        name, left = fresh.parent.name, folder / fresh.parent.name
+    left.mkdir()
+    (left / "data").mkdir()
+    (left / "data" / "train-00000.tfrecord").write_bytes(b"half")
+    assert writable(folder) == folder.resolve() and not list(folder.iterdir()) and name.startswith(".data.")
+
+
+@pytest.mark.parametrize("place", [".data.backup/mine.txt", ".data.20261122/mine.txt", ".data.abcdefgh"])
+def test_what_only_looks_like_it_is_not_touched(tmp_path, place):
+    path = tmp_path / "run" / place
+    path.parent.mkdir(parents=True)
+    path.write_text("precious")
+    with pytest.raises(InputError, match="holds other files"):
+        writable(tmp_path / "run")
+    assert path.read_text() == "precious"
