@@ -55,6 +55,6 @@ tiny-zh is small: its purpose is a first try. For better answers take a released
 with the default options; English texts need an English one (bert-base-uncased):
   kbert-checkpoint get bert-base-chinese
   kbert-train --task classify --checkpoint bert-base-chinese --train mine.csv --output runs/mine
-A checkpoint from your own raw text: scripts/own_text.sh, docs/pretraining.md
+A checkpoint from your own raw text: docs/own_text.sh, docs/pretraining.md
 All checkpoints: kbert-checkpoint list      All options: kbert-train --help
 END
