@@ -46,5 +46,5 @@ def aside(folder):
 def unwritable(path, error):
     return InputError(
         f"{path} could not be written ({error.strerror}): make room, or name another folder "
-        "with KBERT_CHECKPOINTS in the environment"
+        "(for downloads with KBERT_CHECKPOINTS in the environment)"
     )

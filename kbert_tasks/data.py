@@ -190,8 +190,12 @@ def _separated(path, text, separator, header):
 def _jsonl(path, text):
     import pandas as pd
 
-    rows = []
-    for number, line in enumerate(text.split("\n"), 1):
+    return pd.DataFrame([row for _, row in json_rows(path, enumerate(text.split("\n"), 1))], dtype=object)
+
+
+def json_rows(path, lines):
+    """Yields (number, dict) for each (number, line) that is not blank; InputError names the file and line of any other."""
+    for number, line in lines:
         if not line.strip():
             continue
         try:
@@ -202,8 +206,7 @@ def _jsonl(path, text):
             raise InputError(
                 f'{path}, line {number}: wanted an object such as {{"text": ...}}, found {line.strip()[:40]}'
             )
-        rows.append(row)
-    return pd.DataFrame(rows, dtype=object)
+        yield number, row
 
 
 def decoded(raw, name, encoding=None):

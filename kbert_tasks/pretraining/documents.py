@@ -1,7 +1,6 @@
 """Raw text files as documents, a document as a list of sentences; a file is streamed, however long it is."""
 
 import codecs
-import json
 import logging
 import re
 from collections import Counter
@@ -151,17 +150,7 @@ def _table(path, text_column, encoding):
 
 
 def _rows(path, text_column, encoding):
-    for number, line in _streamed(path, encoding):
-        if not line.strip():
-            continue
-        try:
-            row = json.loads(line)
-        except ValueError as error:
-            raise InputError(f"{path}, line {number} is not JSON: {error}") from None
-        if not isinstance(row, dict):
-            raise InputError(
-                f'{path}, line {number}: wanted an object such as {{"text": ...}}, found {line.strip()[:40]}'
-            )
+    for number, row in data.json_rows(path, _streamed(path, encoding)):
         if text_column not in row:
             raise InputError(
                 f"{path}, line {number} has no {text_column!r}; it has: {', '.join(map(str, list(row)[:12]))}; "
