@@ -7,7 +7,7 @@ segment types. Source: Devlin et al., 2018 (arXiv 1810.04805); google-research/b
 """
 
 from ._keras import keras2, tensorflow
-from .ops import dropped, gelu, normalised, rows_of
+from .ops import dropped, feed_forward, normalised, one_product, rows_of
 
 tf, keras = tensorflow(), keras2()
 
@@ -184,8 +184,9 @@ class SelfAttention(keras.layers.Layer):
         """Queries, keys, values, as `parts` says, by one product: each (batch, heads, time, hidden / heads)."""
         size = x.shape[-1]
         batch, time = tf.unstack(tf.shape(x)[:2])
-        W, b = (tf.concat([getattr(self, kind + part) for part in parts], axis=-1) for kind in "Wb")
-        y = tf.reshape(tf.reshape(x, (-1, size)) @ W + b, (batch, time, len(parts), self.heads, size // self.heads))
+        weights = [tf.convert_to_tensor(getattr(self, kind + part)) for kind in "Wb" for part in parts]
+        y = one_product(tf.reshape(x, (-1, size)), *weights)
+        y = tf.reshape(y, (batch, time, len(parts), self.heads, size // self.heads))
         return tf.unstack(tf.transpose(y, (2, 0, 3, 1, 4)))
 
     def get_config(self):
@@ -209,10 +210,13 @@ class FeedForward(keras.layers.Layer):
         self.b2 = self.add_weight("b2", (size,), initializer="zeros")
 
     def call(self, x, training=None):
-        size = x.shape[-1]
-        y = tf.reshape(x, (-1, size)) @ self.W1 + self.b1
-        if self.activation == "gelu":  # the second form is joined with the product, but its gradient is slow
-            y = gelu(y) if training else tf.nn.gelu(y, approximate=True)
+        flat = tf.reshape(x, (-1, x.shape[-1]))
+        if training and self.activation == "gelu":
+            weights = (tf.convert_to_tensor(each) for each in (self.W1, self.b1, self.W2, self.b2))
+            return tf.reshape(feed_forward(flat, *weights), tf.shape(x))
+        y = flat @ self.W1 + self.b1
+        if self.activation == "gelu":  # a form that is joined with the product
+            y = tf.nn.gelu(y, approximate=True)
         else:
             y = keras.activations.get(self.activation)(y)
         return tf.reshape(y @ self.W2 + self.b2, tf.shape(x))

@@ -49,15 +49,56 @@ def gelu(x):
 
     Here as x sigmoid(a x + b x^3), which is the same.
     """
-    a = 2 * 0.7978845608028654
-    b = a * 0.044715
-    share = tf.sigmoid(x * (x * x * b + a))
+    share = _share(x)
+    return x * share, lambda upstream: upstream * _slope(x, share)
+
+
+GELU_A = 2 * 0.7978845608028654
+GELU_B = GELU_A * 0.044715
+
+
+def _share(x):
+    return tf.sigmoid(x * (x * x * GELU_B + GELU_A))
+
+
+def _slope(x, share):
+    return share + tf.raw_ops.SigmoidGrad(y=share, dy=x * (x * x * (3 * GELU_B) + GELU_A))
+
+
+@tf.custom_gradient
+def feed_forward(x, W1, b1, W2, b2):
+    """gelu(x W1 + b1) W2 + b2 of (tokens, hidden); of its wide numbers only x W1 + b1 waits for the gradient."""
+    wide = x @ W1 + b1
 
     def gradient(upstream):
-        slope = tf.raw_ops.SigmoidGrad(y=share, dy=x * (x * x * (3 * b) + a))
-        return upstream * (share + slope)
+        with tf.control_dependencies([upstream]):  # or it would be computed at once, and kept
+            again = tf.identity(wide)
+        share = _share(again)
+        dW2 = tf.matmul(again * share, upstream, transpose_a=True)
+        down = tf.matmul(upstream, W2, transpose_b=True) * _slope(again, share)
+        dW1 = tf.matmul(x, down, transpose_a=True)
+        dx = tf.matmul(down, W1, transpose_b=True)
+        return dx, dW1, tf.reduce_sum(down, 0), dW2, tf.reduce_sum(upstream, 0)
 
-    return x * share, gradient
+    return wide * _share(wide) @ W2 + b2, gradient
+
+
+@tf.custom_gradient
+def one_product(x, *weights):
+    """x by several matrices at once: (tokens, hidden) to (tokens, sum of their columns).
+
+    `weights` are the matrices, all of one shape, then their biases. The matrix they make together is made again for the gradient.
+    """
+    number = len(weights) // 2
+
+    def gradient(upstream):
+        with tf.control_dependencies([upstream]):
+            W = tf.concat([tf.identity(each) for each in weights[:number]], -1)
+        dW, db = tf.matmul(x, upstream, transpose_a=True), tf.reduce_sum(upstream, 0)
+        dx = tf.matmul(upstream, W, transpose_b=True)
+        return dx, *tf.split(dW, number, -1), *tf.split(db, number, -1)
+
+    return x @ tf.concat(weights[:number], -1) + tf.concat(weights[number:], -1), gradient
 
 
 @tf.custom_gradient

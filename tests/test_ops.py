@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from kbert_tasks._keras import keras2, tensorflow
-from kbert_tasks.ops import dropped, gelu, normalised, rows_of, seeded
+from kbert_tasks.ops import dropped, feed_forward, gelu, normalised, one_product, rows_of, seeded
 
 tf, keras = tensorflow(), keras2()
 
@@ -29,6 +29,27 @@ def test_gelu_is_googles_formula_and_its_gradient():
     for one, other in zip(own, theirs, strict=True):
         assert np.isfinite(one).all()
         np.testing.assert_allclose(one, other, rtol=1e-5, atol=1e-5)
+
+
+def test_feed_forward_is_two_dense_layers_and_their_gradients():
+    inputs = numbers(7, 8), numbers(8, 32), numbers(32), numbers(32, 8), numbers(8)
+
+    def theirs(x, W1, b1, W2, b2):
+        return tf.nn.gelu(x @ W1 + b1, approximate=True) @ W2 + b2
+
+    for one, other in zip(with_gradients(feed_forward, *inputs), with_gradients(theirs, *inputs), strict=True):
+        np.testing.assert_allclose(one, other, rtol=1e-4, atol=1e-4)
+
+
+@pytest.mark.parametrize("number", [1, 3])
+def test_one_product_is_several_and_their_gradients(number):
+    inputs = numbers(7, 8), *(numbers(8, 8, scale=1.0 + i) for i in range(number)), *[numbers(8)] * number
+
+    def theirs(x, *weights):
+        return tf.concat([x @ W + b for W, b in zip(weights[:number], weights[number:], strict=True)], -1)
+
+    for one, other in zip(with_gradients(one_product, *inputs), with_gradients(theirs, *inputs), strict=True):
+        np.testing.assert_allclose(one, other, rtol=1e-4, atol=1e-4)
 
 
 @pytest.mark.parametrize("shape", [(5, 16), (2, 7, 16)])
