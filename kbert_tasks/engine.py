@@ -17,7 +17,7 @@ import numpy as np
 from . import __version__
 from .errors import InputError
 from .precision import fast_bfloat16
-from .saving import CONFIG, TASK, WEIGHTS, sweep
+from .run_folder import CONFIG, TASK, WEIGHTS, sweep
 
 log = logging.getLogger("kbert_tasks")
 

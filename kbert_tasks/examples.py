@@ -24,6 +24,16 @@ class Examples:
     notes: collections.Counter
     joined: int = 0  # rows that are part of an earlier row's example
 
+    def copy(self):
+        """Training moves rows and counts; a copy is not touched by it."""
+        return Examples([*self.rows], [*self.positions], self.read, self.skipped.copy(), self.notes.copy(), self.joined)
+
+    def part(self, places, note=None):
+        """Some of the examples, as if they had been read alone."""
+        empty = collections.Counter()
+        rows, positions = ([part[i] for i in places] for part in (self.rows, self.positions))
+        return Examples(rows, positions, len(rows), empty, collections.Counter({note: len(rows)} if note else ()))
+
     def told(self):
         """For a sentence: "2 rows read, none used (empty text 2)"."""
         skipped = ", ".join(f"{reason} {count}" for reason, count in self.skipped.items())

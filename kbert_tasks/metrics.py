@@ -11,11 +11,13 @@ class Report:
         scores: name to number; also `per_class` and `confusion_matrix`, as in `report.json`.
         examples: `read`, `used` (counts), `skipped` (reason to count), `notes` (what to know to count).
         errors: a dict for each example with a wrong answer.
+        answers: a dict for each example: text, gold, predicted, right, loss, tokens.
     """
 
     scores: dict
     examples: dict = field(default_factory=dict)
     errors: list = field(default_factory=list, repr=False)
+    answers: list = field(default_factory=list, repr=False)
 
     def __getitem__(self, name):
         return self.scores[name]
@@ -34,26 +36,36 @@ def classification(gold, predicted, labels):
     """Scores of one label a text (scikit-learn).
 
     Args:
-        gold, predicted: lists of labels, as long as one another.
+        gold, predicted: lists of labels, as long as one another; predicted may be None, which is never right.
         labels: the labels to tell of, also where neither gold nor predicted has them.
 
     Returns:
         accuracy, macro_f1, per_class and confusion_matrix. A precision or recall that is not defined (nothing
-        predicted, nothing there) is None; macro_f1 is the mean over the labels that gold or predictions have.
+        predicted, nothing there) is None; macro_f1 is the mean over the labels that gold or predictions have. Where None
+        is predicted the text is missing from the matrix.
     """
     from sklearn import metrics
 
-    labels = sorted({*labels, *gold, *predicted})
-    per_class = _per_class(gold, predicted, labels, labels)
+    labels = sorted({*labels, *gold, *predicted} - {None})
+    place = {label: i for i, label in enumerate(labels)} | {None: -1}
+    gold, predicted = ([place[each] for each in part] for part in (gold, predicted))
+    columns = list(range(len(labels)))
+    per_class = _per_class(gold, predicted, labels, columns)
     return {
         "accuracy": float(metrics.accuracy_score(gold, predicted)),
         "macro_f1": _macro_f1(per_class),
         "per_class": per_class,
         "confusion_matrix": {
             "labels": labels,
-            "rows_gold_columns_predicted": metrics.confusion_matrix(gold, predicted, labels=labels).tolist(),
+            "rows_gold_columns_predicted": metrics.confusion_matrix(gold, predicted, labels=columns).tolist(),
         },
     }
+
+
+def answered(gold, predicted):
+    """How many texts have an answer at all (not None), as a share, and the accuracy among them, None if there are none."""
+    given = [one == other for one, other in zip(gold, predicted, strict=True) if other is not None]
+    return {"answered": len(given) / len(gold), "accuracy_answered": sum(given) / len(given) if given else None}
 
 
 def multi_label(gold, predicted, labels):

@@ -1,5 +1,6 @@
 """What the tasks share that point at parts of a text: tokens, windows, a threshold, and why gold cannot be found."""
 
+import math
 from dataclasses import dataclass
 
 from .settings import Settings, option
@@ -61,3 +62,21 @@ class PointingTask(Task):
             return "is not in the text"
         found = self.tokens(example, string, span, self.whole(example))
         return "stands whole in no window" if found else "does not begin and end with tokens"
+
+    def recorded(self, example, gold, found, answers):
+        """What `record` tells of any task that points.
+
+        Args:
+            gold: {what must be found: as a dict}.
+            found: {what is possible: its probability}.
+            answers: {what is answered: as a dict}.
+
+        Returns:
+            A dict; its loss is -log of the probability of all that is gold, and of 1 minus that of wrong answers, summed.
+        """
+        missed = [found.get(each, 0.0) for each in gold]
+        wrong = [1 - found[each] for each in answers.keys() - gold.keys()]
+        loss = -sum(math.log(max(p, FLOOR)) for p in (*missed, *wrong))
+        right = answers.keys() == gold.keys()
+        told = {"gold": [*gold.values()], "predicted": [*answers.values()], "right": right, "loss": round(loss, 6)}
+        return {"text": example.text} | told

@@ -4,14 +4,14 @@
 def scores_text(scores, examples):
     """Scores of one set of examples, and what became of its rows, in lines."""
     lines = [counts_text(examples)] if "read" in (examples or {}) else []
-    lines += [f"  {name:<12} {value:.4f}" for name, value in scores.items() if isinstance(value, int | float)]
-    lines += [f"  {name:<12} {NONE if name == 'precision' else '-'}" for name, value in scores.items() if value is None]
+    lines += [f"  {name:<17} {value:.4f}" for name, value in scores.items() if isinstance(value, int | float)]
+    lines += [f"  {name:<17} {NONE if name == 'precision' else '-'}" for name, value in scores.items() if value is None]
     if "places" in scores:
         places = scores["places"]
         lines.append(f"  f1 {_number(places['f1'])} on {places['texts']} texts where the places must be right too")
     for name in ("per_class", "per_overlap"):
         if name in scores:
-            lines.append(_table(_per_class(scores[name])))
+            lines.append(_table(_per_class(scores[name], scores.get("thresholds") if name == "per_class" else None)))
     matrix = scores.get("confusion_matrix")
     if matrix and len(matrix["labels"]) <= 15:
         lines.append("  confusion (rows: gold, columns: predicted)")
@@ -37,8 +37,30 @@ def run_text(report):
     lines.append(f"best epoch: {report['best_epoch']} of {len(report['history'])}")
     for name, scores in report["scores"].items():
         lines += [f"scores on {name}", scores_text(scores, None)]
+    lines += [line for name in ("seeds", "folds") if name in report for line in _several(name, report[name])]
     lines.append("seconds: " + ", ".join(f"{name} {value:.1f}" for name, value in report["seconds"].items()))
     return "\n".join(lines)
+
+
+def _several(name, told):
+    """Mean and standard deviation of each score, and each training's."""
+    kind = name.removesuffix("s")
+    lines = [
+        f"{len(told['each'])} {name}, mean, standard deviation and each ({kind} {_list(e[kind] for e in told['each'])})"
+    ]
+    for part, means in told["mean"].items():
+        for score, mean in means.items():
+            each = _list(f"{one[part][score]:.4f}" for one in told["each"])
+            lines.append(f"  {part} {score:<12} {mean:.4f} ± {told['sd'][part][score]:.4f}  ({each})")
+    if "kept" in told:
+        lines.append(
+            f"seed {told['kept']} is kept: it is the best on the development texts; nothing was chosen by the test"
+        )
+    return lines
+
+
+def _list(each):
+    return ", ".join(map(str, each))
 
 
 NONE = "no predictions"
@@ -48,13 +70,16 @@ def _number(value):
     return "-" if value is None else f"{value:.4f}"
 
 
-def _per_class(per_class):
+def _per_class(per_class, thresholds=None):
     rows = []
     for values in per_class.values():
         precision = values["precision"]
         precision = NONE if precision is None else _number(precision)
         rows.append([precision, _number(values["recall"]), _number(values["f1"]), values["support"]])
-    return _frame(rows, per_class, ["precision", "recall", "f1", "support"])
+    frame = _frame(rows, per_class, ["precision", "recall", "f1", "support"])
+    if thresholds:
+        frame["threshold"] = [_number(thresholds.get(label)) for label in per_class]
+    return frame
 
 
 def _frame(rows, index, columns):

@@ -4,34 +4,33 @@ Nothing in it is code or pickle: the model is built again from JSON, and its wei
 """
 
 import json
+import logging
 import os
-import re
 import shutil
-import time
 from pathlib import Path
 
 import numpy as np
 
 from . import __version__
 from .errors import InputError
+from .run_folder import (
+    ANSWERS,
+    CONFIG,
+    ERRORS,
+    LAYOUT,
+    PAGE,
+    REPORT,
+    TASK,
+    VOCABULARY,
+    WEIGHTS,
+    previous_of,
+    recover,
+    sweep,
+    writable,
+)  # fmt: skip
 
+log = logging.getLogger("kbert_tasks")
 FORMAT = 1
-TASK, CONFIG, VOCABULARY, WEIGHTS, REPORT, ERRORS = (
-    "task.json",
-    "bert_config.json",
-    "vocab.txt",
-    "model.safetensors",
-    "report.json",
-    "errors.jsonl",
-)
-LAYOUT = {
-    TASK: "format, task, settings, and what the task learned from the training rows (labels, ...)",
-    CONFIG: "the encoder's sizes, as Google writes them",
-    VOCABULARY: "a token a line",
-    WEIGHTS: "every array of the model under LAYER/NUMBER; `seen`: fingerprints of the training texts",
-    REPORT: "what was trained on what, and the scores",
-    ERRORS: "the texts of the test (without one, of the development) rows that are answered wrongly, with gold and answer",
-}
 SEEN = "seen"
 
 
@@ -52,14 +51,14 @@ def save(task, folder):
     except BaseException:
         shutil.rmtree(aside, ignore_errors=True)
         raise
-    previous = _previous(folder)
+    previous = previous_of(folder)
     try:
         if folder.exists():
             shutil.rmtree(previous, ignore_errors=True)
             folder.rename(previous)
         aside.rename(folder)
     except OSError as error:  # on Windows, a file of the earlier folder that is open somewhere is enough
-        _recover(folder)
+        recover(folder)
         raise InputError(
             f"{folder} cannot be replaced ({error.strerror}): the new folder is whole, as {aside}"
         ) from None
@@ -78,7 +77,10 @@ def _write(task, folder):
         file: json.dumps(content, ensure_ascii=False, indent=2) + "\n"
         for file, content in ((TASK, about), (CONFIG, task.config), (REPORT, task.report_))
     }
-    texts[ERRORS] = "".join(json.dumps(each, ensure_ascii=False) + "\n" for each in task.errors_)
+    for file, rows in ((ERRORS, task.errors_), (ANSWERS, task.answers_)):
+        texts[file] = "".join(json.dumps(each, ensure_ascii=False) + "\n" for each in rows)
+    if page := _page(task):
+        texts[PAGE] = page
     for file, text in texts.items():  # half an emoji is no reason to fail
         (folder / file).write_text(text, encoding="utf-8", errors="backslashreplace", newline="\n")
     lines = "".join(token + "\n" for token in task.tokenizer.vocabulary)
@@ -88,24 +90,15 @@ def _write(task, folder):
     (folder / WEIGHTS).write_bytes(save(arrays | {SEEN: task.seen_}))
 
 
-def writable(folder):
-    """The folder as a Path, if a task may be saved there: InputError for what is not ours to replace."""
-    folder = Path(folder).resolve()
-    _recover(folder)
-    if folder.is_file():
-        raise InputError(f"{folder} is a file: name a folder for the trained task")
-    if folder.is_dir():
-        others = sorted(_others(folder))
-        if others:
-            raise InputError(
-                f"{folder} holds other files ({', '.join(others[:4])}) and is not replaced: name a new folder"
-            )
-        if os.path.ismount(folder):
-            raise InputError(f"{folder} is a mounted disk and cannot be replaced: name a folder in it")
-    existing = next(p for p in folder.parents if p.exists())
-    if not existing.is_dir() or not os.access(existing, os.W_OK):
-        raise InputError(f"{folder} cannot be made: {existing} is not a folder that you may write to")
-    return folder
+def _page(task):
+    """The page as text, or None: whatever is wrong with it, the training is not lost."""
+    try:
+        from .page import html
+
+        return html(json.loads(json.dumps(task.report_)), json.loads(json.dumps(task.answers_)))
+    except Exception as error:
+        log.warning("%s could not be made (%s: %s); all else is saved", PAGE, type(error).__name__, error)
+        return None
 
 
 def load(folder, engine="keras"):
@@ -125,7 +118,7 @@ def load(folder, engine="keras"):
 
     check(engine)
     folder = Path(folder).resolve()
-    _recover(folder)
+    recover(folder)
     if not folder.is_dir():
         raise InputError(f"{folder} is not there: name a folder that kbert-train or save() has written")
     if not (folder / TASK).is_file():
@@ -140,7 +133,7 @@ def load(folder, engine="keras"):
             f"{folder} has format {about.get('format')}, this is kbert_tasks {__version__} with format {FORMAT}: "
             f"load it with kbert_tasks {about.get('kbert_tasks', 'that wrote it')}, or train again"
         )
-    lacking = [name for name in LAYOUT if not (folder / name).is_file()]
+    lacking = [name for name in LAYOUT if name != PAGE and not (folder / name).is_file()]
     if lacking:
         raise InputError(f"{folder} lacks {', '.join(lacking)}: copy the whole folder again")
     try:
@@ -165,7 +158,7 @@ def _fill(task, folder, cased, engine):
     from .tokenizer import read_vocabulary
 
     task.config, task.report_ = read_config(folder / CONFIG), _json(folder / REPORT)
-    task.errors_ = [_parsed(line, folder / ERRORS) for line in (folder / ERRORS).read_text("utf-8").split("\n")[:-1]]
+    task.errors_, task.answers_ = (_lines(folder / file) for file in (ERRORS, ANSWERS))
     task.tokenizer = task.new_tokenizer(read_vocabulary(folder / VOCABULARY), cased)
     try:
         arrays = load_file(folder / WEIGHTS)
@@ -199,42 +192,12 @@ def _json(file):
     return _parsed(file.read_text(encoding="utf-8"), file)
 
 
+def _lines(file):
+    return [_parsed(line, file) for line in file.read_text(encoding="utf-8").split("\n")[:-1]]
+
+
 def _parsed(text, file):
     try:
         return json.loads(text)
     except ValueError as error:
         raise InputError(f"{file} is damaged: {error}; copy the folder again") from None
-
-
-def _others(folder):
-    """The names of what lies in the folder and was not written by this package."""
-    from . import engine
-
-    for path in folder.iterdir():
-        if path.name == engine.FOLDER and path.is_dir():
-            yield from (f"{path.name}/{p.name}" for p in path.iterdir() if p.name not in engine.LAYOUT)
-        elif path.name not in LAYOUT and not _writing(folder / engine.FOLDER).fullmatch(path.name):
-            yield path.name
-
-
-def _previous(folder):
-    return folder.with_name(f".{folder.name}.previous")
-
-
-def _recover(folder):
-    """Puts back the earlier folder if a save was killed between its two renames."""
-    if _previous(folder).is_dir() and not folder.exists():
-        _previous(folder).rename(folder)
-
-
-def _writing(folder):
-    """The name, as a pattern, of what is to become `folder`."""
-    return re.compile(re.escape(f".{folder.name}.") + r"\d+\.writing")
-
-
-def sweep(folder):
-    """Deletes what killed runs have left; a folder that another process is writing is younger."""
-    if folder.parent.is_dir():
-        for left in folder.parent.iterdir():
-            if _writing(folder).fullmatch(left.name) and time.time() - left.stat().st_mtime > 3600:
-                shutil.rmtree(left, ignore_errors=True)

@@ -31,8 +31,30 @@ class Settings:
     epochs: int = option(3, "passes over the training texts", least=1)
     batch_size: int = option(32, "texts in one step", least=1)
     learning_rate: float = option(1e-5, "of Adam", above=0, most=1)
+    warm_up: float = option(0.0, "share of the steps in which the learning rate rises from 0", least=0, most=1)
+    schedule: str = option(
+        "constant", "after that the learning rate stays, or falls in a line to 0", choices=("constant", "linear")
+    )
+    weight_decay: float = option(
+        0.0, "above 0: AdamW, which takes this share of the matrices at each step", least=0, most=1
+    )
+    clip_norm: float | None = option(None, "gradients together are made no longer than this", above=0)
+    layer_decay: float = option(
+        1.0, "the learning rate of each layer, as a share of the next higher one's", above=0, most=1
+    )
+    freeze_layers: int = option(0, "the lowest N layers, and the embeddings, stay as they are", least=0)
+    average: float = option(
+        0.0, "above 0, such as 0.99: keep the exponential moving average of the weights", least=0, below=1
+    )
+    adversarial: float = option(
+        0.0, "above 0, such as 0.5: each step is taken also with the embeddings moved so far against it (FGM)", least=0
+    )
+    accumulate: int = option(
+        1, "parts that a step is computed in, one after the other: less memory, the same step", least=1
+    )
     max_length: int = option(128, "tokens that the model reads at once, [CLS] and [SEP] included", least=4)
     dropout: float = option(0.1, "before the head", least=0, below=1)
+    save_minutes: float = option(10.0, "between saves of the progress, which follow each epoch too", above=0)
     patience: int | None = option(None, "stop after so many epochs without a better development score", least=1)
     dev_share: float = option(
         0.1, "held out of the training texts where no development file is given", least=0, below=1

@@ -20,6 +20,11 @@ class Subject:
     span: Span | None = None
     score: float | None = field(default=None, compare=False)
 
+    def as_dict(self):
+        """`subject`, and `span` and `score` where there are any."""
+        made = {"subject": self.subject} | ({} if self.span is None else {"span": list(self.span)})
+        return made | ({} if self.score is None else {"score": round(self.score, 6)})
+
 
 def subjects_of(text, cell, span=None):
     """The gold subjects that a row tells: a string, a list of them or of {"subject", "span"} (also as JSON), or none."""

@@ -1,53 +1,49 @@
 """Training: from examples and a checkpoint to a task with a trained model. Keras trains."""
 
-import collections
 import contextlib
 import importlib.metadata
 import logging
-import math
 import platform
 import time
+from hashlib import sha256
+from pathlib import Path
 
 import numpy as np
 
-from . import narrow, precision, seen
-from ._keras import keras2
+from . import narrow, optimizers, precision, seen
 from .batches import training_batches
 from .checkpoint import Checkpoint, build_encoder, load_trained_model_from_checkpoint
 from .errors import InputError
-from .examples import Examples, Skip
+from .examples import Skip
+from .holding_out import hold_out
 from .ops import seeded
 
 log = logging.getLogger("kbert_tasks")
 
 
-def train(task, examples, dev=None):
+def train(task, examples, dev=None, backup=None):
     """Fine-tunes a new model for `task`, sets the task's attributes and its `report_`.
 
     Args:
         task: holds the checkpoint and the settings.
         examples: Examples.
         dev: rows, or (texts, labels), or Examples; without them a share of `examples` is held out.
+        backup: folder where the progress is kept, or None.
     """
     settings, seconds = task.settings, {}
     if not examples.rows:
         raise InputError(f"there is nothing to train on: {examples.told()}")
-    if task.checkpoint is None:
-        raise InputError("a checkpoint is needed: a folder, a name that kbert-checkpoint list shows, or hf:OWNER/NAME")
     if dev is None:
         examples, dev = hold_out(task, examples)
     task.learn(examples.rows)
     dev = task.examples(*dev) if isinstance(dev, tuple) else task.examples(dev)
     if dev.read and not dev.rows:
         raise InputError(f"there are no usable development rows: {dev.told()}")
+    if settings.patience and not dev.rows:
+        raise InputError("patience needs development examples: give a development file, or a dev_share above 0")
     with _timed(seconds, "load"):
-        checkpoint = Checkpoint.find(task.checkpoint, settings.cased)
-        if settings.max_length > checkpoint.config["max_position_embeddings"]:
-            positions = checkpoint.config["max_position_embeddings"]
-            raise InputError(
-                f"max_length should be at most the checkpoint's {positions} positions, not {settings.max_length}"
-            )
-    log.info("checkpoint %s: %s (%s)", checkpoint.name, "cased" if checkpoint.cased else "uncased", checkpoint.casing)
+        checkpoint = _checkpoint(task)
+    told = {"settings": settings.as_dict(), "checkpoint": _sum_of_files(checkpoint), "rows": _sum_of(examples, dev)}
     task.seen_ = np.unique(seen.fingerprints(examples.rows))
     seen.note(dev, task.seen_)
     if again := len(examples.rows) - len(task.seen_):
@@ -58,42 +54,30 @@ def train(task, examples, dev=None):
         encoded_dev = [task.encode(example) for example in dev.rows]
     dev.note(task, encoded_dev)
 
-    keras = keras2()
     seeded(settings.seed)
     used = narrow.numbers([x["Input-Token"] for x, _ in windows] + [w.ids for parts in encoded_dev for w in parts])
     computed_in, why = precision.choose(settings.precision, settings.encoder)
     log.info("computing in %s: %s", computed_in, why)
     with _timed(seconds, "load"), precision.computing(computed_in):
-        encoder = load_trained_model_from_checkpoint(
-            checkpoint.config_file,
-            checkpoint.checkpoint_file,
-            encoder=settings.encoder,
-            first_only=task.first_only,
-        )
-        encoder, table = narrow.narrow(encoder, used, lambda number: _encoder(task, vocab_size=number))
-        task.model = task.build(encoder)
-        _fill_pooler(task.model, checkpoint)
+        table = _build(task, checkpoint, used)
     log.info("%d of %d tokens stand in the texts: the others' vectors stay as they are", len(used), len(table))
-    adam = keras.optimizers.legacy.Adam(settings.learning_rate)
-    task.model.compile(optimizer=precision.scaled(adam, computed_in), loss=task.losses())
     windows = [(x | {"Input-Token": narrow.renumbered(x["Input-Token"], used)}, target) for x, target in windows]
-    batches, steps = training_batches(windows, task.draw, settings.batch_size, settings.seed, settings.epochs)
-    log.info("training on %d examples, %d steps an epoch", len(examples.rows), steps)
-    dev_score = _fit(task, dev, narrow.encoded(encoded_dev, used), batches, steps)
+    dev_score = _fit(task, windows, dev.rows, narrow.encoded(encoded_dev, used), backup, told, computed_in)
     with precision.computing(computed_in):
         task.model = narrow.widen(task.model, table, used, task.build(_encoder(task)))
     seconds["train"] = sum(epoch["seconds"] for epoch in dev_score.history)
     seconds["evaluate"] = dev_score.seconds
-    if dev_score.best_report:
-        dev.notes.update(dev_score.best_report.examples.get("notes", {}))
-    task.errors_ = dev_score.best_report.errors if dev_score.best_report else []
+    best = dev_score.best_report
+    if best:
+        dev.notes.update(best.examples.get("notes", {}))
+    task.errors_, task.answers_ = (best.errors, best.answers) if best else ([], [])
     task.report_ = {
         "task": type(task).__module__.rsplit(".", 1)[-1],
         "settings": settings.as_dict(),
         "versions": versions(),
         "precision": computed_in,
         "checkpoint": {"name": checkpoint.name, "cased": checkpoint.cased, "config": checkpoint.config},
-        "scores": {"dev": dev_score.best_report.scores} if dev_score.best_report else {},
+        "scores": {"dev": best.scores} if best else {},
         "examples": {"train": examples.count(), "dev": dev.count()},
         "history": dev_score.history,
         "best_epoch": dev_score.best_epoch or len(dev_score.history),
@@ -101,26 +85,28 @@ def train(task, examples, dev=None):
     }
 
 
-def _encoder(task, **changes):
-    return build_encoder(task.config | changes, task.settings.encoder, first_only=task.first_only)
+def _checkpoint(task):
+    if task.checkpoint is None:
+        raise InputError("a checkpoint is needed: a folder, a name that kbert-checkpoint list shows, or hf:OWNER/NAME")
+    checkpoint, settings = Checkpoint.find(task.checkpoint, task.settings.cased), task.settings
+    for name, wanted, entry in (
+        ("max_length", "positions", "max_position_embeddings"), ("freeze_layers", "layers", "num_hidden_layers")
+    ):  # fmt: skip
+        if getattr(settings, name) > checkpoint.config[entry]:
+            has = checkpoint.config[entry]
+            raise InputError(f"{name} should be at most the checkpoint's {has} {wanted}, not {getattr(settings, name)}")
+    log.info("checkpoint %s: %s (%s)", checkpoint.name, "cased" if checkpoint.cased else "uncased", checkpoint.casing)
+    return checkpoint
 
 
-def _fit(task, dev, encoded_dev, batches, steps):
-    from .callbacks import DevScore, Progress
+def _sum_of_files(checkpoint):
+    """Of the config and of the index, in which TensorFlow keeps a sum of each array."""
+    files = checkpoint.config_file, f"{checkpoint.checkpoint_file}.index"
+    return sha256(b"".join(Path(file).read_bytes() for file in files)).hexdigest()
 
-    settings, callbacks = task.settings, keras2().callbacks
-    dev_score = DevScore(task, dev.rows, encoded_dev)
-    watching = [Progress(), dev_score, callbacks.TerminateOnNaN()]
-    if settings.patience:
-        if not dev.rows:
-            raise InputError("patience needs development examples: give a development file, or a dev_share above 0")
-        watching.append(callbacks.EarlyStopping("dev", patience=settings.patience, mode="max"))
-    task.model.fit(batches, epochs=settings.epochs, steps_per_epoch=steps, callbacks=watching, verbose=0)
-    if not math.isfinite(dev_score.history[-1]["loss"]):
-        raise InputError(
-            f"the loss is no longer a number: learning_rate {settings.learning_rate} is too high; try a tenth"
-        )
-    return dev_score
+
+def _sum_of(*parts):
+    return sha256("\n".join(repr(row) for part in parts for row in part.rows).encode(errors="replace")).hexdigest()
 
 
 def _encode(task, examples):
@@ -142,35 +128,56 @@ def _encode(task, examples):
     return found
 
 
-def hold_out(task, examples):
-    """(training, development) Examples: a share of each kind (`task.stratum`) goes to development."""
-    share, rows = task.settings.dev_share, examples.rows
-    # A text that stands in several examples is held out in all of them, or in none: one of them is drawn.
-    one = list({example.text: i for i, example in reversed([*enumerate(rows)])}.values())[::-1]
-    shuffled = [one[i] for i in np.random.default_rng(task.settings.seed).permutation(len(one))]
-    by_kind = sorted(shuffled, key=lambda i: str(task.stratum(rows[i])))  # stable: shuffled within each kind
-    # Every (1 / share)th, counted through all kinds, so that the share is right also where each kind is rare.
-    held = [i for n, i in enumerate(by_kind) if math.floor((n + 1) * share) > math.floor(n * share)]
-    texts = {rows[i].text for i in held}
-    held = [i for i, example in enumerate(rows) if example.text in texts]
-    kept = sorted(set(range(len(rows))) - set(held))
-    told = f"{len(held)} of {len(rows)} training examples are held out (seed {task.settings.seed})"
-    log.info("no development file: %s", told if held else "none is held out, the last epoch is kept")
-    empty = collections.Counter()
-    dev = Examples([rows[i] for i in held], [examples.positions[i] for i in held], len(held), empty, +empty)
-    train = Examples(
-        [rows[i] for i in kept], [examples.positions[i] for i in kept], examples.read - len(held),
-        examples.skipped, examples.notes, examples.joined,
-    )  # fmt: skip
-    if held:
-        dev.notes["held out of the training file"] = len(held)
-    return train, dev
-
-
-def _fill_pooler(model, checkpoint):
+def _build(task, checkpoint, used):
+    """Sets the task's model, with the used rows of the table alone; returns the whole table (vocabulary, hidden)."""
     from .layers import fill_pooler
 
-    fill_pooler(model, checkpoint.pooler())
+    settings = task.settings
+    encoder = load_trained_model_from_checkpoint(
+        checkpoint.config_file, checkpoint.checkpoint_file, encoder=settings.encoder, first_only=task.first_only
+    )
+    encoder, table = narrow.narrow(encoder, used, lambda number: _encoder(task, vocab_size=number))
+    for layer in encoder.layers:
+        number = optimizers.numbered(layer.name)
+        layer.trainable = number is None or not settings.freeze_layers or number > settings.freeze_layers
+    task.model = task.build(encoder)
+    fill_pooler(task.model, checkpoint.pooler())
+    return table
+
+
+def _encoder(task, **changes):
+    return build_encoder(task.config | changes, task.settings.encoder, first_only=task.first_only)
+
+
+def _fit(task, windows, dev, encoded_dev, backup, told, computed_in):
+    """Keras trains the task's model; returns the DevScore. Goes on where a run that was told the same has stopped."""
+    from .averaging import Average
+    from .callbacks import Backup, DevScore, Losses, ProgressBar
+    from .stepping import Stepped
+
+    settings = task.settings
+    model = Stepped(task.model, settings.accumulate, settings.adversarial)
+    batches, steps = training_batches(windows, task.draw, settings.batch_size, settings.seed, settings.epochs)
+    optimizer = optimizers.chosen(settings, steps * settings.epochs, [layer.name for layer in model.layers])
+    model.compile(precision.scaled(optimizer, computed_in), task.losses())
+    average = Average(model.trainable_weights, settings.average) if settings.average else None
+    losses, dev_score = Losses(), DevScore(task, dev, encoded_dev, average)
+    kept = Backup(backup, told, model, average, losses, dev_score)
+    log.info("training on %d texts or windows of texts, %d steps an epoch", len(windows), steps)
+    # The rest of an epoch first, where a run has been stopped in one.
+    for _ in range(2):
+        epoch, done = divmod(kept.step, steps)
+        if epoch < settings.epochs and not dev_score.stops:
+            batches, _ = training_batches(
+                windows, task.draw, settings.batch_size, settings.seed, settings.epochs, kept.step
+            )
+            watching = [*[average] * bool(average), losses, dev_score, kept, ProgressBar(steps, done)]
+            until = epoch + 1 if done else settings.epochs
+            model.fit(
+                batches, initial_epoch=epoch, epochs=until, steps_per_epoch=steps - done, callbacks=watching, verbose=0
+            )
+    dev_score.finish()
+    return dev_score
 
 
 def versions():

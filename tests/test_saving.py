@@ -6,7 +6,7 @@ import shutil
 import pytest
 
 import kbert_tasks as kb
-from kbert_tasks import saving
+from kbert_tasks import run_folder
 
 
 @pytest.fixture(scope="module")
@@ -27,16 +27,32 @@ def refused(folder):
     return str(caught.value)
 
 
-@pytest.mark.parametrize("name", [n for n in saving.LAYOUT if n != saving.TASK])
+@pytest.mark.parametrize("name", [n for n in run_folder.LAYOUT if n not in (run_folder.TASK, run_folder.PAGE)])
 def test_a_missing_file_is_named(run, name):
     (run / name).unlink()
     assert f"lacks {name}: copy the whole folder again" in refused(run)
 
 
+def test_the_page_may_be_missing(run):
+    assert (run / "report.html").read_text(encoding="utf-8").startswith("<!DOCTYPE html>")
+    (run / "report.html").unlink()
+    assert kb.load(run).predict(["好"])
+
+
+def test_a_page_that_fails_does_not_cost_the_training(task, tmp_path, monkeypatch, caplog):
+    monkeypatch.setattr("kbert_tasks.page.html", lambda *_: 1 / 0)
+    task.save(tmp_path / "run")
+    assert "report.html could not be made (ZeroDivisionError: division by zero); all else is saved" in caplog.text
+    assert kb.load(tmp_path / "run").predict(["好"]) and not (tmp_path / "run" / "report.html").exists()
+
+
 def test_what_is_not_a_saved_task(run, tmp_path):
     assert "is not there" in refused(tmp_path / "nowhere")
     (run / "task.json").unlink()
-    assert "it has no task.json; found: bert_config.json, errors.jsonl, model.safetensors" in refused(run)
+    assert (
+        "it has no task.json; found: answers.jsonl, bert_config.json, errors.jsonl, model.safetensors, report.html"
+        in refused(run)
+    )
 
 
 def test_another_format_is_told(run):
@@ -147,4 +163,4 @@ def test_half_an_emoji_as_label_is_saved(checkpoint, tmp_path):
 
 def test_saving_again_replaces(task, run):
     task.save(run)
-    assert sorted(p.name for p in run.iterdir()) == sorted(saving.LAYOUT)
+    assert sorted(p.name for p in run.iterdir()) == sorted(run_folder.LAYOUT)

@@ -10,9 +10,9 @@ import kbert_tasks as kb
 from kbert_tasks._keras import keras2
 from kbert_tasks.callbacks import DevScore
 from kbert_tasks.examples import Examples
+from kbert_tasks.holding_out import hold_out
 from kbert_tasks.inference import inputs
 from kbert_tasks.metrics import Report
-from kbert_tasks.training import hold_out
 
 from . import tiny
 
@@ -38,17 +38,16 @@ def test_a_text_that_stands_in_several_examples_is_held_out_in_all_of_them():
 def test_the_epoch_that_is_kept(monkeypatch, scores, losses, best):
     reports = iter([Report({"f1": score}) for score in scores])
     task = SimpleNamespace(
-        MAIN_SCORE="f1", LEARNED=("threshold_",), threshold_=None, tune=lambda *_: None, judge=lambda *_: next(reports)
-    )
+        MAIN_SCORE="f1", LEARNED=("threshold_",), threshold_=None, tune=lambda *_: None, judge=lambda *_: next(reports),
+        settings=SimpleNamespace(epochs=len(scores), patience=None),
+    )  # fmt: skip
     monkeypatch.setattr("kbert_tasks.callbacks.decoded", lambda *_: [])
     callback, weights = DevScore(task, ["an example"], []), []
     callback.model = SimpleNamespace(get_weights=lambda: task.threshold_, set_weights=weights.append)
-    callback.params = {"epochs": len(scores)}
     for epoch, loss in enumerate(losses):
-        callback.on_epoch_begin(epoch)
         task.threshold_ = epoch + 1  # as tuned in that epoch
-        callback.on_epoch_end(epoch, {"loss": loss})
-    callback.on_train_end()
+        callback.on_epoch_end(epoch, {"loss": loss, "seconds": 1.0})
+    callback.finish()
     assert callback.best_epoch == best and callback.best_report["f1"] == max(scores)
     assert weights == [best] and task.threshold_ == best
 

@@ -92,3 +92,9 @@ def pretrain(argv=None):
     from .pretraining import pretrain as run
 
     return run(argv)
+
+
+def explain(argv=None):
+    from .explaining import explain as run
+
+    return run(argv)

@@ -1,5 +1,7 @@
 """kbert-train"""
 
+import shlex
+import shutil
 import time
 
 from .. import settings, tasks
@@ -12,7 +14,7 @@ def train(argv):
     first.add_argument("--task", default="classify")
     task = tasks.find(first.parse_known_args(argv)[0].task)
     arguments = _parser(task).parse_args(argv)
-    _run(task, arguments)
+    _run(task, arguments, shlex.join(["kbert-train", *argv]))
 
 
 def _parser(task):
@@ -32,18 +34,28 @@ def _parser(task):
     parser.add_argument("--dev", metavar="F", help="for choosing the epoch (without: a share of the training texts)")
     parser.add_argument("--test", metavar="F", help="for the scores at the end; nothing is tuned on it")
     parser.add_argument("--output", metavar="DIR", help="folder of the trained task (default runs/TASK)")
+    several = parser.add_mutually_exclusive_group()
+    several.add_argument("--seeds", type=int, metavar="N", help="train N times; the best by development score is saved")
+    several.add_argument(
+        "--folds", type=int, metavar="N", help="cross-validate on the training texts, then train on all of them"
+    )
+    parser.add_argument(
+        "--anew",
+        action="store_true",
+        help="begin at the beginning, where an earlier such run was stopped before its end",
+    )
     file_options(parser)
     settings.add_options(parser.add_argument_group("settings"), task.Settings)
     return parser
 
 
-def _run(kind, arguments):
+def _run(kind, arguments, command_line):
     from .. import embedded
     from ..checkpoint import Checkpoint
     from ..data import read
     from ..errors import InputError
     from ..report import run_text
-    from ..saving import writable
+    from ..run_folder import progress_of, writable
 
     task = kind(arguments.checkpoint or embedded.NAME, **settings.said(arguments, kind.Settings))
     output = writable(arguments.output or f"runs/{arguments.task}")
@@ -51,6 +63,8 @@ def _run(kind, arguments):
         print(
             f"no --checkpoint: {embedded.NAME}, the small Chinese one that comes with the package, is taken", flush=True
         )
+    if arguments.folds is not None and arguments.dev:
+        raise InputError("--folds holds out its development texts itself: leave out --dev, or --folds")
     files = {"train": arguments.train, "dev": arguments.dev, "test": arguments.test}
     if arguments.train is None:
         if arguments.dev or arguments.test:
@@ -71,17 +85,33 @@ def _run(kind, arguments):
             task.learn(examples[name].rows)
     reading = time.perf_counter() - began
 
-    task.fit(examples["train"], dev=examples.get("dev"))
+    backup = progress_of(output)
+    if arguments.anew:
+        shutil.rmtree(backup, ignore_errors=True)
+    task = _trained(task, arguments, examples, backup)
     task.report_["seconds"]["load"] = round(task.report_["seconds"]["load"] + reading, 3)
+    task.report_["command"] = command_line
     task.report_["files"] = {name: str(file) for name, file in files.items() if file}
-    if "test" in examples:
+    if "test" in examples and not arguments.seeds:
         task.save(output)  # whatever becomes of the test, the training is not lost
         began = time.perf_counter()
         report = task.evaluate(examples["test"])
         task.add_test(report, time.perf_counter() - began)
     task.save(output)
+    shutil.rmtree(backup, ignore_errors=True)
     print(run_text(task.report_))
-    print(f"saved in {output}")
+    print(f"saved in {output}: report.html there shows it all")
+
+
+def _trained(task, arguments, examples, backup):
+    from ..several import fit_folds, fit_seeds
+
+    train, dev = examples["train"], examples.get("dev")
+    if arguments.folds is not None:
+        return fit_folds(task, train, folds=arguments.folds, backup=backup)
+    if arguments.seeds is not None:
+        return fit_seeds(task, train, seeds=arguments.seeds, dev=dev, test=examples.get("test"), backup=backup)
+    return task.fit(train, dev=dev, backup=backup)
 
 
 def _samples(task, language):

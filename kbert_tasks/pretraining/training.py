@@ -19,8 +19,8 @@ from .._keras import keras2, tensorflow
 from ..errors import InputError
 from ..ops import seeded
 from ..optimizers import AdamW, warmed
+from ..progress import Progress
 from . import losses, model, stream, writing
-from .progress import Progress
 from .settings import TrainingSettings
 from .start import fits, starting
 
@@ -82,7 +82,11 @@ def train(corpus, output, config=None, checkpoint=None, **settings):
         "corpus": _summary(corpus.manifest),
     }
     generator = tensorflow().random.get_global_generator()  # of the dropout
-    progress = Progress(output, about, model=network, optimizer=adam, generator=generator)
+    anew = f"delete all of {output} to begin anew, or name a new folder"
+    progress = Progress(
+        output / writing.PROGRESS, output / writing.WRITING, about, anew,
+        model=network, optimizer=adam, generator=generator,
+    )  # fmt: skip
     saves = Saves(progress, corpus, held_out, about)
     saves.go_on()
     _fit(network, corpus, settings, saves)
@@ -129,7 +133,8 @@ class Saves(Callback):
 
     def go_on(self):
         """From the last save, if there is one; else the log begins with what the weights can do before any step."""
-        if state := self.progress.read():
+        if found := self.progress.read():
+            state, _ = found
             self.history, self.step, self.seconds = state["history"], state["step"], state["seconds"]
             log.info("going on after step %d, from %s", self.step, self.progress.folder)
             return
@@ -194,7 +199,7 @@ class Saves(Callback):
         }
         config = self.about["config"]
         tensors = model.tensors(self.network, config)
-        writing.write(self.progress.parent, config, self.corpus.vocabulary, tensors, self.history, self.report)
+        writing.write(self.progress.folder.parent, config, self.corpus.vocabulary, tensors, self.history, self.report)
 
     def finish(self):
         """Writes the checkpoint, in case that the last save was cut off, and deletes what is only for going on."""

@@ -1,6 +1,5 @@
 """The folder of a pretraining: its layout as data, what may be replaced, and writing each part aside before it counts."""
 
-import contextlib
 import json
 import os
 import re
@@ -8,8 +7,8 @@ import shutil
 from pathlib import Path
 
 from .. import official
-from .._keras import tensorflow
 from ..errors import InputError
+from ..progress import told
 
 LOG, ABOUT, PROGRESS, DATA = "log.csv", "pretraining.json", "progress", "data"
 LAYOUT = {
@@ -78,7 +77,7 @@ def write(folder, config, vocabulary, tensors, history, about):
     import pandas as pd
 
     aside = folder / WRITING
-    with told(folder):
+    with told(folder, aside):
         shutil.rmtree(aside, ignore_errors=True)
         official.write(aside, config, vocabulary, tensors)
         pd.DataFrame(history).to_csv(aside / LOG, index=False, lineterminator="\n")
@@ -87,18 +86,3 @@ def write(folder, config, vocabulary, tensors, history, about):
         for path in sorted(aside.iterdir()):
             path.replace(folder / path.name)
         aside.rmdir()
-
-
-@contextlib.contextmanager
-def told(folder):
-    """Makes one sentence of a disk that takes no more."""
-    try:
-        yield
-    except (OSError, tensorflow().errors.OpError) as error:
-        reason = getattr(error, "strerror", None) or getattr(error, "message", None) or error
-        raise InputError(
-            f"{folder} could not be written ({str(reason).splitlines()[0][:160]}): "
-            "make room, and give the same command again: it goes on from the last save"
-        ) from None
-    finally:
-        shutil.rmtree(folder / WRITING, ignore_errors=True)

@@ -26,6 +26,7 @@ class Task:
         report_: what `report.json` holds.
         engine_: what reads the texts in Keras's place, as `load` was told; None after `fit`.
         errors_: what `errors.jsonl` holds: the wrong answers on the test texts, or else on the development texts.
+        answers_: what `answers.jsonl` holds: a `record` of each of those texts, the right answers included.
     """
 
     Settings = Settings
@@ -83,6 +84,10 @@ class Task:
 
     def error(self, example, prediction):
         """What is wrong with a prediction beside the gold, as a dict; None where nothing is."""
+        raise NotImplementedError
+
+    def record(self, example, possible, prediction):
+        """All that is known of one answer, for `answers.jsonl`: a dict with text, gold, predicted, right and loss."""
         raise NotImplementedError
 
     def row(self, prediction):
@@ -167,19 +172,21 @@ class Task:
                 made.positions.append(position)
         return made
 
-    def fit(self, train, labels=None, *, dev=None):
+    def fit(self, train, labels=None, *, dev=None, backup=None):
         """Fine-tunes on `train` and keeps the epoch with the best score on `dev`; returns self.
 
         Args:
             train: DataFrame, file, list of dicts, or list of texts (or of pairs) with `labels`.
             labels: the gold answers where `train` is a list of texts.
             dev: rows, or (texts, labels), for choosing the epoch; by default a share (`dev_share`) of `train` is held out.
+            backup: a folder where the progress is kept (after each epoch, and every `save_minutes`). The same call goes on
+                from what it finds there, and ends with the same model. It stays there: delete it once the task is saved.
         """
         from ..training import train as run
 
         # A new object learns; if that fails, this one is as it was.
         fresh = type(self)(self.checkpoint, **self.settings.as_dict())
-        run(fresh, fresh.examples(train, labels), dev)
+        run(fresh, fresh.examples(train, labels), dev, backup)
         self.__dict__.update(fresh.__dict__)
         return self
 
@@ -209,22 +216,26 @@ class Task:
         seen.note(examples, self.seen_)
         encoded = [self.encode(example) for example in examples.rows]
         examples.note(self, encoded)
-        report = self.judge(examples.rows, decoded(self, examples.rows, encoded))
+        report = self.judge(examples.rows, encoded, decoded(self, examples.rows, encoded))
         examples.notes.update(report.examples.get("notes", {}))
         report.examples = examples.count()
         return report
 
-    def judge(self, examples, possible):
-        """Report of what is answered, of all that `decode` holds possible, with its errors."""
+    def judge(self, examples, encoded, possible):
+        """Report of what is answered, of all that `decode` holds possible, with its errors and all answers."""
         answers = [self.choose(*each) for each in zip(examples, possible, strict=True)]
         report = self.score(examples, answers)
         found = (self.error(example, answer) for example, answer in zip(examples, answers, strict=True))
         report.errors = [each for each in found if each is not None]
+        report.answers = [
+            self.record(example, each, answer) | {"tokens": sum(len(window.ids) for window in windows)}
+            for example, windows, each, answer in zip(examples, encoded, possible, answers, strict=True)
+        ]
         return report
 
     def add_test(self, report, seconds):
-        """Puts the Report of a test set, which took so long, into `report_`, and its errors into `errors_`."""
-        self.errors_ = report.errors
+        """Puts the Report of a test set, which took so long, into `report_`, and its answers into `answers_`."""
+        self.errors_, self.answers_ = report.errors, report.answers
         self.report_["scores"]["test"] = report.scores
         self.report_["examples"]["test"] = report.examples
         self.report_["seconds"]["evaluate"] = round(self.report_["seconds"]["evaluate"] + seconds, 3)

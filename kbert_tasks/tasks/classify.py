@@ -4,18 +4,20 @@ from dataclasses import dataclass, field
 
 import numpy as np
 
-from .. import metrics
+from .. import calibration, long_text, metrics
 from ..data import text_of
 from ..errors import InputError
 from ..examples import Skip
-from ..settings import Settings, option
+from ..labels import balanced, labels_of, marked, thresholds
+from ..long_text import LongTextSettings
+from ..settings import option
 from .base import Task
 
 POOLINGS = ("cls", "pooler", "mean", "max")
 
 
 @dataclass(frozen=True)
-class ClassifySettings(Settings):
+class ClassifySettings(LongTextSettings):
     """What classification can be told beside what every task can."""
 
     pooling: str = option(
@@ -24,6 +26,13 @@ class ClassifySettings(Settings):
     text_b_column: str = option("text_b", "column of the second text, where there is one", later=True)
     multi_label: bool = option(False, "a text may have several labels (or none)")
     label_separator: str = option("|", "between several labels in one cell")
+    calibrate: bool = option(True, "fit a temperature on the development texts, so that probabilities can be believed")
+    abstain_below: float | None = option(
+        None, "no label (None) for a text where the best one is less probable", least=0, most=1, later=True
+    )
+    class_weights: str = option("none", "in the loss; balanced: rare labels count more", choices=("none", "balanced"))
+    focal: float = option(0.0, "gamma of the focal loss: less for what is known already; 0 is none", least=0)
+    label_smoothing: float = option(0.0, "share of the gold that is spread over all labels", least=0, below=1)
 
     def __post_init__(self):
         super().__post_init__()
@@ -44,10 +53,10 @@ class Example:
 class Prediction:
     """An answer: the label and its probability; for multi-label a tuple of each.
 
-    `probabilities` has every label's.
+    `probabilities` has every label's. With `abstain_below` the label may be None; the score is then the best label's.
     """
 
-    label: str | tuple
+    label: str | tuple | None
     score: float | tuple
     probabilities: dict = field(repr=False)
 
@@ -62,12 +71,13 @@ class TextClassifier(Task):
     """
 
     Settings = ClassifySettings
-    LEARNED = ("labels_", "pairs_", "multi_label_")
+    LEARNED = ("labels_", "pairs_", "multi_label_", "temperature_", "thresholds_")
     ANSWER = ("label", "probability")
     SECOND = "text_b_column"
     paired = property(lambda self: self.pairs_)
     first_only = property(lambda self: self.settings.pooling in ("cls", "pooler"))
     pairs_ = multi_label_ = None  # until the training examples tell
+    weights_ = None  # of classes, in the loss; needed in training alone
 
     def example(self, row, gold):
         text = text_of(row[self.settings.text_column])
@@ -93,18 +103,17 @@ class TextClassifier(Task):
 
     def _label(self, value):
         if isinstance(value, list | tuple | set | np.ndarray):
-            found = tuple(sorted({label for each in value if (label := text_of(each).strip())}))
+            found = labels_of(value)
             if self.multi_label_ is not False:
                 return found
             return found[0] if len(found) == 1 else Skip("several labels or none, and the model gives one")
         if (self.settings.multi_label or self.multi_label_) and isinstance(value, str):
             # An empty cell says that no label applies; a missing value says nothing.
-            return tuple(
-                sorted({label for each in value.split(self.settings.label_separator) if (label := each.strip())})
-            )
+            return labels_of(value.split(self.settings.label_separator))
         return text_of(value).strip() or Skip("no label")
 
     def columns(self, gold):
+        self._can_abstain()
         named = self.settings.text_b_column != ClassifySettings.text_b_column  # then it must be there
         return ["text_column", *["text_b_column"] * named, *["label_column"] * gold]
 
@@ -118,41 +127,54 @@ class TextClassifier(Task):
             raise InputError(
                 f"the training texts have {len(self.labels_)} different labels{seen}: at least {least} are needed"
             )
+        self._can_abstain()
+        self.temperature_ = 1.0  # until development texts tell, and so the thresholds
+        self.thresholds_ = dict.fromkeys(self.labels_, 0.5) if self.multi_label_ else None
+        if self.settings.class_weights == "balanced":
+            self.weights_ = balanced(self._gold(examples), self.multi_label_)
+
+    def _can_abstain(self):
+        if self.multi_label_ and self.settings.abstain_below is not None:
+            raise InputError("abstain_below is for one label a text; where there may be several, leave it out")
 
     def _labels(self, example):
         return example.label if isinstance(example.label, tuple) else (example.label,)
+
+    def _gold(self, examples):
+        return marked([self._labels(example) for example in examples], self.labels_)
 
     def stratum(self, example):
         return None if isinstance(example.label, tuple) else example.label
 
     def build(self, encoder):
         from .._keras import keras2
+        from ..encoder import Dropout
         from ..layers import pooled
 
         keras = keras2()
         vector = pooled(encoder, self.settings.pooling)  # (batch, hidden)
-        vector = keras.layers.Dropout(self.settings.dropout, name="Head-Dropout")(vector)
+        vector = Dropout(self.settings.dropout, name="Head-Dropout")(vector)
         # Scores before softmax or sigmoid; float32 whatever the encoder computes in.
         label = keras.layers.Dense(len(self.labels_), dtype="float32", name="label")(vector)  # (batch, labels)
         return keras.Model(encoder.inputs, {"label": label}, name="classifier")
 
     def losses(self):
-        from .._keras import keras2
+        from ..label_losses import loss
 
-        losses = keras2().losses
-        kind = losses.BinaryCrossentropy if self.multi_label_ else losses.SparseCategoricalCrossentropy
-        return {"label": kind(from_logits=True)}
+        return {"label": loss(self.multi_label_, self.weights_, self.settings.focal, self.settings.label_smoothing)}
 
     def encode(self, example):
-        return [self.tokenizer.encode(example.text, example.text_b, self.settings.max_length)]
+        return long_text.encode(self.tokenizer, example.text, example.text_b, self.settings)
+
+    def remarks(self, example, encoded):
+        yield from super().remarks(example, encoded)
+        if long_text.first_cut(self.tokenizer, example.text, encoded):
+            yield "the first text of a pair cut, for room in the windows"
 
     def target(self, example, encoded):
-        places = [self.labels_.index(label) for label in self._labels(example)]
-        if not self.multi_label_:
-            return {"label": np.int32(places[0])}
-        target = np.zeros(len(self.labels_), "float32")
-        target[places] = 1
-        return {"label": target}
+        if self.multi_label_:
+            return {"label": self._gold([example])[0].astype("float32")}
+        return {"label": np.int32(self.labels_.index(example.label))}
 
     def probabilities(self, scores):
         if self.multi_label_:
@@ -161,17 +183,44 @@ class TextClassifier(Task):
         return p / p.sum(-1, keepdims=True)
 
     def decode(self, example, encoded, outputs):
-        p = self.probabilities(outputs[0]["label"])
+        """Probabilities (labels,), as the model gives them."""
+        p = self.probabilities(np.array([each["label"] for each in outputs]))  # (windows, labels)
+        p = long_text.merged(p, self.settings.merge)
+        return p if self.multi_label_ else p / p.sum()
+
+    def tune(self, examples, possible):
+        p, gold, several = np.array(possible), self._gold(examples), self.multi_label_
+        self.temperature_ = calibration.best_temperature(p, gold, several) if self.settings.calibrate else 1.0
+        if several:
+            found = thresholds(calibration.tempered(p, self.temperature_, several), gold)
+            self.thresholds_ = dict(zip(self.labels_, found, strict=True))
+
+    def choose(self, example, possible):
+        p = calibration.tempered(possible, self.temperature_, self.multi_label_)
         if self.multi_label_:
-            chosen = np.flatnonzero(p >= 0.5)
+            chosen = [i for i, label in enumerate(self.labels_) if p[i] >= self.thresholds_[label]]
             label, score = tuple(self.labels_[i] for i in chosen), tuple(float(p[i]) for i in chosen)
         else:
-            label, score = self.labels_[p.argmax()], float(p.max())
+            best = possible.argmax()
+            label, score = self.labels_[best], float(p[best])
+            if score < (self.settings.abstain_below or 0):
+                label = None
         return Prediction(label, score, dict(zip(self.labels_, p.tolist(), strict=True)))
 
     def error(self, example, prediction):
-        if prediction.label == example.label:
-            return None
+        return None if prediction.label == example.label else self._told(example, prediction)
+
+    def record(self, example, possible, prediction):
+        """All that is known of one answer, as a dict; its loss is None where training never saw the gold label."""
+        gold, p = self._gold([example]), calibration.tempered(possible[None], self.temperature_, self.multi_label_)
+        loss = float(calibration.losses(p, gold, self.multi_label_)[0])
+        return self._told(example, prediction) | {
+            "probabilities": {label: round(each, 6) for label, each in prediction.probabilities.items()},
+            "loss": round(loss, 6) if self.multi_label_ or gold.any() else None,
+            "right": prediction.label == example.label,
+        }
+
+    def _told(self, example, prediction):
         pair = {} if example.text_b is None else {"text_b": example.text_b}
         return {"text": example.text, **pair, "gold": example.label, "predicted": prediction.label}
 
@@ -183,9 +232,15 @@ class TextClassifier(Task):
         return {"label": separator.join(prediction.label), "probability": scores}
 
     def score(self, examples, predictions):
-        kind = metrics.multi_label if self.multi_label_ else metrics.classification
-        gold = [self._labels(e) if self.multi_label_ else e.label for e in examples]
-        report = metrics.Report(kind(gold, [p.label for p in predictions], self.labels_))
+        several, found = self.multi_label_, [p.label for p in predictions]
+        gold = [self._labels(e) if several else e.label for e in examples]
+        scores = (metrics.multi_label if several else metrics.classification)(gold, found, self.labels_)
+        if several:
+            scores["thresholds"] = self.thresholds_
+        elif self.settings.abstain_below is not None:
+            scores |= metrics.answered(gold, found)
+        p = np.array([[*each.probabilities.values()] for each in predictions])
+        report = metrics.Report(scores | calibration.told(p, self._gold(examples), self.temperature_, several))
         unseen = sum(not set(self._labels(e)) <= set(self.labels_) for e in examples)
         if unseen:
             report.examples["notes"] = {"a label that training never saw: counted as wrong": unseen}

@@ -87,12 +87,13 @@ class RelationExtractor(PointingTask):
 
     def build(self, encoder):
         from .._keras import keras2
+        from ..encoder import Dropout
         from ..pointers import PairScores, SpanScores
 
         keras = keras2()
         # First and last token of each.
         subjects, objects = (keras.Input((None, 2), dtype="int32", name=name) for name in ("Subjects", "Objects"))
-        x = keras.layers.Dropout(self.settings.dropout, name="Head-Dropout")(encoder.output)
+        x = Dropout(self.settings.dropout, name="Head-Dropout")(encoder.output)
         outputs = {"spans": SpanScores(2, name="spans")(x)}  # (batch, subject or object, time, time)
         # (batch, subjects, objects, predicates)
         outputs["pairs"] = PairScores(len(self.predicates_), name="pairs")([x, subjects, objects])
@@ -181,6 +182,10 @@ class RelationExtractor(PointingTask):
         gold, found = ({triple.strings for triple in each} for each in (example.triples, prediction.triples))
         parts = {"gold": gold, "predicted": found, "missing": gold - found, "spurious": found - gold}
         return None if gold == found else {"text": example.text} | {name: sorted(each) for name, each in parts.items()}
+
+    def record(self, example, possible, prediction):
+        gold, answers = ({t.strings: t.as_dict() for t in each} for each in (example.triples, prediction.triples))
+        return self.recorded(example, gold, {t.strings: t.score for t in possible}, answers)
 
     def score(self, examples, predictions):
         scores = set_metrics.triples([e.triples for e in examples], [p.triples for p in predictions])

@@ -115,11 +115,11 @@ class SubjectExtractor(PointingTask):
 
     def build(self, encoder):
         from .._keras import keras2
+        from ..encoder import Dropout
         from ..pointers import SpanScores
 
-        keras = keras2()
-        x = keras.layers.Dropout(self.settings.dropout, name="Head-Dropout")(encoder.output)
-        return keras.Model(encoder.inputs, {"spans": SpanScores(1, name="spans")(x)}, name="subject")
+        x = Dropout(self.settings.dropout, name="Head-Dropout")(encoder.output)
+        return keras2().Model(encoder.inputs, {"spans": SpanScores(1, name="spans")(x)}, name="subject")
 
     def losses(self):
         from ..pointers import ChoiceLoss
@@ -201,7 +201,7 @@ class SubjectExtractor(PointingTask):
     # Scores and answers ----------------------------------------------------------------------------------------
 
     def row(self, prediction):
-        made = [{"subject": s.subject, "span": list(s.span), "score": round(s.score, 6)} for s in prediction.subjects]
+        made = [each.as_dict() for each in prediction.subjects]
         best = made[0] if made else {"subject": "", "score": None}
         return {"subject": best["subject"], "score": best["score"], "subjects": made}
 
@@ -210,6 +210,11 @@ class SubjectExtractor(PointingTask):
         parts = {"gold": gold, "predicted": found, "missing": gold - found, "spurious": found - gold}
         known = {"text": example.text, "event_type": example.event_type}
         return None if gold == found else known | {name: sorted(each) for name, each in parts.items()}
+
+    def record(self, example, possible, prediction):
+        gold, answers = ({s.subject: s.as_dict() for s in each} for each in (example.subjects, prediction.subjects))
+        found = {s.subject: s.score for s in possible}
+        return {"event_type": example.event_type} | self.recorded(example, gold, found, answers)
 
     def score(self, examples, predictions):
         gold, found = ([[s.subject for s in each.subjects] for each in part] for part in (examples, predictions))

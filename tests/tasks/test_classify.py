@@ -1,3 +1,4 @@
+import json
 import logging
 
 import numpy as np
@@ -5,10 +6,11 @@ import pandas as pd
 import pytest
 
 import kbert_tasks as kb
-from kbert_tasks import metrics
+from kbert_tasks import cli, metrics
 
 GOOD = ["房间很干净", "服务态度不错", "早餐很好吃", "the room was very clean", "good food", "环境很好"]
 BAD = ["房间很差", "服务态度差", "早餐不好吃", "the room was not clean", "terrible food", "环境很差"]
+CALIBRATION = "ece", "ece_uncalibrated", "temperature"
 FEW = {"epochs": 3, "learning_rate": 3e-3, "max_length": 32, "batch_size": 4, "dev_share": 0.0}
 
 
@@ -64,7 +66,8 @@ def test_several_labels_at_once(checkpoint, tmp_path):
     assert task.row(answers[0])["label"] == "food|good"
     assert all(score >= 0.5 for score in answers[0].score)
     report = task.evaluate(rows)
-    assert {"accuracy", "micro_f1", "macro_f1", "per_class"} == report.scores.keys()
+    assert report.scores.keys() == {"accuracy", "micro_f1", "macro_f1", "per_class", "thresholds", *CALIBRATION}
+    assert report["thresholds"] == {"food": 0.5, "good": 0.5}  # there were no development texts
     task.save(tmp_path / "run")
     again = kb.load(tmp_path / "run")
     assert again.predict(["good food", "房间很差"]) == answers
@@ -129,13 +132,16 @@ def test_the_best_epoch_is_kept_and_patience_stops(checkpoint):
     assert task.evaluate(GOOD + BAD, ["b"] * 6 + ["g"] * 6)["accuracy"] == max(scores)
 
 
-def test_a_loss_that_is_not_a_number_is_told(checkpoint):
+@pytest.mark.parametrize("dev", [None, (GOOD, ["1"] * 6)])  # what is no number is scored too
+def test_a_loss_that_is_not_a_number_is_told(checkpoint, dev):
+    from kbert_tasks.label_losses import LabelLoss
+
     class Spoilt(kb.TextClassifier):
         def losses(self):
-            return {"label": lambda gold, scores: scores[:, 0] * float("nan")}
+            return {"label": LabelLoss(False, weights=[float("nan"), 1.0])}
 
     with pytest.raises(kb.InputError, match="no longer a number: learning_rate 0.003 is too high"):
-        Spoilt(checkpoint, **FEW).fit(GOOD + BAD, [1] * 6 + [0] * 6)
+        Spoilt(checkpoint, **FEW).fit(GOOD + BAD, [1] * 6 + [0] * 6, dev=dev)
 
 
 @pytest.mark.parametrize(
@@ -170,6 +176,18 @@ def test_scores_against_numbers_worked_out_by_hand():
     assert scores["macro_f1"] == pytest.approx((0.8 + 0.5 + 0) / 3)
     assert scores["confusion_matrix"]["rows_gold_columns_predicted"][0] == [2, 1, 0, 0]
     assert "no predictions" in str(metrics.Report(scores))
+
+
+def test_texts_without_an_answer_are_not_right_and_stand_in_no_column():
+    gold, predicted = ["a", "a", "b", "b"], ["a", None, None, "a"]
+    scores = metrics.classification(gold, predicted, ["a", "b"])
+    assert scores["accuracy"] == 1 / 4
+    assert scores["per_class"]["a"] == {"precision": 0.5, "recall": 0.5, "f1": 0.5, "support": 2}
+    assert scores["per_class"]["b"] == {"precision": None, "recall": 0.0, "f1": 0.0, "support": 2}
+    assert scores["confusion_matrix"] == {"labels": ["a", "b"], "rows_gold_columns_predicted": [[1, 0], [1, 0]]}
+    assert metrics.answered(gold, predicted) == {"answered": 0.5, "accuracy_answered": 0.5}
+    assert metrics.answered(["a"], [None]) == {"answered": 0.0, "accuracy_answered": None}
+    assert metrics.classification(["a"], [None], ["a", "b"])["accuracy"] == 0
 
 
 def test_one_label_alone_is_scored_as_that_label():
@@ -224,3 +242,197 @@ def test_multi_label_scores_worked_out_by_hand():
     assert scores["accuracy"] == 1 / 3
     assert scores["micro_f1"] == pytest.approx(2 * 1 / (2 + 3))
     assert scores["per_class"]["a"] == {"precision": 1.0, "recall": 0.5, "f1": pytest.approx(2 / 3), "support": 2}
+
+
+# Long texts ---------------------------------------------------------------------------------------------------------
+
+FILLER = "房间在酒店" * 8  # 40 tokens, 30 in a window
+
+
+@pytest.mark.parametrize(
+    "told, sees", [({}, False), ({"long_text": "head-tail"}, True), ({"long_text": "windows", "merge": "max"}, True)]
+)
+def test_the_end_of_a_long_text_is_read_by_option(checkpoint, told, sees, tmp_path):
+    texts, labels = [FILLER + each for each in GOOD + BAD], ["g"] * 6 + ["b"] * 6
+    task = fitted(checkpoint, texts, labels, epochs=60, **told)
+    found = [p.label for p in task.predict(texts)]
+    assert (found == labels) == sees
+    notes = task.report_["examples"]["train"]["notes"]
+    read = "longer than max_length: read in windows" if "windows" in told.values() else "cut to max_length"
+    assert notes == {read: 12}
+    if sees:
+        task.save(tmp_path / "run")
+        assert kb.load(tmp_path / "run").predict(texts) == task.predict(texts)
+
+
+def test_windows_of_pairs_read_all_of_the_second_text(checkpoint):
+    rows = [{"text": "早餐", "text_b": FILLER + t, "label": "bg"[t in GOOD]} for t in GOOD + BAD]
+    rows[0]["text"] = FILLER
+    task = kb.TextClassifier(checkpoint, **FEW | {"epochs": 2, "long_text": "windows"}).fit(rows)
+    assert task.report_["examples"]["train"]["notes"] == {
+        "longer than max_length: read in windows": 12,
+        "the first text of a pair cut, for room in the windows": 1,
+    }
+    assert len(task.predict(rows)) == 12
+
+
+def answering(labels, several=False, **settings):
+    """A classifier that has learnt these labels, without a model."""
+    task = kb.TextClassifier(multi_label=several, **settings)
+    task.learn(task.examples(["x"] * len(labels), [[each] if several else each for each in labels]).rows)
+    return task
+
+
+def logits(*p):
+    return {"label": np.log(np.array(p, "float32"))}
+
+
+@pytest.mark.parametrize("merge, expected", [("mean", [0.5, 0.35, 0.15]), ("max", [0.8, 0.6, 0.2])])
+def test_windows_are_merged_by_probability(merge, expected):
+    task = answering("abc", long_text="windows", merge=merge)
+    p = task.decode(None, [None, None], [logits(0.8, 0.1, 0.1), logits(0.2, 0.6, 0.2)])
+    np.testing.assert_allclose(p, np.array(expected) / sum(expected), rtol=1e-6)
+    task = answering("abc", several=True, long_text="windows", merge=merge)
+    p = task.decode(None, [None], [{"label": np.array([0.0, 3.0, -3.0], "float32")}])
+    np.testing.assert_allclose(p, [0.5, 0.952574, 0.047426], atol=1e-6)
+
+
+# Probabilities ------------------------------------------------------------------------------------------------------
+
+
+def test_a_temperature_is_fitted_kept_and_changes_no_label(checkpoint, tmp_path):
+    train, labels = GOOD + BAD, ["g"] * 6 + ["b"] * 6
+    dev = pd.DataFrame({"text": train, "label": ["g"] * 5 + ["b"] * 6 + ["g"]})  # two are wrong: sure, but not right
+    told = {"epochs": 40, "patience": None}
+    plain = fitted(checkpoint, train, labels, dev=dev, calibrate=False, **told)
+    task = fitted(checkpoint, train, labels, dev=dev, **told)
+    assert task.temperature_ > 1 == plain.temperature_
+    one, other = plain.predict(train), task.predict(train)
+    assert [p.label for p in one] == [p.label for p in other]
+    assert all(b.score < a.score for a, b in zip(one, other, strict=True))
+    assert all(sum(p.probabilities.values()) == pytest.approx(1) for p in other)
+    before, after = plain.report_["scores"]["dev"], task.report_["scores"]["dev"]
+    assert before["ece"] == before["ece_uncalibrated"] == pytest.approx(after["ece_uncalibrated"])
+    assert after["ece"] < after["ece_uncalibrated"]
+    assert before["accuracy"] == after["accuracy"]
+    assert after["temperature"] == task.temperature_
+    task.save(tmp_path / "run")
+    again = kb.load(tmp_path / "run")
+    assert again.temperature_ == task.temperature_ and again.predict(train) == other
+    assert again.evaluate(dev).scores == after
+
+
+def test_without_development_texts_the_temperature_is_1(checkpoint):
+    task = fitted(checkpoint, GOOD + BAD, ["g"] * 6 + ["b"] * 6, epochs=1)
+    assert task.temperature_ == 1
+    scores = task.evaluate(GOOD, ["g"] * 6).scores
+    assert scores["ece"] == scores["ece_uncalibrated"]
+
+
+def test_abstaining(checkpoint, tmp_path):
+    task = fitted(checkpoint, GOOD + BAD, ["g"] * 6 + ["b"] * 6, epochs=4)
+    whole = task.predict(GOOD + BAD)
+    least = float(np.median([p.score for p in whole]))
+    task.save(tmp_path / "run")
+    again = kb.load(tmp_path / "run")
+    again.settings = type(again.settings).of(again.settings.as_dict() | {"abstain_below": least})
+    found = again.predict(GOOD + BAD)
+    for one, other in zip(whole, found, strict=True):
+        assert other.label == (one.label if one.score >= least else None)
+        assert (other.score, other.probabilities) == (one.score, one.probabilities)
+    rows = [again.row(p) for p in found]
+    assert [row["label"] for row in rows] == [p.label for p in found]
+    assert all(isinstance(row["probability"], float) for row in rows)
+    report = again.evaluate(GOOD + BAD, ["g"] * 6 + ["b"] * 6)
+    given = [p.label is not None for p in found]
+    right = [p.label == label for p, label in zip(found, ["g"] * 6 + ["b"] * 6, strict=True)]
+    assert report["answered"] == sum(given) / 12 and 0 < report["answered"] < 1
+    assert report["accuracy"] == sum(right) / 12
+    assert report["accuracy_answered"] == sum(right) / sum(given)
+    assert len(report.errors) == 12 - sum(right)
+    assert {e["predicted"] for e in report.errors} >= {None}
+    assert "answered" in str(report)
+    assert "answered" not in task.evaluate(GOOD, ["g"] * 6).scores
+    (tmp_path / "in.csv").write_text("text\n好\n", encoding="utf-8")
+    for kind, label in (("csv", ""), ("jsonl", None)):
+        output = tmp_path / f"out.{kind}"
+        told = [str(tmp_path / "run"), str(tmp_path / "in.csv"), "--abstain-below", "1", "--output", str(output)]
+        assert cli.predict(told) == 0
+        (row,) = (
+            pd.read_csv(output, keep_default_na=False).to_dict("records")
+            if kind == "csv"
+            else [json.loads(output.read_text(encoding="utf-8"))]
+        )
+        assert row["label"] == label and 0.5 <= row["probability"] < 1
+
+
+def test_several_labels_and_abstaining_do_not_go_together(checkpoint):
+    with pytest.raises(kb.InputError, match="abstain_below is for one label a text"):
+        answering("ab", several=True, abstain_below=0.5)
+    task = answering("ab", several=True)
+    task.settings = type(task.settings).of({"multi_label": True, "abstain_below": 0.5})
+    with pytest.raises(kb.InputError, match="abstain_below is for one label a text"):
+        task.examples(["x"], gold=False)
+
+
+def test_thresholds_of_several_labels_are_found_on_the_development_texts():
+    task = answering("abc", several=True, calibrate=False)
+    rows = task.examples(["x"] * 4, [["a"], ["a", "b"], ["b"], []]).rows
+    p = np.array([[0.4, 0.2, 0.6], [0.3, 0.9, 0.4], [0.1, 0.8, 0.1], [0.2, 0.7, 0.1]])
+    assert task.thresholds_ == {"a": 0.5, "b": 0.5, "c": 0.5}
+    task.tune(rows, list(p))
+    assert task.thresholds_ == pytest.approx({"a": 0.25, "b": 0.75, "c": 0.5})
+    found = [task.choose(*each) for each in zip(rows, p, strict=True)]
+    assert [each.label for each in found] == [("a", "c"), ("a", "b"), ("b",), ()]
+    assert found[1].score == (0.3, 0.9)
+    scores = task.score(rows, found).scores
+    assert scores["thresholds"] == task.thresholds_ and scores["accuracy"] == 3 / 4
+    calibrated = answering("abc", several=True)
+    calibrated.tune(rows, list(p))
+    assert calibrated.temperature_ != 1
+    assert [calibrated.choose(*each).label for each in zip(rows, p, strict=True)] == [each.label for each in found]
+
+
+def test_all_that_is_known_of_an_answer():
+    task = answering("abc", calibrate=False)
+    (example,) = task.examples(["x"], ["b"]).rows
+    p = np.array([0.7, 0.2, 0.1])
+    answer = task.choose(example, p)
+    assert task.record(example, p, answer) == {
+        "text": "x", "gold": "b", "predicted": "a", "probabilities": {"a": 0.7, "b": 0.2, "c": 0.1},
+        "loss": pytest.approx(-np.log(0.2), abs=1e-6), "right": False,
+    }  # fmt: skip
+    task.temperature_ = 2.0
+    cooled = task.record(example, p, task.choose(example, p))
+    root = np.sqrt(p) / np.sqrt(p).sum()
+    assert cooled["probabilities"] == pytest.approx(dict(zip("abc", root, strict=True)), abs=1e-6)
+    assert cooled["loss"] == pytest.approx(-np.log(root[1]), abs=1e-6)
+    (unseen,) = task.examples([{"text": "x", "label": "never seen"}]).rows
+    assert task.record(unseen, p, answer)["loss"] is None
+
+    task = answering("ab", several=True)
+    task.pairs_ = None
+    (example,) = task.examples([{"text": "x", "text_b": "y", "label": ["b"]}]).rows
+    p = np.array([0.6, 0.9])
+    assert task.record(example, p, task.choose(example, p)) == {
+        "text": "x", "text_b": "y", "gold": ("b",), "predicted": ("a", "b"), "probabilities": {"a": 0.6, "b": 0.9},
+        "loss": pytest.approx(-np.log(0.4) - np.log(0.9), abs=1e-6), "right": False,
+    }  # fmt: skip
+
+
+# Losses -------------------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("several", [False, True])
+def test_training_with_each_loss(checkpoint, several, tmp_path):
+    texts, labels = GOOD + BAD[:2], ["g"] * 6 + ["b"] * 2
+    rows = [{"text": t, "label": [y] if several else y} for t, y in zip(texts, labels, strict=True)]
+    told = FEW | {"epochs": 60, "class_weights": "balanced", "focal": 1.0, "label_smoothing": 0.05}
+    task = kb.TextClassifier(checkpoint, **told).fit(rows)
+    assert [p.label for p in task.predict(texts)] == [(y,) if several else y for y in labels]
+    wanted = [8 / (2 * 2), 8 / (2 * 6)]  # b, g
+    np.testing.assert_allclose(task.weights_, [wanted[::-1], wanted] if several else wanted)
+    loss = task.losses()["label"]
+    assert (loss.several, loss.weights, loss.focal, loss.smoothing) == (several, task.weights_, 1.0, 0.05)
+    task.save(tmp_path / "run")
+    assert kb.load(tmp_path / "run").predict(texts) == task.predict(texts)

@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 
 import kbert_tasks as kb
-from kbert_tasks import saving, tasks
+from kbert_tasks import run_folder, tasks
 from kbert_tasks.samples import path
 
 FEW = {"epochs": 2, "max_length": 32, "learning_rate": 1e-3, "precision": "float32"}
@@ -89,6 +89,21 @@ def test_an_empty_text_has_no_prediction_and_no_effect(trained):
     assert (report.examples["read"], report.examples["used"]) == (3, 2)
 
 
+def test_every_answer_is_recorded(trained, tmp_path):
+    task, _, test = trained
+    report = task.evaluate(test)
+    assert len(report.answers) == report.examples["used"]
+    for each in report.answers:
+        assert each.keys() >= {"text", "gold", "predicted", "right", "loss", "tokens"}
+        assert each["loss"] >= 0 and each["tokens"] > 2
+    wrong = [each["text"] for each in report.answers if not each["right"]]
+    assert wrong == [each["text"] for each in report.errors]
+    task.save(tmp_path / "run")
+    lines = (tmp_path / "run" / "answers.jsonl").read_text("utf-8").splitlines()
+    assert [json.loads(line)["text"] for line in lines] == [each["text"] for each in task.answers_]
+    assert json.loads(json.dumps(kb.load(tmp_path / "run").answers_)) == json.loads(json.dumps(task.answers_))
+
+
 def test_no_texts_no_predictions(trained):
     task, _, _ = trained
     assert task.predict([]) == []
@@ -140,7 +155,7 @@ def test_a_loaded_task_knows_all_that_it_knew(trained, tmp_path):
     assert again.report_ == json.loads(json.dumps(task.report_))
     assert again.errors_ == json.loads(json.dumps(task.errors_))
     assert again.evaluate(test).scores == task.evaluate(test).scores
-    assert sorted(p.name for p in (tmp_path / "run").iterdir()) == sorted(saving.LAYOUT)
+    assert sorted(p.name for p in (tmp_path / "run").iterdir()) == sorted(run_folder.LAYOUT)
 
 
 def test_a_failed_fit_leaves_the_task_as_it_was(trained):

@@ -1,0 +1,55 @@
+"""Parts of the training examples, each kind alike: a share for development, and folds."""
+
+import logging
+import math
+import warnings
+
+import numpy as np
+
+from .errors import InputError
+
+log = logging.getLogger("kbert_tasks")
+
+
+def hold_out(task, examples):
+    """(training, development) Examples: a share of each kind (`task.stratum`) goes to development."""
+    share, rows = task.settings.dev_share, examples.rows
+    # A text that stands in several examples is held out in all of them, or in none: one of them is drawn.
+    one = list({example.text: i for i, example in reversed([*enumerate(rows)])}.values())[::-1]
+    shuffled = [one[i] for i in np.random.default_rng(task.settings.seed).permutation(len(one))]
+    by_kind = sorted(shuffled, key=lambda i: str(task.stratum(rows[i])))  # stable: shuffled within each kind
+    # Every (1 / share)th, counted through all kinds, so that the share is right also where each kind is rare.
+    held = [i for n, i in enumerate(by_kind) if math.floor((n + 1) * share) > math.floor(n * share)]
+    texts = {rows[i].text for i in held}
+    held = [i for i, example in enumerate(rows) if example.text in texts]
+    kept = sorted(set(range(len(rows))) - set(held))
+    told = f"{len(held)} of {len(rows)} training examples are held out (seed {task.settings.seed})"
+    log.info("no development file: %s", told if held else "none is held out, the last epoch is kept")
+    dev = examples.part(held, "held out of the training file" if held else None)
+    train = examples.copy()
+    train.rows, train.positions = ([part[i] for i in kept] for part in (examples.rows, examples.positions))
+    train.read -= len(held)
+    return train, dev
+
+
+def folds_of(task, examples, number):
+    """(the other folds, a fold) as Examples, for each fold: each kind alike, and a text that stands twice in one fold.
+
+    Raises:
+        InputError: there are fewer texts than folds.
+    """
+    from sklearn.model_selection import StratifiedGroupKFold
+
+    texts = {text: i for i, text in enumerate(dict.fromkeys(example.text for example in examples.rows))}
+    if len(texts) < number:
+        raise InputError(f"{number} folds need at least as many different texts, not {len(texts)}")
+    kinds = {kind: i for i, kind in enumerate(dict.fromkeys(task.stratum(example) for example in examples.rows))}
+    groups = [texts[example.text] for example in examples.rows]
+    kinds = [kinds[task.stratum(example)] for example in examples.rows]
+    split = StratifiedGroupKFold(number, shuffle=True, random_state=task.settings.seed)
+    with warnings.catch_warnings():
+        warnings.simplefilter(
+            "ignore", UserWarning
+        )  # a label that is rarer than there are folds: it is in some of them
+        for rest, part in split.split(groups, kinds, groups):
+            yield examples.part(rest), examples.part(part)

@@ -1,0 +1,134 @@
+"""report.html: a run as one page that opens offline. Nothing in it is fetched from anywhere."""
+
+import math
+from pathlib import Path
+
+from .. import calibration
+from . import counting, fonts, mistakes, plots, tables
+
+TITLES = {  # of a task: its name, and what its classes are
+    "classify": ("Text classification", "文本分类", "label", "各标签"),
+    "relation": ("Relation extraction", "关系抽取", "predicate", "各关系"),
+    "subject": ("Event subjects", "事件主体抽取", "event type", "各事件类型"),
+}
+CELLS = 20  # labels of a confusion matrix that is a table; above, a picture
+
+
+def html(report, answers):
+    """The page.
+
+    Args:
+        report: the dict of report.json. `files`, `command`, `plan`, `seeds`, `folds`, `calibration` and `lengths` are shown
+            where they are there.
+        answers: a dict for each evaluated text (test, else development), in the order of the file. All have `text`, `gold`,
+            `predicted`, `loss`, `right` and `tokens`. classify: also `text_b`, `probabilities`; gold and predicted are labels or
+            lists of labels, predicted is None where the model abstained. relation: gold and predicted are lists of
+            {subject, predicate, object}, with subject_span, object_span and score where there are any. subject: also
+            `event_type`; lists of {subject}, with span and score where there are any. Spans are half-open characters.
+
+    Returns:
+        str. Half an emoji in the texts stays one, so encode it with an `errors` that takes it.
+    """
+    import jinja2
+
+    font = fonts.chinese()
+    title, chinese, class_, classes = TITLES.get(report["task"], (report["task"], "", "class", "各类别"))
+    evaluated = "test" if "test" in report["scores"] else "dev"
+    environment = jinja2.Environment(
+        loader=jinja2.FileSystemLoader(Path(__file__).parent), autoescape=True, trim_blocks=True, lstrip_blocks=True,
+        finalize=lambda value: "–" if value is None else value,
+    )  # fmt: skip
+    environment.filters |= {"shown": shown, "duration": duration}
+    page = environment.get_template("report.html.jinja").render(
+        report=report,
+        title=title,
+        chinese=chinese,
+        evaluated=evaluated,
+        number=len(answers),
+        wrong=sum(not answer["right"] for answer in answers),
+        abstained=sum(answer["predicted"] is None for answer in answers),
+        main={part: tables.main_score(scores) for part, scores in report["scores"].items()},
+        tables=tables,
+        class_=class_,
+        classes=classes,
+        training=_training(report, font),
+        confusion=_confusion(report["scores"].get(evaluated, {}), font),
+        calibration=_calibration(answers, font),
+        length=_length(report, answers, evaluated, font),
+        mistakes=mistakes.worst(report["task"], answers),
+        advice=fonts.advice(font),
+        family=fonts.FAMILY,
+    )
+    if font and font.free:
+        head, rest = page.split("</head>", 1)  # the first one is the page's own: text is escaped
+        page = f"{head}<style>{fonts.face(font, page)}</style>\n</head>{rest}"
+    return page
+
+
+def _training(report, font):
+    losses, scores = tables.curves(report["history"])
+    drawn = {"loss": plots.curves(losses, "loss", font, ("loss", "损失"))}
+    if scores:
+        best = report.get("best_epoch")
+        drawn["score"] = plots.curves(scores, "scores", font, ("development score", "开发集得分"), best, share=True)
+    return drawn | {"table": tables.epochs(report["history"])}
+
+
+def _confusion(scores, font):
+    if not scores.get("confusion_matrix"):
+        return None
+    labels, matrix = (scores["confusion_matrix"][name] for name in ("labels", "rows_gold_columns_predicted"))
+    pairs = counting.confused(matrix, labels) if len(labels) > 2 else []
+    made = {"labels": labels, "pairs": tables.confused(pairs) if pairs else None, "rows": None}
+    if len(labels) > CELLS:
+        return made | {"picture": plots.heat(matrix, labels, font)}
+    shares = [[(count, count / max(1, sum(row))) for count in row] for row in matrix]
+    return made | {"rows": list(zip(labels, shares, strict=True))}
+
+
+def _calibration(answers, font):
+    pairs = counting.sureness(answers)
+    if pairs is None:
+        return None
+    counts, sure, right = calibration.reliability(*pairs)
+    return {
+        "error": float((counts * abs(sure - right)).sum() / counts.sum()),
+        "plot": plots.reliability(counts, sure, right, font),
+        "bins": calibration.BINS,
+        "table": tables.bins(counts.tolist(), sure.tolist(), right.tolist()),
+    }
+
+
+def _length(report, answers, evaluated, font):
+    tokens = [(answer["tokens"], answer["right"]) for answer in answers if answer.get("tokens") is not None]
+    parts = {name: found for name, found in (report.get("lengths") or {}).items() if found}
+    if tokens:
+        parts[evaluated] = [number for number, _ in tokens]
+    if not parts:
+        return None
+    groups = counting.by_length(*zip(*tokens, strict=True)) if tokens else []
+    return {
+        "plot": plots.lengths(parts, report["settings"].get("max_length"), font),
+        "by": plots.by_length(groups, font) if groups else None,
+        "table": tables.lengths(groups),
+    }
+
+
+def shown(value):
+    """A cell as text: a share to four places, other numbers as short as they are true, None as a dash."""
+    if value is None:
+        return "–"
+    if isinstance(value, bool):
+        return "yes" if value else "no"
+    if isinstance(value, float):
+        return f"{value:.4f}" if math.isfinite(value) and abs(value) < 100 else f"{value:,.1f}"
+    return f"{value:,}" if isinstance(value, int) else str(value)
+
+
+def duration(seconds):
+    """As in "2 h 5 min", "3 min 12 s" or "4.2 s"."""
+    minutes, rest = divmod(round(seconds), 60)
+    if not minutes:
+        return f"{seconds:.1f} s"
+    hours, minutes = divmod(minutes, 60)
+    return f"{hours} h {minutes} min" if hours else f"{minutes} min {rest} s"

@@ -1,0 +1,51 @@
+"""A drawing of matplotlib as SVG inside a page: in the page's colours, light or dark, with text as outlines."""
+
+import io
+import re
+import warnings
+
+# Colours that stand for the page's own; style.css says what they are.
+INK, LINE, FIRST, SECOND, THIRD = "#010101", "#020202", "#030303", "#040404", "#050505"
+NAMES = {INK: "ink", LINE: "line", FIRST: "first", SECOND: "second", THIRD: "third"}
+STYLE = {
+    "axes.axisbelow": True, "axes.edgecolor": LINE, "axes.facecolor": "none", "axes.grid": True, "axes.labelcolor": INK,
+    "axes.labelsize": 9, "axes.spines.right": False, "axes.spines.top": False, "figure.facecolor": "none", "font.size": 9,
+    "grid.color": LINE, "grid.linewidth": 0.6, "legend.frameon": False, "legend.fontsize": 8.5, "lines.linewidth": 1.8,
+    "lines.markersize": 4.5, "savefig.facecolor": "none", "svg.fonttype": "path", "svg.hashsalt": "kbert_tasks",
+    "text.color": INK, "text.parse_math": False, "xtick.color": LINE, "xtick.labelcolor": INK, "xtick.labelsize": 8.5,
+    "ytick.color": LINE, "ytick.labelcolor": INK, "ytick.labelsize": 8.5,
+}  # fmt: skip
+
+
+def svg(draw, name, font, width=4.3, height=2.8):
+    """What `draw` draws, as an SVG element for the middle of an HTML page.
+
+    Nothing global is left changed, and nothing of the user's style shows. Characters that the font lacks become boxes.
+
+    Args:
+        draw: function of matplotlib's Axes.
+        name: for the ids in it, which a page may hold only once.
+        font: a fonts.Font, or None.
+        width, height: in inches; the page scales it.
+    """
+    from matplotlib import style
+    from matplotlib.figure import Figure
+
+    family = [font.name, "DejaVu Sans"] if font else ["DejaVu Sans"]
+    with style.context(["default", STYLE | {"font.family": family}]), warnings.catch_warnings():
+        warnings.filterwarnings("ignore", message="Glyph .* missing from")
+        figure, out = Figure(figsize=(width, height), layout="constrained"), io.StringIO()
+        draw(figure.add_subplot())
+        figure.savefig(out, format="svg", metadata=dict.fromkeys(("Creator", "Date", "Format", "Type")))
+    return _inline(out.getvalue(), name)
+
+
+def _inline(text, name):
+    """A file of SVG as an element: without its head, its comments (they hold the text) and its rules for the whole page."""
+    text = re.sub(r"<!--.*?-->\s*", "", text[text.index("<svg") :], flags=re.DOTALL)
+    text = re.sub(r"<defs>\s*<style.*?</style>\s*</defs>\s*", "", text, count=1, flags=re.DOTALL)
+    text = re.sub(r' xmlns(:xlink)?="[^"]*"', "", text)
+    text = re.sub(r'<svg width="[^"]*" height="[^"]*"', '<svg aria-hidden="true" focusable="false"', text, count=1)
+    text = re.sub(r'(\bid="|href="#|url\(#)', rf"\g<1>{name}-", text)
+    text = re.sub(r"\s*\n\s*", " ", text)
+    return re.sub("|".join(NAMES), lambda found: f"var(--{NAMES[found[0]]})", text)

@@ -1,0 +1,146 @@
+"""The plots of the page: each a function of numbers to SVG. Axes are named in English, and in Chinese where a font has it."""
+
+import math
+
+from .drawing import FIRST, INK, LINE, SECOND, THIRD, svg
+
+LINES = ((FIRST, "-", "o"), (SECOND, "--", "s"), (THIRD, ":", "^"), (INK, "-.", "D"))  # told apart without colour
+NAMED = 45  # labels of a heat map that can still be read
+
+
+def curves(values, name, font, y, best=None, share=False):
+    """Lines over epochs.
+
+    Args:
+        values: {name of a line: a number, or None, for each epoch}.
+        name: of the plot.
+        font: a fonts.Font, or None.
+        y: what the numbers are, in English and in Chinese.
+        best: the epoch to mark.
+        share: the numbers are between 0 and 1.
+    """
+
+    def draw(axes):
+        from matplotlib.ticker import MaxNLocator
+
+        for i, (line, numbers) in enumerate(values.items()):
+            colour, dash, marker = LINES[i % len(LINES)]
+            points = [math.nan if number is None else number for number in numbers]
+            marker = marker if len(points) <= 30 else None
+            axes.plot(range(1, len(points) + 1), points, dash, color=colour, marker=marker, label=_short(line))
+        if best:
+            axes.axvline(best, color=INK, linewidth=0.8, linestyle=(0, (2, 3)), zorder=0)
+            axes.annotate(f"{_both(font, 'best', '最佳')}: {best}", (best, 1), xycoords=axes.get_xaxis_transform(), fontsize=8,
+                          xytext=(0, 3), textcoords="offset points", ha="center", va="bottom")  # fmt: skip
+        axes.xaxis.set_major_locator(MaxNLocator(integer=True, min_n_ticks=1))
+        axes.set_xlabel(_both(font, "epoch", "轮次"))
+        axes.set_ylabel(_both(font, *y))
+        if share:
+            axes.set_ylim(max(-0.02, axes.get_ylim()[0] - 0.05), 1.02)
+        elif axes.get_ylim()[0] > 0:
+            axes.set_ylim(0)
+        if len(values) > 1:
+            axes.legend(loc="best", handlelength=2.8)
+
+    return svg(draw, name, font)
+
+
+def reliability(counts, sure, right, font):
+    """Of what `calibration.reliability` gives: the share of right answers at each probability, beside the diagonal."""
+
+    def draw(axes):
+        axes.plot([0, 1], [0, 1], color=INK, linewidth=0.8, linestyle=(0, (2, 3)))
+        axes.vlines(sure, sure, right, color=SECOND, linewidth=2.2)
+        axes.plot(sure, right, color=FIRST, linewidth=1.2)
+        area = [12 + 150 * count / max(counts) for count in counts]
+        axes.scatter(sure, right, s=area, color=FIRST, zorder=3)
+        axes.set(xlim=(-0.03, 1.03), ylim=(-0.03, 1.03), aspect="equal")
+        axes.set_xlabel(_both(font, "mean probability", "平均概率"))
+        axes.set_ylabel(_both(font, "share right", "正确率"))
+
+    return svg(draw, "calibration", font, 3.9, 3.6)
+
+
+def lengths(parts, limit, font):
+    """How many texts are how long.
+
+    Args:
+        parts: {name of the texts: their lengths in tokens}, up to four.
+        limit: max_length, or None.
+        font: a fonts.Font, or None.
+    """
+    import numpy as np
+
+    def draw(axes):
+        longest = max(max(tokens) for tokens in parts.values())
+        step = max(1, math.ceil(longest / 30))
+        for (part, tokens), (colour, dash, _) in zip(parts.items(), LINES, strict=False):
+            edges = np.arange(0, max(tokens) + step + 1, step)
+            share = np.histogram(tokens, edges)[0] / len(tokens)
+            axes.stairs(share, edges, color=colour, fill=True, alpha=0.15)
+            axes.stairs(share, edges, color=colour, linestyle=dash, linewidth=1.6, label=part)
+        if limit and limit < 2 * longest:
+            axes.axvline(limit, color=INK, linewidth=0.8, linestyle=(0, (2, 3)))
+            axes.annotate(f"max_length {limit}", (limit, 1), xycoords=axes.get_xaxis_transform(), fontsize=8,
+                          xytext=(0, 3), textcoords="offset points", ha="center", va="bottom")  # fmt: skip
+        axes.yaxis.set_major_formatter(lambda value, _: f"{value * 100:g}%")
+        axes.set_xlim(0)
+        axes.set_xlabel(_both(font, "tokens of a text", "文本的词元数"))
+        axes.set_ylabel(_both(font, "share of texts", "文本占比"))
+        if len(parts) > 1:
+            axes.legend()
+
+    return svg(draw, "lengths", font)
+
+
+def by_length(groups, font):
+    """The share of texts answered rightly, with its 95 % interval, for each group of lengths (`counting.by_length`)."""
+
+    def draw(axes):
+        for i, group in enumerate(groups):
+            axes.vlines(i, group["low"], group["high"], color=FIRST, linewidth=1.4)
+            axes.plot(i, group["right"], "o", color=FIRST, markersize=6)
+        names = [f"{g['from']}" if g["from"] == g["to"] else f"{g['from']}–{g['to']}" for g in groups]
+        axes.set_xticks(range(len(groups)), names, rotation=30 if len(groups) > 5 else 0)
+        axes.set(xlim=(-0.6, len(groups) - 0.4), ylim=(-0.02, 1.04))
+        axes.grid(False, axis="x")
+        axes.set_xlabel(_both(font, "tokens of a text", "文本的词元数"))
+        axes.set_ylabel(_both(font, "share right", "正确率"))
+
+    return svg(draw, "by-length", font)
+
+
+def heat(matrix, labels, font):
+    """A confusion matrix as a picture: each row's share of predictions, so that rare labels are seen too."""
+    import numpy as np
+    from matplotlib.colors import LinearSegmentedColormap
+
+    counts = np.array(matrix, float)
+    share = counts / np.maximum(counts.sum(1, keepdims=True), 1)
+    named = len(labels) <= NAMED
+
+    def draw(axes):
+        # In a picture no colour of the page can stand: one that is seen on white and on black.
+        blue = LinearSegmentedColormap.from_list("", [(0.15, 0.5, 0.9, 0.2), (0.15, 0.5, 0.9, 1)])
+        # The square root, so that one error in twenty is seen.
+        axes.imshow(np.ma.masked_equal(share, 0) ** 0.5, blue, vmin=0, vmax=1, interpolation="none")
+        axes.grid(False)
+        axes.spines[:].set(visible=True, color=LINE)
+        ticks = range(len(labels)) if named else []
+        names = [_short(label) for label in labels] if named else []
+        axes.set_xticks(ticks, names, rotation=90, fontsize=6)
+        axes.set_yticks(ticks, names, fontsize=6)
+        axes.set_xlabel(_both(font, "predicted", "预测"))
+        axes.set_ylabel(_both(font, "gold", "标注"))
+
+    return svg(draw, "heat", font, 5.6, 5.4)
+
+
+def _both(font, english, chinese):
+    return f"{english} {chinese}" if font else english
+
+
+def _short(label):
+    """A label for an axis: in one line, and what cannot be written in UTF-8 (half an emoji) as a question mark."""
+    label = " ".join(str(label).encode(errors="replace").decode().split())
+    return label if len(label) <= 16 else label[:15] + "…"

@@ -1,0 +1,148 @@
+"""The tables of the page: rows of numbers and texts, out of `report.json`."""
+
+from dataclasses import dataclass
+
+SCORES = ("accuracy", "precision", "recall", "f1")  # names that end so are between 0 and 1, and higher is better
+
+
+@dataclass(frozen=True)
+class Table:
+    """What a table says.
+
+    Attributes:
+        name: what it holds, for those who do not see it.
+        columns: names; the first is of what a row is about.
+        rows: lists of cells: str, int, float, None (not known) or bool.
+    """
+
+    name: str
+    columns: list
+    rows: list
+
+    @property
+    def numeric(self):
+        """For each column, whether it holds no text."""
+        return [not any(isinstance(row[i], str) for row in self.rows) for i in range(len(self.columns))]
+
+
+def data(report):
+    """What became of the rows of each file."""
+    parts, files = report["examples"], report.get("files") or {}
+    joined = any("joined" in counts for counts in parts.values())
+    rows = [
+        [part, *[files.get(part)] * bool(files), counts["read"], counts["used"], *[counts.get("joined", 0)] * joined]
+        + [sum(counts["skipped"].values())]
+        for part, counts in parts.items()
+    ]
+    columns = ["texts", *["file"] * bool(files), "rows read", "used", *["joined to another"] * joined, "skipped"]
+    return Table("Rows read, used and skipped", columns, rows)
+
+
+def reasons(report):
+    """Why rows were skipped, and what is to be known of those that were not."""
+    rows = []
+    for part, counts in report["examples"].items():
+        rows += [[part, f"skipped: {reason}", number] for reason, number in counts["skipped"].items()]
+        rows += [[part, note, number] for note, number in counts["notes"].items()]
+    return Table("Reasons and notes", ["texts", "what", "number"], rows)
+
+
+def scores(scores):
+    """The scores that are single numbers, a column for each set of texts."""
+    names = dict.fromkeys(
+        name for part in scores.values() for name, value in part.items() if value is None or _is_number(value)
+    )
+    rows = [[_said(name), *(part.get(name) for part in scores.values())] for name in names]
+    if any("places" in part for part in scores.values()):
+        places = [(part.get("places") or {}).get("f1") for part in scores.values()]
+        rows.append(["F1 where the places must be right too", *places])
+    return Table("Scores", ["score", *scores], rows)
+
+
+def groups(name, first, values):
+    """Scores of groups of texts or answers, such as `per_class`: {group: {name of a score: number}}."""
+    names = [*dict.fromkeys(each for group in values.values() for each in group)]
+    rows = [[group, *(its.get(each) for each in names)] for group, its in values.items()]
+    return Table(name, [first, *map(_said, names)], rows)
+
+
+def epochs(history):
+    """The numbers behind the curves."""
+    losses, dev = (
+        [*dict.fromkeys(name for epoch in history for name in epoch.get(of) or {})] for of in ("losses", "dev")
+    )
+    rows = [
+        [str(epoch["epoch"]), epoch["loss"], *((epoch.get("losses") or {}).get(name) for name in losses)]
+        + [*((epoch.get("dev") or {}).get(name) for name in dev), epoch.get("seconds")]
+        for epoch in history
+    ]
+    columns = [
+        "epoch",
+        "loss",
+        *(f"loss: {name}" for name in losses),
+        *(f"dev {_said(name)}" for name in dev),
+        "seconds",
+    ]
+    return Table("Losses and scores of each epoch", columns, rows)
+
+
+def runs(told, kind):
+    """What each seed, or fold, gave.
+
+    Args:
+        told: `seeds` or `folds` of report.json.
+        kind: "seed" or "fold".
+    """
+    each = told["each"]
+    names = dict.fromkeys((part, name) for run in each for part in ("dev", "test") for name in run.get(part) or {})
+    names, rows = [(part, name) for part, name in names if name.endswith(SCORES)], []
+    for run in each:
+        kept = " (kept)" if run[kind] == told.get("kept") else ""
+        rows.append([f"{run[kind]}{kept}", *((run.get(part) or {}).get(name) for part, name in names)])
+    for key, row in (("mean", "mean"), ("sd", "standard deviation")):
+        if told.get(key):
+            rows.append([row, *((told[key].get(part) or {}).get(name) for part, name in names)])
+    return Table(f"Scores of each {kind}", [kind, *(f"{part} {_said(name)}" for part, name in names)], rows)
+
+
+def confused(pairs):
+    """Of what `counting.confused` gives."""
+    columns = ["gold", "predicted", "texts", "share of the gold label"]
+    return Table("Labels most often confused", columns, [list(pair) for pair in pairs])
+
+
+def bins(counts, sure, right):
+    """The numbers behind the calibration plot: of what `calibration.reliability` gives."""
+    rows = [[f"{p:.3f}", share, count] for p, share, count in zip(sure, right, counts, strict=True)]
+    return Table("Bins of probability", ["mean probability", "share right", "answers"], rows)
+
+
+def lengths(groups):
+    """Of what `counting.by_length` gives."""
+    rows = [[f"{g['from']} to {g['to']}", g["texts"], g["right"], g["low"], g["high"]] for g in groups]
+    return Table("Share right by length", ["tokens", "texts", "share right", "95 % from", "to"], rows)
+
+
+def curves(history):
+    """({name: loss of each epoch}, {name: development score of each epoch}), for drawing."""
+    losses = {"total" if any(e.get("losses") for e in history) else "loss": [epoch["loss"] for epoch in history]}
+    for name in dict.fromkeys(name for epoch in history for name in epoch.get("losses") or {}):
+        losses[name] = [(epoch.get("losses") or {}).get(name) for epoch in history]
+    names = dict.fromkeys(n for epoch in history for n in epoch.get("dev") or {} if n.endswith(SCORES))
+    return losses, {_said(name): [(epoch.get("dev") or {}).get(name) for epoch in history] for name in names}
+
+
+def main_score(scores):
+    """(name, value) of the score that stands for the others, or None."""
+    for name in ("f1", "accuracy", *scores):
+        if _is_number(scores.get(name)):
+            return _said(name), scores[name]
+    return None
+
+
+def _is_number(value):
+    return isinstance(value, int | float) and not isinstance(value, bool)
+
+
+def _said(name):
+    return " ".join("F1" if word == "f1" else "ECE" if word == "ece" else word for word in str(name).split("_"))

@@ -1,0 +1,112 @@
+"""Several trainings of one kind: over seeds, and over folds; what they say together."""
+
+import logging
+import statistics
+import time
+
+from .errors import InputError
+from .holding_out import folds_of, hold_out
+
+log = logging.getLogger("kbert_tasks")
+
+
+def fit_seeds(task, train, labels=None, *, seeds=5, dev=None, test=None, backup=None):
+    """Trains once for each seed, from `task.settings.seed` on, all on the same rows.
+
+    Args:
+        task: with its checkpoint and settings; it is left as it is.
+        train, labels, dev: as `fit` takes them. What is held out where there is no `dev` is the same for all.
+        seeds: number of trainings, at least 2.
+        test: rows with gold, or None. Each training answers them once; nothing is chosen by them.
+        backup: a folder, as `fit` takes it; each training has its own in it.
+
+    Returns:
+        The trained task with the best development score (the first of equals). Its `report_["seeds"]` has `each`: a dict
+        of seed and scores; `mean` and `sd`: of the scores; `kept`: its seed.
+    """
+    number = _at_least_two(seeds, "seeds")
+    task, examples = _anew(task), task.examples(train, labels)
+    task.learn(examples.rows)
+    examples, dev = (examples, task.examples(dev)) if dev is not None else hold_out(task, examples)
+    test = None if test is None else task.examples(test)
+    if not dev.rows:
+        raise InputError("the best of several seeds is chosen by development rows: give them, or a dev_share above 0")
+    each, best = [], None
+    for seed in range(task.settings.seed, task.settings.seed + number):
+        log.info("seed %d (%d of %d)", seed, len(each) + 1, number)
+        one = _anew(task, seed=seed)
+        one.fit(examples.copy(), dev=dev.copy(), backup=backup and backup / f"seed-{seed}")
+        if test is not None:
+            _test(one, test.copy())
+        each.append({"seed": seed} | _scores(one))
+        if best is None or _main(one) > _main(best):
+            best = one
+    best.report_["seeds"] = {"each": each} | _together(each) | {"kept": best.settings.seed}
+    return best
+
+
+def fit_folds(task, train, labels=None, *, folds=5, backup=None):
+    """Cross-validates, then trains on all the rows.
+
+    For each fold a model is trained on the other folds and answers this one. What it chooses by (the epoch, a threshold) is
+    held out of its own training rows (`dev_share`), so that the fold stays unseen. A text that stands in several rows is
+    in one fold.
+
+    Args:
+        task, train, labels, backup: as `fit_seeds` takes them.
+        folds: number of parts, at least 2.
+
+    Returns:
+        The task trained on all rows. Its `report_["folds"]` has `each`: a dict of fold and scores (`test`: of the fold), and
+        `mean` and `sd`.
+    """
+    number = _at_least_two(folds, "folds")
+    examples, each = task.examples(train, labels), []
+    for fold, (rest, part) in enumerate(folds_of(task, examples, number), 1):
+        log.info("fold %d of %d", fold, number)
+        one = _anew(task)
+        one.fit(rest, backup=backup and backup / f"fold-{fold}")
+        _test(one, part)
+        each.append({"fold": fold} | _scores(one))
+    log.info("on all rows")
+    whole = _anew(task)
+    whole.fit(examples.copy(), backup=backup and backup / "all")
+    whole.report_["folds"] = {"each": each} | _together(each)
+    return whole
+
+
+def _at_least_two(number, name):
+    if type(number) is not int or number < 2:
+        raise InputError(f"{name} should be a whole number of at least 2, not {number!r}")
+    return number
+
+
+def _anew(task, **changes):
+    return type(task)(task.checkpoint, **task.settings.as_dict() | changes)
+
+
+def _test(task, rows):
+    began = time.perf_counter()
+    task.add_test(task.evaluate(rows), time.perf_counter() - began)
+
+
+def _main(task):
+    return task.report_["scores"]["dev"][task.MAIN_SCORE]
+
+
+def _scores(task):
+    """The scores that are single numbers, of dev and test."""
+    return {
+        part: {name: value for name, value in scores.items() if isinstance(value, int | float)}
+        for part, scores in task.report_["scores"].items()
+    }
+
+
+def _together(each):
+    """Mean and standard deviation (n - 1) of each score that all trainings have."""
+    made = {"mean": {}, "sd": {}}
+    for part in each[0].keys() & {"dev", "test"}:
+        names = [name for name in each[0][part] if all(name in one.get(part, {}) for one in each)]
+        for what, function in (("mean", statistics.mean), ("sd", statistics.stdev)):
+            made[what][part] = {name: function(one[part][name] for one in each) for name in names}
+    return made

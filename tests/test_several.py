@@ -1,0 +1,99 @@
+"""Several seeds, and folds."""
+
+import json
+import statistics
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+import kbert_tasks as kb
+from kbert_tasks import data
+from kbert_tasks.cli import train
+from kbert_tasks.holding_out import folds_of
+from kbert_tasks.samples import path
+
+FEW = {"epochs": 1, "max_length": 16, "learning_rate": 1e-3, "precision": "float32"}
+
+
+def rows(part="train", number=40):
+    return data.read(path("classify", "zh", part)).head(number)
+
+
+def test_each_seed_is_the_training_of_that_seed_and_the_best_by_development_score_is_kept(checkpoint, tmp_path):
+    task = kb.TextClassifier(checkpoint, **FEW, seed=3)
+    best = kb.fit_seeds(
+        task, rows(), seeds=3, dev=rows("test", 20), test=rows("test", 30), backup=tmp_path / "progress"
+    )
+    told = best.report_["seeds"]
+    assert [each["seed"] for each in told["each"]] == [3, 4, 5] and task.model is None
+    for each in told["each"]:
+        alone = kb.TextClassifier(checkpoint, **FEW, seed=each["seed"]).fit(rows(), dev=rows("test", 20))
+        assert each["dev"] == {n: v for n, v in alone.report_["scores"]["dev"].items() if isinstance(v, int | float)}
+        assert each["test"]["accuracy"] == alone.evaluate(rows("test", 30))["accuracy"]
+    dev = [each["dev"]["accuracy"] for each in told["each"]]
+    assert told["kept"] == best.settings.seed == 3 + dev.index(max(dev))
+    test = [each["test"]["accuracy"] for each in told["each"]]
+    assert told["mean"]["test"]["accuracy"] == pytest.approx(statistics.mean(test))
+    assert told["sd"]["test"]["accuracy"] == pytest.approx(statistics.stdev(test))
+    assert {each.name for each in (tmp_path / "progress").iterdir()} == {"seed-3", "seed-4", "seed-5"}
+
+
+def test_what_is_held_out_is_the_same_for_all_seeds(checkpoint, monkeypatch):
+    seen, usual = [], kb.TextClassifier.tune
+    monkeypatch.setattr(
+        kb.TextClassifier, "tune", lambda self, rows, *rest: (seen.append([*rows]), usual(self, rows, *rest))[1]
+    )
+    kb.fit_seeds(kb.TextClassifier(checkpoint, **FEW), rows(), seeds=2)
+    assert len(seen) == 2 and seen[0] == seen[1] and seen[0]
+
+
+def test_folds_answer_each_row_once_by_a_model_that_has_not_seen_it(checkpoint, monkeypatch):
+    tested, usual = [], kb.TextClassifier.evaluate
+
+    def evaluate(self, examples):
+        tested.append([example.text for example in examples.rows])
+        report = usual(self, examples)
+        assert "the same text is among the training texts" not in report.examples["notes"]
+        return report
+
+    monkeypatch.setattr(kb.TextClassifier, "evaluate", evaluate)
+    whole = kb.fit_folds(kb.TextClassifier(checkpoint, **FEW), rows(), folds=3)
+    assert sorted(text for each in tested for text in each) == sorted(rows().text)
+    assert [each["fold"] for each in whole.report_["folds"]["each"]] == [1, 2, 3]
+    assert whole.report_["examples"]["train"]["used"] + whole.report_["examples"]["dev"]["used"] == 40
+
+
+@given(
+    st.lists(st.tuples(st.sampled_from("abcdefghij"), st.sampled_from("xy")), min_size=8, max_size=40),
+    st.integers(2, 4),
+)
+def test_folds_share_no_text_and_leave_none_out(pairs, number):
+    task = kb.TextClassifier()
+    examples = task.examples([{"text": text, "label": label} for text, label in pairs])
+    if len({text for text, _ in pairs}) < number:
+        with pytest.raises(kb.InputError, match=f"{number} folds need at least as many different texts"):
+            [*folds_of(task, examples, number)]
+        return
+    parts = [*folds_of(task, examples, number)]
+    assert len(parts) == number
+    for rest, part in parts:
+        assert not {e.text for e in rest.rows} & {e.text for e in part.rows}
+        assert len(rest.rows) + len(part.rows) == len(pairs) == rest.read + part.read
+    assert sorted(p for _, part in parts for p in part.positions) == sorted(examples.positions)
+
+
+def test_the_command_tells_each_seed_and_the_mean(checkpoint, tmp_path, capsys):
+    rows().to_csv(tmp_path / "train.csv", index=False)
+    words = ["--checkpoint", str(checkpoint), "--train", str(tmp_path / "train.csv"), "--output", str(tmp_path / "run")]
+    words += ["--test", str(tmp_path / "train.csv"), "--epochs", "1", "--max-length", "16"]
+    assert train([*words, "--seeds", "2"]) == 0
+    out = capsys.readouterr().out
+    assert "2 seeds, mean, standard deviation and each (seed 1, 2)" in out and "test accuracy" in out
+    assert "is kept: it is the best on the development texts" in out
+    assert {"each", "mean", "sd", "kept"} == json.loads((tmp_path / "run" / "report.json").read_text())["seeds"].keys()
+    assert train([*words, "--folds", "1"]) == 2
+    assert "folds should be a whole number of at least 2, not 1" in capsys.readouterr().err
+    assert train([*words, "--folds", "2", "--seeds", "2"]) == 2
+    assert train([*words, "--folds", "2", "--dev", str(tmp_path / "train.csv")]) == 2
+    assert "--folds holds out its development texts itself" in capsys.readouterr().err
