@@ -1,0 +1,96 @@
+"""What becomes of texts longer than max_length: cut, cut in the middle, or read in windows. A Markdown table.
+
+    python benchmarks/long_text.py --checkpoint CHECKPOINT --train train.tsv --test test.tsv [--rows 3000] [--seeds 1 2 3 4 5]
+
+The last epoch is kept, so that nothing is chosen by any score; the test file is read at the end of each run. Both ways to merge
+windows are of one training, which makes more steps in an epoch than the others: see the seconds. The long texts of the table are
+those of the test file that max_length cuts.
+"""
+
+import argparse
+import dataclasses
+import statistics
+import sys
+import time
+
+from machine import described
+
+import kbert_tasks as kb
+
+# Name to how it is trained and how it answers.
+VARIANTS = {
+    "cut": ({"long_text": "cut"}, ["mean"]),
+    "head-tail": ({"long_text": "head-tail"}, ["mean"]),
+    "windows": ({"long_text": "windows"}, ["mean", "max"]),
+}
+
+
+def runs(told, name, seed):
+    """(name of a line, {column: number}) of each way to answer."""
+    settings, merges = VARIANTS[name]
+    if name == "windows":
+        settings = settings | {"stride": told.stride}
+    settings |= {"epochs": told.epochs, "learning_rate": told.learning_rate, "max_length": told.max_length}
+    train, test = kb.read(told.train), kb.read(told.test)
+    train = train.sample(min(told.rows or len(train), len(train)), random_state=0)
+    task = kb.TextClassifier(told.checkpoint, dev_share=0.0, seed=seed, **settings).fit(train)
+    lengths = [len(task.tokenizer.encode(text, None, 2**31).ids) for text in test["text"]]
+    long = test[[length > told.max_length for length in lengths]]
+    for merge in merges:
+        task.settings = dataclasses.replace(task.settings, merge=merge)
+        began = time.perf_counter()
+        found = {"all": task.evaluate(test)["accuracy"], "answering": time.perf_counter() - began}
+        found |= {"long": task.evaluate(long)["accuracy"] if len(long) else float("nan"), "count": len(long)}
+        found["training"] = sum(epoch["seconds"] for epoch in task.report_["history"])
+        yield name if len(merges) == 1 else f"{name}, {merge}", found
+
+
+def table(found):
+    """The table's lines, from a dict of variants to dicts of seeds to what `runs` gives."""
+    seeds = list(next(iter(found.values())))
+    count = next(iter(next(iter(found.values())).values()))["count"]
+    yield (
+        f"| | {' | '.join(f'seed {seed}' for seed in seeds)} | mean | standard error | from the first "
+        f"| mean of the {count} long ones | training, s | answering, s |"
+    )
+    yield "|---" * (7 + len(seeds)) + "|"
+    first = None
+    for variant, each in found.items():
+        scores = [run["all"] for run in each.values()]
+        mean = statistics.mean(scores)
+        error = statistics.stdev(scores) / len(scores) ** 0.5 if len(scores) > 1 else float("nan")
+        first = mean if first is None else first
+        long, training, answering = (
+            statistics.mean(run[key] for run in each.values()) for key in ("long", "training", "answering")
+        )
+        yield (
+            f"| {variant} | {' | '.join(f'{score:.4f}' for score in scores)} | {mean:.4f} | {error:.4f} | {mean - first:+.4f} "
+            f"| {long:.4f} | {training:.0f} | {answering:.1f} |"
+        )
+
+
+def main():
+    parser = argparse.ArgumentParser(description=__doc__.split("\n")[0])
+    parser.add_argument("--checkpoint", required=True, metavar="C", help="a folder, or a name of kbert-checkpoint list")
+    parser.add_argument("--train", required=True, metavar="FILE", help="columns label and text")
+    parser.add_argument("--test", required=True, metavar="FILE", help="the same columns")
+    parser.add_argument("--rows", type=int, help="of the training file, always the same ones (default all)")
+    parser.add_argument("--epochs", type=int, default=3)
+    parser.add_argument("--learning-rate", type=float, default=1e-4)
+    parser.add_argument("--max-length", type=int, default=128)
+    parser.add_argument("--stride", type=int, help="of the windows (default: three quarters of one)")
+    parser.add_argument("--seeds", type=int, nargs="+", default=[1, 2, 3, 4, 5])
+    parser.add_argument("--only", nargs="+", choices=VARIANTS, default=list(VARIANTS), metavar="VARIANT")
+    told = parser.parse_args()
+    start, found = described(), {}
+    for seed in told.seeds:
+        for name in told.only:
+            for line, run in runs(told, name, seed):
+                found.setdefault(line, {})[seed] = run
+                print(f"{line}, seed {seed}: {run['all']:.4f}, {run['training']:.0f} s", file=sys.stderr, flush=True)
+    print(*(f"{line}." for line in start), sep="\n")
+    print(f"\nAccuracy, {told.epochs} epochs, learning rate {told.learning_rate:g}, {told.max_length} tokens.\n")
+    print("\n".join(table(found)))
+
+
+main()
