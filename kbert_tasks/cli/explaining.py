@@ -1,0 +1,65 @@
+"""kbert-explain: which tokens an answer comes from."""
+
+import json
+from pathlib import Path
+
+from ..errors import InputError
+from ..explaining.explain import STEPS
+from ..explaining.explain import explain as explained
+from . import Parser, command
+
+
+@command
+def explain(argv):
+    parser = Parser(
+        prog="kbert-explain",
+        description="Show which tokens of a text an answer comes from (integrated gradients), and what each head attends to.",
+    )
+    parser.add_argument("run", metavar="DIR", help="the folder that kbert-train wrote")
+    parser.add_argument("text", metavar="TEXT", help="the text")
+    parser.add_argument("--text-b", metavar="T", help="what stands second in a pair: a text, or the event's type")
+    parser.add_argument(
+        "--answer",
+        metavar="A",
+        help="a label, 'subject | predicate | object', or a subject ('' for none); default: what is predicted",
+    )
+    parser.add_argument("--steps", type=int, default=STEPS, metavar="N", help=f"of the integral (default {STEPS})")
+    parser.add_argument("--output", metavar="F", help="an .html file, with the attention of each layer and head")
+    parser.add_argument("--json", action="store_true", help="print the attributions as JSON")
+    arguments = parser.parse_args(argv)
+    output = None if arguments.output is None else _output(Path(arguments.output))
+    from ..saving import load
+
+    found = explained(load(arguments.run), arguments.text, arguments.text_b, arguments.answer, arguments.steps)
+    if output is not None:
+        _write(found, output)
+    if arguments.json:
+        print(json.dumps(found.as_dict(), ensure_ascii=False, indent=2))
+    elif output is None:
+        print(found)
+    else:
+        from ..explaining.terminal import summary
+
+        print(f"{summary(found)}\nsaved in {output}")
+
+
+def _output(path):
+    """The path, if a page can be written there."""
+    if path.suffix.lower() != ".html":
+        raise InputError(f"--output should end in .html, not {str(path)!r}")
+    if path.is_dir() or not path.absolute().parent.is_dir():
+        raise InputError(f"{path} cannot be written: it is a folder, or there is no folder {path.parent}")
+    return path
+
+
+def _write(explanation, path):
+    """Written aside, then renamed."""
+    from ..explaining.page import html
+
+    aside = path.with_name(f".{path.name}.writing")
+    try:
+        aside.write_text(html(explanation), encoding="utf-8", errors="backslashreplace", newline="\n")
+        aside.replace(path)
+    except BaseException:
+        aside.unlink(missing_ok=True)
+        raise

@@ -1,0 +1,57 @@
+"""The subject of an event as what is explained."""
+
+import numpy as np
+
+from .._keras import tensorflow
+from ..errors import InputError
+from ..subjects import Subject
+from ..tasks.subject import NO_SUBJECT
+from . import log_odds
+from .target import Target
+
+
+def targets(task, example, windows, possible, prediction, answer):
+    """A Target for each window where the subject stands.
+
+    Args:
+        task: a SubjectExtractor.
+        example: the text and the event's type.
+        windows: its Encoded.
+        possible, prediction: what the task says of it.
+        answer: a Subject or a string, "" for "no subject"; None for what is answered.
+    """
+    subject = _subject(possible, prediction, answer)
+    predicted = subject in prediction.subjects if subject else not prediction.subjects
+    found = []
+    for window in windows:
+        places = [NO_SUBJECT] if subject is None else task.tokens(example, subject.subject, subject.span, window)
+        if places:
+            # 1 is the answer, 0 what else could be, -1 what could not
+            _, y = task.draw({"Input-Segment": window.segments}, places[:1], None)
+            named = {} if subject is None else {"subject": places[0]}
+            score = getattr(subject, "score", None)
+            found.append(Target(subject, predicted, score, window, _odds(y["spans"].ravel()), named))
+    if not found:
+        reason = task.lost(example, subject.subject, subject.span, windows)
+        raise InputError(f"{subject.subject!r} cannot be answered for this text: it {reason}")
+    return found
+
+
+def _subject(possible, prediction, answer):
+    if answer is None:
+        return prediction.subjects[0] if prediction.subjects else None
+    string = answer.subject if isinstance(answer, Subject) else answer
+    if not isinstance(string, str):
+        raise InputError(f"the answer should be a part of the text, not {answer!r}")
+    found = (each for each in possible if each.subject == string)
+    return next(found, Subject(string)) if string else None
+
+
+def _odds(choices):
+    right, wrong = int(np.argmax(choices)), np.flatnonzero(choices == 0)
+
+    def odds(outputs):
+        scores = outputs["spans"]  # (batch, 1, time, time)
+        return log_odds.one_of(tensorflow().reshape(scores, (len(scores), -1)), right, wrong)
+
+    return odds

@@ -1,0 +1,55 @@
+"""An explanation as plain text: a line and a bar for each token."""
+
+import unicodedata
+
+LONGEST = 24  # columns of a token
+BAR = 30  # columns of the longest bar
+
+
+def summary(explanation):
+    """What is explained, and how well, in three lines."""
+    e = explanation
+    odds = f"log-odds {e.score:+.3f} for the text, {e.baseline:+.3f} where each token is [MASK]"
+    delta = (
+        f"the attributions add up to {e.attributions.sum():+.3f}, which is off by {e.delta:+.1g} after {e.steps} steps"
+    )
+    said = "as predicted" if e.predicted else "not what the model answers"
+    cut = f"\n{e.cut} more tokens of the text stand outside this window" if e.cut else ""
+    return (
+        f"{shown(e.told)}: probability {e.probability:.4f}, {said}\n{odds}\n{delta}"
+        f"{'' if e.close else ' (take more steps)'}{cut}"
+    )
+
+
+def table(explanation):
+    """The summary, then each token with its attribution: + for the answer, - against it."""
+    e = explanation
+    largest = abs(e.attributions).max() or 1.0
+    tokens = [cropped(shown(token)) for token in e.tokens]
+    broad = max(map(width, tokens))
+    lines = [summary(e), ""]
+    for i, (token, value) in enumerate(zip(tokens, e.attributions, strict=True)):
+        bar = ("+" if value > 0 else "-") * round(BAR * abs(value) / largest)
+        names = ", ".join(name for name, (first, last) in e.places.items() if first <= i <= last)
+        line = f"{token}{' ' * (broad - width(token))}  {value:+8.3f}  {bar}"
+        lines.append(f"{line}{' ' * bool(bar)} ({names})" if names else line.rstrip())
+    return "\n".join(lines)
+
+
+def shown(text):
+    """The text without what would move a terminal's cursor: such characters as their escapes."""
+    return "".join(c if c.isprintable() else c.encode("unicode_escape").decode() for c in text)
+
+
+def width(text):
+    """Columns of a text in a terminal: two for a Chinese character or a picture, none for a mark over another."""
+    return sum(0 if unicodedata.category(c)[0] == "M" else 1 + (unicodedata.east_asian_width(c) in "WF") for c in text)
+
+
+def cropped(text):
+    """The text, or as much of it as fits into LONGEST columns."""
+    if width(text) <= LONGEST:
+        return text
+    while width(text) >= LONGEST:
+        text = text[:-1]
+    return text + "…"
