@@ -30,7 +30,7 @@ from .run_folder import (
 )  # fmt: skip
 
 log = logging.getLogger("kbert_tasks")
-FORMAT = 1
+FORMAT = 2
 SEEN = "seen"
 
 

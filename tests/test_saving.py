@@ -57,8 +57,8 @@ def test_what_is_not_a_saved_task(run, tmp_path):
 
 def test_another_format_is_told(run):
     about = json.loads((run / "task.json").read_text(encoding="utf-8"))
-    (run / "task.json").write_text(json.dumps(about | {"format": 2, "kbert_tasks": "9.0"}), encoding="utf-8")
-    assert "has format 2, this is kbert_tasks" in refused(run) and "kbert_tasks 9.0" in refused(run)
+    (run / "task.json").write_text(json.dumps(about | {"format": 3, "kbert_tasks": "9.0"}), encoding="utf-8")
+    assert "has format 3, this is kbert_tasks" in refused(run) and "kbert_tasks 9.0" in refused(run)
 
 
 @pytest.mark.parametrize("name", ["task.json", "bert_config.json", "report.json", "model.safetensors"])
@@ -143,7 +143,7 @@ def test_the_files_can_be_read_by_whom_the_folder_allows(run):
     assert len({path.stat().st_mode for path in run.iterdir()}) == 1
 
 
-@pytest.mark.parametrize("content", ["[]", "{}", '{"format": 1}', '{"format": 1, "task": "classify", "settings": 3}'])
+@pytest.mark.parametrize("content", ["[]", "{}", '{"format": 2}', '{"format": 2, "task": "classify", "settings": 3}'])
 def test_a_damaged_task_file_is_told(run, content):
     (run / "task.json").write_text(content)
     assert "task.json is damaged" in refused(run) or "has format None" in refused(run)

@@ -55,10 +55,14 @@ def _output(path):
 def _write(explanation, path):
     """Written aside, then renamed."""
     from ..explaining.page import html
+    from ..page import fonts
 
+    page, font = html(explanation), fonts.chinese()
+    if font and font.free:  # its licence lets the page carry it
+        page = html(explanation, fonts.face(font, page))
     aside = path.with_name(f".{path.name}.writing")
     try:
-        aside.write_text(html(explanation), encoding="utf-8", errors="backslashreplace", newline="\n")
+        aside.write_text(page, encoding="utf-8", errors="backslashreplace", newline="\n")
         aside.replace(path)
     except BaseException:
         aside.unlink(missing_ok=True)
