@@ -51,7 +51,7 @@ class Progress:
         if different := _difference(before, self.told):
             name, old, new = different
             raise InputError(
-                f"{self.folder} is of a run with {name} {old}, this one has {new}: say the same, {self.anew}"
+                f"{self.folder} is of a run with {name} {old}, this one has {new}: say the same, or {self.anew}"
             )
         try:
             self.parts.read(str(last / WEIGHTS)).assert_existing_objects_matched()

@@ -3,6 +3,7 @@
 import logging
 import statistics
 import time
+from pathlib import Path
 
 from .errors import InputError
 from .holding_out import folds_of, hold_out
@@ -35,7 +36,7 @@ def fit_seeds(task, train, labels=None, *, seeds=5, dev=None, test=None, backup=
     for seed in range(task.settings.seed, task.settings.seed + number):
         log.info("seed %d (%d of %d)", seed, len(each) + 1, number)
         one = _anew(task, seed=seed)
-        one.fit(examples.copy(), dev=dev.copy(), backup=backup and backup / f"seed-{seed}")
+        one.fit(examples.copy(), dev=dev.copy(), backup=_in(backup, f"seed-{seed}"))
         if test is not None:
             _test(one, test.copy())
         each.append({"seed": seed} | _scores(one))
@@ -65,12 +66,12 @@ def fit_folds(task, train, labels=None, *, folds=5, backup=None):
     for fold, (rest, part) in enumerate(folds_of(task, examples, number), 1):
         log.info("fold %d of %d", fold, number)
         one = _anew(task)
-        one.fit(rest, backup=backup and backup / f"fold-{fold}")
+        one.fit(rest, backup=_in(backup, f"fold-{fold}"))
         _test(one, part)
         each.append({"fold": fold} | _scores(one))
     log.info("on all rows")
     whole = _anew(task)
-    whole.fit(examples.copy(), backup=backup and backup / "all")
+    whole.fit(examples.copy(), backup=_in(backup, "all"))
     whole.report_["folds"] = {"each": each} | _together(each)
     return whole
 
@@ -83,6 +84,10 @@ def _at_least_two(number, name):
 
 def _anew(task, **changes):
     return type(task)(task.checkpoint, **task.settings.as_dict() | changes)
+
+
+def _in(backup, name):
+    return None if backup is None else Path(backup) / name
 
 
 def _test(task, rows):

@@ -92,7 +92,7 @@ def test_another_run_is_not_gone_on_with(change, checkpoint, tmp_path, stop_afte
     trained("classify", checkpoint, tmp_path, [], stop_after)
     settings = SETTINGS | ({"learning_rate": 2e-3} if change == "settings" else {})
     task, less = kb.TextClassifier(checkpoint, **settings), rows("classify").head(39 if change == "rows" else 40)
-    with pytest.raises(kb.InputError, match=f"progress is of a run with {change}.*delete .*--anew"):
+    with pytest.raises(kb.InputError, match=f"progress is of a run with {change}.*say the same, or delete .*--anew"):
         task.fit(less, backup=tmp_path / "progress")
 
 
@@ -100,7 +100,9 @@ def test_a_damaged_save_is_told(checkpoint, tmp_path, stop_after):
     trained("classify", checkpoint, tmp_path, [], stop_after)
     (save,) = (tmp_path / "progress").iterdir()
     (save / "state.json").write_text("{")
-    with pytest.raises(kb.InputError, match="state.json is damaged: or delete|state.json is damaged: delete"):
+    with pytest.raises(
+        kb.InputError, match="state.json is damaged: delete .*progress .kbert-train --anew. to begin anew"
+    ):
         kb.TextClassifier(checkpoint, **SETTINGS).fit(rows("classify"), backup=tmp_path / "progress")
 
 

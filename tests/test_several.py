@@ -23,7 +23,7 @@ def rows(part="train", number=40):
 def test_each_seed_is_the_training_of_that_seed_and_the_best_by_development_score_is_kept(checkpoint, tmp_path):
     task = kb.TextClassifier(checkpoint, **FEW, seed=3)
     best = kb.fit_seeds(
-        task, rows(), seeds=3, dev=rows("test", 20), test=rows("test", 30), backup=tmp_path / "progress"
+        task, rows(), seeds=3, dev=rows("test", 20), test=rows("test", 30), backup=str(tmp_path / "progress")
     )
     told = best.report_["seeds"]
     assert [each["seed"] for each in told["each"]] == [3, 4, 5] and task.model is None

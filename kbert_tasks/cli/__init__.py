@@ -36,7 +36,12 @@ def command(run):
         except InputError as problem:
             print(f"{name}: {problem}", file=sys.stderr)
         except KeyboardInterrupt:
-            print(f"{name}: stopped; an earlier output is as it was", file=sys.stderr)
+            goes_on = (
+                "; the same command goes on from the last save, if there is one"
+                if run.__name__ in ("train", "pretrain")
+                else ""
+            )
+            print(f"{name}: stopped; an earlier output is as it was{goes_on}", file=sys.stderr)
             return 130
         except BrokenPipeError:  # the reader, such as `head`, has enough
             os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
