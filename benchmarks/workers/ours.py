@@ -11,6 +11,7 @@ from kbert_tasks import callbacks, precision
 from kbert_tasks._keras import keras2
 from kbert_tasks.batches import training_batches
 from kbert_tasks.checkpoint import build_encoder
+from kbert_tasks.stepping import Stepped
 
 keras = keras2()
 
@@ -30,7 +31,8 @@ class Rounds(keras.callbacks.Callback):
 
 
 def epoch(job):
-    callbacks.Progress = Rounds  # training as a user has it, with this in the place of the progress bar
+    # Training as a user has it, with this in the place of the progress bar.
+    callbacks.ProgressBar = lambda *of_a_bar: Rounds()
     settings = {"epochs": job.rounds + 1, "batch_size": BATCH, "max_length": LENGTH, "dev_share": 0.0}
     kb.TextClassifier(job.checkpoint, **settings).fit(*examples(job))
 
@@ -41,7 +43,7 @@ def step(job):
     task.labels_, task.multi_label_ = ["0", "1"], False
     computed_in, _ = precision.choose(task.settings.precision)
     with precision.computing(computed_in):
-        model = task.build(build_encoder(BASE | {"vocab_size": USED}, first_only=task.first_only))
+        model = Stepped(task.build(build_encoder(BASE | {"vocab_size": USED}, first_only=task.first_only)))
     adam = keras.optimizers.legacy.Adam(task.settings.learning_rate)
     model.compile(precision.scaled(adam, computed_in), task.losses())
     tokens, labels = random_batch()

@@ -1,0 +1,97 @@
+"""Kills a training ten times at random moments, gives the same command each time, and compares what comes out.
+
+    python benchmarks/kills.py [--kills 10] [--seed 0] [-- OPTIONS OF kbert-train]
+
+One run goes on undisturbed; of the other each start is killed (SIGKILL) after a time drawn between its first step and the time that
+is left by the clock of the first, and the last start may end. Prints a line for each kill and at the end whether the
+weights of both are the same, byte for byte; exits with 1 if not.
+"""
+
+import argparse
+import hashlib
+import random
+import re
+import signal
+import subprocess
+import sys
+import tempfile
+import threading
+import time
+from pathlib import Path
+
+COMMAND = [sys.executable, "-c", "from kbert_tasks.cli import train; train()"]
+FIRST = "steps an epoch"  # what the command says before it trains
+
+
+def start(options, output):
+    """A running training and the time of its first step, once it is there; both outputs are read by a thread."""
+    process = subprocess.Popen(
+        [*COMMAND, *options, "--output", str(output)], stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True
+    )
+    said, begun = [], threading.Event()
+
+    def read():
+        for line in process.stdout:
+            said.append(line)
+            if FIRST in line:
+                begun.set()
+        begun.set()
+
+    threading.Thread(target=read, daemon=True).start()
+    begun.wait()
+    return process, time.perf_counter(), said
+
+
+def weights(folder):
+    return hashlib.sha256((folder / "model.safetensors").read_bytes()).hexdigest()
+
+
+def main():
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("--kills", type=int, default=10)
+    parser.add_argument("--seed", type=int, default=0, help="of the moments")
+    parser.add_argument("options", nargs="*", help="of kbert-train, after --")
+    told = parser.parse_args()
+    options = told.options or [
+        "--task",
+        "classify",
+        "--epochs",
+        "6",
+        "--learning-rate",
+        "3e-4",
+        "--save-minutes",
+        "0.02",
+    ]
+    chance = random.Random(told.seed)
+    with tempfile.TemporaryDirectory() as folder:
+        whole, stopped = Path(folder) / "whole", Path(folder) / "stopped"
+        process, began, said = start(options, whole)
+        if process.wait():
+            sys.exit("".join(said))
+        length = time.perf_counter() - began
+        print(f"undisturbed: {length:.1f} s from the first step to the end", flush=True)
+        for number in range(1, told.kills + 1):
+            process, began, said = start(options, stopped)
+            after = chance.uniform(0, length / told.kills * 2)
+            time.sleep(after)
+            if process.poll() is not None:
+                print(f"start {number} was at the end before its kill", flush=True)
+                if process.returncode:
+                    sys.exit("".join(said))
+                break
+            process.send_signal(signal.SIGKILL)
+            process.wait()
+            on = re.findall(r"going on .*", "".join(said))
+            print(f"kill {number}, {after:.1f} s after the first step{': it was ' + on[0] if on else ''}", flush=True)
+        else:
+            process, _, said = start(options, stopped)
+            if process.wait():
+                sys.exit("".join(said))
+        same = weights(whole) == weights(stopped)
+        print(
+            f"weights undisturbed {weights(whole)[:16]}, killed {weights(stopped)[:16]}: {'equal' if same else 'NOT EQUAL'}"
+        )
+        sys.exit(not same)
+
+
+main()

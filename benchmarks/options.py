@@ -1,0 +1,152 @@
+"""What each option of training is worth: the same task with and without it, over several seeds.
+
+    python benchmarks/options.py CHECKPOINT [--data-root DIR] [--seeds 1 2 3 4 5] [--results FILE]
+    python benchmarks/options.py CHECKPOINT --only subject --options clip average --seeds 1 --results FILE    (a part)
+
+All runs of a task have the same training, development and test rows; a seed draws the head, the order and the dropout. The best
+epoch (and the threshold) is chosen on the development rows, which are training rows that are not trained on; the test
+rows serve nothing else. The learning rate, found on the development rows without any option, is the same for all.
+
+Prints a Markdown table: the mean score without, then for each option the mean difference of the same seed with and without, and the
+standard error of this mean. With --results each run is a line of JSON there, and what is there already is not run again.
+"""
+
+import argparse
+import json
+import statistics
+import time
+from pathlib import Path
+
+import numpy as np
+
+import kbert_tasks as kb
+
+CASES = {  # the task's class, its files, its score, its numbers of rows for training, development and test, its settings
+    "classify": (
+        "TextClassifier",
+        ("zh_tnews/train.tsv", "zh_tnews/dev.tsv"),
+        "accuracy",
+        (2000, 500, 2000),
+        {"epochs": 4, "learning_rate": 2e-4, "max_length": 48},
+    ),
+    "subject": (
+        "SubjectExtractor",
+        ("zh_ccks2019_event_subject/train.jsonl", "zh_ccks2019_event_subject/test.jsonl"),
+        "f1",
+        (1000, 300, 800),
+        {"epochs": 4, "learning_rate": 2e-4, "max_length": 96},
+    ),
+    "relation": (
+        "RelationExtractor",
+        ("zh_duie2_sample/train.jsonl", "zh_duie2_sample/dev.jsonl"),
+        "f1",
+        (1500, 300, 500),
+        {"epochs": 6, "learning_rate": 4e-4, "max_length": 96},
+    ),
+}
+OPTIONS = {
+    "nothing": {},
+    "linear": {"schedule": "linear"},
+    "warm-up, linear": {"warm_up": 0.1, "schedule": "linear"},
+    "AdamW 0.01": {"weight_decay": 0.01},
+    "clip 1": {"clip_norm": 1.0},
+    "layer decay 0.8": {"layer_decay": 0.8},
+    "freeze 2": {"freeze_layers": 2},
+    "average 0.99": {"average": 0.99},
+    "adversarial 0.5": {"adversarial": 0.5},
+    "dropout 0.3": {"dropout": 0.3},
+    "class weights": {"class_weights": "balanced"},
+    "focal 2": {"focal": 2.0},
+    "smoothing 0.1": {"label_smoothing": 0.1},
+}
+
+
+def options(case):
+    """The options that the task of a case has."""
+    names = getattr(kb, CASES[case][0]).Settings.__dataclass_fields__
+    return [name for name, settings in OPTIONS.items() if settings.keys() <= names.keys()]
+
+
+def rows(case, root):
+    """(training, development, test) rows, always the same ones."""
+    _, (train, test), _, (number, held, tested), _ = CASES[case]
+    some, test = (drawn(kb.read(Path(root) / file), n) for file, n in ((train, number + held), (test, tested)))
+    return some.iloc[held:].reset_index(drop=True), some.iloc[:held].reset_index(drop=True), test
+
+
+def drawn(table, number):
+    return table.iloc[np.random.default_rng(0).permutation(len(table))[:number]].reset_index(drop=True)
+
+
+def run(told, case, option, seed):
+    """One model trained and tested: the dict that becomes a line of the results."""
+    train, dev, test = rows(case, told.data_root)
+    settings = CASES[case][-1] | OPTIONS[option] | {"seed": seed}
+    began = time.perf_counter()
+    task = getattr(kb, CASES[case][0])(told.checkpoint, **settings).fit(train, dev=dev)
+    trained = time.perf_counter()
+    scores = task.evaluate(test).numbers()
+    return {
+        "score": scores[CASES[case][2]],
+        "dev": [epoch["dev"] for epoch in task.report_["history"]],
+        "scores": scores,
+        "train_seconds": round(trained - began, 1),
+        "seconds": round(time.perf_counter() - began, 1),
+    }
+
+
+def table(told, found):
+    """The lines of one table: a row for each option, a column for each task."""
+    yield f"| | {' | '.join(f'{case}, {CASES[case][2]}' for case in told.only)} |"
+    yield "|---" * (1 + len(told.only)) + "|"
+    for option in told.options:
+        cells = [cell(found, case, option) for case in told.only]
+        if any(cells):
+            yield f"| {option} | {' | '.join(cells)} |"
+
+
+def cell(found, case, option):
+    """The mean without any option; with one the mean difference, both with standard error, in points."""
+    without, with_ = found.get((case, "nothing"), {}), found.get((case, option), {})
+    seeds = [seed for seed in with_ if seed in without]
+    if not seeds:
+        return ""
+    points = [100 * (with_[seed]["score"] - (option != "nothing") * without[seed]["score"]) for seed in seeds]
+    error = f" ± {statistics.stdev(points) / len(points) ** 0.5:.1f}" if len(points) > 1 else ""
+    return (f"{statistics.mean(points):.1f}" if option == "nothing" else f"{statistics.mean(points):+.1f}") + error
+
+
+def arguments():
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("checkpoint")
+    parser.add_argument("--data-root", default="../shared/data", metavar="DIR", help="of the data sets' folders")
+    parser.add_argument("--only", nargs="+", choices=CASES, default=list(CASES))
+    parser.add_argument("--options", nargs="+", choices=OPTIONS, default=list(OPTIONS))
+    parser.add_argument("--seeds", type=int, nargs="+", default=[1, 2, 3, 4, 5])
+    parser.add_argument("--results", metavar="FILE", help="JSON lines: read before, one added after each run")
+    return parser.parse_args()
+
+
+def main():
+    told, found, before = arguments(), {}, {}
+    if told.results and Path(told.results).is_file():
+        lines = map(json.loads, Path(told.results).read_text(encoding="utf-8").splitlines())
+        before = {json.dumps(line["run"], sort_keys=True): line for line in lines}
+    for seed in told.seeds:
+        for case in told.only:
+            for option in [name for name in told.options if name in options(case)]:
+                settings = CASES[case][-1] | OPTIONS[option]
+                key = {"case": case, "seed": seed, "checkpoint": Path(told.checkpoint).name, "settings": settings}
+                key["rows"] = list(CASES[case][3])
+                result = before.get(json.dumps(key, sort_keys=True))
+                if result is None:
+                    result = {"run": key} | run(told, case, option, seed)
+                    if told.results:
+                        with open(told.results, "a", encoding="utf-8") as file:
+                            file.write(json.dumps(result, ensure_ascii=False) + "\n")
+                print(f"{case}, {option}, seed {seed}: {100 * result['score']:.2f}, {result['seconds']} s", flush=True)
+                found.setdefault((case, option), {})[seed] = result
+    print("", *table(told, found), sep="\n")
+
+
+main()
