@@ -19,7 +19,7 @@ import threading
 import time
 from pathlib import Path
 
-COMMAND = [sys.executable, "-c", "from kbert_tasks.cli import train; train()"]
+COMMAND = [sys.executable, "-c", "import sys; from kbert_tasks.cli import train; sys.exit(train())"]
 FIRST = "steps an epoch"  # what the command says before it trains
 
 
