@@ -1,0 +1,235 @@
+# %% [markdown]
+# # Pretrain on your own text · 用自己的文本预训练
+#
+# **What you will get.** The whole way from raw text, without any labels, to a BERT checkpoint in Google's format: a vocabulary, prepared text, training on masked words and next sentences, and a curve on text that was held out. Twice: from random weights, and going on from a checkpoint that has read much already. At the end the checkpoint guesses words and can be fine-tuned like any other.
+#
+# **How long it takes.** Five minutes on two CPU cores (289 seconds measured, beside other programs), with the small sample: enough to see it learn. A useful model wants millions of words and hours; choose a GPU for that (in Colab: Runtime, Change runtime type). (Not run on a GPU or TPU.)
+#
+# **你将得到什么。** 从没有任何标注的原始文本，到 Google 格式的 BERT 检查点的全过程：学词表、准备文本、训练遮盖词和下一句预测，并在留出的文本上画出曲线。一共做两遍：先从随机权重开始，再从一个已经读过很多文本的检查点继续。最后得到的检查点能猜词，也能像其他检查点一样微调。
+#
+# **需要多久。** 用小示例，双核 CPU 上约需五分钟（实测 289 秒，当时还有其他程序在运行），足够看到它在学习。要得到有用的模型，需要数百万字和数小时，请使用 GPU（Colab：“代码执行程序” → “更改运行时类型”）。（未在 GPU 和 TPU 上运行过。）
+
+# %% [markdown]
+# ## Set-up · 准备
+#
+# This cell installs the package where it is missing, as in Colab. It keeps the TensorFlow that is there, and it does not matter whether Keras 3 has been imported already.
+#
+# 如果还没有安装本软件包（例如在 Colab 中），这个单元格会安装它。已有的 TensorFlow 保持不变，是否已经导入过 Keras 3 也没有关系。
+
+# %%
+import importlib
+import logging
+import os
+import subprocess
+import sys
+import warnings
+from importlib.metadata import distributions, version
+from pathlib import Path
+
+PACKAGE = "kbert-tasks"
+if importlib.util.find_spec("kbert_tasks") is None:
+    clone = Path.cwd().parent  # where this notebook lies in a clone of the repository
+    source = str(clone) if (clone / "kbert_tasks").is_dir() else PACKAGE
+    kept = [f"tensorflow=={each.version}" for each in distributions() if each.name == "tensorflow"]
+    subprocess.run([sys.executable, "-m", "pip", "install", "--quiet", source, *kept], check=True)
+    importlib.invalidate_caches()
+
+import matplotlib.pyplot as plt
+
+import kbert_tasks as kb
+from kbert_tasks.page import fonts
+
+warnings.filterwarnings("ignore", message="IProgress not found")  # without ipywidgets there is no progress bar
+for handler in logging.getLogger("kbert_tasks").handlers:
+    handler.setStream(sys.stdout)  # not on red
+if font := fonts.chinese():
+    plt.rcParams["font.family"] = ["DejaVu Sans", font.name]  # so that Chinese shows in the plots
+FAST = os.environ.get("KBERT_FAST") == "1"  # `make notebooks` sets it: less training, to see that everything runs
+print(f"kbert_tasks {kb.__version__}, TensorFlow {version('tensorflow')}, Python {sys.version.split()[0]}")
+
+# %% [markdown]
+# ## The text · 文本
+#
+# **Your own text: change this one line**, such as `TEXTS = ["novels.txt", "logs.jsonl"]`. In a `.txt` file a line is a sentence or a paragraph, and a blank line stands between documents; a JSONL file or a table has a column `text`. Files may be larger than memory.
+#
+# Here we take the texts of the package's three samples, about 800 short ones: reviews, sentences about people, news of companies. Their labels are not used.
+#
+# **换成你自己的文本：只改这一行**，例如 `TEXTS = ["novels.txt", "logs.jsonl"]`。`.txt` 文件每行一句或一段，文档之间空一行；JSONL 和表格要有 `text` 列。文件可以比内存大。
+#
+# 这里用随包三个示例中的文本，约 800 条短文：评论、人物介绍、公司新闻。不使用其中的标签。
+
+# %%
+import itertools
+import time
+
+from kbert_tasks.pretraining import documents
+from kbert_tasks.samples import path
+
+TEXTS = [path(task, "zh", "train") for task in ("classify", "relation", "subject")]
+
+OUTPUT = Path("runs") / time.strftime("pretrain-%m%d-%H%M%S")  # a new folder each time
+OUTPUT.mkdir(parents=True)
+for document in itertools.islice(documents.read(TEXTS), 3):  # a document is a list of sentences
+    print(document)
+
+# %% [markdown]
+# ## 1. A vocabulary · 词表
+#
+# The tokens are learned from the text: each Chinese character is one, and frequent pieces of words in other scripts are. `coverage` tells how well they fit: the share of `[UNK]`, which means "a token that I do not know", should be near 0.
+#
+# 词元从文本中学得：每个汉字是一个词元，其他文字中常见的词片段也是。`coverage` 说明词表与文本的吻合程度：`[UNK]`（不认识的词元）的占比应接近 0。
+
+# %%
+from kbert_tasks.pretraining import vocabulary
+
+tokens = vocabulary.learn(TEXTS, size=3000)
+fit = vocabulary.coverage(tokens, TEXTS)
+print(
+    f"{len(tokens)} tokens · 个词元; [UNK] {fit['unknown_share']:.2%}; {fit['tokens_per_character']:.2f} tokens a character · 词元/字"
+)
+print(" ".join(tokens[-30:]))
+
+# %% [markdown]
+# ## 2. The text, prepared · 准备文本
+#
+# The text is tokenized once and written to a folder. One document in ten is held out: it is never trained on, and shows whether the model learns the language or only these sentences. Pairs and masks are not stored; they are drawn anew in each pass.
+#
+# 文本只需切分一次，写入一个文件夹。这里留出十分之一的文档，永不参与训练，用来看模型学到的是语言，还是只记住了这些句子。句对和遮盖不保存，每一轮重新抽取。
+
+# %%
+from kbert_tasks.pretraining.preparing import prepare
+
+corpus = prepare(TEXTS, OUTPUT / "text", tokens, cased=False, held_out=0.1)
+for part, counts in corpus.manifest["parts"].items():
+    print(f"{part}: {counts['documents']} documents · 篇文档, {counts['tokens']:,} tokens · 个词元")
+
+# %% [markdown]
+# Both tasks in one example: two parts of text, of which the second may come from elsewhere, and 15 % of the tokens to guess (80 % of them `[MASK]`, 10 % a random token, 10 % themselves; [01_inside_bert](01_inside_bert.ipynb) shows it step by step).
+#
+# 一个例子同时包含两个任务：两段文本，第二段可能来自别处；15% 的词元需要猜（其中 80% 换成 `[MASK]`，10% 换成随机词元，10% 保持原样；[01_inside_bert](01_inside_bert.ipynb) 中有逐步的演示）。
+
+# %%
+from kbert_tasks.pretraining import stream
+
+x, y = next(iter(stream.dataset(corpus, "train", 64, 4, seed=1)))
+for ids, hidden, follows in zip(x["Input-Token"].numpy(), y["MLM"].numpy(), y["NSP"].numpy(), strict=True):
+    print("".join(tokens[i] for i in ids if i))
+    print(
+        "   to guess · 要猜:", " ".join(tokens[i] for i in hidden if i >= 0), "  next · 下一句:", not follows[0], "\n"
+    )
+
+# %% [markdown]
+# ## 3. From random weights · 从随机权重开始
+#
+# `tiny` has 2 layers of 128. After every stretch of steps the held-out text is tested and the checkpoint saved; the same call after a stop goes on where it was. With so little text it learns which characters are frequent, and hardly more: the point is to see the machinery at work.
+#
+# `tiny` 有 2 层，隐藏层 128。每训练一段步数，就在留出的文本上测试一次，并保存检查点；中断后再执行同一调用，会从中断处继续。文本这么少，它只能学到哪些字常见，别的几乎学不到：这里只是看看整个过程如何运转。
+
+# %%
+from kbert_tasks.pretraining.training import train
+
+STEPS = 40 if FAST else 400
+scratch = train(
+    corpus,
+    OUTPUT / "scratch",
+    config="tiny",
+    steps=STEPS,
+    save_every=STEPS // 10,
+    batch_size=32,
+    length=64,
+    learning_rate=1e-3,
+)
+print(
+    f"{scratch['tokens']:,} tokens in {scratch['seconds']:.0f} seconds · 秒, {scratch['tokens_per_second']:,} a second · 每秒"
+)
+
+# %% [markdown]
+# ## 4. On from a checkpoint · 从检查点继续
+#
+# What you will mostly want: a checkpoint that knows the language reads the text of your field. It keeps its vocabulary, so the text is prepared again with that one. (Characters that are missing can go into its free slots: `vocabulary.extend`.) `tiny-zh` has read old novels and manuals; here it gets to know reviews and news.
+#
+# 多数时候你要做的是这个：让已经懂语言的检查点继续读你那个领域的文本。它保留自己的词表，所以要用这个词表重新准备文本。（缺少的字可以放进它的空位：`vocabulary.extend`。）`tiny-zh` 读的是古典小说和技术手册，在这里它开始认识评论和新闻。
+
+# %%
+CHECKPOINT = "tiny-zh"
+
+checkpoint = kb.Checkpoint.find(CHECKPOINT)
+corpus = prepare(TEXTS, OUTPUT / "text-again", checkpoint.vocabulary, checkpoint.cased, held_out=0.1)
+further = train(
+    corpus,
+    OUTPUT / "further",
+    checkpoint=checkpoint,
+    steps=STEPS,
+    save_every=STEPS // 10,
+    batch_size=32,
+    length=64,
+    learning_rate=3e-4,
+)
+
+# %% [markdown]
+# **Look at the curves.** Accuracy: the share of hidden tokens that are guessed rightly, on text that was never trained on. The second model begins where the first does not get to. As soon as the curve falls, or the loss of the held-out text rises again while that of training falls, there is too little text for more steps.
+#
+# **看一看曲线。** 准确率：在从未训练过的文本上，被遮住的词元猜对的比例。第二个模型的起点，第一个模型到最后也达不到。一旦曲线下降，或者训练损失还在下降而留出文本的损失重新上升，就说明文本太少，不宜再增加步数。
+
+# %%
+import pandas as pd
+
+runs = {"from random weights · 从随机权重": scratch, f"on from {CHECKPOINT} · 从 {CHECKPOINT} 继续": further}
+figure, axes = plt.subplots(1, 2, figsize=(11, 3.4), layout="constrained")
+for (name, run), colour in zip(runs.items(), ("tab:gray", "tab:blue"), strict=True):
+    log = pd.DataFrame(run["history"]).set_index("step")
+    axes[0].plot(log["held_out_mlm_accuracy"], marker=".", color=colour, label=name)
+    axes[1].plot(log["held_out_mlm_loss"], marker=".", color=colour, label="held out · 留出")
+    axes[1].plot(log["mlm_loss"], ":", color=colour, label="training · 训练")
+axes[0].set(title="Masked words, held-out text · 遮盖词（留出文本）", ylabel="accuracy · 准确率", ylim=(0, None))
+axes[1].set(title="Loss of masked words · 遮盖词的损失", ylabel="loss · 损失")
+for each in axes:
+    each.set_xlabel("step · 步")
+    each.legend(fontsize=8)
+    each.grid(alpha=0.3)
+plt.show()
+
+# %% [markdown]
+# **The score to expect** with the settings above: on held-out text 0.061 of the masked words from random weights, and from 0.171 to 0.234 where it goes on from `tiny-zh`. The reviews at the end are classified with an accuracy of 0.642, against 0.650 with `tiny-zh` itself ([02_classify](02_classify.ipynb)): no difference that 120 texts could show. What more text of your field is worth to your task, only your task can tell.
+#
+# **预期得分**（使用以上设置）：在留出的文本上，从随机权重开始时能猜对 0.061 的遮盖词；从 `tiny-zh` 继续时由 0.171 升到 0.234。最后评论分类的准确率为 0.642，直接用 `tiny-zh` 是 0.650（[02_classify](02_classify.ipynb)）：120 条文本看不出差别。多读你那个领域的文本对你的任务有多大用处，只有在你的任务上才能知道。
+
+# %%
+for name, run in runs.items():
+    found = [row["held_out_mlm_accuracy"] for row in run["history"]]
+    print(f"{name}: accuracy of masked words · 遮盖词准确率 {found[0]:.3f} -> {found[-1]:.3f}")
+
+# %% [markdown]
+# ## 5. Use it · 使用
+#
+# The words that each would put in place of `[MASK]`: *He graduated from Yunxi [MASK]* (大学, university) and *The company has filed for [MASK]* (破产, bankruptcy). Then the new checkpoint is fine-tuned like any other: the path of its folder stands where the name of a checkpoint would.
+#
+# 看看各个检查点会在 `[MASK]` 处填什么。之后，新的检查点可以像其他检查点一样微调：在写检查点名字的地方写上它的文件夹。
+
+# %%
+for text in ("他毕业于云溪大[MASK]。", "这家公司已申请破[MASK]重整。"):
+    print(text)
+    for place in (CHECKPOINT, OUTPUT / "scratch", OUTPUT / "further"):
+        guesses = kb.fill_mask(place, text, top=4)[0]
+        print(f"    {Path(place).name:10s}", "  ".join(f"{token} {probability:.2f}" for token, probability in guesses))
+
+# %%
+task = kb.TextClassifier(OUTPUT / "further", pooling="mean", epochs=1 if FAST else 10, learning_rate=5e-4)
+task.fit(kb.read(path("classify", "zh", "train")))
+score = task.evaluate(kb.read(path("classify", "zh", "test")))["accuracy"]
+print("accuracy on the reviews · 评论分类准确率:", round(score, 3))
+print(*sorted(each.name for each in (OUTPUT / "further").iterdir()), sep="\n")
+
+# %% [markdown]
+# The same from the command line, without a notebook · 不用笔记本，在命令行中完成同样的事：
+#
+# ```
+# kbert-pretrain vocab --text a.txt b.jsonl --size 8000 --output vocab.txt
+# kbert-pretrain train --text a.txt b.jsonl --vocab vocab.txt --config tiny --steps 10000 --output mine
+# kbert-pretrain train --text a.txt b.jsonl --checkpoint tiny-zh --steps 10000 --output mine2
+# kbert-train --task classify --checkpoint mine2 --train train.csv --output runs/mine
+# ```
+#
+# What each setting does, whole words, and how `tiny-zh` was made: `docs/pretraining.md` and `checkpoints/tiny-zh/README.md`.
+#
+# 各项设置的作用、全词遮盖，以及 `tiny-zh` 是怎样做成的：见 `docs/pretraining.md`、`checkpoints/tiny-zh/README.md`。
