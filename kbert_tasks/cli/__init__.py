@@ -68,6 +68,26 @@ def file_options(parser):
     return group
 
 
+def page_file(path):
+    """The path, if a page can be written there."""
+    if path.suffix.lower() != ".html":
+        raise InputError(f"--output should end in .html, not {str(path)!r}")
+    if path.is_dir() or not path.absolute().parent.is_dir():
+        raise InputError(f"{path} cannot be written: it is a folder, or there is no folder {path.parent}")
+    return path
+
+
+def write_page(page, path):
+    """Written aside, then renamed."""
+    aside = path.with_name(f".{path.name}.writing")
+    try:
+        aside.write_text(page, encoding="utf-8", errors="backslashreplace", newline="\n")
+        aside.replace(path)
+    except BaseException:
+        aside.unlink(missing_ok=True)
+        raise
+
+
 # Entry points name these; each module is loaded when its command runs, so that --help is quick.
 def train(argv=None):
     from .fit import train as run
@@ -101,5 +121,11 @@ def pretrain(argv=None):
 
 def explain(argv=None):
     from .explaining import explain as run
+
+    return run(argv)
+
+
+def compare(argv=None):
+    from .comparing import compare as run
 
     return run(argv)

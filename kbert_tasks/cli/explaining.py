@@ -3,10 +3,9 @@
 import json
 from pathlib import Path
 
-from ..errors import InputError
 from ..explaining.explain import STEPS
 from ..explaining.explain import explain as explained
-from . import Parser, command
+from . import Parser, command, page_file, write_page
 
 
 @command
@@ -27,7 +26,7 @@ def explain(argv):
     parser.add_argument("--output", metavar="F", help="an .html file, with the attention of each layer and head")
     parser.add_argument("--json", action="store_true", help="print the attributions as JSON")
     arguments = parser.parse_args(argv)
-    output = None if arguments.output is None else _output(Path(arguments.output))
+    output = None if arguments.output is None else page_file(Path(arguments.output))
     from ..saving import load
 
     found = explained(load(arguments.run), arguments.text, arguments.text_b, arguments.answer, arguments.steps)
@@ -43,15 +42,6 @@ def explain(argv):
         print(f"{summary(found)}\nsaved in {output}")
 
 
-def _output(path):
-    """The path, if a page can be written there."""
-    if path.suffix.lower() != ".html":
-        raise InputError(f"--output should end in .html, not {str(path)!r}")
-    if path.is_dir() or not path.absolute().parent.is_dir():
-        raise InputError(f"{path} cannot be written: it is a folder, or there is no folder {path.parent}")
-    return path
-
-
 def _write(explanation, path):
     """Written aside, then renamed."""
     from ..explaining.page import html
@@ -60,10 +50,4 @@ def _write(explanation, path):
     page, font = html(explanation), fonts.chinese()
     if font and font.free:  # its licence lets the page carry it
         page = html(explanation, fonts.face(font, page))
-    aside = path.with_name(f".{path.name}.writing")
-    try:
-        aside.write_text(page, encoding="utf-8", errors="backslashreplace", newline="\n")
-        aside.replace(path)
-    except BaseException:
-        aside.unlink(missing_ok=True)
-        raise
+    write_page(page, path)

@@ -1,0 +1,34 @@
+"""kbert-compare: runs beside one another."""
+
+import json
+from pathlib import Path
+
+from . import Parser, command, page_file, write_page
+
+
+@command
+def compare(argv):
+    parser = Parser(
+        prog="kbert-compare",
+        description="Show in what trained tasks differ, and whether their scores differ by more than chance.",
+    )
+    parser.add_argument(
+        "runs", metavar="DIR", nargs="+", help="folders that kbert-train wrote; the first is the baseline"
+    )
+    parser.add_argument("--output", metavar="F", help="an .html file, with the texts that one run alone has right")
+    parser.add_argument("--json", action="store_true", help="print the numbers as JSON")
+    arguments = parser.parse_args(argv)
+    output = None if arguments.output is None else page_file(Path(arguments.output))
+    from ..comparing.compare import compare as compared
+
+    found = compared(arguments.runs)
+    if output is not None:
+        from ..comparing.page import html
+
+        write_page(html(found), output)
+    if arguments.json:
+        print(json.dumps(found.as_dict(), ensure_ascii=False, indent=2))
+    else:
+        print(found)
+        if output is not None:
+            print(f"saved in {output}")
