@@ -7,7 +7,9 @@ import json
 import logging
 import os
 import shutil
+from os import PathLike
 from pathlib import Path
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
@@ -29,13 +31,21 @@ from .run_folder import (
     writable,
 )  # fmt: skip
 
+if TYPE_CHECKING:
+    from .tasks.base import Task
+
 log = logging.getLogger("kbert_tasks")
 FORMAT = 2
 SEEN = "seen"
 
 
-def save(task, folder):
+def save(task, folder, explain=True):
     """Writes the trained task to `folder`, whole or not at all; an earlier saved task there is replaced.
+
+    Args:
+        task: a trained task.
+        folder: see `writable`.
+        explain: whether the page says why the worst mistakes were made, which takes some seconds.
 
     Raises:
         InputError: see `writable`; or the last step failed, and the sentence says where the new folder lies.
@@ -47,7 +57,7 @@ def save(task, folder):
     shutil.rmtree(aside, ignore_errors=True)  # of an interrupted save of this very process
     aside.mkdir(parents=True)
     try:
-        _write(task, aside)
+        _write(task, aside, explain)
     except BaseException:
         shutil.rmtree(aside, ignore_errors=True)
         raise
@@ -65,7 +75,7 @@ def save(task, folder):
     shutil.rmtree(previous, ignore_errors=True)
 
 
-def _write(task, folder):
+def _write(task, folder, explain):
     from safetensors.numpy import save
 
     learned = {name: getattr(task, name) for name in task.LEARNED}
@@ -79,7 +89,7 @@ def _write(task, folder):
     }
     for file, rows in ((ERRORS, task.errors_), (ANSWERS, task.answers_)):
         texts[file] = "".join(json.dumps(each, ensure_ascii=False) + "\n" for each in rows)
-    if page := _page(task):
+    if page := _page(task, explain):
         texts[PAGE] = page
     for file, text in texts.items():  # half an emoji is no reason to fail
         (folder / file).write_text(text, encoding="utf-8", errors="backslashreplace", newline="\n")
@@ -90,18 +100,25 @@ def _write(task, folder):
     (folder / WEIGHTS).write_bytes(save(arrays | {SEEN: task.seen_}))
 
 
-def _page(task):
-    """The page as text, or None: whatever is wrong with it, the training is not lost."""
-    try:
-        from .page import html
+def _page(task, explain):
+    """The page as text, or None."""
+    from .explaining.mistakes import explained
+    from .page import html
 
-        return html(json.loads(json.dumps(task.report_)), json.loads(json.dumps(task.answers_)))
+    why = _tried("the explanations of its errors", explained, task) if explain else None
+    return _tried(PAGE, lambda: html(*(json.loads(json.dumps(each)) for each in (task.report_, task.answers_)), why))
+
+
+def _tried(name, make, *arguments):
+    """What `make` makes, or None: whatever is wrong with it, the training is not lost."""
+    try:
+        return make(*arguments)
     except Exception as error:
-        log.warning("%s could not be made (%s: %s); all else is saved", PAGE, type(error).__name__, error)
+        log.warning("%s could not be made (%s: %s); all else is saved", name, type(error).__name__, error)
         return None
 
 
-def load(folder, engine="keras"):
+def load(folder: str | PathLike[str], engine: str = "keras") -> "Task[Any]":
     """The task that `save` wrote; needs neither the checkpoint nor a network.
 
     Args:

@@ -11,11 +11,15 @@ import numpy as np
 import pytest
 
 from kbert_tasks.explaining.explanation import Explanation
-from kbert_tasks.explaining.page import SCRIPT, STYLE, fragment, html
+from kbert_tasks.explaining.page import FOLDERS, fragment, html
 from kbert_tasks.explaining.terminal import LONGEST, cropped, shown, table, width
 from kbert_tasks.triples import Triple
 
 CHROMIUM = next(filter(None, map(shutil.which, ("chromium", "chromium-browser", "google-chrome"))), None)
+SCRIPT, STYLE = (
+    (folder / name).read_text("utf-8").strip()
+    for folder, name in zip(FOLDERS, ("attention.js", "explanation.css"), strict=True)
+)
 HOSTILE = "<script>alert('x')</script> & \"q\" </p>"
 
 
@@ -85,8 +89,17 @@ def test_parts_of_the_answer_are_named():
 
 
 def test_the_maps_can_be_left_out():
-    page = fragment(made(), attention=False)
+    page = fragment(dataclasses.replace(made(), attention=None))
     assert "<script" not in page and "Attention" not in page and plain(page) == made().texts[0]
+
+
+def test_one_of_several_has_no_legend():
+    found = dataclasses.replace(made(), attention=None)
+    long, brief = fragment(found), fragment(found, brief=True)
+    assert "whole line: for the answer" in long and "whole line" not in brief and plain(brief) == plain(long)
+    for page, inside in ((long, False), (brief, True)):
+        numbers = page[page.index("<details") : page.index("</details>")]
+        assert page.count("Integrated gradients, 50 steps") == 1 and ("Integrated" in numbers) == inside
 
 
 def test_without_any_attribution():

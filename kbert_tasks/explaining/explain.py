@@ -1,17 +1,31 @@
 """explain: an answer of a trained task, token by token."""
 
+from collections.abc import Sequence
 from numbers import Integral
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from .._keras import tensorflow
 from ..errors import InputError
+from ..subjects import Subject
+from ..triples import Triple
 from .explanation import Explanation
+
+if TYPE_CHECKING:
+    from ..tasks.base import Task
 
 STEPS = 50
 
 
-def explain(task, text, text_b=None, answer=None, steps=STEPS):
+def explain(
+    task: "Task[Any]",
+    text: str,
+    text_b: str | None = None,
+    answer: str | Triple | Subject | Sequence[str] | None = None,
+    steps: int = STEPS,
+    attention: bool = True,
+) -> Explanation:
     """Which tokens an answer comes from (integrated gradients), and what each head attends to.
 
     The way goes from a text in which each token is [MASK] to the text itself, along the vectors of the tokens' table: before
@@ -26,6 +40,7 @@ def explain(task, text, text_b=None, answer=None, steps=STEPS):
         answer: a label; a triple, as Triple, [subject, predicate, object] or its JSON; or a subject ("" for "no subject").
             By default what `predict` answers, or where that is nothing, the most probable.
         steps: points on the way, at least 1. More bring `delta` down.
+        attention: with what each head attends to.
 
     Returns:
         An Explanation.
@@ -39,7 +54,8 @@ def explain(task, text, text_b=None, answer=None, steps=STEPS):
     Example:
         >>> print(kb.explain(kb.load("runs/hotel"), "房间很干净"))
     """
-    from . import attention, models, targets
+    from . import models, targets
+    from .attention import maps
     from .gradients import integrated
     from .tokens import strings
 
@@ -64,5 +80,5 @@ def explain(task, text, text_b=None, answer=None, steps=STEPS):
         probability=float(tensorflow().sigmoid(odds)) if target.probability is None else target.probability,
         places=target.places, score=odds, baseline=baseline, steps=int(steps), attributions=attributions,
         delta=float(attributions.sum() - (odds - baseline)),
-        attention=attention.maps(model, window, task.config["num_attention_heads"]),
+        attention=maps(model, window, task.config["num_attention_heads"]) if attention else None,
     )  # fmt: skip

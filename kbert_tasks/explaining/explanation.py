@@ -1,6 +1,7 @@
 """Explanation: what the tokens of a text contribute to an answer, and what each head attends to."""
 
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 
@@ -30,38 +31,39 @@ class Explanation:
         attributions: float64 (tokens,): of the way from `baseline` to `score`, each token's share. Above 0 it speaks for
             the answer, below 0 against it.
         delta: sum of the attributions less (score - baseline): how far the sum over `steps` points is from the integral.
-        attention: float32 (layers, heads, tokens that ask, tokens): probabilities, each row adds up to 1.
+        attention: float32 (layers, heads, tokens that ask, tokens): probabilities, each row adds up to 1. None where it was
+            not asked for.
     """
 
-    texts: tuple
-    tokens: tuple
+    texts: tuple[str, ...]
+    tokens: tuple[str, ...]
     offsets: np.ndarray
     segments: np.ndarray
     cut: int
     answer: str | Triple | Subject | None
     predicted: bool
     probability: float
-    places: dict
+    places: dict[str, tuple[int, int]]
     score: float
     baseline: float
     steps: int
     attributions: np.ndarray
     delta: float
-    attention: np.ndarray
+    attention: np.ndarray | None
 
     @property
-    def told(self):
+    def told(self) -> str:
         """The answer as a text."""
         if isinstance(self.answer, Triple):
             return " | ".join(self.answer.strings)
         return self.answer.subject if isinstance(self.answer, Subject) else self.answer or "no subject"
 
     @property
-    def close(self):
+    def close(self) -> bool:
         """Whether `delta` is small beside what the attributions explain."""
         return abs(self.delta) <= CLOSE * abs(self.score - self.baseline)
 
-    def as_dict(self):
+    def as_dict(self) -> dict[str, Any]:
         """All but the attention, for JSON: as many numbers as that has are read from `attention` in Python."""
         numbers = ("probability", "score", "baseline", "delta")
         columns = zip(self.tokens, self.segments, self.offsets, self.attributions, strict=True)
@@ -79,7 +81,7 @@ class Explanation:
             "tokens": tokens,
         }
 
-    def __str__(self):
+    def __str__(self) -> str:
         from .terminal import table
 
         return table(self)

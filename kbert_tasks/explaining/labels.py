@@ -10,15 +10,7 @@ from .target import Target
 
 
 def targets(task, example, windows, possible, prediction, answer):
-    """A Target for each window.
-
-    Args:
-        task: a TextClassifier.
-        example: the text.
-        windows: its Encoded.
-        possible, prediction: what the task says of it.
-        answer: a label; None for the most probable.
-    """
+    """Of a TextClassifier, as `targets.KINDS` has it. Without an answer: the most probable label."""
     labels, p = task.labels_, prediction.probabilities
     label = max(labels, key=p.get) if answer is None else answer
     if label not in labels:

@@ -25,6 +25,12 @@ def _built(task, model):
         return task.build(build_encoder(task.config, task.settings.encoder))
 
 
+def forget():
+    """Lets go of the copy, which takes as much memory as the model."""
+    _built.cache_clear()
+    _reader.cache_clear()
+
+
 def table(model):
     """The vectors of all tokens: float32 (vocabulary, hidden)."""
     return model.get_layer(TABLE).get_weights()[0]

@@ -1,11 +1,14 @@
 """An explanation as HTML: one page that opens offline, or a part of another page."""
 
 import base64
+import functools
 from pathlib import Path
 
 import numpy as np
 
-FAMILY = "Report Han"  # the name of a Chinese font that a page may carry, in its CSS
+from ..page import fonts
+
+FOLDERS = Path(__file__).parent, Path(fonts.__file__).parent
 
 
 def html(explanation, style=""):
@@ -13,30 +16,31 @@ def html(explanation, style=""):
 
     Args:
         explanation: an Explanation.
-        style: more CSS, such as the `@font-face` of FAMILY, which Chinese characters are then drawn in.
+        style: more CSS, such as the `@font-face` of `fonts.FAMILY`, which Chinese characters are then drawn in.
 
     Returns:
         str. Half an emoji in a text stays one, so encode it with an `errors` that takes it.
     """
     return _template("page").render(
-        explanation=explanation, body=fragment(explanation), more=style, family=FAMILY, style=STYLE, script=SCRIPT
+        explanation=explanation, body=fragment(explanation), more=style, family=fonts.FAMILY
     )
 
 
-def fragment(explanation, attention=True):
-    """The part of a page that shows one explanation; the page holds STYLE and, at its end, SCRIPT, once for all of them.
-
-    The colours are the page's: --paper, --wash, --ink, --muted, --line, --first, --second, --third, --tint.
+def fragment(explanation, brief=False):
+    """The part of a page that shows one explanation; the page has style.css, explanation.css and, where there are maps of
+    attention, at its end attention.js, once for all of them.
 
     Args:
-        explanation: an Explanation.
-        attention: with the maps, which take four thirds of a byte for each number: 3 MB for 128 tokens and 144 heads.
+        explanation: an Explanation. With its attention, the part holds four thirds of a byte for each number of it: 3 MB
+            for 128 tokens and 144 heads.
+        brief: without the legend, and what the numbers mean beside the numbers; for a page that shows several.
     """
     return _template("fragment").render(
         e=explanation,
         largest=abs(explanation.attributions).max() or 1.0,
         texts=[_pieces(explanation, segment) for segment in range(len(explanation.texts))],
-        maps=_maps(explanation) if attention else None,
+        maps=None if explanation.attention is None else _maps(explanation),
+        brief=brief,
     )
 
 
@@ -65,16 +69,12 @@ def _pieces(e, segment):
     return found + [{"string": text[at:], "read": False}] * (at < len(text))
 
 
+@functools.cache
 def _template(name):
     import jinja2
 
     environment = jinja2.Environment(
-        loader=jinja2.FileSystemLoader(HERE), autoescape=True, trim_blocks=True, lstrip_blocks=True,
+        loader=jinja2.FileSystemLoader(FOLDERS), autoescape=True, trim_blocks=True, lstrip_blocks=True,
         undefined=jinja2.StrictUndefined,
     )  # fmt: skip
     return environment.get_template(f"{name}.html.jinja")
-
-
-HERE = Path(__file__).parent
-STYLE = (HERE / "explanation.css").read_text("utf-8")
-SCRIPT = (HERE / "attention.js").read_text("utf-8")

@@ -11,15 +11,7 @@ from .target import Target
 
 
 def targets(task, example, windows, possible, prediction, answer):
-    """A Target for each window where the subject stands.
-
-    Args:
-        task: a SubjectExtractor.
-        example: the text and the event's type.
-        windows: its Encoded.
-        possible, prediction: what the task says of it.
-        answer: a Subject or a string, "" for "no subject"; None for what is answered.
-    """
+    """Of a SubjectExtractor, as `targets.KINDS` has it. Without an answer: what is answered, be it "no subject"."""
     subject = _subject(possible, prediction, answer)
     predicted = subject in prediction.subjects if subject else not prediction.subjects
     found = []

@@ -8,6 +8,9 @@ from ..tasks.relation import RelationExtractor
 from ..tasks.subject import SubjectExtractor
 from . import labels, subjects, triples
 
+# Each a function (task, example, windows, possible, prediction, answer) to a list of Target, one for each window where the
+# answer stands: `windows` are the example's Encoded, `possible` and `prediction` what the task says of it, and `answer` is
+# as `explain` takes it.
 KINDS = {TextClassifier: labels.targets, RelationExtractor: triples.targets, SubjectExtractor: subjects.targets}
 
 

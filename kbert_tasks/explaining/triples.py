@@ -11,15 +11,7 @@ ENDS = "subject", "object"
 
 
 def targets(task, example, windows, possible, prediction, answer):
-    """A Target for each window where the triple stands.
-
-    Args:
-        task: a RelationExtractor.
-        example: the text.
-        windows: its Encoded.
-        possible, prediction: what the task says of it.
-        answer: a Triple, three strings or "subject | predicate | object"; None for the most probable triple.
-    """
+    """Of a RelationExtractor, as `targets.KINDS` has it. Without an answer: the most probable triple."""
     if answer is None and not possible:
         raise InputError("the model finds no triple in this text, not even an improbable one: name one as answer")
     triple = possible[0] if answer is None else _named(task, possible, answer)

@@ -14,7 +14,7 @@ TITLES = {  # of a task: its name, and what its classes are
 CELLS = 20  # labels of a confusion matrix that is a table; above, a picture
 
 
-def html(report, answers):
+def html(report, answers, why=None):
     """The page.
 
     Args:
@@ -25,6 +25,8 @@ def html(report, answers):
             lists of labels, predicted is None where the model abstained. relation: gold and predicted are lists of
             {subject, predicate, object}, with subject_span, object_span and score where there are any. subject: also
             `event_type`; lists of {subject}, with span and score where there are any. Spans are half-open characters.
+        why: {place of a wrong answer in `answers`: [(what is explained, HTML that explains it)]}, as `explaining.mistakes` makes
+            it, or None.
 
     Returns:
         str. Half an emoji in the texts stays one, so encode it with an `errors` that takes it.
@@ -55,7 +57,8 @@ def html(report, answers):
         confusion=_confusion(report["scores"].get(evaluated, {}), font),
         calibration=_calibration(answers, font),
         length=_length(report, answers, evaluated, font),
-        mistakes=mistakes.worst(report["task"], answers),
+        mistakes=_mistakes(report["task"], answers, why or {}),
+        explained=len(why or {}),
         advice=fonts.advice(font),
         family=fonts.FAMILY,
     )
@@ -112,6 +115,11 @@ def _length(report, answers, evaluated, font):
         "by": plots.by_length(groups, font) if groups else None,
         "table": tables.lengths(groups),
     }
+
+
+def _mistakes(task, answers, why):
+    worst = zip(mistakes.places(answers), mistakes.worst(task, answers), strict=True)
+    return [mistake | {"why": why.get(place)} for place, mistake in worst]
 
 
 def shown(value):

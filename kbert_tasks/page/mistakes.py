@@ -3,6 +3,7 @@
 from . import spans
 
 SHOWN = 50
+ANSWERS = 20  # of a text, right ones, missed ones and wrong ones; a barely trained model gives hundreds
 LIKELY = 3  # labels of an answer that are shown with their probability
 # Of answers that are entities: keys that make one answer, and which of them stand in the text.
 ENTITIES = {
@@ -11,8 +12,14 @@ ENTITIES = {
 }
 
 
+def places(answers):
+    """Of the wrong answers, the places in the list, the highest loss first, at most SHOWN."""
+    wrong = [i for i, answer in enumerate(answers) if not answer["right"]]
+    return sorted(wrong, key=lambda i: _loss(answers[i]), reverse=True)[:SHOWN]
+
+
 def worst(task, answers):
-    """A list of dicts, the highest loss first.
+    """A list of dicts, in the order of `places`.
 
     Args:
         task: its name.
@@ -20,11 +27,10 @@ def worst(task, answers):
 
     Returns:
         For each: `loss`, `tokens`, `about` (the event's type or None), `texts` (pieces of each text of it), `left_out`
-        (characters that are not shown); `verdicts`, or else `gold` and `predicted` (tuples of labels, predicted None where the
-        model abstained) and `probable`, [(label, probability)].
+        (characters that are not shown); `verdicts` and `more` (how many of them are not shown), or else `gold` and
+        `predicted` (tuples of labels, predicted None where the model abstained) and `probable`, [(label, probability)].
     """
-    wrong = sorted((a for a in answers if not a["right"]), key=_loss, reverse=True)[:SHOWN]
-    return [_shown(task, answer) for answer in wrong]
+    return [_shown(task, answers[place]) for place in places(answers)]
 
 
 def _loss(answer):
@@ -42,8 +48,10 @@ def _shown(task, answer):
     }
     if task in ENTITIES:
         whole, standing = ENTITIES[task]
-        return made | {"texts": [spans.marked(answer, standing)], "verdicts": spans.verdicts(answer, whole)}
-    gold, predicted = _labels(answer["gold"]), _labels(answer["predicted"])
+        verdicts = spans.verdicts(answer, whole)
+        told = {"verdicts": verdicts[:ANSWERS], "more": max(0, len(verdicts) - ANSWERS)}
+        return made | {"texts": [spans.marked(answer, standing)]} | told
+    gold, predicted = labels(answer["gold"]), labels(answer["predicted"])
     p = answer.get("probabilities") or {}
     probable = sorted(p, key=p.get, reverse=True)[:LIKELY]
     probable += [label for label in gold or () if label in p and label not in probable]
@@ -55,6 +63,6 @@ def _shown(task, answer):
     }
 
 
-def _labels(value):
-    """A tuple of labels; None where there is no answer."""
+def labels(value):
+    """A label, or several, as a tuple; None where there is no answer."""
     return tuple(value) if isinstance(value, list | tuple) else None if value is None else (value,)

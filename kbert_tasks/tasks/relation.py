@@ -10,9 +10,11 @@ from ..examples import Skip, joined
 from ..metrics import Report
 from ..pointing import PointingSettings, PointingTask
 from ..settings import option
-from ..spans import span_of
+from ..spans import MOST, span_of
 from ..triples import Triple
 
+MANY_SPANS = f"{MOST} possible subjects or objects in a window, or more: the less probable ones are not looked at"
+MANY_TRIPLES = f"{cascade.TRIPLES} possible triples in a window, or more: the less probable ones are not looked at"
 COLUMNS = ("subject_column", "predicate_column", "object_column")
 
 
@@ -32,17 +34,23 @@ class Example:
     """A text and its gold triples, or None."""
 
     text: str
-    triples: tuple | None
+    triples: tuple[Triple, ...] | None
 
 
 @dataclass(frozen=True)
 class Prediction:
     """The triples of a text, most probable first; each once, at its most probable place."""
 
-    triples: tuple = ()
+    triples: tuple[Triple, ...] = ()
 
 
-class RelationExtractor(PointingTask):
+class Possible(tuple):
+    """The triples that are possible, most probable first; `remarks`: what was not looked at any further."""
+
+    remarks = ()
+
+
+class RelationExtractor(PointingTask[Prediction]):
     """Triples of a text.
 
     Example:
@@ -50,6 +58,8 @@ class RelationExtractor(PointingTask):
         >>> task.fit(kb.read("train.jsonl")).predict(["《雪的体重》的作者是方小雪。"])
         [Prediction(triples=(Triple(subject='雪的体重', predicate='作者', object='方小雪', ...),))]
     """
+
+    settings: RelationSettings
 
     Settings = RelationSettings
     LEARNED = ("predicates_", "threshold_")
@@ -158,14 +168,26 @@ class RelationExtractor(PointingTask):
         return cascade.probabilities(self.model, found["hidden"], self.probabilities(found["spans"]), encoded)
 
     def decode(self, example, encoded, outputs):
-        found = {}
+        found, remarks = {}, set()
         for window, each in zip(encoded, outputs, strict=True):
-            for subject, predicate, object_, score in cascade.answers(**each):
+            answers = list(cascade.answers(**each))
+            if MOST in (len(each["subjects"]), len(each["objects"])):
+                remarks.add(MANY_SPANS)
+            if len(answers) == cascade.TRIPLES:
+                remarks.add(MANY_TRIPLES)
+            for subject, predicate, object_, score in answers:
                 one, other = span_of(window, *subject), span_of(window, *object_)
                 strings = example.text[slice(*one)], self.predicates_[predicate], example.text[slice(*other)]
                 if strings not in found or found[strings].score < score:
                     found[strings] = Triple(*strings, one, other, score)
-        return tuple(sorted(found.values(), key=lambda t: (-t.score, t.strings)))
+        possible = Possible(sorted(found.values(), key=lambda t: (-t.score, t.strings)))
+        possible.remarks = remarks
+        return possible
+
+    def judge(self, examples, encoded, possible):
+        report = super().judge(examples, encoded, possible)
+        report.examples["notes"] = dict(collections.Counter(remark for each in possible for remark in each.remarks))
+        return report
 
     def tune(self, examples, possible):
         gold = [{t.strings for t in example.triples} for example in examples]

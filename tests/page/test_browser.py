@@ -1,5 +1,6 @@
 """The pages in headless Chromium, wide and narrow; skips where there is none."""
 
+import dataclasses
 import html as markup
 import json
 import re
@@ -8,8 +9,11 @@ import subprocess
 
 import pytest
 
+from kbert_tasks.explaining.page import fragment
 from kbert_tasks.page import html
+from kbert_tasks.page.mistakes import places
 
+from ..test_explain_page import made as explanation
 from . import made
 from .test_html import HOSTILE, SECTIONS
 
@@ -61,6 +65,10 @@ def seen(tmp_path_factory):
     pages = {name: html(*task(**made.everything())) for name, task in made.TASKS.items()}
     pages["wide"] = html(*made.classify(60, [HOSTILE + "w" * 200 + str(n) for n in range(6)], text="w" * 400 + HOSTILE))
     pages["many"] = html(*made.classify(90, [f"类别{n}" for n in range(30)]))
+    report, answers = made.classify()
+    reason = dataclasses.replace(explanation(HOSTILE + "w" * 200), attention=None)
+    reasons = [(name, fragment(reason, brief=True)) for name in ("predicted", "gold")]
+    pages["why"] = html(report, answers, dict.fromkeys(places(answers)[:3], reasons))
     frames = "".join(
         f'<iframe title="{name} {width}" style="width: {width}px; height: 700px" srcdoc="{markup.escape(page)}"></iframe>'
         for name, page in pages.items()

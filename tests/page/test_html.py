@@ -71,6 +71,27 @@ def test_text_stays_text():
         assert read.words.count(HOSTILE) > 2 and read.loaded == []
 
 
+def test_why_stands_under_its_mistake():
+    report, answers = made.classify()
+    order = mistakes.places(answers)
+    assert [answers[place]["loss"] for place in order] == sorted((answers[p]["loss"] for p in order), reverse=True)
+    why = {order[0]: [("predicted", "<b>one</b>"), ("gold", "<b>two</b>")], order[2]: [("gold", "<b>three</b>")]}
+    page = html(report, answers, why)
+    items = page.split('<ol class="mistakes">')[1].split("<li>")[1:]
+    assert [re.findall("<b>(.*?)</b>", item) for item in items[:4]] == [["one", "two"], [], ["three"], []]
+    assert re.search("<h4>predicted .*one.*<h4>gold .*two", items[0], re.DOTALL)
+    assert '<details class="why" open>' in items[0] and '<details class="why">' in items[2]
+    assert "Why, under 2 of them" in Page(page).words and ".explanation" in Page(page).style
+    assert ".explanation" not in html(report, answers)
+
+
+def test_not_all_of_very_many_answers_are_listed():
+    report, answers = made.relation()
+    answers[1]["predicted"] += [answers[1]["predicted"][1] | {"subject": f"雪{n}"} for n in range(100)]
+    words = Page(html(report, answers)).words
+    assert "wrong 雪16 → 作者 → 方小雪 0.60" in words and "雪17" not in words and "and 83 more" in words
+
+
 def test_hostile_labels_in_a_picture():
     report, answers = made.classify(60, [f"{HOSTILE}{n}" for n in range(30)])
     read = Page(html(report, answers))
