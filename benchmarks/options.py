@@ -40,10 +40,11 @@ CASES = {  # the task's class, its files, its score, its numbers of rows for tra
         "RelationExtractor",
         ("zh_duie2_sample/train.jsonl", "zh_duie2_sample/dev.jsonl"),
         "f1",
-        (1500, 300, 500),
-        {"epochs": 6, "learning_rate": 4e-4, "max_length": 96},
+        (1180, 300, 600),
+        {"epochs": 5, "learning_rate": 4e-4, "max_length": 48},
     ),
 }
+LONGEST = {"relation": 40}  # characters of the texts taken, so that five seeds take minutes
 OPTIONS = {
     "nothing": {},
     "linear": {"schedule": "linear"},
@@ -70,7 +71,10 @@ def options(case):
 def rows(case, root):
     """(training, development, test) rows, always the same ones."""
     _, (train, test), _, (number, held, tested), _ = CASES[case]
-    some, test = (drawn(kb.read(Path(root) / file), n) for file, n in ((train, number + held), (test, tested)))
+    tables = [kb.read(Path(root) / file) for file in (train, test)]
+    if case in LONGEST:
+        tables = [table[table["text"].str.len() <= LONGEST[case]] for table in tables]
+    some, test = (drawn(*each) for each in zip(tables, (number + held, tested), strict=True))
     return some.iloc[held:].reset_index(drop=True), some.iloc[:held].reset_index(drop=True), test
 
 

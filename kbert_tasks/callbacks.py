@@ -9,6 +9,7 @@ from pathlib import Path
 
 from tqdm.auto import tqdm
 
+from . import devices
 from ._keras import keras2, tensorflow
 from .errors import InputError
 from .inference import decoded
@@ -111,9 +112,11 @@ class DevScore(Callback):
 
     @property
     def stops(self):
-        """Whether `patience` is at its end."""
+        """Whether `patience` is at its end. Of several machines the first decides, should others score a little differently."""
         patience = self.task.settings.patience
-        return bool(patience and self.history and len(self.history) - self.best_epoch >= patience)
+        if not (patience and self.history):
+            return False
+        return devices.as_chief(self.model, len(self.history) - self.best_epoch >= patience)
 
     def finish(self):
         if self.best_weights is not None and (self.average or self.best_epoch != len(self.history)):
@@ -139,8 +142,30 @@ class DevScore(Callback):
         self.best_weights = [arrays[f"best/{i}"] for i in range(len(arrays))] or None
 
 
+class Copied(Callback):
+    """Copies the weights of the model that is trained, after each epoch, to one that predicts elsewhere.
+
+    Args:
+        trained: the model that is trained.
+        other: a model with layers of the same names.
+    """
+
+    def __init__(self, trained, other):
+        super().__init__()
+        self.trained, self.other = trained, other
+
+    def on_epoch_end(self, epoch, logs=None):
+        self.copy()
+
+    def copy(self):
+        for layer in self.other.layers:
+            layer.set_weights(self.trained.get_layer(layer.name).get_weights())
+
+
 class Backup(Callback):
     """Keeps the progress after each epoch, and every `save_minutes`; where there is one, the run goes on from it.
+
+    Where several machines train, all read it and the first writes it: they must see the same folder.
 
     Args:
         folder: of the progress, or None to keep none.
@@ -184,9 +209,10 @@ class Backup(Callback):
             self._save()
 
     def _save(self):
-        state, arrays = self.dev_score.state()
-        losses = [self.losses.sums, self.losses.texts, self.losses.seconds]
-        self.progress.write({"step": self.step, "losses": losses, "dev_score": state}, arrays)
+        if devices.chief():
+            state, arrays = self.dev_score.state()
+            losses = [self.losses.sums, self.losses.texts, self.losses.seconds]
+            self.progress.write({"step": self.step, "losses": losses, "dev_score": state}, arrays)
         self.saved = time.monotonic()
 
 

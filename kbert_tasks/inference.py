@@ -6,6 +6,8 @@ from tqdm.auto import tqdm
 
 from ._keras import tensorflow
 from .batches import by_length, collate
+from .errors import InputError
+from .memory import ran_out
 
 BATCH = 64  # texts at once; no answer depends on it
 LIMIT = 64 * 128  # tokens at once, padding included: keeps memory even for long texts
@@ -23,13 +25,28 @@ def decoded(task, examples, encoded):
     windows = [(i, part, window) for i, parts in enumerate(encoded) for part, window in enumerate(parts)]
     batches = list(_batches([len(window.ids) for *_, window in windows]))
     for batch in tqdm(batches, "predicting", unit="batch", disable=None, leave=False, delay=2):
-        outputs = task.outputs([windows[n][2] for n in batch])
+        outputs = _outputs(task, [windows[n][2] for n in batch])
         for (i, part, _), each in zip((windows[n] for n in batch), outputs, strict=True):
             said[i][part] = each
             if len(said[i]) == len(encoded[i]):
                 found[i] = task.decode(examples[i], encoded[i], [said[i][n] for n in range(len(said[i]))])
                 said[i] = None
     return found
+
+
+def _outputs(task, encoded):
+    """What the task's `outputs` says of a batch; where memory runs out, half by half."""
+    try:
+        return task.outputs(encoded)
+    except Exception as error:
+        if not ran_out(error):
+            raise
+    if len(encoded) == 1:
+        raise InputError(
+            f"out of memory with one text of {len(encoded[0].ids)} tokens: free some, or train with a smaller --max-length"
+        )
+    half = len(encoded) // 2
+    return [*_outputs(task, encoded[:half]), *_outputs(task, encoded[half:])]
 
 
 def inputs(encoded):

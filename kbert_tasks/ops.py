@@ -3,6 +3,7 @@
 TensorFlow's own gradients of these go over the numbers again and again; `benchmarks/ops.py` measures both.
 """
 
+from . import devices
 from ._keras import keras2, tensorflow
 
 tf = tensorflow()
@@ -12,19 +13,22 @@ def seeded(number):
     """Everything that is drawn at random from here on depends on `number`.
 
     Dropout draws from TensorFlow's global generator: its state is a variable, so that a run that was stopped can go on
-    with the very draws that it would have made.
+    with the very draws that it would have made. Inside the scope of a strategy each device draws its own numbers.
     """
     keras2().utils.set_random_seed(number)
-    tf.random.get_global_generator().reset_from_seed(number)
+    tf.random.set_global_generator(tf.random.Generator.from_seed(number))
 
 
 def dropped(x, rate):
     """x with a share `rate` of its numbers, drawn at random, set to 0 and the others scaled so that the mean stays.
 
     A number takes 16 random bits, where `tf.nn.dropout` takes 32 and makes a float of them. The share is rounded to a
-    65536th.
+    65536th. On a TPU, which does not take 64 bits apart, it takes 32.
     """
     seed = tf.random.get_global_generator().make_seeds()[:, 0]
+    if devices.on_tpu():
+        bits = tf.random.stateless_uniform(tf.shape(x), seed, None, None, tf.uint32)
+        return tf.where(bits >= tf.constant(round(rate * 2**32), tf.uint32), x / (1 - rate), tf.zeros((), x.dtype))
     size, limit = tf.size(x), round(rate * 2**16)
     bits = tf.random.stateless_uniform((-(-size // 4),), seed, None, None, tf.uint64)
     bits = tf.reshape(tf.reshape(tf.bitcast(bits, tf.uint16), (-1,))[:size], tf.shape(x))

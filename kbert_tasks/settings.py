@@ -11,16 +11,24 @@ import operator
 import types
 import typing
 from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any
 
+from . import devices
 from .errors import InputError
+
+if TYPE_CHECKING:
+    from typing_extensions import Self
 
 ENCODERS = ("fast", "keras-bert")
 PRECISIONS = ("auto", "float32", "bfloat16", "float16")
 
 
-def option(default, help, *, later=False, least=None, above=None, most=None, below=None, choices=None):
-    """A dataclass field with its help and what values it may take; `later`: a trained task can still be told."""
-    limits = {"least": least, "above": above, "most": most, "below": below, "choices": choices}
+def option(default, help, *, later=False, least=None, above=None, most=None, below=None, choices=None, check=None):
+    """A dataclass field with its help and what values it may take; `later`: a trained task can still be told.
+
+    `check` raises InputError for a value that is none.
+    """
+    limits = {"least": least, "above": above, "most": most, "below": below, "choices": choices, "check": check}
     return field(default=default, metadata={"help": help, "later": later} | limits)
 
 
@@ -52,9 +60,11 @@ class Settings:
     accumulate: int = option(
         1, "parts that a step is computed in, one after the other: less memory, the same step", least=1
     )
+    auto_batch: bool = option(False, "with as many parts as the memory that there is makes needful")
     max_length: int = option(128, "tokens that the model reads at once, [CLS] and [SEP] included", least=4)
     dropout: float = option(0.1, "before the head", least=0, below=1)
     save_minutes: float = option(10.0, "between saves of the progress, which follow each epoch too", above=0)
+    tensorboard: str | None = option(None, "folder for TensorBoard's logs, in which each training has one of its own")
     patience: int | None = option(None, "stop after so many epochs without a better development score", least=1)
     dev_share: float = option(
         0.1, "held out of the training texts where no development file is given", least=0, below=1
@@ -64,6 +74,7 @@ class Settings:
     precision: str = option(
         "auto", "numbers that the encoder computes in: the fastest of the hardware, or as told", choices=PRECISIONS
     )
+    device: str = option("auto", "what to train on: " + devices.KINDS, check=devices.checked)
     cased: bool | None = option(None, "the checkpoint keeps capital letters (where names and files do not tell)")
     text_column: str = option("text", "column of the text", later=True)
     label_column: str = option("label", "column of the gold answer", later=True)
@@ -73,7 +84,7 @@ class Settings:
             object.__setattr__(self, each.name, checked(each, getattr(self, each.name)))
 
     @classmethod
-    def of(cls, values):
+    def of(cls, values: dict[str, Any]) -> "Self":
         """Settings from a dict of names and values; raises InputError for a name that is not one."""
         names = [each.name for each in dataclasses.fields(cls)]
         for name in values:
@@ -85,7 +96,7 @@ class Settings:
                 )
         return cls(**values)
 
-    def as_dict(self):
+    def as_dict(self) -> dict[str, Any]:
         return dataclasses.asdict(self)
 
 
@@ -99,6 +110,8 @@ def checked(each, value):
             value = kind(value)
     if type(value) is not kind:
         raise InputError(f"{each.name} should be {NAMES[kind]}, not {value!r}")
+    if each.metadata["check"]:
+        each.metadata["check"](value)
     for limit, (holds, words) in LIMITS.items():
         bound = each.metadata[limit]
         if bound is not None and not holds(value, bound):

@@ -1,6 +1,7 @@
 """Training: from examples and a checkpoint to a task with a trained model. Keras trains."""
 
 import contextlib
+import functools
 import importlib.metadata
 import logging
 import platform
@@ -10,7 +11,7 @@ from pathlib import Path
 
 import numpy as np
 
-from . import narrow, optimizers, precision, seen
+from . import devices, narrow, optimizers, plan, precision, seen
 from .batches import training_batches
 from .checkpoint import Checkpoint, build_encoder, load_trained_model_from_checkpoint
 from .errors import InputError
@@ -21,6 +22,7 @@ from .ops import seeded
 log = logging.getLogger("kbert_tasks")
 
 
+@devices.telling
 def train(task, examples, dev=None, backup=None):
     """Fine-tunes a new model for `task`, sets the task's attributes and its `report_`.
 
@@ -41,28 +43,41 @@ def train(task, examples, dev=None, backup=None):
         raise InputError(f"there are no usable development rows: {dev.told()}")
     if settings.patience and not dev.rows:
         raise InputError("patience needs development examples: give a development file, or a dev_share above 0")
+    strategy = devices.strategy(settings.device)
+    if settings.average and devices.fixed(strategy):
+        raise InputError("average reads all weights after each step, which a TPU is slow to give: leave it out")
     with _timed(seconds, "load"):
         checkpoint = _checkpoint(task)
-    told = {"settings": settings.as_dict(), "checkpoint": _sum_of_files(checkpoint), "rows": _sum_of(examples, dev)}
+    decisive = {name: value for name, value in settings.as_dict().items() if name not in (*plan.SAME, "tensorboard")}
+    told = {"settings": decisive, "checkpoint": _sum_of_files(checkpoint), "rows": _sum_of(examples, dev)}
+    devices.agreed(strategy, told)
     task.seen_ = np.unique(seen.fingerprints(examples.rows))
     seen.note(dev, task.seen_)
     if again := len(examples.rows) - len(task.seen_):
         examples.notes["the same text again"] = again
     task.tokenizer, task.config = task.new_tokenizer(checkpoint.vocabulary, checkpoint.cased), checkpoint.config
     with _timed(seconds, "tokenize"):
-        windows = _encode(task, examples)
+        windows, lengths = _encode(task, examples)
         encoded_dev = [task.encode(example) for example in dev.rows]
     dev.note(task, encoded_dev)
 
-    seeded(settings.seed)
     used = narrow.numbers([x["Input-Token"] for x, _ in windows] + [w.ids for parts in encoded_dev for w in parts])
     computed_in, why = precision.choose(settings.precision, settings.encoder)
     log.info("computing in %s: %s", computed_in, why)
-    with _timed(seconds, "load"), precision.computing(computed_in):
-        table = _build(task, checkpoint, used)
-    log.info("%d of %d tokens stand in the texts: the others' vectors stay as they are", len(used), len(table))
+    copies = strategy.num_replicas_in_sync
+    made = plan.planned(task, examples, dev, windows, lengths, len(used), computed_in, copies, backup)
     windows = [(x | {"Input-Token": narrow.renumbered(x["Input-Token"], used)}, target) for x, target in windows]
-    dev_score = _fit(task, windows, dev.rows, narrow.encoded(encoded_dev, used), backup, told, computed_in)
+    encoded_dev = narrow.encoded(encoded_dev, used)
+
+    def attempt(parts):
+        with strategy.scope():
+            seeded(settings.seed)
+        with _timed(seconds, "load"), precision.computing(computed_in):
+            table = _build(task, checkpoint, used, strategy)
+        log.info("%d of %d tokens stand in the texts: the others' vectors stay as they are", len(used), len(table))
+        return table, _fit(task, windows, dev.rows, encoded_dev, backup, told, computed_in, strategy, parts)
+
+    table, dev_score = plan.carried_out(made, attempt, settings.auto_batch, backup)
     with precision.computing(computed_in):
         task.model = narrow.widen(task.model, table, used, task.build(_encoder(task)))
     seconds["train"] = sum(epoch["seconds"] for epoch in dev_score.history)
@@ -76,6 +91,7 @@ def train(task, examples, dev=None, backup=None):
         "settings": settings.as_dict(),
         "versions": versions(),
         "precision": computed_in,
+        "plan": made,
         "checkpoint": {"name": checkpoint.name, "cased": checkpoint.cased, "config": checkpoint.config},
         "scores": {"dev": best.scores} if best else {},
         "examples": {"train": examples.count(), "dev": dev.count()},
@@ -110,7 +126,10 @@ def _sum_of(*parts):
 
 
 def _encode(task, examples):
-    """[(x, target)] of all windows of the examples; an example without a target is moved to the skipped ones."""
+    """([(x, target)] of all windows, tokens of each text with those that are cut) of the examples.
+
+    An example without a target is moved to the skipped ones.
+    """
     found, encoded, kept = [], [], []
     for i, example in enumerate(examples.rows):
         windows = task.encode(example)
@@ -125,10 +144,10 @@ def _encode(task, examples):
         kept.append(i)
     examples.rows, examples.positions = ([part[i] for i in kept] for part in (examples.rows, examples.positions))
     examples.note(task, encoded)
-    return found
+    return found, [len(parts[0].ids) + parts[0].cut for parts in encoded]
 
 
-def _build(task, checkpoint, used):
+def _build(task, checkpoint, used, strategy):
     """Sets the task's model, with the used rows of the table alone; returns the whole table (vocabulary, hidden)."""
     from .layers import fill_pooler
 
@@ -136,12 +155,13 @@ def _build(task, checkpoint, used):
     encoder = load_trained_model_from_checkpoint(
         checkpoint.config_file, checkpoint.checkpoint_file, encoder=settings.encoder, first_only=task.first_only
     )
-    encoder, table = narrow.narrow(encoder, used, lambda number: _encoder(task, vocab_size=number))
-    for layer in encoder.layers:
-        number = optimizers.numbered(layer.name)
-        layer.trainable = number is None or not settings.freeze_layers or number > settings.freeze_layers
-    task.model = task.build(encoder)
-    fill_pooler(task.model, checkpoint.pooler())
+    with strategy.scope():
+        encoder, table = narrow.narrow(encoder, used, lambda number: _encoder(task, vocab_size=number))
+        for layer in encoder.layers:
+            number = optimizers.numbered(layer.name)
+            layer.trainable = number is None or not settings.freeze_layers or number > settings.freeze_layers
+        task.model = task.build(encoder)
+        fill_pooler(task.model, checkpoint.pooler())
     return table
 
 
@@ -149,35 +169,63 @@ def _encoder(task, **changes):
     return build_encoder(task.config | changes, task.settings.encoder, first_only=task.first_only)
 
 
-def _fit(task, windows, dev, encoded_dev, backup, told, computed_in):
+def _fit(task, windows, dev, encoded_dev, backup, told, computed_in, strategy, parts):
     """Keras trains the task's model; returns the DevScore. Goes on where a run that was told the same has stopped."""
     from .averaging import Average
     from .callbacks import Backup, DevScore, Losses, ProgressBar
     from .stepping import Stepped
+    from .tensorboard import TensorBoard
 
     settings = task.settings
-    model = Stepped(task.model, settings.accumulate, settings.adversarial)
-    batches, steps = training_batches(windows, task.draw, settings.batch_size, settings.seed, settings.epochs)
-    optimizer = optimizers.chosen(settings, steps * settings.epochs, [layer.name for layer in model.layers])
-    model.compile(precision.scaled(optimizer, computed_in), task.losses())
+    batches = functools.partial(
+        training_batches, windows, task.draw, settings.batch_size, settings.seed, settings.epochs
+    )
+    _, steps = batches()
+    with strategy.scope():
+        model = Stepped(task.model, parts, settings.adversarial)
+        optimizer = optimizers.chosen(settings, steps * settings.epochs, [layer.name for layer in model.layers])
+        model.compile(precision.scaled(optimizer, computed_in), task.losses())
+    predicting = _beside(task, model, computed_in, strategy)
     average = Average(model.trainable_weights, settings.average) if settings.average else None
     losses, dev_score = Losses(), DevScore(task, dev, encoded_dev, average)
     kept = Backup(backup, told, model, average, losses, dev_score)
+    events = TensorBoard(settings.tensorboard, told, dev_score, resumed=kept.step > 0)
+    devices.agreed(strategy, {"precision": computed_in, "progress": kept.step})
     log.info("training on %d texts or windows of texts, %d steps an epoch", len(windows), steps)
     # The rest of an epoch first, where a run has been stopped in one.
     for _ in range(2):
         epoch, done = divmod(kept.step, steps)
         if epoch < settings.epochs and not dev_score.stops:
-            batches, _ = training_batches(
-                windows, task.draw, settings.batch_size, settings.seed, settings.epochs, kept.step
-            )
-            watching = [*[average] * bool(average), losses, dev_score, kept, ProgressBar(steps, done)]
+            rest = functools.partial(batches, kept.step)
+            dataset = devices.dealt(strategy, rest, settings.batch_size, parts, settings.max_length)
+            watching = [
+                *[average] * bool(average),
+                losses,
+                *predicting,
+                dev_score,
+                events,
+                kept,
+                ProgressBar(steps, done),
+            ]
             until = epoch + 1 if done else settings.epochs
             model.fit(
-                batches, initial_epoch=epoch, epochs=until, steps_per_epoch=steps - done, callbacks=watching, verbose=0
+                dataset, initial_epoch=epoch, epochs=until, steps_per_epoch=steps - done, callbacks=watching, verbose=0
             )
     dev_score.finish()
+    for each in predicting:
+        each.copy()
     return dev_score
+
+
+def _beside(task, model, computed_in, strategy):
+    """Of a TPU, which predicts in one shape alone: gives the task a model beside it; returns [what copies the weights]."""
+    from .callbacks import Copied
+
+    if not devices.fixed(strategy):
+        return []
+    with precision.computing(computed_in):
+        task.model = task.build(_encoder(task, vocab_size=model.get_layer(narrow.TABLE).get_weights()[0].shape[0]))
+    return [Copied(model, task.model)]
 
 
 def versions():

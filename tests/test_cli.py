@@ -182,8 +182,14 @@ def test_the_console_is_quiet(checkpoint, tmp_path):
     done, _ = fresh(f"from kbert_tasks.cli import train; raise SystemExit(train({words!r}))")
     patterns = [
         r"no development file: 32 of 320 training examples are held out \(seed 1\)",
+        r"training on the (CPU|GPU): .+",
         r"checkpoint uncased_tiny: uncased \(from the name uncased_tiny\)",
         r"computing in (float32|bfloat16): the processor .+",
+        r"plan: 288 texts to train on; their tokens: .+",
+        r"plan: (of the training texts: .+|nothing is cut: .+)",
+        r"plan: (of the development texts: .+|epochs 1, .+)",
+        r"plan: epochs 1, .+",
+        r"plan: about [0-9.]+ GiB of memory at the peak.*",
         r"[0-9,]+ weights in 37 arrays train",
         r"100 of 157 tokens stand in the texts: the others' vectors stay as they are",
         r"training on 288 texts or windows of texts, 9 steps an epoch",

@@ -24,7 +24,7 @@ def rows(name):
 
 def without_times(report):
     history = [{name: value for name, value in epoch.items() if name != "seconds"} for epoch in report["history"]]
-    return report | {"history": history, "seconds": None}
+    return report | {"history": history, "seconds": None, "plan": None}
 
 
 class Stopped(Exception):

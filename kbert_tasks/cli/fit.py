@@ -50,15 +50,16 @@ def _parser(task):
 
 
 def _run(kind, arguments, command_line):
-    from .. import embedded
+    from .. import devices, embedded
     from ..checkpoint import Checkpoint
     from ..data import read
     from ..errors import InputError
     from ..report import run_text
     from ..run_folder import progress_of, writable
+    from ..saving import save
 
     task = kind(arguments.checkpoint or embedded.NAME, **settings.said(arguments, kind.Settings))
-    output = writable(arguments.output or f"runs/{arguments.task}")
+    output, chief = writable(arguments.output or f"runs/{arguments.task}"), devices.chief()
     if arguments.checkpoint is None:
         print(
             f"no --checkpoint: {embedded.NAME}, the small Chinese one that comes with the package, is taken", flush=True
@@ -93,14 +94,19 @@ def _run(kind, arguments, command_line):
     task.report_["command"] = command_line
     task.report_["files"] = {name: str(file) for name, file in files.items() if file}
     if "test" in examples and not arguments.seeds:
-        task.save(output)  # whatever becomes of the test, the training is not lost
+        if chief:
+            save(task, output, explain=False)  # whatever becomes of the test, the training is not lost
         began = time.perf_counter()
         report = task.evaluate(examples["test"])
         task.add_test(report, time.perf_counter() - began)
-    task.save(output)
-    shutil.rmtree(backup, ignore_errors=True)
+    if chief:
+        task.save(output)
+        shutil.rmtree(backup, ignore_errors=True)
+    devices.meet(task.settings.device)
     print(run_text(task.report_))
-    print(f"saved in {output}: report.html there shows it all")
+    print(
+        f"saved in {output}: report.html there shows it all" if chief else f"the first worker has saved it in {output}"
+    )
 
 
 def _trained(task, arguments, examples, backup):

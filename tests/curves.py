@@ -1,0 +1,58 @@
+"""Trains each task a few steps and writes its losses as JSON: `python -m tests.curves DEVICE CHECKPOINT FILE`.
+
+In a process of its own, since the devices of a process are set up once. DEVICE may be `fixed`: two devices, and all that is
+done for a TPU but the TPU.
+"""
+
+import json
+import sys
+from pathlib import Path
+
+import kbert_tasks as kb
+from kbert_tasks import data, devices, precision
+from kbert_tasks.samples import path
+from kbert_tasks.tasks import find, names
+
+# Batches of 8, 8 and 1 texts: of the last one a second device gets none.
+ROWS = 17
+SETTINGS = {"epochs": 3, "batch_size": 8, "max_length": 24, "learning_rate": 1e-3, "dropout": 0.0, "dev_share": 0.0}
+MUCH = {
+    "accumulate": 2,
+    "adversarial": 0.5,
+    "clip_norm": 1.0,
+    "weight_decay": 0.01,
+    "warm_up": 0.3,
+    "patience": 2,
+    "average": 0.5,
+}
+JOBS = {
+    "classify": ("classify", {}),
+    "relation": ("relation", {}),
+    "subject": ("subject", {}),
+    "classify with much": ("classify", MUCH),
+}
+
+
+def rows(name, number=ROWS):
+    return data.read(path(name, "zh", "train")).head(number)
+
+
+def losses(device, checkpoint, jobs=JOBS):
+    """{job: [loss of each epoch]}."""
+    found = {}
+    for job, (name, more) in jobs.items():
+        task = find(name)(checkpoint, device=device, **SETTINGS | more)
+        task.fit(rows(name), dev=rows(name, 5) if more else None)
+        found[job] = [epoch["loss"] for epoch in task.report_["history"]]
+    return found
+
+
+if __name__ == "__main__":
+    precision.CPU = Path("a processor without AMX")
+    device, checkpoint, file = sys.argv[1:]
+    jobs = JOBS
+    if device == "fixed":
+        devices.fixed = lambda strategy: True
+        device, jobs = "cpu:2", {job: JOBS[job] for job in names()}
+    kb.strategy(device)
+    Path(file).write_text(json.dumps(losses(device, checkpoint, jobs)))

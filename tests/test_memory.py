@@ -1,0 +1,87 @@
+"""How much memory there is: of the machine, of cgroups, by ulimit -v, on a GPU."""
+
+import math
+import os
+import resource
+import types
+
+import pytest
+
+from kbert_tasks import memory
+
+PAGE = os.sysconf("SC_PAGE_SIZE")
+HELD = 1000 * PAGE
+
+
+@pytest.fixture
+def system(tmp_path, monkeypatch):
+    """Writes the files of a system of 8 GiB, whose process holds HELD and no limit; more files by calls."""
+    monkeypatch.setattr(memory, "PROC", tmp_path / "proc")
+    monkeypatch.setattr(memory, "CGROUPS", tmp_path / "cgroup")
+    monkeypatch.setattr(resource, "getrlimit", lambda which: (resource.RLIM_INFINITY,) * 2)
+
+    def write(**files):
+        for name, text in files.items():
+            path = tmp_path / name.replace("__", "/").replace("memory_", "memory.")
+            path.parent.mkdir(parents=True, exist_ok=True)
+            path.write_text(text)
+
+    write(proc__self__statm="5000 1000 10 1 0 100 0\n", proc__self__cgroup="0::/\n")
+    write(proc__meminfo="MemTotal: 8388608 kB\nMemAvailable: 4194304 kB\nHugePages_Total: 0\n")
+    return write
+
+
+def test_the_machine_has_what_is_free_and_what_is_held(system):
+    assert memory.room() == memory.Room(4 * memory.GIB + HELD, HELD, "this machine")
+
+
+def test_the_least_limit_of_nested_cgroups_counts(system):
+    system(proc__self__cgroup="0::/jobs/mine\n")
+    for folder, limit, use, freed in (("jobs", "900000000", 500000000, 100000000), ("jobs__mine", "max", 400000000, 0)):
+        of = {"max": limit, "current": use, "stat": f"anon 5\ninactive_file {freed}\n"}
+        system(**{f"cgroup__{folder}__memory_{name}": f"{value}" for name, value in of.items()})
+    assert memory.room() == memory.Room(500000000 + HELD, HELD, "the limit of the cgroup", True)
+
+
+def test_a_container_that_does_not_see_its_own_path(system):
+    """cgroup 1: the path is the host's, the files stand at the root."""
+    system(proc__self__cgroup="5:devices:/docker/12\n4:cpu,memory:/docker/12\n0::/docker/12\n")
+    system(cgroup__memory__memory_limit_in_bytes="1000000000\n", cgroup__memory__memory_usage_in_bytes="700000000\n")
+    system(cgroup__memory__memory_stat="inactive_file 1\ntotal_inactive_file 200000000\n")
+    assert memory.room() == memory.Room(500000000 + HELD, HELD, "the limit of the cgroup", True)
+
+
+def test_a_limit_of_addresses(system, monkeypatch):
+    """What is mapped and not used counts against `ulimit -v`."""
+    limit = 5000 * PAGE + int(memory.ADDRESSES) + 123 * PAGE
+    monkeypatch.setattr(resource, "getrlimit", lambda which: (limit, limit))
+    assert memory.room() == memory.Room(123 * PAGE + HELD, HELD, "the limit of ulimit -v", True)
+
+
+def test_another_system_tells_nothing(tmp_path, monkeypatch):
+    monkeypatch.setattr(memory, "PROC", tmp_path)
+    assert memory.room() == memory.Room(math.inf, int(memory.LIBRARIES), "this system")
+
+
+def test_a_gpu_comes_first(monkeypatch):
+    from tensorflow.python.client import device_lib
+
+    config = types.SimpleNamespace(list_logical_devices=lambda kind: [kind] * 2)
+    monkeypatch.setattr(memory, "tensorflow", lambda: types.SimpleNamespace(config=config))
+    sizes = ("CPU", 1), ("GPU", 9), ("GPU", 7)
+    devices = [types.SimpleNamespace(device_type=kind, memory_limit=size) for kind, size in sizes]
+    monkeypatch.setattr(device_lib, "list_local_devices", lambda: devices)
+    assert memory.room() == memory.Room(7, 0, "the GPU")
+
+
+def test_this_very_system():
+    room = memory.room()
+    assert 0 < room.held < room.bytes
+
+
+def test_memory_that_ran_out():
+    from kbert_tasks._keras import tensorflow
+
+    errors = tensorflow().errors
+    assert memory.ran_out(MemoryError()) and memory.ran_out(errors.ResourceExhaustedError(None, None, "OOM"))
+    assert not memory.ran_out(errors.InternalError(None, None, "other"))

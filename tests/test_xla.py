@@ -1,0 +1,70 @@
+"""The step of each task compiles with XLA at one fixed shape, as a TPU has it, and is the step that TensorFlow makes.
+
+XLA draws other random numbers than TensorFlow: dropout is computed here, and then counts for nothing.
+"""
+
+import numpy as np
+import pytest
+
+from kbert_tasks import devices, encoder
+from kbert_tasks._keras import keras2, tensorflow
+from kbert_tasks.batches import Deal, training_batches
+from kbert_tasks.checkpoint import build_encoder
+from kbert_tasks.ops import dropped, seeded
+from kbert_tasks.stepping import Stepped
+from kbert_tasks.tasks import find
+
+from . import curves, tiny
+
+tf, keras = tensorflow(), keras2()
+ROWS, LENGTH = 4, 16
+
+
+def trained(name, compiled, **how):
+    """(losses of two steps, weights, graphs made) of a task's model on a fixed shape."""
+    task = find(name)("none", max_length=LENGTH)
+    examples = task.examples(curves.rows(name, 12)).rows
+    task.learn(examples)
+    task.tokenizer, config = task.new_tokenizer(tiny.vocabulary(), False), tiny.config(num_hidden_layers=1)
+    windows = []
+    for example in examples:
+        window = task.encode(example)[0]
+        x = {"Input-Token": window.ids, "Input-Segment": window.segments}
+        windows.append((x, task.target(example, window)))
+    seeded(1)
+    model = Stepped(task.build(build_encoder(config, first_only=task.first_only)), **how)
+    model.compile(keras.optimizers.legacy.Adam(1e-3), task.losses(), jit_compile=compiled)
+    batches, _ = training_batches(windows, task.draw, 6, 1, 1, deal=Deal(2, range(2), ROWS, LENGTH))
+    (x, y, counted, texts) = batches.element_spec
+    assert all(spec.shape.is_fully_defined() for spec in (*x.values(), *y.values(), counted, texts))
+    losses = []
+    model.fit(
+        batches, steps_per_epoch=2, verbose=0,
+        callbacks=[keras.callbacks.LambdaCallback(on_train_batch_end=lambda _, logs: losses.append(logs["loss"]))],
+    )  # fmt: skip
+    return losses, model.get_weights(), model.train_tf_function.experimental_get_tracing_count()
+
+
+@pytest.mark.parametrize(
+    "name, how",
+    [("classify", {}), ("relation", {}), ("subject", {}), ("classify", {"parts": 2, "adversarial": 0.5})],
+)
+def test_the_compiled_step_is_the_step(name, how, monkeypatch):
+    monkeypatch.setattr(devices, "on_tpu", lambda: True)
+    monkeypatch.setattr(encoder, "dropped", lambda x, rate: x + 0 * dropped(x, rate))
+    losses, weights, graphs = trained(name, True, **how)
+    assert graphs == 1 and len(losses) == 2
+    plain, plain_weights, _ = trained(name, False, **how)
+    np.testing.assert_allclose(losses, plain, rtol=1e-4)
+    for one, other in zip(weights, plain_weights, strict=True):
+        np.testing.assert_allclose(one, other, atol=2.1e-3)  # where a gradient is rounding alone, two steps of Adam
+
+
+@pytest.mark.parametrize("compiled", [True, False])
+def test_the_dropout_of_a_tpu(compiled, monkeypatch):
+    monkeypatch.setattr(devices, "on_tpu", lambda: True)
+    seeded(1)
+    draw = tf.function(lambda x: dropped(x, 0.25), jit_compile=compiled)
+    one, other = (draw(tf.ones((50, 400))).numpy() for _ in range(2))
+    assert set(np.unique(one)) == {0.0, np.float32(1 / 0.75)} and not np.array_equal(one, other)
+    assert np.mean(one == 0) == pytest.approx(0.25, abs=0.02)
