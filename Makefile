@@ -10,7 +10,7 @@ BIN := $(if $(filter Windows_NT,$(OS)),Scripts,bin)
 ARGS ?=
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test lint test-oldest clean clean-all
+.PHONY: help demo docs notebooks ipynb test lint types test-oldest clean clean-all
 
 help: ## say what there is
 	@echo "make TARGET [PYTHON=python3] [ARGS='options of pytest']"
@@ -19,18 +19,31 @@ help: ## say what there is
 demo: .venv/.test ## fine-tune tiny-zh, which comes with the package, on the sample, evaluate, predict
 	@bash scripts/demo.sh .venv/$(BIN)
 
+docs: .venv/.docs ## build the guide, in English and Chinese, into site/
+	@NO_MKDOCS_2_WARNING=1 .venv/$(BIN)/python -m mkdocs build --strict --quiet
+	@echo "site/index.html"
+
+notebooks: .venv/.notebooks ## run all notebooks from top to bottom; KBERT_FAST=0 with the settings a reader has
+	@KBERT_FAST=$${KBERT_FAST:-1} .venv/$(BIN)/python scripts/notebooks.py run
+
+ipynb: .venv/.notebooks ## make notebooks/*.ipynb from notebooks/*.py
+	@.venv/$(BIN)/python scripts/notebooks.py write
+
 test: .venv/.test ## run the tests with the newest TensorFlow
 	@.venv/$(BIN)/python -m pytest $(ARGS)
 
 test-oldest: .venv-oldest/.test ## run the tests with the oldest TensorFlow, 2.16
 	@.venv-oldest/$(BIN)/python -m pytest $(ARGS)
 
-lint: .venv/.lint ## look for mistakes and for formatting that ruff would change
+lint: .venv/.lint types ## look for mistakes, wrong hints, and formatting that ruff would change
 	@.venv/$(BIN)/python -m ruff check .
 	@.venv/$(BIN)/python -m ruff format --check .
 
+types: .venv/.test ## look whether the hints of the public names are right
+	@.venv/$(BIN)/python -m mypy
+
 clean: ## delete caches, build leftovers and the demo's folder
-	@rm -rf build dist *.egg-info demo .pytest_cache .hypothesis .ruff_cache
+	@rm -rf build dist *.egg-info demo site .pytest_cache .hypothesis .mypy_cache .ruff_cache
 	@find . -name .venv -prune -o -name .venv-oldest -prune -o -name __pycache__ -type d -prune -exec rm -rf {} +
 
 clean-all: clean ## the same, and the virtual environments
@@ -43,6 +56,14 @@ clean-all: clean ## the same, and the virtual environments
 
 .venv/.lint: .venv/.test
 	@bash scripts/environment.sh .venv 13 "$(NEWEST_FROM)" -e ".[dev]"
+	@touch $@
+
+.venv/.docs: setup.cfg pyproject.toml scripts/environment.sh
+	@bash scripts/environment.sh .venv 13 "$(NEWEST_FROM)" -e ".[docs]"
+	@touch $@
+
+.venv/.notebooks: setup.cfg pyproject.toml scripts/environment.sh
+	@bash scripts/environment.sh .venv 13 "$(NEWEST_FROM)" -e ".[notebooks]"
 	@touch $@
 
 .venv-oldest/.test: setup.cfg pyproject.toml scripts/environment.sh requirements/oldest.txt

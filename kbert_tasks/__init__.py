@@ -6,6 +6,7 @@ TensorFlow is imported when it is needed, not here.
 import importlib
 import logging
 import os
+from typing import TYPE_CHECKING
 
 __version__ = "0.1.0"
 
@@ -19,7 +20,9 @@ _HOME = {
     "fit_seeds": "several",
     "fit_folds": "several",
     "explain": "explaining.explain",
+    "compare": "comparing.compare",
     "Tokenizer": "tokenizer",
+    "strategy": "devices",
     "InputError": "errors",
     "Report": "metrics",
     "load": "saving",
@@ -38,12 +41,31 @@ if not _log.handlers:
     _log.handlers[0].addFilter(lambda record: not logging.getLogger().handlers)
 
 
-def __getattr__(name):
-    if name not in _HOME:
-        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
-    value = getattr(importlib.import_module(f".{_HOME[name]}", __name__), name)
-    globals()[name] = value
-    return value
+if TYPE_CHECKING:  # the same names for type checkers and editors, which then know that there are no others
+    from .checkpoint import Checkpoint as Checkpoint
+    from .checkpoint import load_trained_model_from_checkpoint as load_trained_model_from_checkpoint
+    from .comparing.compare import compare as compare
+    from .data import read as read
+    from .devices import strategy as strategy
+    from .errors import InputError as InputError
+    from .explaining.explain import explain as explain
+    from .metrics import Report as Report
+    from .pretraining.fill import fill_mask as fill_mask
+    from .saving import load as load
+    from .several import fit_folds as fit_folds
+    from .several import fit_seeds as fit_seeds
+    from .tasks.classify import TextClassifier as TextClassifier
+    from .tasks.relation import RelationExtractor as RelationExtractor
+    from .tasks.subject import SubjectExtractor as SubjectExtractor
+    from .tokenizer import Tokenizer as Tokenizer
+else:
+
+    def __getattr__(name):
+        if name not in _HOME:
+            raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+        value = getattr(importlib.import_module(f".{_HOME[name]}", __name__), name)
+        globals()[name] = value
+        return value
 
 
 def __dir__():

@@ -14,8 +14,12 @@ import os
 import sys
 import tempfile
 import warnings
+from typing import TYPE_CHECKING
 
 from .errors import InputError
+
+if TYPE_CHECKING:
+    from tf_keras import Model as Model
 
 # keras-bert and what it is made of: each of them binds `tensorflow.keras` when it is imported.
 FAMILY = (

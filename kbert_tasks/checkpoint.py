@@ -4,7 +4,9 @@ import json
 import logging
 import tempfile
 from dataclasses import dataclass
+from os import PathLike
 from pathlib import Path
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
@@ -12,6 +14,9 @@ from . import official
 from ._keras import import_keras_bert, tensorflow
 from .errors import InputError
 from .settings import ENCODERS
+
+if TYPE_CHECKING:
+    from ._keras import Model
 
 log = logging.getLogger("kbert_tasks")
 
@@ -33,13 +38,13 @@ class Checkpoint:
     config_file: Path
     checkpoint_file: str
     vocabulary_file: Path
-    config: dict
-    vocabulary: list
+    config: dict[str, Any]
+    vocabulary: list[str]
     cased: bool
     casing: str
 
     @classmethod
-    def find(cls, path, cased=None):
+    def find(cls, path: "str | PathLike[str] | Checkpoint", cased: bool | None = None) -> "Checkpoint":
         """The checkpoint at `path`, after every check of `kbert_tasks.inspection`.
 
         Args:
@@ -55,29 +60,29 @@ class Checkpoint:
 
         if isinstance(path, cls):
             return path
-        parts = {}
+        parts: dict[str, Any] = {}
         for finding in examine(locate(path), cased, parts):
             if finding.problem:
                 raise InputError(finding.problem)
         return cls(**parts)
 
     @property
-    def name(self):
+    def name(self) -> str:
         return self.folder.resolve().name
 
     @property
-    def language(self):
+    def language(self) -> str:
         """Of the sample that fits: "zh" where the vocabulary has over a thousand Chinese characters, else "en"."""
         return "zh" if sum("一" <= token <= "鿿" for token in self.vocabulary if len(token) == 1) > 1000 else "en"
 
-    def tensors(self):
+    def tensors(self) -> dict[str, np.ndarray]:
         """All weights of the model and its pretraining heads: dict from Google's name to float32 array."""
         reader = tensorflow().train.load_checkpoint(self.checkpoint_file)
         optimizer = ("adam_m", "adam_v", "Adam", "Adam_1", "global_step")
         names = [n for n in reader.get_variable_to_shape_map() if n.startswith(("bert/", "cls/"))]
         return {n: np.asarray(reader.get_tensor(n)) for n in sorted(names) if n.rsplit("/", 1)[-1] not in optimizer}
 
-    def pooler(self):
+    def pooler(self) -> list[np.ndarray] | None:
         """[kernel (hidden, hidden), bias (hidden,)] of the dense layer on [CLS], or None where there is none."""
         reader = tensorflow().train.load_checkpoint(self.checkpoint_file)
         if not all(map(reader.has_tensor, official.POOLER)):
@@ -116,15 +121,15 @@ def build_encoder(config, encoder="fast", training=False, seq_len=None, output_l
 
 
 def load_trained_model_from_checkpoint(
-    config_file,
-    checkpoint_file,
-    training=False,
-    trainable=True,
-    output_layer_num=1,
-    seq_len=None,
-    encoder="fast",
-    first_only=False,
-):
+    config_file: str | PathLike[str],
+    checkpoint_file: str | PathLike[str],
+    training: bool = False,
+    trainable: bool = True,
+    output_layer_num: int = 1,
+    seq_len: int | None = None,
+    encoder: str = "fast",
+    first_only: bool = False,
+) -> "Model":
     """A released BERT as a plain Keras model, filled by keras-bert's loader, every layer trainable.
 
     The same call as keras-bert's, with three other defaults: everything trains, texts are as long as the batch

@@ -8,16 +8,36 @@ import io
 import json
 import logging
 import warnings
+from os import PathLike
 from pathlib import Path
+from typing import TYPE_CHECKING, Any
 
 from .errors import InputError
+
+if TYPE_CHECKING:
+    from collections.abc import Collection, Iterable
+    from typing import TypeAlias
+
+    import pandas as pd
+
+    # What `table` takes: a DataFrame, the path of a file, texts, pairs of texts, or dicts; and the gold answers of texts.
+    Rows: TypeAlias = (
+        pd.DataFrame
+        | Path
+        | str
+        | Iterable[str]
+        | Iterable[tuple[str, str]]
+        | Iterable[list[str]]
+        | Iterable[dict[str, Any]]
+    )
+    Labels: TypeAlias = Collection[Any]
 
 log = logging.getLogger("kbert_tasks")
 
 KINDS = (".csv", ".tsv", ".jsonl", ".xlsx", ".parquet", ".txt")
 
 
-def read(path, *, header=True, encoding=None):
+def read(path: str | PathLike[str], *, header: bool = True, encoding: str | None = None) -> "pd.DataFrame":
     """A table from a CSV, TSV, JSONL, Excel, Parquet or plain text file (a text a line).
 
     Args:
@@ -58,7 +78,7 @@ def read(path, *, header=True, encoding=None):
             else:
                 table = _separated(path, text, "," if kind == ".csv" else "\t", header)
     except ImportError:
-        raise InputError(f"{path} needs a package that is not installed: pip install openpyxl pyarrow") from None
+        raise InputError(f"{path} needs a package that is not installed: pip install 'kbert-tasks[tables]'") from None
     except InputError:
         raise
     except Exception as error:  # each of pandas's engines has its own errors

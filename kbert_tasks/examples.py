@@ -2,6 +2,7 @@
 
 import collections
 from dataclasses import dataclass
+from typing import Any
 
 from .data import text_of
 
@@ -17,14 +18,14 @@ class Skip:
 class Examples:
     """Examples of one table, their rows' numbers in it, and the count of all that was read."""
 
-    rows: list
-    positions: list
+    rows: list[Any]
+    positions: list[int]
     read: int
-    skipped: collections.Counter
-    notes: collections.Counter
+    skipped: collections.Counter[str]
+    notes: collections.Counter[str]
     joined: int = 0  # rows that are part of an earlier row's example
 
-    def copy(self):
+    def copy(self) -> "Examples":
         """Training moves rows and counts; a copy is not touched by it."""
         return Examples([*self.rows], [*self.positions], self.read, self.skipped.copy(), self.notes.copy(), self.joined)
 

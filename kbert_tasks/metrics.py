@@ -1,6 +1,7 @@
 """Scores, and the Report that holds them."""
 
 from dataclasses import dataclass, field
+from typing import Any
 
 
 @dataclass
@@ -14,19 +15,19 @@ class Report:
         answers: a dict for each example: text, gold, predicted, right, loss, tokens.
     """
 
-    scores: dict
-    examples: dict = field(default_factory=dict)
-    errors: list = field(default_factory=list, repr=False)
-    answers: list = field(default_factory=list, repr=False)
+    scores: dict[str, Any]
+    examples: dict[str, Any] = field(default_factory=dict)
+    errors: list[dict[str, Any]] = field(default_factory=list, repr=False)
+    answers: list[dict[str, Any]] = field(default_factory=list, repr=False)
 
-    def __getitem__(self, name):
+    def __getitem__(self, name: str) -> Any:
         return self.scores[name]
 
-    def numbers(self):
+    def numbers(self) -> dict[str, int | float]:
         """The scores that are single numbers."""
         return {name: value for name, value in self.scores.items() if isinstance(value, int | float)}
 
-    def __str__(self):
+    def __str__(self) -> str:
         from .report import scores_text
 
         return scores_text(self.scores, self.examples)

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 
 from .settings import Settings, option
 from .spans import FLOOR, occurrences, tokens_of
-from .tasks.base import Task
+from .tasks.base import P, Task
 from .windows import WHOLE, windows
 
 
@@ -22,7 +22,7 @@ class PointingSettings(Settings):
     )
 
 
-class PointingTask(Task):
+class PointingTask(Task[P]):
     """A task whose answers are spans of the text, with a probability that a threshold is put to."""
 
     Settings = PointingSettings

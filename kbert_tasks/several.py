@@ -3,15 +3,33 @@
 import logging
 import statistics
 import time
+from os import PathLike
 from pathlib import Path
+from typing import TYPE_CHECKING, Any, TypeVar
 
 from .errors import InputError
 from .holding_out import folds_of, hold_out
 
+if TYPE_CHECKING:
+    from .data import Labels, Rows
+    from .examples import Examples
+    from .tasks.base import Task
+
+T = TypeVar("T", bound="Task[Any]")
+
 log = logging.getLogger("kbert_tasks")
 
 
-def fit_seeds(task, train, labels=None, *, seeds=5, dev=None, test=None, backup=None):
+def fit_seeds(
+    task: T,
+    train: "Rows | Examples",
+    labels: "Labels | None" = None,
+    *,
+    seeds: int = 5,
+    dev: "Rows | Examples | None" = None,
+    test: "Rows | Examples | None" = None,
+    backup: str | PathLike[str] | None = None,
+) -> T:
     """Trains once for each seed, from `task.settings.seed` on, all on the same rows.
 
     Args:
@@ -28,17 +46,18 @@ def fit_seeds(task, train, labels=None, *, seeds=5, dev=None, test=None, backup=
     number = _at_least_two(seeds, "seeds")
     task, examples = _anew(task), task.examples(train, labels)
     task.learn(examples.rows)
-    examples, dev = (examples, task.examples(dev)) if dev is not None else hold_out(task, examples)
-    test = None if test is None else task.examples(test)
-    if not dev.rows:
+    examples, held_out = (examples, task.examples(dev)) if dev is not None else hold_out(task, examples)
+    unseen = None if test is None else task.examples(test)
+    if not held_out.rows:
         raise InputError("the best of several seeds is chosen by development rows: give them, or a dev_share above 0")
-    each, best = [], None
+    each: list[dict[str, Any]] = []
+    best: Any = None
     for seed in range(task.settings.seed, task.settings.seed + number):
         log.info("seed %d (%d of %d)", seed, len(each) + 1, number)
         one = _anew(task, seed=seed)
-        one.fit(examples.copy(), dev=dev.copy(), backup=_in(backup, f"seed-{seed}"))
-        if test is not None:
-            _test(one, test.copy())
+        one.fit(examples.copy(), dev=held_out.copy(), backup=_in(backup, f"seed-{seed}"))
+        if unseen is not None:
+            _test(one, unseen.copy())
         each.append({"seed": seed} | _scores(one))
         if best is None or _main(one) > _main(best):
             best = one
@@ -46,7 +65,14 @@ def fit_seeds(task, train, labels=None, *, seeds=5, dev=None, test=None, backup=
     return best
 
 
-def fit_folds(task, train, labels=None, *, folds=5, backup=None):
+def fit_folds(
+    task: T,
+    train: "Rows | Examples",
+    labels: "Labels | None" = None,
+    *,
+    folds: int = 5,
+    backup: str | PathLike[str] | None = None,
+) -> T:
     """Cross-validates, then trains on all the rows.
 
     For each fold a model is trained on the other folds and answers this one. What it chooses by (the epoch, a threshold) is

@@ -6,8 +6,8 @@ A span is half-open characters of the original text: `text[start:end]`. For the 
 import contextlib
 import json
 import re
-from collections import namedtuple
 from numbers import Integral
+from typing import NamedTuple
 
 import numpy as np
 
@@ -17,7 +17,12 @@ from .errors import RowError
 FLOOR = 0.05  # probability under which nothing is looked at any further
 MOST = 48  # spans of a window that are looked at: an untrained model holds thousands to be possible
 
-Span = namedtuple("Span", "start end")
+
+class Span(NamedTuple):
+    """Half-open characters of a text."""
+
+    start: int
+    end: int
 
 
 def told(value, string, text):

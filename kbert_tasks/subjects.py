@@ -2,6 +2,7 @@
 
 import json
 from dataclasses import dataclass, field
+from typing import Any
 
 import numpy as np
 
@@ -20,9 +21,9 @@ class Subject:
     span: Span | None = None
     score: float | None = field(default=None, compare=False)
 
-    def as_dict(self):
+    def as_dict(self) -> dict[str, Any]:
         """`subject`, and `span` and `score` where there are any."""
-        made = {"subject": self.subject} | ({} if self.span is None else {"span": list(self.span)})
+        made: dict[str, Any] = {"subject": self.subject} | ({} if self.span is None else {"span": list(self.span)})
         return made | ({} if self.score is None else {"score": round(self.score, 6)})
 
 

@@ -175,10 +175,10 @@ def read_vocabulary(path: str | PathLike) -> list[str]:
     try:
         text = data.decode("utf-8").removeprefix("\ufeff")
     except UnicodeDecodeError as error:
-        line = data.count(b"\n", 0, error.start) + 1
-        raise InputError(f"{path}, line {line}: byte 0x{data[error.start]:02x}; save it as UTF-8") from None
+        number = data.count(b"\n", 0, error.start) + 1
+        raise InputError(f"{path}, line {number}: byte 0x{data[error.start]:02x}; save it as UTF-8") from None
 
-    lines = {}
+    lines: dict[str, int] = {}  # token to number of its line
     for number, line in enumerate(text.removesuffix("\n").split("\n"), 1):
         line = line.strip(" \t\r")
         if not line:

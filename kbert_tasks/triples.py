@@ -2,6 +2,7 @@
 
 import json
 from dataclasses import dataclass, field
+from typing import Any
 
 import numpy as np
 
@@ -25,16 +26,16 @@ class Triple:
     score: float | None = field(default=None, compare=False)
 
     @property
-    def strings(self):
+    def strings(self) -> tuple[str, str, str]:
         return self.subject, self.predicate, self.object
 
     @property
-    def located(self):
+    def located(self) -> bool:
         return self.subject_span is not None and self.object_span is not None
 
-    def as_dict(self):
+    def as_dict(self) -> dict[str, Any]:
         """As in an `spo_list`, with `subject_span`, `object_span` and `score` where there are any."""
-        made = {"subject": self.subject, "predicate": self.predicate, "object": self.object}
+        made: dict[str, Any] = {"subject": self.subject, "predicate": self.predicate, "object": self.object}
         for name in ("subject_span", "object_span"):
             if getattr(self, name) is not None:
                 made[name] = list(getattr(self, name))

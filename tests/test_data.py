@@ -1,3 +1,5 @@
+import sys
+
 import numpy as np
 import pandas as pd
 import pytest
@@ -80,6 +82,17 @@ def test_excel_and_parquet(tmp_path, kind):
     path = tmp_path / f"a.{kind}"
     frame.to_excel(path, index=False) if kind == "xlsx" else frame.to_parquet(path)
     assert [(r["text"], data.text_of(r["label"])) for r in rows(kb.read(path))] == [("房间很干净", "1"), ("NA", "0")]
+
+
+@pytest.mark.parametrize("kind", ["xlsx", "parquet"])
+def test_without_tables_the_extra_is_named(tmp_path, monkeypatch, kind):
+    pytest.importorskip("openpyxl")
+    path = tmp_path / f"a.{kind}"
+    pd.DataFrame({"text": ["a"]}).to_excel(tmp_path / "a.xlsx", index=False)
+    (tmp_path / "a.parquet").write_bytes(b"PAR1")
+    for package in ("openpyxl", "pyarrow"):
+        monkeypatch.setitem(sys.modules, package, None)
+    assert refused(path).endswith("pip install 'kbert-tasks[tables]'")
 
 
 @pytest.mark.parametrize(

@@ -163,7 +163,7 @@ def test_a_wheel_carries_it(tmp_path):
     for path in made.iterdir():
         assert (site / "checkpoints" / embedded.NAME / path.name).read_bytes() == path.read_bytes()
     packages = {path.parent.relative_to(site).as_posix() for path in site.glob("**/*.py")}
-    assert {".", "cli", "explaining", "page", "pretraining", "samples", "tasks"} == packages and (
+    assert {".", "cli", "comparing", "explaining", "page", "pretraining", "samples", "tasks"} == packages and (
         site / "catalog.json"
     ).is_file()
     assert (site / "page" / "report.html.jinja").is_file() and (site / "explaining" / "page.html.jinja").is_file()

@@ -2,6 +2,7 @@
 
 import functools
 import re
+from os import PathLike
 from pathlib import Path
 
 import numpy as np
@@ -17,7 +18,7 @@ MASK = "[MASK]"
 NO_WORD = re.compile(r"\[unused\d+\]")
 
 
-def fill_mask(checkpoint, text, top=5):
+def fill_mask(checkpoint: str | PathLike[str] | Checkpoint, text: str, top: int = 5) -> list[list[tuple[str, float]]]:
     """The most probable tokens for each [MASK] of a text.
 
     Args:
@@ -45,19 +46,19 @@ def fill_mask(checkpoint, text, top=5):
         place, cased = Path(checkpoint.checkpoint_file), checkpoint.cased
     else:
         place, cased = locate(checkpoint), None
-    checkpoint, tokenizer, network = _loaded(place, cased, _stamp(place))
+    opened, tokenizer, network = _loaded(place, cased, _stamp(place))
     x = _inputs(tokenizer, text)
-    if x[TOKENS].shape[1] > checkpoint.config["max_position_embeddings"]:
+    if x[TOKENS].shape[1] > opened.config["max_position_embeddings"]:
         raise InputError(
-            f"the text has {x[TOKENS].shape[1]} tokens, [CLS] and [SEP] included, and {checkpoint.name} reads "
-            f"{checkpoint.config['max_position_embeddings']} at most: cut it around the {MASK}"
+            f"the text has {x[TOKENS].shape[1]} tokens, [CLS] and [SEP] included, and {opened.name} reads "
+            f"{opened.config['max_position_embeddings']} at most: cut it around the {MASK}"
         )
     logits = network(x, training=False)["MLM"].numpy()[0].astype(np.float64)  # (masks, vocabulary)
     chances = np.exp(logits - logits.max(-1, keepdims=True))
     chances /= chances.sum(-1, keepdims=True)
-    words = [i for i, word in enumerate(checkpoint.vocabulary) if word not in SPECIAL and not NO_WORD.fullmatch(word)]
+    words = [i for i, word in enumerate(opened.vocabulary) if word not in SPECIAL and not NO_WORD.fullmatch(word)]
     best = [np.array(words)[np.argsort(-row[words], kind="stable")[:top]] for row in chances]
-    return [[(checkpoint.vocabulary[i], float(row[i])) for i in ids] for row, ids in zip(chances, best, strict=True)]
+    return [[(opened.vocabulary[i], float(row[i])) for i in ids] for row, ids in zip(chances, best, strict=True)]
 
 
 def _inputs(tokenizer, text):

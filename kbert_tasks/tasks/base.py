@@ -1,6 +1,8 @@
 """Task: what every task shares, and the methods that each one fills in."""
 
 import collections
+from os import PathLike
+from typing import TYPE_CHECKING, Any, Generic, TypeVar
 
 import numpy as np
 
@@ -10,8 +12,18 @@ from ..examples import Examples, Skip
 from ..settings import Settings
 from ..tokenizer import Tokenizer
 
+if TYPE_CHECKING:
+    from typing_extensions import Self
 
-class Task:
+    from .._keras import Model
+    from ..checkpoint import Checkpoint
+    from ..data import Labels, Rows
+    from ..metrics import Report
+
+P = TypeVar("P")  # a task's Prediction
+
+
+class Task(Generic[P]):
     """Fine-tunes a BERT checkpoint to one kind of answer.
 
     Args:
@@ -29,16 +41,24 @@ class Task:
         answers_: what `answers.jsonl` holds: a `record` of each of those texts, the right answers included.
     """
 
+    model: "Model"
+    tokenizer: Tokenizer
+    config: dict[str, Any]
+    seen_: np.ndarray
+    report_: dict[str, Any]
+    errors_: list[dict[str, Any]]
+    answers_: list[dict[str, Any]]
+
     Settings = Settings
     MAIN_SCORE = "accuracy"  # the development score by which the best epoch is kept
-    LEARNED = ()  # attributes that `learn` sets: JSON values, kept in the saved folder
-    ANSWER = ()  # the columns of `row`
-    SECOND = None  # the setting that names the column of what stands second in a pair
+    LEARNED: tuple[str, ...] = ()  # attributes that `learn` sets: JSON values, kept in the saved folder
+    ANSWER: tuple[str, ...] = ()  # the columns of `row`
+    SECOND: str | None = None  # the setting that names the column of what stands second in a pair
     paired = False  # whether this trained task wants pairs
     first_only = False  # whether the head reads the vector of [CLS] alone
     FORMAT = "csv"  # that answers are written in where no file name tells
 
-    def __init__(self, checkpoint=None, **settings):
+    def __init__(self, checkpoint: "str | PathLike[str] | Checkpoint | None" = None, **settings: Any):
         self.checkpoint = checkpoint
         self.settings = self.Settings.of(settings)
         self.model = None
@@ -172,7 +192,14 @@ class Task:
                 made.positions.append(position)
         return made
 
-    def fit(self, train, labels=None, *, dev=None, backup=None):
+    def fit(
+        self,
+        train: "Rows | Examples",
+        labels: "Labels | None" = None,
+        *,
+        dev: "Rows | Examples | tuple[Rows, Labels] | None" = None,
+        backup: str | PathLike[str] | None = None,
+    ) -> "Self":
         """Fine-tunes on `train` and keeps the epoch with the best score on `dev`; returns self.
 
         Args:
@@ -190,7 +217,7 @@ class Task:
         self.__dict__.update(fresh.__dict__)
         return self
 
-    def predict(self, texts):
+    def predict(self, texts: "Rows") -> list[P | None]:
         """A list with one prediction for each text, in their order; None for a text that is empty.
 
         Args:
@@ -200,12 +227,12 @@ class Task:
 
         self._is_trained()
         examples = self.examples(texts, gold=False)
-        found = [None] * examples.read
+        found: list[P | None] = [None] * examples.read
         for position, prediction in zip(examples.positions, predictions(self, examples.rows), strict=True):
             found[position] = prediction
         return found
 
-    def evaluate(self, rows, labels=None):
+    def evaluate(self, rows: "Rows | Examples", labels: "Labels | None" = None) -> "Report":
         """A Report of the predictions for rows with gold; prints readably."""
         from ..inference import decoded
 
@@ -240,7 +267,7 @@ class Task:
         self.report_["examples"]["test"] = report.examples
         self.report_["seconds"]["evaluate"] = round(self.report_["seconds"]["evaluate"] + seconds, 3)
 
-    def save(self, folder):
+    def save(self, folder: str | PathLike[str]) -> None:
         """Writes a folder that `kbert_tasks.load` reads, with no need of the checkpoint; whole or not at all."""
         from ..saving import save
 

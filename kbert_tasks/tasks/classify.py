@@ -46,7 +46,7 @@ class Example:
 
     text: str
     text_b: str | None
-    label: str | tuple | None
+    label: str | tuple[str, ...] | None
 
 
 @dataclass(frozen=True)
@@ -56,12 +56,12 @@ class Prediction:
     `probabilities` has every label's. With `abstain_below` the label may be None; the score is then the best label's.
     """
 
-    label: str | tuple | None
-    score: float | tuple
-    probabilities: dict = field(repr=False)
+    label: str | tuple[str, ...] | None
+    score: float | tuple[float, ...]
+    probabilities: dict[str, float] = field(repr=False)
 
 
-class TextClassifier(Task):
+class TextClassifier(Task[Prediction]):
     """A label for a text.
 
     Example:
@@ -69,6 +69,8 @@ class TextClassifier(Task):
         >>> task.fit(kb.read("train.csv")).predict(["房间很干净"])
         [Prediction(label='好评', score=0.98)]
     """
+
+    settings: ClassifySettings
 
     Settings = ClassifySettings
     LEARNED = ("labels_", "pairs_", "multi_label_", "temperature_", "thresholds_")

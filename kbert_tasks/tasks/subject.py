@@ -34,17 +34,17 @@ class Example:
 
     text: str
     event_type: str | None
-    subjects: tuple | None
+    subjects: tuple[Subject, ...] | None
 
 
 @dataclass(frozen=True)
 class Prediction:
     """The subjects, most probable first, none overlapping a more probable one."""
 
-    subjects: tuple = ()
+    subjects: tuple[Subject, ...] = ()
 
 
-class SubjectExtractor(PointingTask):
+class SubjectExtractor(PointingTask[Prediction]):
     """Whom or what an event is about.
 
     Example:
@@ -52,6 +52,8 @@ class SubjectExtractor(PointingTask):
         >>> task.fit(kb.read("train.csv")).predict([("长河科技股东减持", "股东减持")])
         [Prediction(subjects=(Subject(subject='长河科技', span=Span(start=0, end=4), score=0.98),))]
     """
+
+    settings: SubjectSettings
 
     Settings = SubjectSettings
     LEARNED = ("typed_", "always_", "longest_", "threshold_")

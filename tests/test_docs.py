@@ -1,0 +1,196 @@
+"""The guide says what is true: settings, messages, commands and names are those of the package, in both languages."""
+
+import ast
+import contextlib
+import dataclasses
+import functools
+import io
+import re
+import shlex
+from pathlib import Path
+
+import pytest
+
+import kbert_tasks as kb
+from kbert_tasks import cli, long_text, pointing, settings, tasks
+
+ROOT = Path(__file__).parents[1]
+DOCS, PACKAGE = ROOT / "docs", ROOT / "kbert_tasks"
+PAGES = sorted(p for p in DOCS.glob("*.md") if p.stem != "ARCHITECTURE") + sorted(ROOT.glob("README*.md"))
+BOTH = [page for page in PAGES if page.parent == DOCS and not page.name.endswith(".zh.md")]
+ENGLISH_ALONE = {"ARCHITECTURE.md"}
+
+
+def named(page):
+    return str(page.relative_to(ROOT))
+
+
+def blocks(page):
+    """(kind, text) of each block of code, kind being what stands behind the three marks."""
+    found = re.findall(r"^( *)```(\w*)[^\n]*\n(.*?)^\1```", page.read_text(encoding="utf-8"), re.M | re.S)
+    return [(kind, re.sub(f"^{indent}", "", text, flags=re.M)) for indent, kind, text in found]
+
+
+def commands(page):
+    """The words of each line that begins with one of the commands, or runs one behind a pipe."""
+    for kind, text in blocks(page):
+        if kind == "":
+            for line in text.replace("\\\n", " ").splitlines():
+                command = re.search(r"(^|\| )(kbert-\w+ .*)", line)
+                if command:
+                    yield shlex.split(command[2], comments=True)
+
+
+def cells(line):
+    """Of a row of a table, as text."""
+    return [cell.strip().replace(r"\|", "|") for cell in re.split(r"(?<!\\)\|", line)[1:-1]]
+
+
+# Pages ------------------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("page", BOTH, ids=named)
+def test_a_page_is_there_in_both_languages_with_the_same_commands(page):
+    chinese = page.with_suffix(".zh.md")
+    assert chinese.is_file()
+    assert [*commands(page)] == [*commands(chinese)]
+    assert len(blocks(page)) == len(blocks(chinese))
+
+
+def test_every_page_stands_in_the_menu():
+    menu = (ROOT / "mkdocs.yml").read_text(encoding="utf-8")
+    for page in DOCS.rglob("*.md"):
+        assert page.name.endswith(".zh.md") or f": {page.relative_to(DOCS).as_posix()}\n" in menu, page
+
+
+# Settings ---------------------------------------------------------------------------------------------------------
+
+KINDS = [  # as the tables of settings.md follow one another: what a class adds to, or changes of, the one before
+    (settings.Settings, object),
+    (tasks.find("classify").Settings, settings.Settings),
+    (pointing.PointingSettings, settings.Settings),
+    (tasks.find("relation").Settings, pointing.PointingSettings),
+    (tasks.find("subject").Settings, pointing.PointingSettings),
+]
+assert issubclass(KINDS[1][0], long_text.LongTextSettings)
+
+
+def told(field):
+    return [f"`{field.name}`", "–" if field.default is None else f"`{field.default}`", field.metadata["help"]]
+
+
+def fields(kind):
+    return [told(each) for each in dataclasses.fields(kind)] if dataclasses.is_dataclass(kind) else []
+
+
+@pytest.mark.parametrize("language", ["", ".zh"])
+def test_the_tables_of_settings_are_those_of_the_package(language):
+    text = (DOCS / f"settings{language}.md").read_text(encoding="utf-8")
+    tables = re.findall(r"((?:^\| `\w+` \|.*\n)+)", text, re.M)
+    assert len(tables) == len(KINDS)
+    for table, (kind, base) in zip(tables, KINDS, strict=True):
+        wanted = [row for row in fields(kind) if row not in fields(base)]
+        rows = [cells(line) for line in table.splitlines()]
+        assert [row[:2] for row in rows] == [row[:2] for row in wanted]
+        if not language:
+            assert [row[2] for row in rows] == [row[2] for row in wanted]
+
+
+# Messages ---------------------------------------------------------------------------------------------------------
+
+UNKNOWN = "…"  # what is filled in when a message is made
+
+
+def shape(node):
+    """The text of a string in the source, with UNKNOWN for what is not known before it runs."""
+    if isinstance(node, ast.Constant) and isinstance(node.value, str):
+        return node.value
+    if isinstance(node, ast.JoinedStr):
+        return "".join(shape(part) for part in node.values)
+    if isinstance(node, ast.BinOp) and isinstance(node.op, ast.Add):
+        return shape(node.left) + shape(node.right)
+    return UNKNOWN
+
+
+@functools.cache
+def source():
+    """(all strings of the package as shapes, those of its errors)."""
+    every, errors = [], []
+    for file in PACKAGE.rglob("*.py"):
+        for node in ast.walk(ast.parse(file.read_text(encoding="utf-8"))):
+            if isinstance(node, ast.Constant | ast.JoinedStr | ast.BinOp):
+                every.append(shape(node))
+            if isinstance(node, ast.Call) and getattr(node.func, "id", "") in ("InputError", "RowError") and node.args:
+                errors.append(shape(node.args[0]))
+    return every, [each for each in errors if set(each) - set(UNKNOWN)]
+
+
+def holds(message, shape):
+    """Whether a message of the guide is this shape's beginning, or the whole of it."""
+    parts = (re.escape(part) for part in message.split(UNKNOWN))
+    return re.match(f".*{UNKNOWN}.*".join(parts).removeprefix(".*"), shape, re.S) is not None
+
+
+def messages(language):
+    text = (DOCS / f"troubles{language}.md").read_text(encoding="utf-8")
+    return [message for line in re.findall(r"^\| (`.*?`) \|", text, re.M) for message in line[1:-1].split("`<br>`")]
+
+
+def test_every_message_of_the_guide_is_one_of_the_package():
+    every, _ = source()
+    assert [message for message in messages("") if not any(holds(message, each) for each in every)] == []
+
+
+def test_every_error_of_the_package_stands_in_the_guide():
+    # A message that begins with what is not known, and has nothing else, would hold all of them.
+    known = [message for message in messages("") if len(re.sub(rf"[{UNKNOWN}\W]", "", message)) > 3]
+    _, errors = source()
+    other = {each for each in errors if not any(holds(message, each) for message in known)}
+    assert other <= VAGUE, other - VAGUE
+
+
+VAGUE = {
+    "…: …",
+    "…, row …: …",
+    "… …",
+    "hf:… …",
+    "…; …",
+    "found …; …",
+    "… is …: …",
+}  # whose parts are told apart in the guide
+
+
+def test_both_languages_tell_the_same_messages():
+    assert messages("") == messages(".zh")
+
+
+# Commands and Python ----------------------------------------------------------------------------------------------
+
+
+@functools.cache
+def help_of(*words):
+    """What `words --help` prints."""
+    out = io.StringIO()
+    with contextlib.redirect_stdout(out), contextlib.suppress(SystemExit):
+        getattr(cli, words[0].removeprefix("kbert-"))([*words[1:], "--help"])
+    return out.getvalue()
+
+
+@pytest.mark.parametrize("page", PAGES, ids=named)
+def test_the_commands_have_the_options_that_they_are_shown_with(page):
+    for words in commands(page):
+        if "--task" in words and words[words.index("--task") + 1] in tasks.names():
+            names = (words[0], "--task", words[words.index("--task") + 1])
+        else:
+            names = tuple(words[: 1 + (words[0] in ("kbert-checkpoint", "kbert-pretrain"))])
+        known = re.findall(r"--[a-z-]+", help_of(*names)) + ["--help", "--version"]
+        assert known[2:], names
+        assert [word for word in words if word.startswith("--") and word not in known] == [], words
+
+
+@pytest.mark.parametrize("page", PAGES, ids=named)
+def test_the_python_is_python_and_the_names_are_there(page):
+    for kind, text in blocks(page):
+        if kind == "python":
+            compile(text, page.name, "exec")
+            assert set(re.findall(r"\bkb\.(\w+)", text)) <= {*kb.__all__}

@@ -1,0 +1,97 @@
+"""What a type checker should know of the public names. Never run: `tests/test_typing.py` gives it to mypy.
+
+A line that says `type: ignore` must be a mistake to mypy, else mypy complains of the comment.
+"""
+
+from typing import Any
+
+from typing_extensions import assert_type
+
+import kbert_tasks as kb
+from kbert_tasks.comparing.compare import Comparison
+from kbert_tasks.explaining.explanation import Explanation
+from kbert_tasks.spans import Span
+from kbert_tasks.subjects import Subject
+from kbert_tasks.tasks import classify, relation, subject
+from kbert_tasks.tasks.base import Task
+from kbert_tasks.triples import Triple
+
+
+def classifies() -> None:
+    task = kb.TextClassifier("checkpoint", epochs=3, pooling="mean")
+    assert_type(task.fit(kb.read("train.csv"), dev=kb.read("dev.csv")), kb.TextClassifier)
+    task.fit(["good", "bad"], ["+", "-"], dev=(["fine"], ["+"]), backup="kept")
+    task.fit([("one", "other")], ["+"])
+    task.fit([{"text": "good", "label": "+"}])
+    task.fit(["good"], labels=3)  # type: ignore[arg-type]
+    for answer in task.predict(["good"]):
+        assert_type(answer, classify.Prediction | None)
+        if answer:
+            assert_type(answer.label, str | tuple[str, ...] | None)
+            assert_type(answer.score, float | tuple[float, ...])
+            assert_type(answer.probabilities, dict[str, float])
+            print(answer.lable)  # type: ignore[attr-defined]
+    assert_type(task.settings.pooling, str)
+    assert_type(task.config, dict[str, Any])
+    assert_type(task.tokenizer, kb.Tokenizer)
+    task.save("run")
+
+
+def points() -> None:
+    for found in kb.RelationExtractor(kb.Checkpoint.find("checkpoint")).predict("test.jsonl"):
+        assert_type(found, relation.Prediction | None)
+        for triple in found.triples if found else ():
+            assert_type(triple, Triple)
+            assert_type(triple.strings, tuple[str, str, str])
+            assert_type(triple.subject_span, Span | None)
+            assert_type(triple.as_dict(), dict[str, Any])
+    for answer in kb.SubjectExtractor().predict([("text", "type")]):
+        assert_type(answer, subject.Prediction | None)
+        for each in answer.subjects if answer else ():
+            assert_type(each, Subject)
+            if each.span:
+                assert_type(each.span.start, int)
+
+
+def scores() -> None:
+    task = kb.load("run", engine="openvino")
+    assert_type(task, Task[Any])
+    report = task.evaluate(kb.read("test.csv", header=False, encoding="gb18030"))
+    assert_type(report, kb.Report)
+    assert_type(report.numbers(), dict[str, int | float])
+    assert_type(report.errors, list[dict[str, Any]])
+    assert_type(kb.fit_seeds(kb.TextClassifier(), "train.csv", seeds=3, test="test.csv"), kb.TextClassifier)
+    assert_type(kb.fit_folds(kb.SubjectExtractor(), "train.csv", folds=3), kb.SubjectExtractor)
+    kb.fit_seeds("classify", "train.csv")  # type: ignore[type-var]
+
+
+def looks() -> None:
+    task = kb.load("run")
+    found = kb.explain(task, "text", answer="+")
+    assert_type(found, Explanation)
+    assert_type(found.told, str)
+    kb.explain("run", "text")  # type: ignore[arg-type]
+    compared = kb.compare(["one", "other"])
+    assert_type(compared, Comparison)
+    assert_type(compared.differences[0].texts, int)
+    kb.strategy("cpu")
+    kb.strategy(0)  # type: ignore[arg-type]
+
+
+def opens() -> None:
+    checkpoint = kb.Checkpoint.find("checkpoint", cased=True)
+    assert_type(checkpoint, kb.Checkpoint)
+    assert_type(checkpoint.vocabulary, list[str])
+    assert_type(checkpoint.name, str)
+    kb.load_trained_model_from_checkpoint(checkpoint.config_file, checkpoint.checkpoint_file, seq_len=128)
+    kb.load_trained_model_from_checkpoint("bert_config.json")  # type: ignore[call-arg]
+    assert_type(kb.fill_mask(checkpoint, "[MASK]", top=3), list[list[tuple[str, float]]])
+    tokenizer = kb.Tokenizer.from_file("vocab.txt", cased=False)
+    assert_type(tokenizer.tokens(tokenizer.encode("text").ids), list[str])
+
+
+def refused() -> None:
+    try:
+        kb.TextClasifier()  # type: ignore[attr-defined]
+    except kb.InputError as error:
+        assert_type(error, kb.InputError)
