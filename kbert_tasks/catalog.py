@@ -94,7 +94,7 @@ def _embedded():
 def find(name):
     """The entry of this name or alias, in whatever case, or None.
 
-    Example:
+    Examples:
         >>> find("BERT-Tiny").name
         'uncased_L-2_H-128_A-2'
     """
@@ -126,7 +126,7 @@ def locate(name_or_path, *, into=None, mirror=None, proxy=None):
     Raises:
         InputError: it is neither a path nor a known name, the download failed, or this installation lacks tiny-zh.
 
-    Example:
+    Examples:
         >>> locate("bert-base-chinese")  # doctest: +SKIP
         PosixPath('checkpoints/bert-base-chinese')
     """

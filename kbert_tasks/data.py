@@ -10,27 +10,12 @@ import logging
 import warnings
 from os import PathLike
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from .errors import InputError
 
 if TYPE_CHECKING:
-    from collections.abc import Collection, Iterable
-    from typing import TypeAlias
-
     import pandas as pd
-
-    # What `table` takes: a DataFrame, the path of a file, texts, pairs of texts, or dicts; and the gold answers of texts.
-    Rows: TypeAlias = (
-        pd.DataFrame
-        | Path
-        | str
-        | Iterable[str]
-        | Iterable[tuple[str, str]]
-        | Iterable[list[str]]
-        | Iterable[dict[str, Any]]
-    )
-    Labels: TypeAlias = Collection[Any]
 
 log = logging.getLogger("kbert_tasks")
 

@@ -50,7 +50,7 @@ def strategy(device: str = "auto") -> Any:
         InputError: TF_CONFIG is not what TensorFlow wants, or TensorFlow has begun to compute, and what is asked for must
             be told before.
 
-    Example:
+    Examples:
         >>> with kb.strategy("auto").scope():
         ...     encoder = kb.load_trained_model_from_checkpoint(config_file, checkpoint_file)
     """

@@ -4,7 +4,9 @@ import collections
 from dataclasses import dataclass
 from typing import Any
 
+from . import data
 from .data import text_of
+from .errors import InputError, RowError
 
 
 @dataclass(frozen=True)
@@ -50,6 +52,31 @@ class Examples:
         """Counts what the task has to say of the examples as they are encoded."""
         remarks = (task.remarks(example, windows) for example, windows in zip(self.rows, encoded, strict=True))
         self.notes.update(remark for each in remarks for remark in each)
+
+
+def examples_of(task, rows, labels=None, gold=True):
+    """A task's Examples of a table, file or list (see `kbert_tasks.data.table`), every row of it accounted for."""
+    settings = task.settings
+    second = getattr(settings, task.SECOND) if task.SECOND else "text_b"
+    names = settings.text_column, settings.label_column, second
+    rows = task.named(data.table(rows, labels, names).reset_index(drop=True))
+    read, rows = len(rows), task.grouped(rows) if gold else rows
+    for option in task.columns(gold) if len(rows) else ():
+        data.column(rows, getattr(settings, option), option)
+    made = Examples([], [], read, collections.Counter(), collections.Counter(), read - len(rows))
+    for position, row in enumerate(rows.to_dict("records")):
+        try:
+            example = task.example(row, gold)
+        except RowError as error:
+            raise InputError(
+                f"{rows.attrs.get('file', 'the table')}, row {rows.index[position] + 1}: {error}"
+            ) from None
+        if isinstance(example, Skip):
+            made.skipped[example.reason] += 1
+        else:
+            made.rows.append(example)
+            made.positions.append(position)
+    return made
 
 
 def joined(table, keys, cells, into):

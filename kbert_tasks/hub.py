@@ -36,7 +36,7 @@ def fetch(repo, into, *, name=None, cased=None, mirror=None, proxy=None):
     Raises:
         InputError: no such repository, no access, no network, no safetensors, not a BERT.
 
-    Example:
+    Examples:
         >>> fetch("google-bert/bert-base-german-cased", "checkpoints")  # doctest: +SKIP
     """
     match = NAME.fullmatch(repo)

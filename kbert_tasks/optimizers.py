@@ -30,7 +30,7 @@ class AdamW(keras.optimizers.legacy.Adam):
         rates: layer name to what its learning rate is multiplied by; see `falling`.
         kwargs: of `keras.optimizers.legacy.Adam`, such as `global_clipnorm`.
 
-    Example:
+    Examples:
         >>> AdamW(warmed(1e-4, 1000, 10000), weight_decay=0.01, global_clipnorm=1.0).get_config()["weight_decay"]
         0.01
     """

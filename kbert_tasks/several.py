@@ -11,8 +11,8 @@ from .errors import InputError
 from .holding_out import folds_of, hold_out
 
 if TYPE_CHECKING:
-    from .data import Labels, Rows
     from .examples import Examples
+    from .hints import Labels, Rows
     from .tasks.base import Task
 
 T = TypeVar("T", bound="Task[Any]")

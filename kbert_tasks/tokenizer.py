@@ -66,7 +66,7 @@ class Tokenizer:
         by_character: one token for each character (white space has none), looked up as a word of its own, for tasks
             that point at characters. A character the vocabulary lacks is [UNK].
 
-    Example:
+    Examples:
         >>> tokenizer = Tokenizer(["[PAD]", "[UNK]", "[CLS]", "[SEP]", "[MASK]", "caf", "##e"], cased=False)
         >>> encoded = tokenizer.encode("Café")
         >>> tokenizer.tokens(encoded.ids)

@@ -125,7 +125,7 @@ def compare(folders: Iterable[str | PathLike[str]]) -> Comparison:
     Raises:
         InputError: see `runs.read`.
 
-    Example:
+    Examples:
         >>> print(kb.compare(["runs/hotel", "runs/hotel-focal"]))
     """
     found = read(folders)

@@ -51,7 +51,7 @@ def explain(
 
     Source: Sundararajan et al., "Axiomatic Attribution for Deep Networks", 2017 (arXiv 1703.01365).
 
-    Example:
+    Examples:
         >>> print(kb.explain(kb.load("runs/hotel"), "房间很干净"))
     """
     from . import models, targets

@@ -56,7 +56,7 @@ def read(files, text_column="text", encoding=None, *, longest=LONGEST, reading=N
     Raises:
         InputError: no file, no such file or column, a wrong encoding, a line that is not JSON.
 
-    Example:
+    Examples:
         >>> import pathlib, tempfile
         >>> path = pathlib.Path(tempfile.mkdtemp(), "a.txt")
         >>> _ = path.write_text("他来了。“快走！”他说。\\n\\nOne day. Dr. Who came.\\n", encoding="utf-8")

@@ -34,7 +34,7 @@ def fill_mask(checkpoint: str | PathLike[str] | Checkpoint, text: str, top: int 
     Raises:
         InputError: no [MASK], a text that is too long, or a checkpoint without the head.
 
-    Example:
+    Examples:
         >>> fill_mask("checkpoints/chinese_L-12_H-768_A-12", "今天[MASK]气很好", top=1)  # doctest: +SKIP
         [[('天', 0.99)]]
     """

@@ -1,14 +1,13 @@
 """Task: what every task shares, and the methods that each one fills in."""
 
-import collections
 from os import PathLike
 from typing import TYPE_CHECKING, Any, Generic, TypeVar
 
 import numpy as np
 
-from .. import data, seen
-from ..errors import InputError, RowError
-from ..examples import Examples, Skip
+from .. import seen
+from ..errors import InputError
+from ..examples import Examples, examples_of
 from ..settings import Settings
 from ..tokenizer import Tokenizer
 
@@ -17,7 +16,7 @@ if TYPE_CHECKING:
 
     from .._keras import Model
     from ..checkpoint import Checkpoint
-    from ..data import Labels, Rows
+    from ..hints import Labels, Rows
     from ..metrics import Report
 
 P = TypeVar("P")  # a task's Prediction
@@ -30,7 +29,9 @@ class Task(Generic[P]):
         checkpoint: folder, catalogue name or `hf:OWNER/NAME` of the weights to start from, or a Checkpoint.
         **settings: fields of the task's Settings, such as `epochs=3`.
 
-    Attributes (after `fit` or `load`):
+    After `fit` or `load` it has:
+
+    Attributes:
         model: the Keras model; an ordinary one.
         tokenizer: text to ids.
         config: the encoder's `bert_config.json`.
@@ -169,28 +170,7 @@ class Task(Generic[P]):
 
     def examples(self, rows, labels=None, gold=True):
         """Examples of a table, file or list (see `kbert_tasks.data.table`), every row of it accounted for."""
-        second = getattr(self.settings, self.SECOND) if self.SECOND else "text_b"
-        names = self.settings.text_column, self.settings.label_column, second
-        if isinstance(rows, Examples):
-            return rows
-        rows = self.named(data.table(rows, labels, names).reset_index(drop=True))
-        read, rows = len(rows), self.grouped(rows) if gold else rows
-        for option in self.columns(gold) if len(rows) else ():
-            data.column(rows, getattr(self.settings, option), option)
-        made = Examples([], [], read, collections.Counter(), collections.Counter(), read - len(rows))
-        for position, row in enumerate(rows.to_dict("records")):
-            try:
-                example = self.example(row, gold)
-            except RowError as error:
-                raise InputError(
-                    f"{rows.attrs.get('file', 'the table')}, row {rows.index[position] + 1}: {error}"
-                ) from None
-            if isinstance(example, Skip):
-                made.skipped[example.reason] += 1
-            else:
-                made.rows.append(example)
-                made.positions.append(position)
-        return made
+        return rows if isinstance(rows, Examples) else examples_of(self, rows, labels, gold)
 
     def fit(
         self,
@@ -270,9 +250,11 @@ class Task(Generic[P]):
     def save(self, folder: str | PathLike[str]) -> None:
         """Writes a folder that `kbert_tasks.load` reads, with no need of the checkpoint; whole or not at all."""
         from ..saving import save
+        from ..workers import chief
 
         self._is_trained()
-        save(self, folder)
+        if chief():  # of several machines the first writes
+            save(self, folder)
 
     def _is_trained(self):
         if self.model is None:

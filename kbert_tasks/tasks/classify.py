@@ -64,7 +64,7 @@ class Prediction:
 class TextClassifier(Task[Prediction]):
     """A label for a text.
 
-    Example:
+    Examples:
         >>> task = TextClassifier("checkpoints/chinese_L-12_H-768_A-12", epochs=3)
         >>> task.fit(kb.read("train.csv")).predict(["房间很干净"])
         [Prediction(label='好评', score=0.98)]

@@ -47,7 +47,7 @@ class Prediction:
 class SubjectExtractor(PointingTask[Prediction]):
     """Whom or what an event is about.
 
-    Example:
+    Examples:
         >>> task = kb.SubjectExtractor("checkpoints/chinese_L-12_H-768_A-12", epochs=3)
         >>> task.fit(kb.read("train.csv")).predict([("长河科技股东减持", "股东减持")])
         [Prediction(subjects=(Subject(subject='长河科技', span=Span(start=0, end=4), score=0.98),))]
