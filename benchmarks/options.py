@@ -5,7 +5,7 @@
 
 All runs of a task have the same training, development and test rows; a seed draws the head, the order and the dropout. The best
 epoch (and the threshold) is chosen on the development rows, which are training rows that are not trained on; the test
-rows serve nothing else. The learning rate, found on the development rows without any option, is the same for all.
+rows serve nothing else. The learning rate is the same for all; it was not searched for.
 
 Prints a Markdown table: the mean score without, then for each option the mean difference of the same seed with and without, and the
 standard error of this mean. With --results each run is a line of JSON there, and what is there already is not run again.

@@ -13,6 +13,7 @@ import pytest
 from kbert_tasks.explaining.explanation import Explanation
 from kbert_tasks.explaining.page import FOLDERS, fragment, html
 from kbert_tasks.explaining.terminal import LONGEST, cropped, shown, table, width
+from kbert_tasks.page import fonts
 from kbert_tasks.triples import Triple
 
 CHROMIUM = next(filter(None, map(shutil.which, ("chromium", "chromium-browser", "google-chrome"))), None)
@@ -107,9 +108,14 @@ def test_without_any_attribution():
     assert "--share: 0.000" in fragment(found) and "+0.000" in table(found) and found.close
 
 
-def test_a_font_has_its_place():
-    assert "<style>@font-face { x }</style>\n</head>" in html(made(), "@font-face { x }")
-    assert html(made()).count("<style>") == 1
+def test_the_font_stands_in_the_head(monkeypatch):
+    page = html(made("</head> 好坏"))
+    monkeypatch.setattr(fonts, "face", lambda font, text: "@font-face { x }")
+    found = fonts.embedded(page, fonts.Font("a file", "a name", True))
+    assert found.index("@font-face { x }</style>\n</head>") < found.index("<body>")
+    assert found.replace("<style>@font-face { x }</style>\n", "", 1) == page
+    # One that is not free stays where it is.
+    assert page == fonts.embedded(page, fonts.Font("a file", "a name", False)) == fonts.embedded(page, None)
 
 
 def test_bars_and_columns_in_a_terminal():

@@ -31,7 +31,10 @@ def explain(argv):
 
     found = explained(load(arguments.run), arguments.text, arguments.text_b, arguments.answer, arguments.steps)
     if output is not None:
-        _write(found, output)
+        from ..explaining.page import html
+        from ..page import fonts
+
+        write_page(fonts.embedded(html(found), fonts.chinese()), output)
     if arguments.json:
         print(json.dumps(found.as_dict(), ensure_ascii=False, indent=2))
     elif output is None:
@@ -40,14 +43,3 @@ def explain(argv):
         from ..explaining.terminal import summary
 
         print(f"{summary(found)}\nsaved in {output}")
-
-
-def _write(explanation, path):
-    """Written aside, then renamed."""
-    from ..explaining.page import html
-    from ..page import fonts
-
-    page, font = html(explanation), fonts.chinese()
-    if font and font.free:  # its licence lets the page carry it
-        page = html(explanation, fonts.face(font, page))
-    write_page(page, path)

@@ -43,10 +43,7 @@ def html(comparison):
         advice=fonts.advice(font),
         family=fonts.FAMILY,
     )
-    if font and font.free:
-        head, rest = made.split("</head>", 1)  # the first one is the page's own: text is escaped
-        made = f"{head}<style>{fonts.face(font, made)}</style>\n</head>{rest}"
-    return made
+    return fonts.embedded(made, font)
 
 
 def _main(run):

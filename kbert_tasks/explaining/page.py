@@ -11,19 +11,17 @@ from ..page import fonts
 FOLDERS = Path(__file__).parent, Path(fonts.__file__).parent
 
 
-def html(explanation, style=""):
+def html(explanation):
     """A page of its own.
 
     Args:
         explanation: an Explanation.
-        style: more CSS, such as the `@font-face` of `fonts.FAMILY`, which Chinese characters are then drawn in.
 
     Returns:
-        str. Half an emoji in a text stays one, so encode it with an `errors` that takes it.
+        str, which `fonts.embedded` gives the font of its Chinese characters. Half an emoji in a text stays one, so encode it
+        with an `errors` that takes it.
     """
-    return _template("page").render(
-        explanation=explanation, body=fragment(explanation), more=style, family=fonts.FAMILY
-    )
+    return _template("page").render(explanation=explanation, body=fragment(explanation), family=fonts.FAMILY)
 
 
 def fragment(explanation, brief=False):

@@ -62,10 +62,7 @@ def html(report, answers, why=None):
         advice=fonts.advice(font),
         family=fonts.FAMILY,
     )
-    if font and font.free:
-        head, rest = page.split("</head>", 1)  # the first one is the page's own: text is escaped
-        page = f"{head}<style>{fonts.face(font, page)}</style>\n</head>{rest}"
-    return page
+    return fonts.embedded(page, font)
 
 
 def _training(report, font):

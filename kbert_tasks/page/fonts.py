@@ -75,6 +75,14 @@ def face(font, text):
     return f'@font-face {{ font-family: "{FAMILY}"; {source}; unicode-range: U+{HAN:X}-10FFFF; }}'
 
 
+def embedded(page, font):
+    """The page (HTML) with a free Font's characters that it has; as it is without such a font."""
+    if not (font and font.free):  # its licence lets the page carry it
+        return page
+    head, rest = page.split("</head>", 1)  # the first one is the page's own: text is escaped
+    return f"{head}<style>{face(font, page)}</style>\n</head>{rest}"
+
+
 def advice(font):
     """One line on what Chinese looks like in this page where it is not sure to show; None where it is."""
     if font is None:
