@@ -285,3 +285,15 @@ print("imported")
 """
     assert run(script, tmp_path).stdout == "imported\n"
     assert (tmp_path / "file").read_text() == "noise"
+
+
+@pytest.mark.parametrize("told, wanted", [(None, True), ("0", False)])
+def test_onednn_computes_unless_the_user_has_decided_otherwise(told, wanted):
+    environment = {name: value for name, value in os.environ.items() if name != "TF_ENABLE_ONEDNN_OPTS"}
+    program = (
+        "from kbert_tasks._keras import tensorflow; tensorflow();"
+        "from tensorflow.python.util import _pywrap_util_port as port; print(port.IsMklEnabled())"
+    )
+    environment |= {} if told is None else {"TF_ENABLE_ONEDNN_OPTS": told}
+    done = subprocess.run([sys.executable, "-c", program], env=environment, capture_output=True, text=True, check=True)
+    assert (done.stdout.strip(), done.stderr) == (str(wanted), "")
