@@ -4,6 +4,7 @@ A span is a pair of tokens (first, last), both included. A window's gold is a di
 (number of the predicate, object's span).
 """
 
+import atexit
 import functools
 
 import numpy as np
@@ -62,7 +63,7 @@ def probabilities(model, hidden, spans, encoded):
         For each window a dict: spans, the probabilities of its likely subjects and objects (two arrays); subjects and
         objects, their tokens (count, 2); pairs (subjects, objects, kinds).
     """
-    follow = _follow(model)
+    follow, hidden = _follow(model), np.asarray(hidden, "float32")  # of 16 bits it comes without a loss
     subjects, objects = (
         [likely(each[kind], window) for each, window in zip(spans, encoded, strict=True)] for kind in (SUBJECT, OBJECT)
     )
@@ -86,12 +87,17 @@ def _follow(model):
     """A function from token vectors and spans to the probabilities of their predicates."""
     tf = tensorflow()
     pairs = model.get_layer("pairs")
+    hidden, *spans = pairs.input
+    signature = [tf.TensorSpec(hidden.shape, tf.float32), *(tf.TensorSpec(each.shape, each.dtype) for each in spans)]
 
-    @tf.function(reduce_retracing=True, autograph=False)
+    @tf.function(input_signature=signature, autograph=False)
     def follow(hidden, subjects, objects):
         return tf.sigmoid(pairs([hidden, subjects, objects]))
 
     return follow
+
+
+atexit.register(_follow.cache_clear)  # TensorFlow 2.16 complains of a function that is still there when its modules are not
 
 
 def answers(spans, subjects, objects, pairs):
