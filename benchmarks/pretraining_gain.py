@@ -29,7 +29,7 @@ from kbert_tasks import official
 from kbert_tasks.pretraining import model
 
 STARTS = "pretrained", "random"
-RATES = 1e-4, 2e-4, 5e-4
+RATES = 1e-4, 2e-4, 5e-4, 1e-3
 
 
 @dataclasses.dataclass(frozen=True)

@@ -89,6 +89,12 @@ def chosen(settings, steps, layers):
     return AdamW(rate, settings.weight_decay, epsilon, rates, **clipped)
 
 
+def begun(optimizer, weights):
+    """The optimizer with its moments made beforehand. Made in the first step, they would let TensorFlow trace it twice."""
+    optimizer._create_all_weights(weights)
+    return optimizer
+
+
 def numbered(layer):
     """The number of the encoder's layer that a Keras layer belongs to: 0 for the embeddings, None for a head."""
     found = NUMBERED.match(layer)

@@ -184,7 +184,8 @@ def _fit(task, windows, dev, encoded_dev, backup, told, computed_in, strategy, p
     with strategy.scope():
         model = Stepped(task.model, parts, settings.adversarial)
         optimizer = optimizers.chosen(settings, steps * settings.epochs, [layer.name for layer in model.layers])
-        model.compile(precision.scaled(optimizer, computed_in), task.losses())
+        optimizer = optimizers.begun(precision.scaled(optimizer, computed_in), model.trainable_weights)
+        model.compile(optimizer, task.losses())
     predicting = _beside(task, model, computed_in, strategy)
     average = Average(model.trainable_weights, settings.average) if settings.average else None
     losses, dev_score = Losses(), DevScore(task, dev, encoded_dev, average)

@@ -7,6 +7,7 @@ import hypothesis
 import pytest
 
 from kbert_tasks import precision
+from kbert_tasks.explaining import mistakes
 
 from . import tiny
 
@@ -15,6 +16,8 @@ hypothesis.settings.register_profile("busy", deadline=None, suppress_health_chec
 hypothesis.settings.load_profile("busy")
 
 precision.CPU = Path("a processor without AMX")  # the tests' numbers are float32 on every machine
+
+mistakes.SECONDS = 0  # each saved folder would take ten more; tests/test_explain_mistakes.py gives them back
 
 SHARED = Path(os.environ.get("KBERT_SHARED", Path(__file__).parents[2] / "shared"))
 

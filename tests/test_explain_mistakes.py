@@ -24,6 +24,11 @@ WRONG = [  # of the same texts, gold that can be answered and was not trained on
 ]
 
 
+@pytest.fixture(autouse=True)
+def time_enough(monkeypatch):
+    monkeypatch.setattr(mistakes, "SECONDS", 60)
+
+
 @pytest.fixture(scope="module", params=tasks.names())
 def task(request, checkpoint):
     """A task of each kind with mistakes: its development gold is wrong."""

@@ -18,7 +18,7 @@ from .. import precision, training
 from .._keras import keras2, tensorflow
 from ..errors import InputError
 from ..ops import seeded
-from ..optimizers import AdamW, warmed
+from ..optimizers import AdamW, begun, warmed
 from ..progress import Progress
 from . import losses, model, stream, writing
 from .settings import TrainingSettings
@@ -71,7 +71,7 @@ def train(corpus, output, config=None, checkpoint=None, **settings):
         network = model.build(config if settings.dropout is None else config | dict.fromkeys(RATES, settings.dropout))
     model.fill(network, config, weights)
     adam = AdamW(schedule, settings.weight_decay, global_clipnorm=settings.clip_norm)
-    adam = precision.scaled(adam, computed_in)
+    adam = begun(precision.scaled(adam, computed_in), network.trainable_weights)
     network.compile(adam, losses.losses(), losses.metrics())
 
     about = {
