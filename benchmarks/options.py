@@ -1,17 +1,20 @@
 """What each option of training is worth: the same task with and without it, over several seeds.
 
     python benchmarks/options.py CHECKPOINT [--data-root DIR] [--seeds 1 2 3 4 5] [--results FILE]
-    python benchmarks/options.py CHECKPOINT --only subject --options clip average --seeds 1 --results FILE    (a part)
+    python benchmarks/options.py CHECKPOINT --only subject --options "clip 1" "average 0.99" --seeds 1 --results FILE    (a part)
+    python benchmarks/options.py CHECKPOINT --defaults       (what goes with --schedule linear beside the default)
 
 All runs of a task have the same training, development and test rows; a seed draws the head, the order and the dropout. The best
 epoch (and the threshold) is chosen on the development rows, which are training rows that are not trained on; the test
-rows serve nothing else. The learning rate is the same for all; it was not searched for.
+rows serve nothing else. The learning rate is the same for all; it was not searched for. The first
+line is Adam, constant. What computes the same in another way (accumulate) is not among the options.
 
-Prints a Markdown table: the mean score without, then for each option the mean difference of the same seed with and without, and the
-standard error of this mean. With --results each run is a line of JSON there, and what is there already is not run again.
+Prints a Markdown table: the mean score of the first line, then for each option the mean difference of the same seed with and without, and
+the standard error of this mean. With --results each run is a line of JSON there, and what is there already is not run again.
 """
 
 import argparse
+import functools
 import json
 import statistics
 import time
@@ -21,30 +24,40 @@ import numpy as np
 
 import kbert_tasks as kb
 
+# Small batches, so that few texts give enough steps.
+USUAL = {"learning_rate": 3e-4, "batch_size": 8, "schedule": "constant"}
 CASES = {  # the task's class, its files, its score, its numbers of rows for training, development and test, its settings
     "classify": (
         "TextClassifier",
         ("zh_tnews/train.tsv", "zh_tnews/dev.tsv"),
         "accuracy",
-        (1000, 400, 1500),
-        {"epochs": 4, "learning_rate": 5e-4, "max_length": 48},
+        (600, 300, 1000),
+        USUAL | {"epochs": 4, "max_length": 48},
+    ),
+    "classify-en": (
+        "TextClassifier",
+        ("en_sst2/train.tsv", "en_sst2/test.tsv"),
+        "accuracy",
+        (1500, 500, 1821),
+        {"epochs": 3, "max_length": 64},
     ),
     "subject": (
         "SubjectExtractor",
         ("zh_ccks2019_event_subject/train.jsonl", "zh_ccks2019_event_subject/test.jsonl"),
         "f1",
-        (600, 200, 500),
-        {"epochs": 4, "learning_rate": 5e-4, "max_length": 64},
+        (400, 150, 400),
+        USUAL | {"epochs": 4, "max_length": 64},
     ),
     "relation": (
         "RelationExtractor",
         ("zh_duie2_sample/train.jsonl", "zh_duie2_sample/dev.jsonl"),
         "f1",
-        (800, 200, 400),
-        {"epochs": 6, "learning_rate": 5e-4, "max_length": 48},
+        (500, 150, 300),
+        USUAL | {"epochs": 6, "max_length": 48},
     ),
 }
 LONGEST = {"relation": 40, "subject": 60}  # characters of the texts taken, so that five seeds take minutes
+DEFAULTS = {"Adam(1e-5)": {}, "linear": {"schedule": "linear"}}
 OPTIONS = {
     "nothing": {},
     "warm-up, linear": {"warm_up": 0.1, "schedule": "linear"},
@@ -61,12 +74,16 @@ OPTIONS = {
 }
 
 
-def options(case):
-    """The options that the task of a case has."""
+def options(told, case):
+    """{name: settings} of the options chosen that the task of a case has."""
+    _, _, _, _, settings = CASES[case]
+    if told.defaults:
+        return {name: {"max_length": settings["max_length"]} | each for name, each in DEFAULTS.items()}
     names = getattr(kb, CASES[case][0]).Settings.__dataclass_fields__
-    return [name for name, settings in OPTIONS.items() if settings.keys() <= names.keys()]
+    return {name: settings | OPTIONS[name] for name in told.options if OPTIONS[name].keys() <= names.keys()}
 
 
+@functools.cache
 def rows(case, root):
     """(training, development, test) rows, always the same ones."""
     _, (train, test), _, (number, held, tested), _ = CASES[case]
@@ -81,12 +98,11 @@ def drawn(table, number):
     return table.iloc[np.random.default_rng(0).permutation(len(table))[:number]].reset_index(drop=True)
 
 
-def run(told, case, option, seed):
+def run(told, case, settings, seed):
     """One model trained and tested: the dict that becomes a line of the results."""
     train, dev, test = rows(case, told.data_root)
-    settings = CASES[case][-1] | OPTIONS[option] | {"seed": seed}
     began = time.perf_counter()
-    task = getattr(kb, CASES[case][0])(told.checkpoint, **settings).fit(train, dev=dev)
+    task = getattr(kb, CASES[case][0])(told.checkpoint, seed=seed, **settings).fit(train, dev=dev)
     trained = time.perf_counter()
     scores = task.evaluate(test).numbers()
     return {
@@ -102,29 +118,31 @@ def table(told, found):
     """The lines of one table: a row for each option, a column for each task."""
     yield f"| | {' | '.join(f'{case}, {CASES[case][2]}' for case in told.only)} |"
     yield "|---" * (1 + len(told.only)) + "|"
-    for option in told.options:
-        cells = [cell(found, case, option) for case in told.only]
+    first, *others = DEFAULTS if told.defaults else told.options
+    for option in (first, *others):
+        cells = [cell(found, case, option, first) for case in told.only]
         if any(cells):
             yield f"| {option} | {' | '.join(cells)} |"
 
 
-def cell(found, case, option):
-    """The mean without any option; with one the mean difference, both with standard error, in points."""
-    without, with_ = found.get((case, "nothing"), {}), found.get((case, option), {})
+def cell(found, case, option, first):
+    """The mean of the first; of others the mean difference from it, both with standard error, in points."""
+    without, with_ = found.get((case, first), {}), found.get((case, option), {})
     seeds = [seed for seed in with_ if seed in without]
     if not seeds:
         return ""
-    points = [100 * (with_[seed]["score"] - (option != "nothing") * without[seed]["score"]) for seed in seeds]
+    points = [100 * (with_[seed]["score"] - (option != first) * without[seed]["score"]) for seed in seeds]
     error = f" ± {statistics.stdev(points) / len(points) ** 0.5:.1f}" if len(points) > 1 else ""
-    return (f"{statistics.mean(points):.1f}" if option == "nothing" else f"{statistics.mean(points):+.1f}") + error
+    return (f"{statistics.mean(points):.1f}" if option == first else f"{statistics.mean(points):+.1f}") + error
 
 
 def arguments():
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("checkpoint")
     parser.add_argument("--data-root", default="../shared/data", metavar="DIR", help="of the data sets' folders")
-    parser.add_argument("--only", nargs="+", choices=CASES, default=list(CASES))
-    parser.add_argument("--options", nargs="+", choices=OPTIONS, default=list(OPTIONS))
+    parser.add_argument("--only", nargs="+", choices=CASES, default=["classify", "subject", "relation"])
+    parser.add_argument("--options", nargs="+", choices=OPTIONS, default=list(OPTIONS), help="others beside the first")
+    parser.add_argument("--defaults", action="store_true")
     parser.add_argument("--seeds", type=int, nargs="+", default=[1, 2, 3, 4, 5])
     parser.add_argument("--results", metavar="FILE", help="JSON lines: read before, one added after each run")
     return parser.parse_args()
@@ -137,13 +155,12 @@ def main():
         before = {json.dumps(line["run"], sort_keys=True): line for line in lines}
     for seed in told.seeds:
         for case in told.only:
-            for option in [name for name in told.options if name in options(case)]:
-                settings = CASES[case][-1] | OPTIONS[option]
+            for option, settings in options(told, case).items():
                 key = {"case": case, "seed": seed, "checkpoint": Path(told.checkpoint).name, "settings": settings}
                 key["rows"] = list(CASES[case][3])
                 result = before.get(json.dumps(key, sort_keys=True))
                 if result is None:
-                    result = {"run": key} | run(told, case, option, seed)
+                    result = {"run": key} | run(told, case, settings, seed)
                     if told.results:
                         with open(told.results, "a", encoding="utf-8") as file:
                             file.write(json.dumps(result, ensure_ascii=False) + "\n")

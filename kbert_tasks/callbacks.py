@@ -14,7 +14,7 @@ from ._keras import keras2, tensorflow
 from .errors import InputError
 from .inference import decoded
 from .metrics import Report
-from .progress import Progress
+from .progress import Progress, aside_of
 
 log = logging.getLogger("kbert_tasks")
 Callback = keras2().callbacks.Callback
@@ -24,19 +24,21 @@ class Losses(Callback):
     """Makes the mean over the epoch so far of each step's losses, for the callbacks that come later.
 
     Keras's own mean cannot be taken up again in the middle of an epoch.
+
+    Args:
+        rate: the learning rate, for a sentence.
     """
 
-    def __init__(self):
+    def __init__(self, rate):
         super().__init__()
-        self.sums, self.texts, self.seconds = {}, 0, 0.0
+        self.rate, self.sums, self.texts, self.seconds = rate, {}, 0, 0.0
 
     def on_epoch_begin(self, epoch, logs=None):
         self._began = time.perf_counter() - self.seconds
 
     def on_train_batch_end(self, batch, logs=None):
         if not math.isfinite(logs["loss"]):
-            rate = float(keras2().backend.get_value(self.model.optimizer.lr))
-            raise InputError(f"the loss is no longer a number: learning_rate {rate:.3g} is too high; try a tenth")
+            raise InputError(f"the loss is no longer a number: learning_rate {self.rate:.3g} is too high; try a tenth")
         texts = int(logs["texts"])
         self.texts += texts
         for name in logs.keys() - {"texts"}:
@@ -189,7 +191,7 @@ class Backup(Callback):
         if average:
             parts |= {"averages": average.averages, "averaged": average.steps}
         anew = f"delete {folder} (kbert-train --anew) to begin anew"
-        self.progress = Progress(folder, folder.with_name(f"{folder.name}.writing"), told, anew, **parts)
+        self.progress = Progress(folder, aside_of(folder), told, anew, **parts)
         self.every, self.saved = dev_score.task.settings.save_minutes * 60, time.monotonic()
         if found := self.progress.read():
             state, arrays = found

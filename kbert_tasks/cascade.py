@@ -97,7 +97,8 @@ def _follow(model):
     return follow
 
 
-atexit.register(_follow.cache_clear)  # TensorFlow 2.16 complains of a function that is still there when its modules are not
+# TensorFlow 2.16 complains of a function that is still there when its modules are not.
+atexit.register(_follow.cache_clear)
 
 
 def answers(spans, subjects, objects, pairs):

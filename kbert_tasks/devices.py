@@ -95,7 +95,7 @@ def _tpu():
     try:
         return distribute.TPUStrategy(distribute.cluster_resolver.TPUClusterResolver.connect("local")), None
     except Exception as problem:  # a driver, the device, a permission or TensorFlow's part for it is missing
-        told = str(problem).splitlines()[0].split(". ")[0]
+        told = (str(problem) or type(problem).__name__).splitlines()[0].split(". ")[0]
         remote = "; the older TPUs of Colab, which are another machine, are not supported" * (
             "COLAB_TPU_ADDR" in os.environ
         )

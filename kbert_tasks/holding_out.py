@@ -46,6 +46,8 @@ def folds_of(task, examples, number):
     kinds = {kind: i for i, kind in enumerate(dict.fromkeys(task.stratum(example) for example in examples.rows))}
     groups = [texts[example.text] for example in examples.rows]
     kinds = [kinds[task.stratum(example)] for example in examples.rows]
+    if max(np.bincount(kinds)) < number:  # each kind is too rare to be in all folds
+        kinds = [0] * len(kinds)
     split = StratifiedGroupKFold(number, shuffle=True, random_state=task.settings.seed)
     with warnings.catch_warnings():
         warnings.simplefilter(

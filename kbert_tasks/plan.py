@@ -79,10 +79,15 @@ def _lines(plan, settings, steps, room):
     parts = f", computed in {plan['accumulate']} parts (accumulate)" if plan["accumulate"] > 1 else ""
     yield (
         f"epochs {settings.epochs}, of {steps:,} steps each, {plan['steps']:,} in all; batch_size {plan['batch_size']}{parts}, "
-        f"learning_rate {settings.learning_rate:g}, seed {settings.seed}"
+        f"learning_rate {settings.learning_rate:g}{_schedule(settings, plan['steps'])}, seed {settings.seed}"
     )
     there = f", and {room.of} leaves {room.bytes / GIB:.1f} GiB" if room.bytes < math.inf else ""
     yield f"about {plan['memory']['needed'] / GIB:.1f} GiB of memory at the peak{there}"
+
+
+def _schedule(settings, steps):
+    up = f" after {round(settings.warm_up * steps):,} steps" if settings.warm_up else ""
+    return up + (", then falling to 0" if settings.schedule == "linear" else "")
 
 
 def _parts(demand, room, settings, size, backup):

@@ -39,7 +39,7 @@ def choose(precision, encoder="fast"):
     tf = tensorflow()
     if tf.config.list_logical_devices("TPU"):
         return "bfloat16", "a TPU multiplies it"
-    if gpus := tf.config.list_physical_devices("GPU"):
+    if gpus := tf.config.get_visible_devices("GPU"):
         ability = tf.config.experimental.get_device_details(gpus[0]).get("compute_capability") or (0, 0)
         if ability >= (8, 0):
             return "bfloat16", "the GPU multiplies it"

@@ -84,10 +84,22 @@ class Progress:
                 shutil.rmtree(path, ignore_errors=True)
 
     def delete(self):
+        delete(self.folder)
         shutil.rmtree(self.aside, ignore_errors=True)
-        if self.folder.exists():  # renamed first, as half of it would look like a damaged save
-            self.folder.rename(self.aside)
-        shutil.rmtree(self.aside, ignore_errors=True)
+
+
+def aside_of(folder):
+    """The folder beside a folder of saves where one is written before it counts."""
+    return folder.with_name(f"{folder.name}.writing")
+
+
+def delete(folder):
+    """Deletes a folder of saves. It is renamed first, as half of it would look like a damaged save."""
+    aside = aside_of(folder)
+    shutil.rmtree(aside, ignore_errors=True)
+    if folder.exists():
+        folder.rename(aside)
+        shutil.rmtree(aside, ignore_errors=True)
 
 
 @contextlib.contextmanager

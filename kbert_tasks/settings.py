@@ -22,6 +22,11 @@ if TYPE_CHECKING:
 ENCODERS = ("fast", "keras-bert")
 PRECISIONS = ("auto", "float32", "bfloat16", "float16")
 
+USUAL = {  # what goes with a schedule where nothing else is told: keras-bert's recipe, and Google's
+    "constant": {"learning_rate": 1e-5, "warm_up": 0.0},
+    "linear": {"learning_rate": 5e-5, "warm_up": 0.1},
+}
+
 
 def option(default, help, *, later=False, least=None, above=None, most=None, below=None, choices=None, check=None):
     """A dataclass field with its help and what values it may take; `later`: a trained task can still be told.
@@ -38,13 +43,23 @@ class Settings:
 
     epochs: int = option(3, "passes over the training texts", least=1)
     batch_size: int = option(32, "texts in one step", least=1)
-    learning_rate: float = option(1e-5, "of Adam", above=0, most=1)
-    warm_up: float = option(0.0, "share of the steps in which the learning rate rises from 0", least=0, most=1)
+    learning_rate: float | None = option(
+        None, "of Adam, at its highest: by default 1e-5, or 5e-5 where the schedule is linear", above=0, most=1
+    )
     schedule: str = option(
-        "constant", "after that the learning rate stays, or falls in a line to 0", choices=("constant", "linear")
+        "constant", "after the warm-up the learning rate stays, or falls in a line to 0", choices=tuple(USUAL)
+    )
+    warm_up: float | None = option(
+        None,
+        "share of the steps in which the learning rate rises from 0: by default 0, or 0.1 where the schedule is linear",
+        least=0,
+        most=1,
     )
     weight_decay: float = option(
-        0.0, "above 0: AdamW, which takes this share of the matrices at each step", least=0, most=1
+        0.0,
+        "above 0: AdamW, which takes this share, times the learning rate, off the matrices at each step",
+        least=0,
+        most=1,
     )
     clip_norm: float | None = option(None, "gradients together are made no longer than this", above=0)
     layer_decay: float = option(
@@ -82,6 +97,9 @@ class Settings:
     def __post_init__(self):
         for each in dataclasses.fields(self):
             object.__setattr__(self, each.name, checked(each, getattr(self, each.name)))
+        for name, value in USUAL[self.schedule].items():
+            if getattr(self, name) is None:
+                object.__setattr__(self, name, value)
 
     @classmethod
     def of(cls, values: dict[str, Any]) -> "Self":

@@ -49,7 +49,10 @@ def train(task, examples, dev=None, backup=None):
     with _timed(seconds, "load"):
         checkpoint = _checkpoint(task)
     decisive = {name: value for name, value in settings.as_dict().items() if name not in (*plan.SAME, "tensorboard")}
-    told = {"settings": decisive, "checkpoint": _sum_of_files(checkpoint), "rows": _sum_of(examples, dev)}
+    computed_in, why = precision.choose(settings.precision, settings.encoder)
+    log.info("computing in %s: %s", computed_in, why)
+    rows = {"train": _sum_of(examples), "dev": _sum_of(dev)}
+    told = {"settings": decisive, "checkpoint": _sum_of_files(checkpoint), "rows": rows, "precision": computed_in}
     devices.agreed(strategy, told)
     task.seen_ = np.unique(seen.fingerprints(examples.rows))
     seen.note(dev, task.seen_)
@@ -62,8 +65,6 @@ def train(task, examples, dev=None, backup=None):
     dev.note(task, encoded_dev)
 
     used = narrow.numbers([x["Input-Token"] for x, _ in windows] + [w.ids for parts in encoded_dev for w in parts])
-    computed_in, why = precision.choose(settings.precision, settings.encoder)
-    log.info("computing in %s: %s", computed_in, why)
     copies = strategy.num_replicas_in_sync
     made = plan.planned(task, examples, dev, windows, lengths, len(used), computed_in, copies, backup)
     windows = [(x | {"Input-Token": narrow.renumbered(x["Input-Token"], used)}, target) for x, target in windows]
@@ -92,6 +93,7 @@ def train(task, examples, dev=None, backup=None):
         "versions": versions(),
         "precision": computed_in,
         "plan": made,
+        "lengths": {"train": np.quantile(lengths, np.linspace(0, 1, 201), method="nearest").tolist()},
         "checkpoint": {"name": checkpoint.name, "cased": checkpoint.cased, "config": checkpoint.config},
         "scores": {"dev": best.scores} if best else {},
         "examples": {"train": examples.count(), "dev": dev.count()},
@@ -121,8 +123,8 @@ def _sum_of_files(checkpoint):
     return sha256(b"".join(Path(file).read_bytes() for file in files)).hexdigest()
 
 
-def _sum_of(*parts):
-    return sha256("\n".join(repr(row) for part in parts for row in part.rows).encode(errors="replace")).hexdigest()
+def _sum_of(examples):
+    return sha256("\n".join(map(repr, examples.rows)).encode(errors="replace")).hexdigest()
 
 
 def _encode(task, examples):
@@ -188,10 +190,10 @@ def _fit(task, windows, dev, encoded_dev, backup, told, computed_in, strategy, p
         model.compile(optimizer, task.losses())
     predicting = _beside(task, model, computed_in, strategy)
     average = Average(model.trainable_weights, settings.average) if settings.average else None
-    losses, dev_score = Losses(), DevScore(task, dev, encoded_dev, average)
+    losses, dev_score = Losses(settings.learning_rate), DevScore(task, dev, encoded_dev, average)
     kept = Backup(backup, told, model, average, losses, dev_score)
     events = TensorBoard(settings.tensorboard, told, dev_score, resumed=kept.step > 0)
-    devices.agreed(strategy, {"precision": computed_in, "progress": kept.step})
+    devices.agreed(strategy, {"progress": kept.step})
     log.info("training on %d texts or windows of texts, %d steps an epoch", len(windows), steps)
     # The rest of an epoch first, where a run has been stopped in one.
     for _ in range(2):

@@ -27,7 +27,8 @@ from importlib.metadata import distributions, version
 from pathlib import Path
 
 PACKAGE = "kbert-tasks"
-if importlib.util.find_spec("kbert_tasks") is None:
+spec = importlib.util.find_spec("kbert_tasks")
+if spec is None or spec.origin is None:  # a folder of that name without the package is none
     clone = Path.cwd().parent  # where this notebook lies in a clone of the repository
     source = str(clone) if (clone / "kbert_tasks").is_dir() else PACKAGE
     kept = [f"tensorflow=={each.version}" for each in distributions() if each.name == "tensorflow"]
@@ -49,6 +50,9 @@ print(f"kbert_tasks {kb.__version__}, TensorFlow {version('tensorflow')}, Python
 
 # %%
 import numpy as np
+import tensorflow as tf
+
+tf.config.experimental.enable_tensor_float_32_execution(False)  # newer GPUs would round, and numbers are compared here
 
 
 def heat(axes, values, title, rows=None, columns=None, signed=False, **more):

@@ -27,7 +27,8 @@ from importlib.metadata import distributions, version
 from pathlib import Path
 
 PACKAGE = "kbert-tasks"
-if importlib.util.find_spec("kbert_tasks") is None:
+spec = importlib.util.find_spec("kbert_tasks")
+if spec is None or spec.origin is None:  # a folder of that name without the package is none
     clone = Path.cwd().parent  # where this notebook lies in a clone of the repository
     source = str(clone) if (clone / "kbert_tasks").is_dir() else PACKAGE
     kept = [f"tensorflow=={each.version}" for each in distributions() if each.name == "tensorflow"]

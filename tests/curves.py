@@ -1,4 +1,4 @@
-"""Trains each task a few steps and writes its losses as JSON: `python -m tests.curves DEVICE CHECKPOINT FILE`.
+"""Trains each task a few steps and writes its losses, scores and answers as JSON: `python -m tests.curves DEVICE CHECKPOINT FILE`.
 
 In a process of its own, since the devices of a process are set up once. DEVICE may be `fixed`: two devices, and all that is
 done for a TPU but the TPU.
@@ -37,14 +37,18 @@ def rows(name, number=ROWS):
     return data.read(path(name, "zh", "train")).head(number)
 
 
-def losses(device, checkpoint, jobs=JOBS):
-    """{job: [loss of each epoch]}."""
+def trained(device, checkpoint, jobs=JOBS):
+    """{job: {losses and development scores of each epoch, answers to 7 texts}}."""
     found = {}
     for job, (name, more) in jobs.items():
         task = find(name)(checkpoint, device=device, **SETTINGS | more)
-        task.fit(rows(name), dev=rows(name, 5) if more else None)
-        found[job] = [epoch["loss"] for epoch in task.report_["history"]]
-    return found
+        history = task.fit(rows(name), dev=rows(name, 5)).report_["history"]
+        found[job] = {
+            "losses": [epoch["loss"] for epoch in history],
+            "scores": [epoch["dev"][task.MAIN_SCORE] for epoch in history],
+            "answers": [task.row(prediction) for prediction in task.predict(rows(name, 7))],
+        }
+    return json.loads(json.dumps(found))
 
 
 if __name__ == "__main__":
@@ -55,4 +59,4 @@ if __name__ == "__main__":
         devices.fixed = lambda strategy: True
         device, jobs = "cpu:2", {job: JOBS[job] for job in names()}
     kb.strategy(device)
-    Path(file).write_text(json.dumps(losses(device, checkpoint, jobs)))
+    Path(file).write_text(json.dumps(trained(device, checkpoint, jobs)))

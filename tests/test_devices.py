@@ -49,6 +49,17 @@ def test_where_it_is_not_there_the_next_best_is_taken_and_the_reason_told(device
     assert re.search(what, caplog.text) and "training on the CPU" in caplog.text
 
 
+def test_a_problem_without_words_is_a_reason_too(anew, monkeypatch):
+    devices._tpu.cache_clear()
+
+    def connect(*_):
+        raise PermissionError
+
+    monkeypatch.setattr(tf.distribute.cluster_resolver.TPUClusterResolver, "connect", connect)
+    assert devices._tpu() == (None, "PermissionError")
+    devices._tpu.cache_clear()
+
+
 def test_devices_that_come_too_late_are_told(anew):
     tf.constant(1.0) + 1.0
     with pytest.raises(kb.InputError, match=r"device cpu:3 comes too late.*kbert_tasks.strategy\('cpu:3'\)"):
@@ -156,7 +167,7 @@ def still(tmp_path_factory):
 
 @pytest.fixture(scope="module")
 def of_one_device(still):
-    return curves.losses("cpu", still)
+    return curves.trained("cpu", still)
 
 
 def start(words, *, worker=None, ports=()):
@@ -178,12 +189,24 @@ def free_ports(number):
 
 
 def same(found, wanted):
-    for job, losses in found.items():
-        np.testing.assert_allclose(losses, wanted[job], rtol=2e-5, err_msg=job)
+    for job, each in found.items():
+        np.testing.assert_allclose(each["losses"], wanted[job]["losses"], rtol=2e-5, err_msg=job)
+        assert alike(each, wanted[job]), job
+
+
+def alike(one, other):
+    """Equal, but for the rounding of floats."""
+    if isinstance(one, float):
+        return one == pytest.approx(other, abs=1e-4)
+    if isinstance(one, dict):
+        return one.keys() == other.keys() and all(alike(one[name], other[name]) for name in one)
+    if isinstance(one, list):
+        return len(one) == len(other) and all(map(alike, one, other))
+    return one == other
 
 
 @pytest.mark.parametrize("device", ["cpu:2", "fixed"])
-def test_two_devices_give_the_losses_of_one(device, still, of_one_device, tmp_path):
+def test_two_devices_give_the_losses_and_answers_of_one(device, still, of_one_device, tmp_path):
     ran = start(["-m", "tests.curves", device, still, tmp_path / "losses.json"])
     told = ran.communicate()[0].decode()
     assert ran.returncode == 0, told
@@ -192,7 +215,7 @@ def test_two_devices_give_the_losses_of_one(device, still, of_one_device, tmp_pa
     same(found, of_one_device)
 
 
-def test_two_processes_give_the_losses_of_one(still, of_one_device, tmp_path):
+def test_two_processes_give_the_losses_and_answers_of_one(still, of_one_device, tmp_path):
     ports = free_ports(2)
     files = [tmp_path / f"{number}.json" for number in range(2)]
     both = [start(["-m", "tests.curves", "auto", still, file], worker=i, ports=ports) for i, file in enumerate(files)]

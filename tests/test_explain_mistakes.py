@@ -59,6 +59,8 @@ def test_the_worst_mistakes_are_explained(task, tmp_path):
                 assert told.split(" | ") in [[t["subject"], t["predicate"], t["object"]] for t in answer[name]]
     if kind == "classify":
         assert [[name for name, _ in each] for each in found[:5]] == [["predicted", "gold"]] * 5
+    assert page.count('<div class="attention">') == 1  # the worst one's, once for all its answers
+    assert "Draws each attention in the page" in page
     read = Page(page)
     assert read.loaded == [] and "http" not in page.replace("http-equiv", "") and len(read.ids) == len(set(read.ids))
     assert models._built.cache_info().currsize == 0
@@ -113,6 +115,9 @@ def test_time_and_length_have_an_end(task, monkeypatch):
     with monkeypatch.context() as patched:
         patched.setattr(mistakes, "SECONDS", 0)
         assert mistakes.explained(task) == {}
+    with monkeypatch.context() as patched:
+        patched.setattr(mistakes, "MAPS", 10)
+        assert not any('class="attention"' in made for each in mistakes.explained(task).values() for _, made in each)
     monkeypatch.setattr(mistakes, "LONG", 3)
     assert mistakes.explained(task) == {}
 

@@ -17,10 +17,7 @@ from kbert_tasks.page import fonts
 from kbert_tasks.triples import Triple
 
 CHROMIUM = next(filter(None, map(shutil.which, ("chromium", "chromium-browser", "google-chrome"))), None)
-SCRIPT, STYLE = (
-    (folder / name).read_text("utf-8").strip()
-    for folder, name in zip(FOLDERS, ("attention.js", "explanation.css"), strict=True)
-)
+SCRIPT, STYLE = ((FOLDERS[1] / name).read_text("utf-8").strip() for name in ("attention.js", "explanation.css"))
 HOSTILE = "<script>alert('x')</script> & \"q\" </p>"
 
 

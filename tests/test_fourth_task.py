@@ -39,7 +39,9 @@ def run(copy, *words):
 
 
 def test_it_passes_the_contract_tests(copy):
-    done = run(copy, "-m", "pytest", "-q", "-n", "0", "-p", "no:cacheprovider", "-k", "rating", "tests/tasks/test_contract.py")
+    done = run(
+        copy, "-m", "pytest", "-q", "-n", "0", "-p", "no:cacheprovider", "-k", "rating", "tests/tasks/test_contract.py"
+    )
     assert done.returncode == 0, done.stdout + done.stderr
     assert " passed" in done.stdout and "skipped" not in done.stdout
 

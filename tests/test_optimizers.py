@@ -7,7 +7,7 @@ from hypothesis import strategies as st
 
 from kbert_tasks._keras import keras2, tensorflow
 from kbert_tasks.errors import InputError
-from kbert_tasks.optimizers import AdamW, WarmUp, warmed
+from kbert_tasks.optimizers import AdamW, WarmUp, falling, warmed
 
 tf, keras = tensorflow(), keras2()
 
@@ -54,6 +54,20 @@ def test_sparse_gradients_decay_too():
     gradient = tf.IndexedSlices(tf.zeros((1, 2)), tf.constant([1]), tf.constant([3, 2]))
     AdamW(0.1, weight_decay=0.5).apply_gradients([(gradient, table)])
     np.testing.assert_allclose(table.numpy(), 0.95)
+
+
+def test_each_layer_learns_at_its_own_rate():
+    names = ["Embedding-Token", "Encoder-1-FeedForward", "Encoder-2-FeedForward", "Encoder-2-FeedForward-Norm", "label"]
+    wanted = [0.125, 0.25, 0.5, 0.5, 1.0]
+    rates = falling(names, 0.5)
+    assert [rates.get(name, 1.0) for name in names] == wanted
+    variables = [tf.Variable([[1.0]], name=f"{name}/kernel") for name in names]
+    adam = AdamW(0.1, weight_decay=0.0, rates=rates)
+    for _ in range(3):
+        adam.apply_gradients([(tf.constant([[0.3]]), each) for each in variables])
+    moved = [1 - each.numpy().item() for each in variables]
+    # Of gradients that stay, each of the three steps of Adam is the rate.
+    np.testing.assert_allclose(moved, 0.3 * np.array(wanted), rtol=1e-4)
 
 
 def test_gradients_are_clipped_together():

@@ -67,10 +67,18 @@ def test_auto_takes_what_the_hardware_multiplies(flags, gpu, wanted, monkeypatch
     config = tensorflow().config
     (tmp_path / "cpuinfo").write_text(f"flags : {flags}\n")
     monkeypatch.setattr(precision, "CPU", tmp_path / "cpuinfo")
-    monkeypatch.setattr(config, "list_physical_devices", lambda kind: ["one"] if gpu else [])
+    monkeypatch.setattr(config, "get_visible_devices", lambda kind: ["one"] if gpu else [])
     monkeypatch.setattr(config.experimental, "get_device_details", lambda device: {"compute_capability": gpu})
     number, why = precision.choose("auto")
     assert number == wanted and why
+
+
+def test_a_gpu_that_is_hidden_does_not_count(monkeypatch):
+    config = tensorflow().config
+    monkeypatch.setattr(config, "list_physical_devices", lambda kind: ["one"])
+    monkeypatch.setattr(config, "get_visible_devices", lambda kind: [])  # as after --device cpu
+    monkeypatch.setattr(config.experimental, "get_device_details", lambda device: {"compute_capability": (8, 0)})
+    assert precision.choose("auto")[0] == "float32"
 
 
 def test_keras_berts_graph_is_float32(checkpoint):

@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 
 import kbert_tasks as kb
-from kbert_tasks import callbacks, data
+from kbert_tasks import callbacks, data, progress
 from kbert_tasks.samples import path
 from kbert_tasks.tasks import find, names
 
@@ -94,6 +94,22 @@ def test_another_run_is_not_gone_on_with(change, checkpoint, tmp_path, stop_afte
     task, less = kb.TextClassifier(checkpoint, **settings), rows("classify").head(39 if change == "rows" else 40)
     with pytest.raises(kb.InputError, match=f"progress is of a run with {change}.*say the same, or delete .*--anew"):
         task.fit(less, backup=tmp_path / "progress")
+
+
+def test_a_row_moved_from_training_to_development_is_another_run(checkpoint, tmp_path, stop_after):
+    some, task = rows("classify"), kb.TextClassifier(checkpoint, **SETTINGS)
+    task.fit(some.head(30), dev=some.tail(10), backup=tmp_path / "progress")
+    with pytest.raises(kb.InputError, match="progress is of a run with rows "):
+        task.fit(some.head(29), dev=some.tail(11), backup=tmp_path / "progress")
+
+
+def test_what_is_deleted_is_gone_at_once(tmp_path, monkeypatch):
+    """A kill in the middle leaves nothing that looks like a damaged save."""
+    folder = tmp_path / "run.progress"
+    (folder / "step-000000001").mkdir(parents=True)
+    monkeypatch.setattr(progress.shutil, "rmtree", lambda *_, **__: None)
+    progress.delete(folder)
+    assert not folder.exists() and [each.name for each in tmp_path.iterdir()] == ["run.progress.writing"]
 
 
 def test_a_damaged_save_is_told(checkpoint, tmp_path, stop_after):

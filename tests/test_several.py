@@ -83,6 +83,14 @@ def test_folds_share_no_text_and_leave_none_out(pairs, number):
     assert sorted(p for _, part in parts for p in part.positions) == sorted(examples.positions)
 
 
+def test_folds_of_labels_that_are_all_rarer_than_there_are_folds():
+    task = kb.TextClassifier()
+    examples = task.examples([{"text": f"text {n}", "label": "abc"[n % 3]} for n in range(12)])
+    parts = [*folds_of(task, examples, 5)]
+    assert sorted(p for _, part in parts for p in part.positions) == sorted(examples.positions)
+    assert min(len(part.rows) for _, part in parts) >= 2
+
+
 def test_the_command_tells_each_seed_and_the_mean(checkpoint, tmp_path, capsys):
     rows().to_csv(tmp_path / "train.csv", index=False)
     words = ["--checkpoint", str(checkpoint), "--train", str(tmp_path / "train.csv"), "--output", str(tmp_path / "run")]

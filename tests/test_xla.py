@@ -6,7 +6,7 @@ XLA draws other random numbers than TensorFlow: dropout is computed here, and th
 import numpy as np
 import pytest
 
-from kbert_tasks import devices, encoder
+from kbert_tasks import devices, encoder, optimizers, precision
 from kbert_tasks._keras import keras2, tensorflow
 from kbert_tasks.batches import Deal, training_batches
 from kbert_tasks.checkpoint import build_encoder
@@ -20,9 +20,12 @@ tf, keras = tensorflow(), keras2()
 ROWS, LENGTH = 4, 16
 
 
-def trained(name, compiled, **how):
+CRAFT = {"schedule": "linear", "weight_decay": 0.01, "clip_norm": 1.0, "layer_decay": 0.9}
+
+
+def trained(name, compiled, settings=None, **how):
     """(losses of two steps, weights, graphs made) of a task's model on a fixed shape."""
-    task = find(name)("none", max_length=LENGTH)
+    task = find(name)("none", max_length=LENGTH, **settings or {})
     examples = task.examples(curves.rows(name, 12)).rows
     task.learn(examples)
     task.tokenizer, config = task.new_tokenizer(tiny.vocabulary(), False), tiny.config(num_hidden_layers=1)
@@ -33,7 +36,10 @@ def trained(name, compiled, **how):
         windows.append((x, task.target(example, window)))
     seeded(1)
     model = Stepped(task.build(build_encoder(config, first_only=task.first_only)), **how)
-    model.compile(keras.optimizers.legacy.Adam(1e-3), task.losses(), jit_compile=compiled)
+    adam = keras.optimizers.legacy.Adam(1e-3)
+    if settings:
+        adam = optimizers.chosen(task.settings, 2, [layer.name for layer in model.layers])
+    model.compile(optimizers.begun(adam, model.trainable_weights), task.losses(), jit_compile=compiled)
     batches, _ = training_batches(windows, task.draw, 6, 1, 1, deal=Deal(2, range(2), ROWS, LENGTH))
     (x, y, counted, texts) = batches.element_spec
     assert all(spec.shape.is_fully_defined() for spec in (*x.values(), *y.values(), counted, texts))
@@ -58,6 +64,17 @@ def test_the_compiled_step_is_the_step(name, how, monkeypatch):
     np.testing.assert_allclose(losses, plain, rtol=1e-4)
     for one, other in zip(weights, plain_weights, strict=True):
         np.testing.assert_allclose(one, other, atol=2.1e-3)  # where a gradient is rounding alone, two steps of Adam
+
+
+@pytest.mark.parametrize("name", ["classify", "relation", "subject"])
+def test_the_step_of_a_tpu_compiles_in_bfloat16_with_every_craft(name, monkeypatch):
+    monkeypatch.setattr(devices, "on_tpu", lambda: True)
+    monkeypatch.setattr(encoder, "dropped", lambda x, rate: x + 0 * dropped(x, rate))
+    with precision.computing("bfloat16"):
+        losses, _, graphs = trained(name, True, CRAFT)
+        plain, *_ = trained(name, False, CRAFT)
+    assert graphs == 1 and len(losses) == 2
+    np.testing.assert_allclose(losses, plain, rtol=0.02)
 
 
 @pytest.mark.parametrize("compiled", [True, False])

@@ -1,7 +1,6 @@
 """kbert-train"""
 
 import shlex
-import shutil
 import time
 
 from .. import settings, tasks
@@ -54,6 +53,7 @@ def _run(kind, arguments, command_line):
     from ..checkpoint import Checkpoint
     from ..data import read
     from ..errors import InputError
+    from ..progress import delete
     from ..report import run_text
     from ..run_folder import progress_of, writable
     from ..saving import save
@@ -88,7 +88,7 @@ def _run(kind, arguments, command_line):
 
     backup = progress_of(output)
     if arguments.anew:
-        shutil.rmtree(backup, ignore_errors=True)
+        delete(backup)
     task = _trained(task, arguments, examples, backup)
     task.report_["seconds"]["load"] = round(task.report_["seconds"]["load"] + reading, 3)
     task.report_["command"] = command_line
@@ -101,7 +101,7 @@ def _run(kind, arguments, command_line):
         task.add_test(report, time.perf_counter() - began)
     if chief:
         task.save(output)
-        shutil.rmtree(backup, ignore_errors=True)
+        delete(backup)
     devices.meet(task.settings.device)
     print(run_text(task.report_))
     print(

@@ -12,6 +12,7 @@ from .page import fragment
 MOST = 5  # mistakes
 LONG = 256  # tokens of a text; longer ones are left out
 STEPS = 20  # of the integral
+MAPS = 2**20  # numbers of attention that the page may hold, for the worst mistake: 1.3 MB
 SECONDS = 10  # after that, no further explanation is begun
 
 
@@ -32,20 +33,23 @@ def explained(task):
     short = [place for place in mistakes.places(answers) if answers[place]["tokens"] <= LONG]
     try:
         for place in short:
-            if len(found) < MOST and (reasons := list(_reasons(task, answers[place], until))):
+            heads = task.config["num_hidden_layers"] * task.config["num_attention_heads"]
+            maps = not found and heads * answers[place]["tokens"] ** 2 <= MAPS
+            if len(found) < MOST and (reasons := list(_reasons(task, answers[place], until, maps))):
                 found[place] = reasons
     finally:
         models.forget()
     return found
 
 
-def _reasons(task, answer, until):
+def _reasons(task, answer, until, maps):
     text, second = answer["text"], answer.get("text_b", answer.get("event_type"))
     for name, asked in _asked(task.report_["task"], answer):
         if time.monotonic() < until:
             with contextlib.suppress(InputError):
-                made = explain(task, text, second, asked, STEPS, attention=False)
+                made = explain(task, text, second, asked, STEPS, attention=maps)
                 yield name, fragment(made, brief=True)
+                maps = False  # they are the same for each answer
 
 
 def _asked(kind, answer):

@@ -18,8 +18,8 @@ def html(report, answers, why=None):
     """The page.
 
     Args:
-        report: the dict of report.json. `files`, `command`, `plan`, `seeds`, `folds`, `calibration` and `lengths` are shown
-            where they are there.
+        report: the dict of report.json. `files`, `command`, `plan`, `seeds`, `folds` and `lengths` are shown where they
+            are there.
         answers: a dict for each evaluated text (test, else development), in the order of the file. All have `text`, `gold`,
             `predicted`, `loss`, `right` and `tokens`. classify: also `text_b`, `probabilities`; gold and predicted are labels or
             lists of labels, predicted is None where the model abstained. relation: gold and predicted are lists of
@@ -55,10 +55,11 @@ def html(report, answers, why=None):
         classes=classes,
         training=_training(report, font),
         confusion=_confusion(report["scores"].get(evaluated, {}), font),
-        calibration=_calibration(answers, font),
+        calibration=_calibration(report["scores"].get(evaluated, {}), answers, font),
         length=_length(report, answers, evaluated, font),
         mistakes=_mistakes(report["task"], answers, why or {}),
         explained=len(why or {}),
+        maps=any('<div class="attention">' in made for reasons in (why or {}).values() for _, made in reasons),
         advice=fonts.advice(font),
         family=fonts.FAMILY,
     )
@@ -86,12 +87,13 @@ def _confusion(scores, font):
     return made | {"rows": list(zip(labels, shares, strict=True))}
 
 
-def _calibration(answers, font):
+def _calibration(scores, answers, font):
     pairs = counting.sureness(answers)
     if pairs is None:
         return None
     counts, sure, right = calibration.reliability(*pairs)
     return {
+        "scores": scores,
         "error": float((counts * abs(sure - right)).sum() / counts.sum()),
         "plot": plots.reliability(counts, sure, right, font),
         "bins": calibration.BINS,

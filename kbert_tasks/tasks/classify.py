@@ -146,7 +146,7 @@ class TextClassifier(Task[Prediction]):
         return marked([self._labels(example) for example in examples], self.labels_)
 
     def stratum(self, example):
-        return None if isinstance(example.label, tuple) else example.label
+        return example.label
 
     def build(self, encoder):
         from .._keras import keras2

@@ -87,6 +87,9 @@ class RelationExtractor(PointingTask[Prediction]):
         lists = [[dict(zip(parts, cells, strict=True)) for cells in each] for each in rows[settings.label_column]]
         return rows.assign(**{settings.label_column: lists})
 
+    def stratum(self, example):
+        return bool(example.triples)
+
     def columns(self, gold):
         return ["text_column", *["label_column"] * gold]
 

@@ -86,6 +86,9 @@ class SubjectExtractor(PointingTask[Prediction]):
             rows, [text, kind] if self.typed_ else [text], [label, *["subject_span"] * ("subject_span" in rows)], label
         )
 
+    def stratum(self, example):
+        return example.event_type, bool(example.subjects)
+
     def columns(self, gold):
         typed = self.typed_ or self.settings.type_column != SubjectSettings.type_column  # then it must be there
         return ["text_column", *["type_column"] * bool(typed), *["label_column"] * gold]

@@ -105,6 +105,5 @@ def everything():
         "plan": {"lines": ["30 texts of 5 to 44 tokens"]},
         "seeds": seeds(),
         "folds": seeds("fold"),
-        "calibration": {"temperature": 1.25, "ece_before": 0.08, "ece_after": 0.03},
         "lengths": {"train": [5, 9, 9, 300]},
     }

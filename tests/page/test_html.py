@@ -71,6 +71,14 @@ def test_text_stays_text():
         assert read.words.count(HOSTILE) > 2 and read.loaded == []
 
 
+def test_calibration_is_told_before_and_after():
+    report, answers = made.classify()
+    report["scores"]["test"] |= {"temperature": 1.25, "ece": 0.03, "ece_uncalibrated": 0.08}
+    wanted = "Temperature 1.2500, found on the development texts; error 0.0800 before it, 0.0300 with it."
+    assert wanted in Page(html(report, answers)).words
+    assert "found on the development texts" not in Page(html(*made.relation())).words
+
+
 def test_why_stands_under_its_mistake():
     report, answers = made.classify()
     order = mistakes.places(answers)

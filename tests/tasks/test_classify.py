@@ -133,7 +133,8 @@ def test_the_best_epoch_is_kept_and_patience_stops(checkpoint):
 
 
 @pytest.mark.parametrize("dev", [None, (GOOD, ["1"] * 6)])  # what is no number is scored too
-def test_a_loss_that_is_not_a_number_is_told(checkpoint, dev):
+@pytest.mark.parametrize("schedule", ["constant", "linear"])  # of which the second has no rate of its own in Keras
+def test_a_loss_that_is_not_a_number_is_told(checkpoint, dev, schedule):
     from kbert_tasks.label_losses import LabelLoss
 
     class Spoilt(kb.TextClassifier):
@@ -141,7 +142,7 @@ def test_a_loss_that_is_not_a_number_is_told(checkpoint, dev):
             return {"label": LabelLoss(False, weights=[float("nan"), 1.0])}
 
     with pytest.raises(kb.InputError, match="no longer a number: learning_rate 0.003 is too high"):
-        Spoilt(checkpoint, **FEW).fit(GOOD + BAD, [1] * 6 + [0] * 6, dev=dev)
+        Spoilt(checkpoint, **FEW, schedule=schedule).fit(GOOD + BAD, [1] * 6 + [0] * 6, dev=dev)
 
 
 @pytest.mark.parametrize(

@@ -57,6 +57,8 @@ def test_the_report_has_the_names_that_others_script_against(trained):
         assert task.MAIN_SCORE in epoch["dev"]
     assert report["scores"]["dev"][task.MAIN_SCORE] == max(e["dev"][task.MAIN_SCORE] for e in report["history"])
     assert report["settings"] == task.settings.as_dict()
+    lengths = report["lengths"]["train"]
+    assert lengths == sorted(lengths) and lengths[0] > 2 and len(lengths) == 201
 
 
 def test_every_weight_of_the_encoder_has_learnt(trained, checkpoint):
