@@ -37,6 +37,12 @@ def option(default, help, *, later=False, least=None, above=None, most=None, bel
     return field(default=default, metadata={"help": help, "later": later} | limits)
 
 
+def check(settings):
+    """Gives each field of a frozen dataclass of options the type that it should have, or raises InputError."""
+    for each in dataclasses.fields(settings):
+        object.__setattr__(settings, each.name, checked(each, getattr(settings, each.name)))
+
+
 @dataclass(frozen=True)
 class Settings:
     """What every task can be told. Unknown names and impossible values are refused by name."""
@@ -95,8 +101,7 @@ class Settings:
     label_column: str = option("label", "column of the gold answer", later=True)
 
     def __post_init__(self):
-        for each in dataclasses.fields(self):
-            object.__setattr__(self, each.name, checked(each, getattr(self, each.name)))
+        check(self)
         for name, value in USUAL[self.schedule].items():
             if getattr(self, name) is None:
                 object.__setattr__(self, name, value)

@@ -2,7 +2,7 @@
 
 from dataclasses import dataclass
 
-from ..settings import PRECISIONS, Settings, option
+from ..settings import PRECISIONS, Settings, check, option
 
 
 @dataclass(frozen=True)
@@ -19,7 +19,7 @@ class VocabularySettings:
     text_column: str = option("text", "column of the text in tables")
     encoding: str | None = option(None, "of text files; by default UTF-8, or GBK where the bytes tell")
 
-    __post_init__ = Settings.__post_init__
+    __post_init__ = check
 
 
 @dataclass(frozen=True)
@@ -34,7 +34,7 @@ class DataSettings:
     text_column: str = option("text", "column of the text in tables")
     encoding: str | None = option(None, "of text files; by default UTF-8, or GBK where the bytes tell")
 
-    __post_init__ = Settings.__post_init__
+    __post_init__ = check
 
 
 @dataclass(frozen=True)
@@ -59,7 +59,7 @@ class TrainingSettings:
         "auto", "numbers that the encoder computes in: the fastest of the hardware, or as told", choices=PRECISIONS
     )
 
-    __post_init__ = Settings.__post_init__
+    __post_init__ = check
     of = classmethod(Settings.of.__func__)
     as_dict = Settings.as_dict
 
