@@ -13,7 +13,7 @@ if [ -n "$bin" ]; then
 fi
 # For a small checkpoint and 320 texts: the mean of all tokens, more passes and a higher rate than the defaults, which are
 # for Google's checkpoints.
-options="--pooling mean --epochs 10 --learning-rate 5e-4"
+options="--pooling mean --epochs 10 --schedule linear --learning-rate 1e-3"
 
 step() { printf '\n== %s\n' "$*"; }
 run() {
@@ -28,8 +28,9 @@ step "The words that it would put in place of [MASK]"
 run python -c 'import kbert_tasks as kb; print(kb.fill_mask("tiny-zh", "他笑[MASK]说道：“你来了。”", top=3))'
 
 step "Train on the package's Chinese sample: is a review positive or negative?"
+# All texts train: the best of ten epochs, by the 32 that would be held out, would be one of chance.
 # shellcheck disable=SC2086  # options are several words
-run kbert-train --task classify $options --output demo/run
+run kbert-train --task classify $options --dev-share 0 --output demo/run
 
 step "Evaluate on its test file"
 run kbert-evaluate demo/run kbert_tasks/samples/classify.zh.test.csv
@@ -51,8 +52,8 @@ The trained classifier is the folder demo/run; it needs neither the checkpoint n
 ${bin:+The commands are in $bin: source $bin/activate
 }Your own data, a file with the columns text and label (CSV, TSV, JSONL, Excel, Parquet):
   kbert-train --task classify --train mine.csv $options --output runs/mine
-tiny-zh is small: its purpose is a first try. For better answers take a released checkpoint, here Google's (about 400 MB),
-with the default options; English texts need an English one (bert-base-uncased):
+tiny-zh is small: some seven of ten such answers are right, as the test score tells. For better ones take a released
+checkpoint, here Google's (about 400 MB), with the default options; English texts need an English one (bert-base-uncased):
   kbert-checkpoint get bert-base-chinese
   kbert-train --task classify --checkpoint bert-base-chinese --train mine.csv --output runs/mine
 A checkpoint from your own raw text: docs/own_text.sh, docs/pretraining.md
