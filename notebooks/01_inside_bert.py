@@ -32,7 +32,10 @@ if spec is None or spec.origin is None:  # a folder of that name without the pac
     clone = Path.cwd().parent  # where this notebook lies in a clone of the repository
     source = str(clone) if (clone / "kbert_tasks").is_dir() else PACKAGE
     kept = [f"tensorflow=={each.version}" for each in distributions() if each.name == "tensorflow"]
-    subprocess.run([sys.executable, "-m", "pip", "install", "--quiet", source, *kept], check=True)
+    if subprocess.run([sys.executable, "-m", "pip", "install", "--quiet", source, *kept]).returncode:
+        raise SystemExit(
+            f"pip could not install {source}: set PACKAGE to the repository, 'git+https://...', and run this again"
+        )
     importlib.invalidate_caches()
 
 import matplotlib.pyplot as plt
