@@ -42,7 +42,6 @@ def test_what_may_be_missing_is_shown_where_it_is_there():
         "30 texts of 5 to 44 tokens",
         "3 (kept)",
         "0.7200",
-        "1.2500",
         "kbert-train --task classify",
     ):
         assert words in page.words
