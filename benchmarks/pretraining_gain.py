@@ -5,9 +5,9 @@
 
 Both get the same settings, rows and seeds; the random weights are drawn as pretraining draws its start, anew for each
 seed. The best epoch (and the threshold for subjects) is chosen on a tenth of the training rows, held out, the same for both. The
-test rows choose nothing. The learning rate is the one that served tiny-zh best on the held-out rows of the first seed, of those that were
-tried (--learning-rate); on TNEWS random weights want less (benchmarks/pretraining.md). Where no labelled test split is published, the published development
-split is the test and serves nothing else.
+test rows choose nothing. The learning rate is the one that served tiny-zh best on the held-out rows of the first seed, of
+those that were tried (--learning-rate); on TNEWS random weights want less (benchmarks/pretraining.md). Where no labelled test split is
+published, the published development split is the test and serves nothing else.
 
 Prints a Markdown table. With --results each run is a line of JSON there, and what is there already is not run again.
 """
