@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 
 import kbert_tasks as kb
-from kbert_tasks import callbacks, data, progress
+from kbert_tasks import callbacks, data, precision, progress
 from kbert_tasks.samples import path
 from kbert_tasks.tasks import find, names
 
@@ -101,6 +101,14 @@ def test_a_row_moved_from_training_to_development_is_another_run(checkpoint, tmp
     task.fit(some.head(30), dev=some.tail(10), backup=tmp_path / "progress")
     with pytest.raises(kb.InputError, match="progress is of a run with rows "):
         task.fit(some.head(29), dev=some.tail(11), backup=tmp_path / "progress")
+
+
+def test_a_processor_that_computes_in_other_numbers_does_not_go_on(checkpoint, tmp_path, stop_after, monkeypatch):
+    trained("classify", checkpoint, tmp_path, [], stop_after)
+    (tmp_path / "cpuinfo").write_text("flags : amx_bf16 avx512_bf16\n")
+    monkeypatch.setattr(precision, "CPU", tmp_path / "cpuinfo")
+    with pytest.raises(kb.InputError, match="progress is of a run with precision float32, this one has bfloat16"):
+        kb.TextClassifier(checkpoint, **SETTINGS).fit(rows("classify"), backup=tmp_path / "progress")
 
 
 def test_what_is_deleted_is_gone_at_once(tmp_path, monkeypatch):
