@@ -86,8 +86,8 @@ def _lines(plan, settings, steps, room):
 
 
 def _schedule(settings, steps):
-    up = f" after {round(settings.warm_up * steps):,} steps" if settings.warm_up else ""
-    return up + (", then falling to 0" if settings.schedule == "linear" else "")
+    up = round(settings.warm_up * steps)
+    return (f" from step {up:,} on" if up else "") + (", then falling to 0" if settings.schedule == "linear" else "")
 
 
 def _parts(demand, room, settings, size, backup):

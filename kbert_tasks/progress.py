@@ -84,8 +84,7 @@ class Progress:
                 shutil.rmtree(path, ignore_errors=True)
 
     def delete(self):
-        delete(self.folder)
-        shutil.rmtree(self.aside, ignore_errors=True)
+        delete(self.folder, self.aside)
 
 
 def aside_of(folder):
@@ -93,9 +92,9 @@ def aside_of(folder):
     return folder.with_name(f"{folder.name}.writing")
 
 
-def delete(folder):
-    """Deletes a folder of saves. It is renamed first, as half of it would look like a damaged save."""
-    aside = aside_of(folder)
+def delete(folder, aside=None):
+    """Deletes a folder of saves. It is renamed first, to `aside`, as half of it would look like a damaged save."""
+    aside = aside or aside_of(folder)
     shutil.rmtree(aside, ignore_errors=True)
     if folder.exists():
         folder.rename(aside)
