@@ -49,6 +49,11 @@ class Encoded:
     offsets: np.ndarray
     cut: int
 
+    @property
+    def whole(self) -> int:
+        """Tokens of the whole text, or pair, those that were cut included."""
+        return len(self.ids) + self.cut
+
 
 class Tokenizer:
     """Splits text into the word pieces of a vocabulary, with the ids of Google's FullTokenizer for any str.

@@ -146,7 +146,7 @@ def _encode(task, examples):
         kept.append(i)
     examples.rows, examples.positions = ([part[i] for i in kept] for part in (examples.rows, examples.positions))
     examples.note(task, encoded)
-    return found, [len(parts[0].ids) + parts[0].cut for parts in encoded]
+    return found, [parts[0].whole for parts in encoded]
 
 
 def _build(task, checkpoint, used, strategy):

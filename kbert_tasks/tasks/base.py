@@ -235,7 +235,7 @@ class Task(Generic[P]):
         found = (self.error(example, answer) for example, answer in zip(examples, answers, strict=True))
         report.errors = [each for each in found if each is not None]
         report.answers = [
-            self.record(example, each, answer) | {"tokens": sum(len(window.ids) for window in windows)}
+            self.record(example, each, answer) | {"tokens": windows[0].whole}
             for example, windows, each, answer in zip(examples, encoded, possible, answers, strict=True)
         ]
         return report
