@@ -38,7 +38,7 @@ CASES = {  # the task's class, its files, its score, its numbers of rows for tra
         "TextClassifier",
         ("en_sst2/train.tsv", "en_sst2/test.tsv"),
         "accuracy",
-        (1500, 500, 1821),
+        (1000, 300, 1000),
         {"epochs": 3, "max_length": 64},
     ),
     "subject": (
@@ -61,6 +61,8 @@ DEFAULTS = {"Adam(1e-5)": {}, "linear": {"schedule": "linear"}}
 OPTIONS = {
     "nothing": {},
     "warm-up, linear": {"warm_up": 0.1, "schedule": "linear"},
+    "rate 6e-4": {"learning_rate": 6e-4},
+    "warm-up, linear, rate 6e-4": {"learning_rate": 6e-4, "warm_up": 0.1, "schedule": "linear"},
     "AdamW 0.01": {"weight_decay": 0.01},
     "clip 1": {"clip_norm": 1.0},
     "layer decay 0.8": {"layer_decay": 0.8},
@@ -83,10 +85,16 @@ def options(told, case):
     return {name: settings | OPTIONS[name] for name in told.options if OPTIONS[name].keys() <= names.keys()}
 
 
+def numbers(told, case):
+    """How many (training, development, test) rows."""
+    number, held, tested = CASES[case][3]
+    return number * told.times, held, tested
+
+
 @functools.cache
-def rows(case, root):
+def rows(case, root, number, held, tested):
     """(training, development, test) rows, always the same ones."""
-    _, (train, test), _, (number, held, tested), _ = CASES[case]
+    train, test = CASES[case][1]
     tables = [kb.read(Path(root) / file) for file in (train, test)]
     if case in LONGEST:
         tables = [table[table["text"].str.len() <= LONGEST[case]] for table in tables]
@@ -100,7 +108,7 @@ def drawn(table, number):
 
 def run(told, case, settings, seed):
     """One model trained and tested: the dict that becomes a line of the results."""
-    train, dev, test = rows(case, told.data_root)
+    train, dev, test = rows(case, told.data_root, *numbers(told, case))
     began = time.perf_counter()
     task = getattr(kb, CASES[case][0])(told.checkpoint, seed=seed, **settings).fit(train, dev=dev)
     trained = time.perf_counter()
@@ -143,6 +151,7 @@ def arguments():
     parser.add_argument("--only", nargs="+", choices=CASES, default=["classify", "subject", "relation"])
     parser.add_argument("--options", nargs="+", choices=OPTIONS, default=list(OPTIONS), help="others beside the first")
     parser.add_argument("--defaults", action="store_true")
+    parser.add_argument("--times", type=int, default=1, metavar="N", help="so many times the training rows")
     parser.add_argument("--seeds", type=int, nargs="+", default=[1, 2, 3, 4, 5])
     parser.add_argument("--results", metavar="FILE", help="JSON lines: read before, one added after each run")
     return parser.parse_args()
@@ -157,7 +166,7 @@ def main():
         for case in told.only:
             for option, settings in options(told, case).items():
                 key = {"case": case, "seed": seed, "checkpoint": Path(told.checkpoint).name, "settings": settings}
-                key["rows"] = list(CASES[case][3])
+                key["rows"] = list(numbers(told, case))
                 result = before.get(json.dumps(key, sort_keys=True))
                 if result is None:
                     result = {"run": key} | run(told, case, settings, seed)
