@@ -3,6 +3,7 @@
 import logging
 import math
 import warnings
+from collections import Counter
 
 import numpy as np
 
@@ -18,8 +19,14 @@ def hold_out(task, examples):
     one = list({example.text: i for i, example in reversed([*enumerate(rows)])}.values())[::-1]
     shuffled = [one[i] for i in np.random.default_rng(task.settings.seed).permutation(len(one))]
     by_kind = sorted(shuffled, key=lambda i: str(task.stratum(rows[i])))  # stable: shuffled within each kind
-    # Every (1 / share)th, counted through all kinds, so that the share is right also where each kind is rare.
-    held = [i for n, i in enumerate(by_kind) if math.floor((n + 1) * share) > math.floor(n * share)]
+    # Every (1 / share)th, counted through all kinds, so that the share is right also where each kind is rare. Of what the
+    # task has to learn (a label) the last text stays; the next text takes its place.
+    held, left = [], Counter(each for i in by_kind for each in set(task.needed(rows[i])))
+    for n, i in enumerate(by_kind, 1):
+        needed = set(task.needed(rows[i]))
+        if len(held) < math.floor(n * share) and all(left[each] > 1 for each in needed):
+            held.append(i)
+            left.subtract(needed)
     texts = {rows[i].text for i in held}
     held = [i for i, example in enumerate(rows) if example.text in texts]
     kept = sorted(set(range(len(rows))) - set(held))

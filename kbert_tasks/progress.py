@@ -75,7 +75,8 @@ class Progress:
                 self.parts.write(str(self.aside / WEIGHTS))
             (self.aside / ARRAYS).write_bytes(save(arrays or {}))
             text = json.dumps(state | {"told": self.told}, ensure_ascii=False, indent=2)
-            (self.aside / STATE).write_text(text + "\n", encoding="utf-8")
+            # JSON reads the escape of half an emoji as what it was.
+            (self.aside / STATE).write_text(text + "\n", encoding="utf-8", errors="backslashreplace")
             self.folder.mkdir(exist_ok=True)
             shutil.rmtree(target, ignore_errors=True)
             self.aside.rename(target)

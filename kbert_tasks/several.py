@@ -26,7 +26,7 @@ def fit_seeds(
     labels: "Labels | None" = None,
     *,
     seeds: int = 5,
-    dev: "Rows | Examples | None" = None,
+    dev: "Rows | Examples | tuple[Rows, Labels] | None" = None,
     test: "Rows | Examples | None" = None,
     backup: str | PathLike[str] | None = None,
 ) -> T:
@@ -46,15 +46,19 @@ def fit_seeds(
     number = _at_least_two(seeds, "seeds")
     task, examples = _anew(task), task.examples(train, labels)
     task.learn(examples.rows)
-    examples, held_out = (examples, task.examples(dev)) if dev is not None else hold_out(task, examples)
+    if dev is None:
+        examples, held_out = hold_out(task, examples)
+    else:
+        held_out = task.examples(*dev) if isinstance(dev, tuple) else task.examples(dev)
     unseen = None if test is None else task.examples(test)
     if not held_out.rows:
         raise InputError("the best of several seeds is chosen by development rows: give them, or a dev_share above 0")
     each: list[dict[str, Any]] = []
     best: Any = None
-    for seed in range(task.settings.seed, task.settings.seed + number):
+    # All of them first: an impossible seed is told before the first training.
+    for one in [_anew(task, seed=seed) for seed in range(task.settings.seed, task.settings.seed + number)]:
+        seed = one.settings.seed
         log.info("seed %d (%d of %d)", seed, len(each) + 1, number)
-        one = _anew(task, seed=seed)
         one.fit(examples.copy(), dev=held_out.copy(), backup=_in(backup, f"seed-{seed}"))
         if unseen is not None:
             _test(one, unseen.copy())
@@ -89,7 +93,13 @@ def fit_folds(
     """
     number = _at_least_two(folds, "folds")
     examples, each = task.examples(train, labels), []
-    for fold, (rest, part) in enumerate(folds_of(task, examples, number), 1):
+    folds_made = [*folds_of(task, examples, number)]
+    for fold, (rest, _) in enumerate(folds_made, 1):
+        try:
+            _anew(task).learn(rest.rows)
+        except InputError as error:
+            raise InputError(f"without fold {fold} of {number} there is too little to learn from: {error}") from None
+    for fold, (rest, part) in enumerate(folds_made, 1):
         log.info("fold %d of %d", fold, number)
         one = _anew(task)
         one.fit(rest, backup=_in(backup, f"fold-{fold}"))

@@ -48,7 +48,8 @@ def train(task, examples, dev=None, backup=None):
         raise InputError("average reads all weights after each step, which a TPU is slow to give: leave it out")
     with _timed(seconds, "load"):
         checkpoint = _checkpoint(task)
-    decisive = {name: value for name, value in settings.as_dict().items() if name not in (*plan.SAME, "tensorboard")}
+    aside = (*plan.SAME, "tensorboard", "save_minutes")
+    decisive = {name: value for name, value in settings.as_dict().items() if name not in aside}
     computed_in, why = precision.choose(settings.precision, settings.encoder)
     log.info("computing in %s: %s", computed_in, why)
     rows = {"train": _sum_of(examples), "dev": _sum_of(dev)}

@@ -209,6 +209,8 @@ def test_better_and_worse_in_words(tmp_path):
         "not better in 10,000 of 10,000 resamples. Of 60 texts, 0 are right only with bad, 60 only with good."
     )
     assert "good is better than bad by 100.0 points" in str(kb.compare(folders[::-1]))
+    few = written(tmp_path / "few", report, good[:5]), written(tmp_path / "none", report, bad[:5])
+    assert "no difference that this test file can show" in str(kb.compare(few[::-1]))
 
 
 def test_texts_in_another_order_are_found_by_their_content(pair, tmp_path):

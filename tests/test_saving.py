@@ -161,6 +161,15 @@ def test_half_an_emoji_as_label_is_saved(checkpoint, tmp_path):
     assert kb.load(tmp_path / "run").labels_ == task.labels_
 
 
+def test_half_an_emoji_in_a_development_text_is_no_reason_to_lose_the_run(checkpoint, tmp_path):
+    task = kb.TextClassifier(checkpoint, epochs=2, max_length=32)
+    dev = (["half \ud83d", "坏"], ["a", "b"])
+    whole = task.fit(["好", "坏"], ["a", "b"], dev=dev, backup=tmp_path / "progress")
+    again = kb.TextClassifier(checkpoint, epochs=2, max_length=32, save_minutes=1)
+    again.fit(["好", "坏"], ["a", "b"], dev=dev, backup=tmp_path / "progress")  # reads what was kept
+    assert again.answers_ == whole.answers_ and whole.answers_[0]["text"] == "half \ud83d"
+
+
 def test_saving_again_replaces(task, run):
     task.save(run)
     assert sorted(p.name for p in run.iterdir()) == sorted(run_folder.LAYOUT)

@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 import kbert_tasks as kb
 from kbert_tasks import data
 from kbert_tasks.cli import train
-from kbert_tasks.holding_out import folds_of
+from kbert_tasks.holding_out import folds_of, hold_out
 from kbert_tasks.samples import path
 
 FEW = {"epochs": 1, "max_length": 16, "learning_rate": 1e-3, "precision": "float32"}
@@ -62,6 +62,38 @@ def test_folds_answer_each_row_once_by_a_model_that_has_not_seen_it(checkpoint, 
     assert sorted(text for each in tested for text in each) == sorted(rows().text)
     assert [each["fold"] for each in whole.report_["folds"]["each"]] == [1, 2, 3]
     assert whole.report_["examples"]["train"]["used"] + whole.report_["examples"]["dev"]["used"] == 40
+
+
+def test_seeds_take_development_texts_with_labels(checkpoint):
+    dev = (["好", "坏", "还行"], ["x", "y", "x"])
+    best = kb.fit_seeds(kb.TextClassifier(checkpoint, **FEW), ["好", "坏"] * 3, ["x", "y"] * 3, seeds=2, dev=dev)
+    assert best.report_["examples"]["dev"]["used"] == 3 and len(best.report_["seeds"]["each"]) == 2
+
+
+def test_an_impossible_seed_is_told_before_the_first_training(checkpoint, monkeypatch):
+    monkeypatch.setattr(kb.TextClassifier, "fit", lambda *_, **__: pytest.fail("trained"))
+    with pytest.raises(kb.InputError, match="seed should be at most 2147483647, not 2147483648"):
+        kb.fit_seeds(kb.TextClassifier(checkpoint, **FEW | {"seed": 2**31 - 1}), rows(), seeds=2)
+
+
+def test_folds_without_a_label_are_told_before_the_first_training(checkpoint, monkeypatch):
+    monkeypatch.setattr(kb.TextClassifier, "fit", lambda *_, **__: pytest.fail("trained"))
+    texts = [f"text {n}" for n in range(31)]
+    with pytest.raises(
+        kb.InputError, match=r"without fold \d of 5 there is too little to learn from: .* 1 different labels"
+    ):
+        kb.fit_folds(kb.TextClassifier(checkpoint, **FEW), texts, ["A"] * 30 + ["B"], folds=5)
+
+
+@pytest.mark.parametrize("seed", range(1, 4))
+@pytest.mark.parametrize("share", [0.1, 0.5])
+def test_the_last_text_of_a_label_is_not_held_out(seed, share):
+    task = kb.TextClassifier(seed=seed, dev_share=share)
+    labels = ["A"] * 97 + ["B", "C", "C"]
+    examples = task.examples([{"text": f"text {n}", "label": label} for n, label in enumerate(labels)])
+    train, dev = hold_out(task, examples)
+    assert {example.label for example in train.rows} == {"A", "B", "C"}
+    assert 100 * share - 1 <= len(dev.rows) <= 100 * share
 
 
 @given(

@@ -20,7 +20,7 @@ def explain(argv):
     parser.add_argument(
         "--answer",
         metavar="A",
-        help="a label, 'subject | predicate | object', or a subject ('' for none); default: what is predicted",
+        help="a label; 'subject | predicate | object', or a JSON list of the three; a subject ('' for none); default: what is predicted",
     )
     parser.add_argument("--steps", type=int, default=STEPS, metavar="N", help=f"of the integral (default {STEPS})")
     parser.add_argument("--output", metavar="F", help="an .html file, with the attention of each layer and head")

@@ -15,6 +15,7 @@ if TYPE_CHECKING:
     import pandas as pd
 
 SECONDS = "seconds of training"  # a row of the table
+LEAST = 6  # texts: where fewer all speak for one run, chance would do so in more than one case of twenty
 OTHER_SEED = (
     "The intervals are of chance in which texts stand in the test file. "
     "Another seed moves scores too: kbert-train --seeds N shows how far."
@@ -49,9 +50,10 @@ class Difference:
         name, main = next(iter(self.scores.items()))
         size = f"{abs(points(main.difference)):.1f} points of {said(name)}"
         scores = f"{main.run:.4f} against {main.baseline:.4f}"
-        if main.low > 0:
+        enough = self.texts >= LEAST
+        if enough and main.low > 0:
             told = f"{self.run} is better than {self.baseline} by {size} ({scores}), 95 % interval {span(main)}"
-        elif main.high < 0:
+        elif enough and main.high < 0:
             told = f"{self.run} is worse than {self.baseline} by {size} ({scores}), 95 % interval {span(main, -1)}"
         else:
             sign = "+" if main.difference >= 0 else "-"

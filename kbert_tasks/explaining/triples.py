@@ -1,5 +1,8 @@
 """A triple as what is explained."""
 
+import contextlib
+import json
+
 import numpy as np
 
 from ..errors import InputError
@@ -36,17 +39,26 @@ def targets(task, example, windows, possible, prediction, answer):
 
 def _named(task, possible, answer):
     """The triple that `answer` tells; with its place and probability, if the model holds it possible."""
-    if isinstance(answer, Triple):
-        strings = answer.strings
-    else:
-        strings = tuple(part.strip() for part in answer.split("|")) if isinstance(answer, str) else tuple(answer)
+    strings = (
+        answer.strings if isinstance(answer, Triple) else _split(answer) if isinstance(answer, str) else tuple(answer)
+    )
     if len(strings) != 3 or not all(isinstance(each, str) for each in strings):
-        raise InputError(f"the answer should be a triple, 'subject | predicate | object', not {answer!r}")
+        raise InputError(
+            f"the answer should be a triple, 'subject | predicate | object' or [subject, predicate, object] in JSON, not {answer!r}"
+        )
     if strings[1] not in task.predicates_:
         raise InputError(
             f"{strings[1]!r} is not a predicate of this model; its predicates: {', '.join(task.predicates_[:20])}"
         )
     return next((each for each in possible if each.strings == strings), Triple(*strings))
+
+
+def _split(answer):
+    """The parts of a triple written as JSON, which may hold a "|", or as 'subject | predicate | object'."""
+    if answer.lstrip().startswith("["):
+        with contextlib.suppress(json.JSONDecodeError):
+            return tuple(json.loads(answer))
+    return tuple(part.strip() for part in answer.split("|"))
 
 
 def _parts(triple):

@@ -66,6 +66,12 @@ def groups(name, first, values):
     return Table(name, [first, *map(_said, names)], rows)
 
 
+def by_class(scores):
+    """`per_class` of scores, with the threshold of each label where each has its own."""
+    limits, found = scores.get("thresholds") or {}, scores.get("per_class") or {}
+    return {name: its | ({"threshold": limits[name]} if name in limits else {}) for name, its in found.items()}
+
+
 def epochs(history):
     """The numbers behind the curves."""
     losses, dev = (

@@ -119,6 +119,10 @@ class Task(Generic[P]):
         """What must be alike in the training and the held-out share."""
         return None
 
+    def needed(self, example):
+        """What cannot be learned without it or its like: the last examples of each are not held out."""
+        return ()
+
     # What a task may change -----------------------------------------------------------------------------------
 
     def named(self, rows):

@@ -142,11 +142,18 @@ class TextClassifier(Task[Prediction]):
     def _labels(self, example):
         return example.label if isinstance(example.label, tuple) else (example.label,)
 
+    def gold_of(self, example):
+        """The gold answer in the form that the model answers in."""
+        return self._labels(example) if self.multi_label_ else example.label
+
     def _gold(self, examples):
         return marked([self._labels(example) for example in examples], self.labels_)
 
     def stratum(self, example):
         return example.label
+
+    def needed(self, example):
+        return self._labels(example)
 
     def build(self, encoder):
         from .._keras import keras2
@@ -210,7 +217,7 @@ class TextClassifier(Task[Prediction]):
         return Prediction(label, score, dict(zip(self.labels_, p.tolist(), strict=True)))
 
     def error(self, example, prediction):
-        return None if prediction.label == example.label else self._told(example, prediction)
+        return None if prediction.label == self.gold_of(example) else self._told(example, prediction)
 
     def record(self, example, possible, prediction):
         """All that is known of one answer, as a dict; its loss is None where training never saw the gold label."""
@@ -219,12 +226,12 @@ class TextClassifier(Task[Prediction]):
         return self._told(example, prediction) | {
             "probabilities": {label: round(each, 6) for label, each in prediction.probabilities.items()},
             "loss": round(loss, 6) if self.multi_label_ or gold.any() else None,
-            "right": prediction.label == example.label,
+            "right": prediction.label == self.gold_of(example),
         }
 
     def _told(self, example, prediction):
         pair = {} if example.text_b is None else {"text_b": example.text_b}
-        return {"text": example.text, **pair, "gold": example.label, "predicted": prediction.label}
+        return {"text": example.text, **pair, "gold": self.gold_of(example), "predicted": prediction.label}
 
     def row(self, prediction):
         if not self.multi_label_:
@@ -235,7 +242,7 @@ class TextClassifier(Task[Prediction]):
 
     def score(self, examples, predictions):
         several, found = self.multi_label_, [p.label for p in predictions]
-        gold = [self._labels(e) if several else e.label for e in examples]
+        gold = [self.gold_of(e) for e in examples]
         scores = (metrics.multi_label if several else metrics.classification)(gold, found, self.labels_)
         if several:
             scores["thresholds"] = self.thresholds_

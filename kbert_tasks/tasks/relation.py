@@ -54,7 +54,7 @@ class RelationExtractor(PointingTask[Prediction]):
     """Triples of a text.
 
     Examples:
-        >>> task = kb.RelationExtractor("checkpoints/chinese_L-12_H-768_A-12", learning_rate=5e-5, epochs=10)
+        >>> task = kb.RelationExtractor("checkpoints/chinese_L-12_H-768_A-12", epochs=10)
         >>> task.fit(kb.read("train.jsonl")).predict(["《雪的体重》的作者是方小雪。"])
         [Prediction(triples=(Triple(subject='雪的体重', predicate='作者', object='方小雪', ...),))]
     """

@@ -16,7 +16,7 @@ def report(task, scores, history=3, **more):
     counts = {"read": 12, "used": 10, "skipped": {"empty text": 2}, "notes": {"the same text again": 1}}
     return {
         "task": task,
-        "settings": {"epochs": history, "learning_rate": 1e-05, "max_length": 128, "patience": None},
+        "settings": {"epochs": history, "learning_rate": 1e-05, "max_length": 128, "patience": None, "calibrate": True},
         "versions": {"python": "3.12.1", "kbert-tasks": "0.1.0"},
         "precision": "float32",
         "checkpoint": {"name": "tiny-zh", "cased": False, "config": {"hidden_size": 128}},

@@ -76,6 +76,27 @@ def test_calibration_is_told_before_and_after():
     wanted = "Temperature 1.2500, found on the development texts; error 0.0800 before it, 0.0300 with it."
     assert wanted in Page(html(report, answers)).words
     assert "found on the development texts" not in Page(html(*made.relation())).words
+    report["settings"] |= {"calibrate": False}
+    assert "as the model gives them: no temperature was fitted." in Page(html(report, answers)).words
+    report["settings"] |= {"calibrate": True}
+    del report["scores"]["dev"]
+    assert "no temperature was fitted, as there were no development texts" in Page(html(report, answers)).words
+
+
+def test_what_was_chosen_on_the_development_texts_is_told():
+    def told(report, answers):
+        return re.search(r"so that their scores flatter: (.*?)\. The test texts", Page(html(report, answers)).words)[1]
+
+    report, answers = made.relation()
+    report["scores"]["test"] |= {"threshold": 0.4}
+    assert told(report, answers) == "the best epoch, the threshold"
+    report["settings"] |= {"threshold": 0.4}
+    assert told(report, answers) == "the best epoch"
+    report, answers = made.several()
+    report["scores"]["test"] |= {"thresholds": dict.fromkeys(made.LABELS, 0.375), "temperature": 1.5}
+    report["scores"]["test"] |= {"ece": 0.1, "ece_uncalibrated": 0.2}
+    assert told(report, answers) == "the best epoch, the threshold of each label, the temperature"
+    assert "0.3750" in Page(html(report, answers)).words
 
 
 def test_why_stands_under_its_mistake():
