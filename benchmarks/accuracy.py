@@ -23,7 +23,13 @@ VARIANTS = {
 def accuracy(told, variant, seed):
     rows = kb.read(told.train)
     rows = rows.sample(round(told.share * len(rows)), random_state=0)
-    settings = {"epochs": told.epochs, "learning_rate": told.learning_rate, "dev_share": 0.0, "seed": seed}
+    settings = {
+        "epochs": told.epochs,
+        "learning_rate": told.learning_rate,
+        "schedule": "constant",
+        "dev_share": 0.0,
+        "seed": seed,
+    }
     task = kb.TextClassifier(told.checkpoint, **settings, **VARIANTS[variant]).fit(rows)
     return task.evaluate(kb.read(told.test)).numbers()["accuracy"]
 

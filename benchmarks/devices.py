@@ -40,7 +40,13 @@ def losses(device, job):
     from kbert_tasks import samples, tasks
 
     kb.strategy(device)
-    settings = {"epochs": job["epochs"], "batch_size": job["batch_size"], "learning_rate": 1e-4, "precision": "float32"}
+    settings = {
+        "epochs": job["epochs"],
+        "batch_size": job["batch_size"],
+        "learning_rate": 1e-4,
+        "schedule": "constant",
+        "precision": "float32",
+    }
     found = {}
     for name in TASKS:
         task = tasks.find(name)(job["checkpoint"], device=device, dropout=0.0, dev_share=0.0, **settings)

@@ -1,6 +1,6 @@
 """What becomes of texts longer than max_length: cut, cut in the middle, or read in windows. A Markdown table.
 
-    python benchmarks/long_text.py --checkpoint CHECKPOINT --train train.tsv --test test.tsv [--rows 3000] [--seeds 1 2 3 4 5]
+    python benchmarks/long_text.py --checkpoint CHECKPOINT --train train.tsv --test test.tsv [--labels 20] [--seeds 1 2 3 4 5]
 
 The last epoch is kept, so that nothing is chosen by any score; the test file is read at the end of each run. Both ways to merge
 windows are of one training, which makes more steps in an epoch than the others: see the seconds. The long texts of the table are
@@ -31,8 +31,10 @@ def runs(told, name, seed):
     if name == "windows":
         settings = settings | {"stride": told.stride}
     settings |= {"epochs": told.epochs, "learning_rate": told.learning_rate, "max_length": told.max_length}
+    settings |= {"batch_size": told.batch_size}
     train, test = kb.read(told.train), kb.read(told.test)
-    train = train.sample(min(told.rows or len(train), len(train)), random_state=0)
+    labels = train["label"].value_counts().sort_index().sort_values(ascending=False, kind="stable").index[: told.labels]
+    train, test = (each[each["label"].isin(labels)].reset_index(drop=True) for each in (train, test))
     task = kb.TextClassifier(told.checkpoint, dev_share=0.0, seed=seed, **settings).fit(train)
     lengths = [len(task.tokenizer.encode(text, None, 2**31).ids) for text in test["text"]]
     long = test[[length > told.max_length for length in lengths]]
@@ -74,9 +76,12 @@ def main():
     parser.add_argument("--checkpoint", required=True, metavar="C", help="a folder, or a name of kbert-checkpoint list")
     parser.add_argument("--train", required=True, metavar="FILE", help="columns label and text")
     parser.add_argument("--test", required=True, metavar="FILE", help="the same columns")
-    parser.add_argument("--rows", type=int, help="of the training file, always the same ones (default all)")
+    parser.add_argument(
+        "--labels", type=int, metavar="N", help="the N that are most frequent in training (default all)"
+    )
     parser.add_argument("--epochs", type=int, default=3)
-    parser.add_argument("--learning-rate", type=float, default=1e-4)
+    parser.add_argument("--batch-size", type=int, default=32)
+    parser.add_argument("--learning-rate", type=float, default=5e-5)
     parser.add_argument("--max-length", type=int, default=128)
     parser.add_argument("--stride", type=int, help="of the windows (default: three quarters of one)")
     parser.add_argument("--seeds", type=int, nargs="+", default=[1, 2, 3, 4, 5])
@@ -89,7 +94,10 @@ def main():
                 found.setdefault(line, {})[seed] = run
                 print(f"{line}, seed {seed}: {run['all']:.4f}, {run['training']:.0f} s", file=sys.stderr, flush=True)
     print(*(f"{line}." for line in start), sep="\n")
-    print(f"\nAccuracy, {told.epochs} epochs, learning rate {told.learning_rate:g}, {told.max_length} tokens.\n")
+    print(
+        f"\nAccuracy, {told.epochs} epochs, batches of {told.batch_size}, highest learning rate {told.learning_rate:g}, falling to 0, "
+        f"{told.max_length} tokens.\n"
+    )
     print("\n".join(table(found)))
 
 

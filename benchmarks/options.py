@@ -2,7 +2,7 @@
 
     python benchmarks/options.py CHECKPOINT [--data-root DIR] [--seeds 1 2 3 4 5] [--results FILE]
     python benchmarks/options.py CHECKPOINT --only subject --options "clip 1" "average 0.99" --seeds 1 --results FILE    (a part)
-    python benchmarks/options.py CHECKPOINT --defaults       (what goes with --schedule linear beside the default)
+    python benchmarks/options.py CHECKPOINT --defaults       (the two schedules, each with what goes with it)
 
 All runs of a task have the same training, development and test rows; a seed draws the head, the order and the dropout. The best
 epoch (and the threshold) is chosen on the development rows, which are training rows that are not trained on; the test
@@ -38,8 +38,15 @@ CASES = {  # the task's class, its files, its score, its numbers of rows for tra
         "TextClassifier",
         ("en_sst2/train.tsv", "en_sst2/test.tsv"),
         "accuracy",
-        (1000, 300, 1000),
-        {"epochs": 3, "max_length": 64},
+        (800, 200, 800),
+        USUAL | {"epochs": 3, "max_length": 64},
+    ),
+    "relation-en": (
+        "RelationExtractor",
+        ("en_webnlg/train.jsonl", "en_webnlg/test.jsonl"),
+        "f1",
+        (800, 150, 300),
+        USUAL | {"epochs": 3, "max_length": 48},
     ),
     "subject": (
         "SubjectExtractor",
@@ -56,8 +63,12 @@ CASES = {  # the task's class, its files, its score, its numbers of rows for tra
         USUAL | {"epochs": 6, "max_length": 48},
     ),
 }
-LONGEST = {"relation": 40, "subject": 60}  # characters of the texts taken, so that five seeds take minutes
-DEFAULTS = {"Adam(1e-5)": {}, "linear": {"schedule": "linear"}}
+LONGEST = {
+    "relation": 40,
+    "subject": 60,
+    "relation-en": 100,
+}  # characters of the texts taken, so that five seeds take minutes
+DEFAULTS = {"constant, 1e-5": {"schedule": "constant"}, "linear, 5e-5": {"schedule": "linear"}}
 OPTIONS = {
     "nothing": {},
     "warm-up, linear": {"warm_up": 0.1, "schedule": "linear"},

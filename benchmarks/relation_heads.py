@@ -135,7 +135,7 @@ def run(name, arguments, seed):
     kind, settings = VARIANTS[name]
     with open(arguments.train, encoding="utf-8") as file:
         rows = [json.loads(line) for line in file][: arguments.rows]
-    settings = {"epochs": arguments.epochs, "learning_rate": arguments.learning_rate} | settings
+    settings = {"epochs": arguments.epochs, "learning_rate": arguments.learning_rate, "schedule": "constant"} | settings
     task = kind(arguments.checkpoint, seed=seed, max_length=arguments.max_length, **settings)
     task.fit(rows, dev=arguments.dev)
     scores = task.report_["scores"]["dev"]

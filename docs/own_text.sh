@@ -22,7 +22,7 @@ RATE=${RATE:-5e-4}                        # of pretraining; the larger the model
 TRAIN=${TRAIN:-}                          # labelled texts, columns text and label; none: the sample of the package
 TEST=${TEST:-}                            # the same, for the scores at the end
 EPOCHS=${EPOCHS:-10}                      # of fine-tuning
-TUNE_RATE=${TUNE_RATE:-5e-4}              # of fine-tuning
+TUNE_RATE=${TUNE_RATE:-1e-3}              # of fine-tuning, at its highest; the larger the model, the lower
 MASKED=${MASKED:-今天的天[MASK]很好。}    # to see what the checkpoint has learned
 
 if [ ${#TEXTS[@]} -eq 0 ]; then

@@ -22,9 +22,9 @@ if TYPE_CHECKING:
 ENCODERS = ("fast", "keras-bert")
 PRECISIONS = ("auto", "float32", "bfloat16", "float16")
 
-USUAL = {  # what goes with a schedule where nothing else is told: keras-bert's recipe, and Google's
-    "constant": {"learning_rate": 1e-5, "warm_up": 0.0},
+USUAL = {  # what goes with a schedule where nothing else is told: Google's recipe, and keras-bert's
     "linear": {"learning_rate": 5e-5, "warm_up": 0.1},
+    "constant": {"learning_rate": 1e-5, "warm_up": 0.0},
 }
 
 
@@ -50,14 +50,14 @@ class Settings:
     epochs: int = option(3, "passes over the training texts", least=1)
     batch_size: int = option(32, "texts in one step", least=1)
     learning_rate: float | None = option(
-        None, "of Adam, at its highest: by default 1e-5, or 5e-5 where the schedule is linear", above=0, most=1
+        None, "of Adam, at its highest: by default 5e-5, or 1e-5 where the schedule is constant", above=0, most=1
     )
     schedule: str = option(
-        "constant", "after the warm-up the learning rate stays, or falls in a line to 0", choices=tuple(USUAL)
+        "linear", "after the warm-up the learning rate falls in a line to 0, or stays", choices=tuple(USUAL)
     )
     warm_up: float | None = option(
         None,
-        "share of the steps in which the learning rate rises from 0: by default 0, or 0.1 where the schedule is linear",
+        "share of the steps in which the learning rate rises from 0: by default 0.1, or 0 where the schedule is constant",
         least=0,
         most=1,
     )

@@ -3,11 +3,11 @@
 #
 # **What you will get.** The whole way from raw text, without any labels, to a BERT checkpoint in Google's format: a vocabulary, prepared text, training on masked words and next sentences, and a curve on text that was held out. Twice: from random weights, and going on from a checkpoint that has read much already. At the end the checkpoint guesses words and can be fine-tuned like any other.
 #
-# **How long it takes.** Five minutes on two CPU cores (289 seconds measured, beside other programs), with the small sample: enough to see it learn. A useful model wants millions of words and hours; choose a GPU for that (in Colab: Runtime, Change runtime type). (Not run on a GPU or TPU.)
+# **How long it takes.** Three or four minutes on two CPU cores (196 seconds measured, beside other programs), with the small sample: enough to see it learn. A useful model wants millions of words and hours; choose a GPU for that (in Colab: Runtime, Change runtime type). (Not run on a GPU or TPU.)
 #
 # **你将得到什么。** 从没有任何标注的原始文本，到 Google 格式的 BERT 检查点的全过程：学词表、准备文本、训练遮盖词和下一句预测，并在留出的文本上画出曲线。一共做两遍：先从随机权重开始，再从一个已经读过很多文本的检查点继续。最后得到的检查点能猜词，也能像其他检查点一样微调。
 #
-# **需要多久。** 用小示例，双核 CPU 上约需五分钟（实测 289 秒，当时还有其他程序在运行），足够看到它在学习。要得到有用的模型，需要数百万字和数小时，请使用 GPU（Colab：“代码执行程序” → “更改运行时类型”）。（未在 GPU 和 TPU 上运行过。）
+# **需要多久。** 用小示例，双核 CPU 上约需三四分钟（实测 196 秒，当时还有其他程序在运行），足够看到它在学习。要得到有用的模型，需要数百万字和数小时，请使用 GPU（Colab：“代码执行程序” → “更改运行时类型”）。（未在 GPU 和 TPU 上运行过。）
 
 # %% [markdown]
 # ## Set-up · 准备
@@ -194,9 +194,9 @@ for each in axes:
 plt.show()
 
 # %% [markdown]
-# **The score to expect** with the settings above: on held-out text 0.061 of the masked words from random weights, and from 0.171 to 0.234 where it goes on from `tiny-zh`. The reviews at the end are classified with an accuracy of 0.642, against 0.650 with `tiny-zh` itself ([02_classify](02_classify.ipynb)): no difference that 120 texts could show. What more text of your field is worth to your task, only your task can tell.
+# **The score to expect** with the settings above: on held-out text 0.061 of the masked words from random weights, and from 0.171 to 0.234 where it goes on from `tiny-zh`. The reviews at the end are classified with an accuracy of 0.708, against 0.625 with `tiny-zh` itself ([02_classify](02_classify.ipynb)): with 120 texts and one seed that may be chance. What more text of your field is worth to your task, only your task can tell.
 #
-# **预期得分**（使用以上设置）：在留出的文本上，从随机权重开始时能猜对 0.061 的遮盖词；从 `tiny-zh` 继续时由 0.171 升到 0.234。最后评论分类的准确率为 0.642，直接用 `tiny-zh` 是 0.650（[02_classify](02_classify.ipynb)）：120 条文本看不出差别。多读你那个领域的文本对你的任务有多大用处，只有在你的任务上才能知道。
+# **预期得分**（使用以上设置）：在留出的文本上，从随机权重开始时能猜对 0.061 的遮盖词；从 `tiny-zh` 继续时由 0.171 升到 0.234。最后评论分类的准确率为 0.708，直接用 `tiny-zh` 是 0.625（[02_classify](02_classify.ipynb)）：只有 120 条文本和一个随机种子，这可能只是偶然。多读你那个领域的文本对你的任务有多大用处，只有在你的任务上才能知道。
 
 # %%
 for name, run in runs.items():
@@ -218,7 +218,7 @@ for text in ("他毕业于云溪大[MASK]。", "这家公司已申请破[MASK]�
         print(f"    {Path(place).name:10s}", "  ".join(f"{token} {probability:.2f}" for token, probability in guesses))
 
 # %%
-task = kb.TextClassifier(OUTPUT / "further", pooling="mean", epochs=1 if FAST else 10, learning_rate=5e-4)
+task = kb.TextClassifier(OUTPUT / "further", pooling="mean", epochs=1 if FAST else 10, learning_rate=1e-3)
 task.fit(kb.read(path("classify", "zh", "train")))
 score = task.evaluate(kb.read(path("classify", "zh", "test")))["accuracy"]
 print("accuracy on the reviews · 评论分类准确率:", round(score, 3))

@@ -57,8 +57,8 @@ def test_the_rate_and_the_warm_up_go_with_the_schedule():
         made = Settings.of(settings)
         return made.schedule, made.learning_rate, made.warm_up
 
-    assert told() == ("constant", 1e-5, 0.0)
-    assert told(schedule="linear") == ("linear", 5e-5, 0.1)
-    assert told(schedule="linear", warm_up=0) == ("linear", 5e-5, 0.0)
-    assert told(learning_rate=2e-5, warm_up=0.2) == ("constant", 2e-5, 0.2)
-    assert Settings.of(json.loads(json.dumps(Settings.of({"schedule": "linear"}).as_dict()))).learning_rate == 5e-5
+    assert told() == ("linear", 5e-5, 0.1)
+    assert told(schedule="constant") == ("constant", 1e-5, 0.0)
+    assert told(warm_up=0) == ("linear", 5e-5, 0.0)
+    assert told(schedule="constant", learning_rate=2e-5, warm_up=0.2) == ("constant", 2e-5, 0.2)
+    assert Settings.of(json.loads(json.dumps(Settings.of({"schedule": "constant"}).as_dict()))).learning_rate == 1e-5

@@ -65,7 +65,15 @@ def test_the_steps_are_those_of_kerass_adam(tmp_path):
     """The fused kernel, dense gradients, few rows; against the new Adam, keras-bert's graph and the whole table."""
     folder = tiny.checkpoint(tmp_path / "uncased", hidden_dropout_prob=0.0, attention_probs_dropout_prob=0.0)
     rows = [{"text": text, "label": label} for text, label in (("the room was clean", 1), ("bad food", 0), ("差", 0))]
-    settings = {"epochs": 5, "batch_size": 3, "learning_rate": 1e-2, "dropout": 0.0, "max_length": 16, "dev_share": 0.0}
+    settings = {
+        "epochs": 5,
+        "batch_size": 3,
+        "learning_rate": 1e-2,
+        "schedule": "constant",
+        "dropout": 0.0,
+        "max_length": 16,
+        "dev_share": 0.0,
+    }
     task = Started(folder, **settings).fit(rows)
     model = task.build(kb.load_trained_model_from_checkpoint(f"{folder}/bert_config.json", f"{folder}/bert_model.ckpt"))
     model.compile(keras2().optimizers.Adam(1e-2), task.losses())

@@ -33,13 +33,19 @@ class Rounds(keras.callbacks.Callback):
 def epoch(job):
     # Training as a user has it, with this in the place of the progress bar.
     callbacks.ProgressBar = lambda *of_a_bar: Rounds()
-    settings = {"epochs": job.rounds + 1, "batch_size": BATCH, "max_length": LENGTH, "dev_share": 0.0}
+    settings = {
+        "epochs": job.rounds + 1,
+        "batch_size": BATCH,
+        "max_length": LENGTH,
+        "dev_share": 0.0,
+        "schedule": "constant",
+    }
     kb.TextClassifier(job.checkpoint, **settings).fit(*examples(job))
 
 
 def step(job):
     """The model as `kbert_tasks.training` makes it, but random; its table has the rows that stand in the texts."""
-    task = kb.TextClassifier()
+    task = kb.TextClassifier(schedule="constant")
     task.labels_, task.multi_label_ = ["0", "1"], False
     computed_in, _ = precision.choose(task.settings.precision)
     with precision.computing(computed_in):

@@ -40,7 +40,7 @@ class TextRater(Task[Prediction]):
     """A number for a text.
 
     Examples:
-        >>> task = TextRater("tiny-zh", epochs=10, learning_rate=5e-4)
+        >>> task = TextRater("tiny-zh", epochs=10, learning_rate=1e-3)
         >>> task.fit(kb.read("train.csv")).predict(["房间很干净"])
         [Prediction(rating=4.37)]
     """

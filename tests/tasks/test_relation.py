@@ -150,7 +150,9 @@ def test_a_long_text_is_read_in_windows_and_no_triple_told_twice(fitted):
     report = fitted.evaluate([{"text": " . ".join(parts), "spo_list": [["stay", "in", "hotel"]]}])
     assert report.examples["notes"]["longer than max_length: read in windows"] == 1
     # What stands in two windows counts once.
-    assert report.answers[0]["tokens"] == len(fitted.tokenizer.encode(" . ".join(parts)).ids) > fitted.settings.max_length
+    assert (
+        report.answers[0]["tokens"] == len(fitted.tokenizer.encode(" . ".join(parts)).ids) > fitted.settings.max_length
+    )
 
 
 def test_the_threshold_can_be_told(fitted):
