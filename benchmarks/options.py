@@ -2,7 +2,7 @@
 
     python benchmarks/options.py CHECKPOINT [--data-root DIR] [--seeds 1 2 3 4 5] [--results FILE]
     python benchmarks/options.py CHECKPOINT --only subject --options "clip 1" "average 0.99" --seeds 1 --results FILE    (a part)
-    python benchmarks/options.py CHECKPOINT --defaults       (the two schedules, each with what goes with it)
+    python benchmarks/options.py CHECKPOINT --defaults       (the default, and others that it might be)
 
 All runs of a task have the same training, development and test rows; a seed draws the head, the order and the dropout. The best
 epoch (and the threshold) is chosen on the development rows, which are training rows that are not trained on; the test
@@ -68,7 +68,12 @@ LONGEST = {
     "subject": 60,
     "relation-en": 100,
 }  # characters of the texts taken, so that five seeds take minutes
-DEFAULTS = {"constant, 1e-5": {"schedule": "constant"}, "linear, 5e-5": {"schedule": "linear"}}
+DEFAULTS = {
+    "constant, 1e-5": {"schedule": "constant"},
+    "linear, 5e-5": {"schedule": "linear"},
+    "constant, 5e-5": {"schedule": "constant", "learning_rate": 5e-5},
+    "linear, 5e-5, average 0.99": {"schedule": "linear", "average": 0.99},
+}
 OPTIONS = {
     "nothing": {},
     "warm-up, linear": {"warm_up": 0.1, "schedule": "linear"},

@@ -55,10 +55,11 @@ def fit_seeds(
         raise InputError("the best of several seeds is chosen by development rows: give them, or a dev_share above 0")
     each: list[dict[str, Any]] = []
     best: Any = None
-    # All of them first: an impossible seed is told before the first training.
-    for one in [_anew(task, seed=seed) for seed in range(task.settings.seed, task.settings.seed + number)]:
-        seed = one.settings.seed
+    seeds_told = range(task.settings.seed, task.settings.seed + number)
+    _anew(task, seed=seeds_told[-1])  # an impossible seed is told before the first training
+    for seed in seeds_told:
         log.info("seed %d (%d of %d)", seed, len(each) + 1, number)
+        one = _anew(task, seed=seed)
         one.fit(examples.copy(), dev=held_out.copy(), backup=_in(backup, f"seed-{seed}"))
         if unseen is not None:
             _test(one, unseen.copy())

@@ -39,9 +39,10 @@ def targets(task, example, windows, possible, prediction, answer):
 
 def _named(task, possible, answer):
     """The triple that `answer` tells; with its place and probability, if the model holds it possible."""
-    strings = (
-        answer.strings if isinstance(answer, Triple) else _split(answer) if isinstance(answer, str) else tuple(answer)
-    )
+    if isinstance(answer, Triple):
+        strings = answer.strings
+    else:
+        strings = _split(answer) if isinstance(answer, str) else tuple(answer)
     if len(strings) != 3 or not all(isinstance(each, str) for each in strings):
         raise InputError(
             f"the answer should be a triple, 'subject | predicate | object' or [subject, predicate, object] in JSON, not {answer!r}"
