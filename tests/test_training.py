@@ -20,7 +20,8 @@ from . import tiny
 def test_a_text_that_stands_in_several_examples_is_held_out_in_all_of_them():
     rows = [SimpleNamespace(text=f"text {i // 3}") for i in range(90)]
     examples = Examples(rows, list(range(90)), 90, collections.Counter(), collections.Counter())
-    task = SimpleNamespace(settings=SimpleNamespace(dev_share=0.1, seed=1), stratum=lambda example: None)
+    settings = SimpleNamespace(dev_share=0.1, seed=1)
+    task = SimpleNamespace(settings=settings, stratum=lambda example: None, needed=lambda example: ())
     train, dev = hold_out(task, examples)
     assert len(train.rows) + len(dev.rows) == 90 == train.read + dev.read
     assert not {e.text for e in train.rows} & {e.text for e in dev.rows}
