@@ -73,6 +73,7 @@ DEFAULTS = {
     "linear, 5e-5": {"schedule": "linear"},
     "constant, 5e-5": {"schedule": "constant", "learning_rate": 5e-5},
     "linear, 5e-5, average 0.99": {"schedule": "linear", "average": 0.99},
+    "constant, 5e-5, average 0.99": {"schedule": "constant", "learning_rate": 5e-5, "average": 0.99},
 }
 OPTIONS = {
     "nothing": {},
@@ -96,7 +97,7 @@ def options(told, case):
     """{name: settings} of the options chosen that the task of a case has."""
     _, _, _, _, settings = CASES[case]
     if told.defaults:
-        return {name: {"max_length": settings["max_length"]} | each for name, each in DEFAULTS.items()}
+        return {name: {"max_length": settings["max_length"]} | DEFAULTS[name] for name in told.options}
     names = getattr(kb, CASES[case][0]).Settings.__dataclass_fields__
     return {name: settings | OPTIONS[name] for name in told.options if OPTIONS[name].keys() <= names.keys()}
 
@@ -104,7 +105,7 @@ def options(told, case):
 def numbers(told, case):
     """How many (training, development, test) rows."""
     number, held, tested = CASES[case][3]
-    return number * told.times, held, tested
+    return int(number * told.times), held, tested
 
 
 @functools.cache
@@ -142,8 +143,8 @@ def table(told, found):
     """The lines of one table: a row for each option, a column for each task."""
     yield f"| | {' | '.join(f'{case}, {CASES[case][2]}' for case in told.only)} |"
     yield "|---" * (1 + len(told.only)) + "|"
-    first, *others = DEFAULTS if told.defaults else told.options
-    for option in (first, *others):
+    first = told.options[0]
+    for option in told.options:
         cells = [cell(found, case, option, first) for case in told.only]
         if any(cells):
             yield f"| {option} | {' | '.join(cells)} |"
@@ -165,12 +166,17 @@ def arguments():
     parser.add_argument("checkpoint")
     parser.add_argument("--data-root", default="../shared/data", metavar="DIR", help="of the data sets' folders")
     parser.add_argument("--only", nargs="+", choices=CASES, default=["classify", "subject", "relation"])
-    parser.add_argument("--options", nargs="+", choices=OPTIONS, default=list(OPTIONS), help="others beside the first")
+    parser.add_argument("--options", nargs="+", metavar="NAME", help="the first beside others")
     parser.add_argument("--defaults", action="store_true")
-    parser.add_argument("--times", type=int, default=1, metavar="N", help="so many times the training rows")
+    parser.add_argument("--times", type=float, default=1, metavar="N", help="so many times the training rows")
     parser.add_argument("--seeds", type=int, nargs="+", default=[1, 2, 3, 4, 5])
     parser.add_argument("--results", metavar="FILE", help="JSON lines: read before, one added after each run")
-    return parser.parse_args()
+    told = parser.parse_args()
+    known = DEFAULTS if told.defaults else OPTIONS
+    told.options = told.options or list(known)
+    if unknown := set(told.options) - known.keys():
+        parser.error(f"--options: {', '.join(sorted(unknown))}; there are {', '.join(known)}")
+    return told
 
 
 def main():

@@ -3,15 +3,13 @@
 A label "NA", a text "null" or a number "007" stays that text: pandas is told to interpret nothing.
 """
 
-import csv
-import io
 import json
 import logging
-import warnings
 from os import PathLike
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from . import separated
 from .errors import InputError
 
 if TYPE_CHECKING:
@@ -61,23 +59,29 @@ def read(path: str | PathLike[str], *, header: bool = True, encoding: str | None
             elif kind == ".txt":
                 table = pd.DataFrame({"text": text.split("\n")[: -1 if text.endswith("\n") else None]})
             else:
-                table = _separated(path, text, "," if kind == ".csv" else "\t", header)
+                table = separated.table(path, text, separated.MARKS[kind], header)
     except ImportError:
         raise InputError(f"{path} needs a package that is not installed: pip install 'kbert-tasks[tables]'") from None
     except InputError:
         raise
     except Exception as error:  # each of pandas's engines has its own errors
         raise InputError(f"{path} cannot be read as {kind}: {str(error).splitlines()[0]}") from None
-    if not header and kind in (".csv", ".tsv", ".xlsx"):
-        table.columns = [str(i) for i in range(1, table.shape[1] + 1)]
+    table = named(table, path, header)
+    if not len(table):
+        raise InputError(f"{path} has a header line and no rows" if table.attrs["header"] else f"{path} has no rows")
+    return table
+
+
+def named(table, path, header=True):
+    """The table with plain names of columns, each once, and where it comes from."""
+    headed = path.suffix.lower() in (".csv", ".tsv", ".xlsx")
+    if headed and not header:
+        table.columns = range(1, table.shape[1] + 1)
     table.columns = [str(name).strip() for name in table.columns]
     twice = table.columns[table.columns.duplicated()]
     if len(twice):
         raise InputError(f"{path} has two columns called {twice[0]!r}: rename one")
-    headed = header and kind in (".csv", ".tsv", ".xlsx")
-    table.attrs |= {"file": str(path), "header": headed}
-    if not len(table):
-        raise InputError(f"{path} has a header line and no rows" if headed else f"{path} has no rows")
+    table.attrs |= {"file": str(path), "header": header and headed}
     return table
 
 
@@ -150,46 +154,6 @@ def column(rows, name, option):
             f"name the right one with --{option.replace('_', '-')}{numbered}"
         )
     return rows[name]
-
-
-def _separated(path, text, separator, header):
-    import pandas as pd
-
-    lines = text.strip("\n").split("\n")
-    tabs = [line.count("\t") for line in lines]
-    # Published TSV files mostly hold bare quotation marks; one that was written with quoting has cells with line
-    # breaks or tabs in them, and so lines with another number of tabs.
-    bare = separator == "\t" and len({count for count, line in zip(tabs, lines, strict=True) if line}) == 1
-    try:
-        with warnings.catch_warnings():
-            warnings.simplefilter("error", pd.errors.ParserWarning)  # it would cut cells off, or take them for an index
-            table = pd.read_csv(
-                io.StringIO("\n".join(lines)),
-                sep=separator,
-                header=0 if header else None,
-                dtype=str,
-                keep_default_na=False,
-                na_filter=False,
-                quoting=csv.QUOTE_NONE if bare else csv.QUOTE_MINIMAL,
-                skip_blank_lines=False,
-                index_col=False,
-            )
-        run_together = any(type(c) is str and "\t" in c and "\n" in c for c in table.to_numpy().ravel())
-        if bare or separator == "," or not run_together:
-            return table
-        said = "lines run together"
-    except pd.errors.ParserWarning:
-        said = "the first line has fewer cells than the lines below it: put texts with commas in quotation marks"
-    except pd.errors.ParserError as error:
-        said = str(error).replace("Error tokenizing data. C error: ", "").strip()
-        said += ": check the quotation marks and commas there"
-    if separator == ",":
-        raise InputError(f"{path}: {said}")
-    odd = next(i for i, count in enumerate(tabs) if count != tabs[0])
-    raise InputError(
-        f"{path}, line {odd + 1} has {tabs[odd]} tabs, the first line {tabs[0]}, and read with quotation marks as in CSV "
-        "its lines do not fit either: mend that line"
-    )
 
 
 def _jsonl(path, text):

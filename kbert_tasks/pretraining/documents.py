@@ -7,7 +7,7 @@ from collections import Counter
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from .. import data
+from .. import data, separated
 from ..errors import InputError
 
 log = logging.getLogger("kbert_tasks")
@@ -42,7 +42,7 @@ def read(files, text_column="text", encoding=None, *, longest=LONGEST, reading=N
     """Yields the documents of text files, each a list of sentences.
 
     In a `.txt` file a line is a sentence or a paragraph, which is cut into its sentences, and a blank line ends a
-    document. In a table (JSONL, CSV, TSV, Excel, Parquet) a row is a document. `.txt` and `.jsonl` are streamed. A
+    document. In a table (JSONL, CSV, TSV, Excel, Parquet) a row is a document. All but Excel, Parquet and quoted TSV are streamed. A
     document longer than `longest` goes out as several: memory stays small, a share of it can be held out, and a novel
     without a blank line has other documents to draw false next sentences from.
 
@@ -146,7 +146,26 @@ def _lines(path, text_column, encoding, skipped):
 
 
 def _table(path, text_column, encoding):
-    return map(data.text_of, data.column(data.read(path, encoding=encoding), text_column, "text_column"))
+    for table in [data.read(path, encoding=encoding)] if _whole(path, encoding) else _parts(path, encoding):
+        yield from map(data.text_of, data.column(table, text_column, "text_column"))
+
+
+def _whole(path, encoding):
+    """Whether a table is read at once: Excel, Parquet, and TSV with quotation marks around its cells."""
+    kind = path.suffix.lower()
+    return kind != ".csv" and not (kind == ".tsv" and separated.bare(line for _, line in _streamed(path, encoding)))
+
+
+def _parts(path, encoding):
+    rows = 0
+    try:
+        for table in separated.parts(path, _encoding(path, encoding), separated.MARKS[path.suffix.lower()]):
+            rows += len(table)
+            yield data.named(table, path)
+    except UnicodeDecodeError as error:
+        raise _undecodable(f"{path}, after row {rows}", error) from None
+    if not rows:
+        raise InputError(f"{path} has a header line and no rows")
 
 
 def _rows(path, text_column, encoding):
@@ -164,13 +183,8 @@ def _rows(path, text_column, encoding):
 
 def _streamed(path, encoding, limit=-1):
     """Yields (number from 1, line); lines end at LF, CRLF or CR, as in `data.decoded`."""
-    encoding = encoding or _encoding(path)
-    try:
-        codecs.lookup(encoding)
-    except LookupError:
-        raise InputError(f"there is no encoding {encoding!r}; usual ones: utf-8, gb18030, big5, latin-1") from None
     number = 0
-    with open(path, encoding=encoding) as file:
+    with open(path, encoding=_encoding(path, encoding)) as file:
         try:
             while line := file.readline(limit):
                 number += 1
@@ -179,8 +193,13 @@ def _streamed(path, encoding, limit=-1):
             raise _undecodable(f"{path}, after line {number}", error) from None
 
 
-def _encoding(path):
-    """The encoding of a text file, by all of its bytes, so that no work is begun that could not be finished."""
+def _encoding(path, told):
+    """The encoding of a text file, as told or by all of its bytes, so that no work is begun that could not be finished."""
+    try:
+        if told and codecs.lookup(told):
+            return told
+    except LookupError:
+        raise InputError(f"there is no encoding {told!r}; usual ones: utf-8, gb18030, big5, latin-1") from None
     lines, decoder = 0, codecs.getincrementaldecoder("utf-8-sig")()
     with open(path, "rb") as file:
         if file.read(2) in (codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE):

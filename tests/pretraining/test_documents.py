@@ -45,6 +45,12 @@ def test_a_long_run_of_dots_takes_no_time():
     assert documents.sentences("目录" + "." * 300_000 + "5")[0].startswith("目录..")
 
 
+def refused(*files, **options):
+    with pytest.raises(kb.InputError) as caught:
+        list(documents.read(files, **options))
+    return str(caught.value)
+
+
 def test_blank_lines_part_documents_of_a_text_file(tmp_path):
     path = put(tmp_path, "a.txt", "一。二。\n三\n \n\n\n四\r\n\r\n五")
     reading = documents.Reading()
@@ -81,6 +87,35 @@ def test_files_are_streamed(tmp_path, monkeypatch):
     assert sum(lines, []) == ["abc def"] * 3 + ["xxxxxxx", "xxxxxxx", "end"] and len(lines) == 2
 
 
+@pytest.mark.parametrize("kind, mark", [("csv", ","), ("tsv", "\t")])
+def test_tables_are_streamed(tmp_path, monkeypatch, kind, mark):
+    text = f"\nbody{mark}n\n" + "".join(f"第{i}句。{mark}{i}\n" for i in range(50)) + "\n\n"
+    path = put(tmp_path, f"a.{kind}", text)
+    whole = documents.data.read(path)
+    monkeypatch.setattr(documents.data, "read", None)
+    monkeypatch.setattr(documents.separated, "ROWS", 7)
+    reading = documents.Reading()
+    assert list(documents.read(path, "body", reading=reading)) == [[text] for text in whole["body"]]
+    assert reading.documents == 50 and reading.skipped == {}
+    assert list(documents.read(put(tmp_path, f"b.{kind}", text.encode("utf-16")), "body")) == [
+        [t] for t in whole["body"]
+    ]
+    assert f"b.{kind} has a header line and no rows" in refused(put(tmp_path, f"b.{kind}", f"text{mark}n\n"))
+    late = put(tmp_path, f"c.{kind}", text.encode() + b"\xe9" * 9)
+    assert "byte 0xe9 is not utf-8" in refused(late, text_column="body", encoding="utf-8")
+    odd = put(tmp_path, f"d.{kind}", f"{text}more{mark}cells{mark}here\n")
+    assert f"d.{kind}" in refused(odd, text_column="body")
+
+
+def test_quotation_marks_in_tables(tmp_path):
+    path = put(tmp_path, "a.tsv", 'text\tn\n他说“"好"。\t1\n"二\t2\n')
+    assert list(documents.read(path)) == [['他说“"好"。'], ['"二']]
+    path = put(tmp_path, "b.tsv", 'text\tn\n"一。\n二"\t1\n三\t2\n')
+    assert list(documents.read(path)) == [["一。", "二"], ["三"]]
+    path = put(tmp_path, "c.csv", 'text,n\n"一，\r\n二,三",1\r\n四,2\r\n')
+    assert list(documents.read(path)) == [["一，", "二,三"], ["四"]]
+
+
 @pytest.mark.parametrize("encoding", ["utf-8", "utf-8-sig", "utf-16", "gb18030"])
 def test_encodings_are_recognised(tmp_path, encoding):
     path = put(tmp_path, "a.txt", "plain\n房间很干净。服务好\n".encode(encoding))
@@ -94,12 +129,6 @@ def test_a_long_line_of_gbk_is_not_cut_within_a_character(tmp_path, monkeypatch,
     assert list(documents.read(put(tmp_path, "a.txt", text.encode("gb18030")))) == [[text]]
     monkeypatch.setattr(documents, "BLOCK", 997 + cut)
     assert list(documents.read(put(tmp_path, "b.txt", text.encode("gb18030")))) == [[text]]
-
-
-def refused(*files, **options):
-    with pytest.raises(kb.InputError) as caught:
-        list(documents.read(files, **options))
-    return str(caught.value)
 
 
 def test_what_cannot_be_read_is_named(tmp_path):
