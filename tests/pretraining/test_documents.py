@@ -103,6 +103,7 @@ def test_tables_are_streamed(tmp_path, monkeypatch, kind, mark):
     assert f"b.{kind} has a header line and no rows" in refused(put(tmp_path, f"b.{kind}", f"text{mark}n\n"))
     late = put(tmp_path, f"c.{kind}", text.encode() + b"\xe9" * 9)
     assert "byte 0xe9 is not utf-8" in refused(late, text_column="body", encoding="utf-8")
+    monkeypatch.undo()
     odd = put(tmp_path, f"d.{kind}", f"{text}more{mark}cells{mark}here\n")
     assert f"d.{kind}" in refused(odd, text_column="body")
 
