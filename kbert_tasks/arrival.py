@@ -39,15 +39,17 @@ def get(entry, into, mirror=None, proxy=None):
     make_room(folder)
     log.info("downloading %s to %s", url, folder)
     fetch(url, archive, proxy=proxy)
+    if is_checkpoint(folder):  # another process was faster
+        return folder
     with aside(folder) as fresh:
         try:
             unpack(archive, fresh)
             source = {"name": entry.name, "url": url, "sha256": _sha256(archive)}
             keep(fresh, folder, source, entry.cased)
         except BadArchive as error:
-            archive.unlink()  # or the next try would find it and stop at the same place
+            archive.unlink(missing_ok=True)  # or the next try would find it and stop at the same place
             raise InputError(f"{url} is of no use, and what came was deleted: {error}; {OTHER_WAYS}") from None
-    archive.unlink()
+    archive.unlink(missing_ok=True)
     return folder
 
 

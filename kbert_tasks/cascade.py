@@ -4,9 +4,6 @@ A span is a pair of tokens (first, last), both included. A window's gold is a di
 (number of the predicate, object's span).
 """
 
-import atexit
-import functools
-
 import numpy as np
 
 from ._keras import tensorflow
@@ -50,11 +47,11 @@ def step(gold, length, kinds, draws, chance):
     return dict(zip(("Subjects", "Objects"), x, strict=True)), {"spans": spans, "pairs": pairs}
 
 
-def probabilities(model, hidden, spans, encoded):
+def probabilities(follow, hidden, spans, encoded):
     """What the model says of a batch, after the encoder: the head of pairs runs once for all of its windows.
 
     Args:
-        model: as `RelationExtractor.build` makes it.
+        follow: the head of pairs, as `followed` makes it.
         hidden: the batch's token vectors (batch, time, hidden).
         spans: probabilities (batch, subject or object, time, time).
         encoded: the batch's windows.
@@ -63,7 +60,7 @@ def probabilities(model, hidden, spans, encoded):
         For each window a dict: spans, the probabilities of its likely subjects and objects (two arrays); subjects and
         objects, their tokens (count, 2); pairs (subjects, objects, kinds).
     """
-    follow, hidden = _follow(model), np.asarray(hidden, "float32")  # of 16 bits it comes without a loss
+    hidden = np.asarray(hidden, "float32")  # of 16 bits it comes without a loss
     subjects, objects = (
         [likely(each[kind], window) for each, window in zip(spans, encoded, strict=True)] for kind in (SUBJECT, OBJECT)
     )
@@ -82,11 +79,10 @@ def probabilities(model, hidden, spans, encoded):
     ]
 
 
-@functools.lru_cache(1)
-def _follow(model):
-    """A function from token vectors and spans to the probabilities of their predicates."""
+def followed(task):
+    """A function from token vectors and spans to the probabilities of their predicates, of a RelationExtractor."""
     tf = tensorflow()
-    pairs = model.get_layer("pairs")
+    pairs = task.model.get_layer("pairs")
     hidden, *spans = pairs.input
     signature = [tf.TensorSpec(hidden.shape, tf.float32), *(tf.TensorSpec(each.shape, each.dtype) for each in spans)]
 
@@ -95,10 +91,6 @@ def _follow(model):
         return tf.sigmoid(pairs([hidden, subjects, objects]))
 
     return follow
-
-
-# TensorFlow 2.16 complains of a function that is still there when its modules are not.
-atexit.register(_follow.cache_clear)
 
 
 def answers(spans, subjects, objects, pairs):

@@ -8,6 +8,7 @@ import contextlib
 import itertools
 import json
 import logging
+import re
 from pathlib import Path
 
 import numpy as np
@@ -64,6 +65,8 @@ def import_folder(source, target):
     for key, value in config.items():
         if isinstance(KEYS[key], int) and (type(value) is not int or value < 1):
             raise InputError(f"{source / 'config.json'}: {key} should be a whole number above 0, but is {value!r}")
+        if isinstance(KEYS[key], float) and (type(value) not in (int, float) or not 0 <= value < 1):
+            raise InputError(f"{source / 'config.json'}: {key} should be at least 0 and below 1, but is {value!r}")
     config["hidden_act"] = ACTIVATIONS[config["hidden_act"]]
     if given.get("layer_norm_eps", 1e-12) != 1e-12:
         log.warning("%s: layer_norm_eps %s becomes Google's 1e-12", source, given["layer_norm_eps"])
@@ -122,7 +125,7 @@ def _weights(source):
 
     files, index = ["model.safetensors"], source / "model.safetensors.index.json"
     if not (source / files[0]).exists() and index.exists():
-        files = _read(index, lambda raw: sorted(set(json.loads(raw)["weight_map"].values())))
+        files = _read(index, shards, "a list of weights")
     elif not (source / files[0]).exists() and (source / "pytorch_model.bin").exists():
         raise InputError(
             f"{source} should have model.safetensors, but has pytorch_model.bin, a pickle, which can run code and is "
@@ -135,6 +138,19 @@ def _weights(source):
             array = (array.astype("<u4") << 16).view("<f4")
         tensors[name] = array.astype("<f4", copy=False).reshape(stored["shape"]) if stored["dtype"] in FLOATS else None
     return tensors
+
+
+def shards(raw):
+    """Names of the files that an index promises: plain ones, so that nothing outside of the folder is read.
+
+    Raises:
+        ValueError: it is no such index.
+    """
+    index = json.loads(raw)
+    names = set(index["weight_map"].values()) if isinstance(index.get("weight_map"), dict) else {None}
+    if not all(isinstance(name, str) and re.fullmatch(r"\w[\w.-]*\.safetensors", name) for name in names):
+        raise ValueError("weight_map should name files that end in .safetensors")
+    return sorted(names)
 
 
 def _google_tensors(source, config):

@@ -5,6 +5,7 @@ A label "NA", a text "null" or a number "007" stays that text: pandas is told to
 
 import json
 import logging
+from collections.abc import Mapping
 from os import PathLike
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -65,7 +66,9 @@ def read(path: str | PathLike[str], *, header: bool = True, encoding: str | None
     except InputError:
         raise
     except Exception as error:  # each of pandas's engines has its own errors
-        raise InputError(f"{path} cannot be read as {kind}: {str(error).splitlines()[0]}") from None
+        raise InputError(
+            f"{path} cannot be read as {kind}: {(str(error) or type(error).__name__).splitlines()[0]}"
+        ) from None
     table = named(table, path, header)
     if not len(table):
         raise InputError(f"{path} has a header line and no rows" if table.attrs["header"] else f"{path} has no rows")
@@ -103,7 +106,12 @@ def table(data, labels=None, columns=("text", "label", "text_b")):
         return read(data)
     if isinstance(data, str):
         raise InputError(f"wanted a list of texts, got one text: put it in square brackets, [{data[:20]!r}]")
-    rows = list(data)
+    if isinstance(data, Mapping):
+        raise InputError(
+            "wanted a list of texts, of pairs or of dicts, got one dict: pandas.DataFrame(...) makes a table of it"
+        )
+    # NumPy's arrays of two columns and of one
+    rows = data.tolist() if hasattr(data, "tolist") else list(data)
     kinds = {dict if isinstance(row, dict) else list if isinstance(row, tuple | list) else str for row in rows}
     if len(kinds) > 1:
         raise InputError("wanted a list of texts, of pairs or of dicts: this one mixes them")

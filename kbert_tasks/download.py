@@ -81,6 +81,8 @@ def fetch(url, target, *, proxy=None):
         part.replace(target)
         note.unlink(missing_ok=True)
     except OSError as error:
+        if isinstance(error, FileNotFoundError) and target.is_file():  # another process was faster
+            return target
         raise unwritable(part, error) from None
     return target
 

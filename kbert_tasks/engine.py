@@ -116,7 +116,7 @@ def _converted(task):
     """OpenVINO's model of what reads the texts, its inputs and outputs named as Keras's, for batches of any shape."""
     from .inference import graph
 
-    read = graph(task.reader, task.model).get_concrete_function()
+    read = task.once(graph).get_concrete_function()
     ours = {*read.structured_input_signature[0][0], *read.structured_outputs}
     # Nothing shared: TensorFlow's arrays need not outlive this call.
     model = package().convert_model(read, share_weights=False)

@@ -3,7 +3,7 @@
 import logging
 import math
 import warnings
-from collections import Counter
+from collections import Counter, defaultdict
 
 import numpy as np
 
@@ -15,20 +15,22 @@ log = logging.getLogger("kbert_tasks")
 def hold_out(task, examples):
     """(training, development) Examples: a share of each kind (`task.stratum`) goes to development."""
     share, rows = task.settings.dev_share, examples.rows
-    # A text that stands in several examples is held out in all of them, or in none: one of them is drawn.
-    one = list({example.text: i for i, example in reversed([*enumerate(rows)])}.values())[::-1]
-    shuffled = [one[i] for i in np.random.default_rng(task.settings.seed).permutation(len(one))]
-    by_kind = sorted(shuffled, key=lambda i: str(task.stratum(rows[i])))  # stable: shuffled within each kind
+    # A text that stands in several examples is held out in all of them, or in none; the first one tells its kind.
+    kinds, needed = {}, defaultdict(set)
+    for example in rows:
+        kinds.setdefault(example.text, str(task.stratum(example)))
+        needed[example.text].update(task.needed(example))
+    texts = list(kinds)
+    shuffled = [texts[i] for i in np.random.default_rng(task.settings.seed).permutation(len(texts))]
+    by_kind = sorted(shuffled, key=kinds.get)  # stable: shuffled within each kind
     # Every (1 / share)th, counted through all kinds, so that the share is right also where each kind is rare. Of what the
     # task has to learn (a label) the last text stays; the next text takes its place.
-    held, left = [], Counter(each for i in by_kind for each in set(task.needed(rows[i])))
-    for n, i in enumerate(by_kind, 1):
-        needed = set(task.needed(rows[i]))
-        if len(held) < math.floor(n * share) and all(left[each] > 1 for each in needed):
-            held.append(i)
-            left.subtract(needed)
-    texts = {rows[i].text for i in held}
-    held = [i for i, example in enumerate(rows) if example.text in texts]
+    taken, left = set(), Counter(each for text in texts for each in needed[text])
+    for n, text in enumerate(by_kind, 1):
+        if len(taken) < math.floor(n * share) and all(left[each] > 1 for each in needed[text]):
+            taken.add(text)
+            left.subtract(needed[text])
+    held = [i for i, example in enumerate(rows) if example.text in taken]
     kept = sorted(set(range(len(rows))) - set(held))
     told = f"{len(held)} of {len(rows)} training examples are held out (seed {task.settings.seed})"
     log.info("no development file: %s", told if held else "none is held out, the last epoch is kept")

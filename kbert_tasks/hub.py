@@ -1,7 +1,6 @@
 """BERT models of the Hugging Face Hub as official checkpoints."""
 
 import contextlib
-import json
 import os
 import re
 from pathlib import Path
@@ -71,12 +70,14 @@ def _files(repo, revision, mirror):
                 f"program, is not read: try a version with safetensors (often hf:{repo}@refs/pr/1), or save the "
                 "model as safetensors with transformers and import that folder"
             )
+        from .convert import shards
+
         try:
-            shards = set(json.loads(index.read_text(encoding="utf-8"))["weight_map"].values())
-        except (ValueError, KeyError, TypeError, AttributeError):
+            names = shards(index.read_bytes())
+        except (ValueError, AttributeError):
             raise InputError(f"hf:{repo}: {index.name} is not a list of weights: take another version of it") from None
-        for shard in sorted(map(str, shards)):
-            if not shard.endswith(".safetensors") or _file(repo, shard, commit, mirror) is None:
+        for shard in names:
+            if _file(repo, shard, commit, mirror) is None:
                 raise InputError(f"hf:{repo} has no {shard}, promised by {index.name}: take another version of it")
     # tokenizer.json even beside vocab.txt: it may be the one that tells the casing
     found = [_file(repo, n, commit, mirror) for n in ("vocab.txt", "tokenizer.json", "tokenizer_config.json")]

@@ -1,7 +1,5 @@
 """From examples to predictions: sorted by length, in batches, order restored. Scoring goes through here too."""
 
-import functools
-
 from tqdm.auto import tqdm
 
 from ._keras import tensorflow
@@ -67,14 +65,13 @@ def run(task):
 
 def by_keras(task):
     """The same, by Keras."""
-    read = graph(task.reader, task.model)
+    read = task.once(graph)
     return lambda x: {name: value.numpy() for name, value in read(x).items()}
 
 
-@functools.lru_cache(1)
-def graph(reader, model):
-    """What reads the texts as a tf.function, of a batch's inputs of any shape: `reader` says which part of the model."""
+def graph(task):
+    """What reads the texts as a tf.function, of a batch's inputs of any shape."""
     tf = tensorflow()
-    part = reader(model)
+    part = task.reader(task.model)
     signature = {name: tf.TensorSpec((None, None), tf.int32, name) for name in ("Input-Token", "Input-Segment")}
     return tf.function(lambda x: part(x, training=False), input_signature=[signature])

@@ -188,7 +188,7 @@ def _reader(prefix):
 
 
 def _first_line(error):
-    return str(error).splitlines()[0][:160]
+    return (str(error) or type(error).__name__).splitlines()[0][:160]
 
 
 CHECKS = {

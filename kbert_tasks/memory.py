@@ -54,7 +54,7 @@ def room():
         pages = (PROC / "self/statm").read_text(encoding="ascii").split()
         addresses, held = (int(number) * os.sysconf("SC_PAGE_SIZE") for number in pages[:2])
         found = [Room(_fields(PROC / "meminfo")["MemAvailable:"] * 1024 + held, held, "this machine")]
-    except OSError:  # another system than Linux
+    except (OSError, KeyError):  # another system than Linux, or a kernel that does not tell
         return Room(math.inf, int(LIBRARIES), "this system")
     found += [Room(left + held, held, "the limit of the cgroup", True) for left in _left_in_cgroups()]
     import resource

@@ -1,5 +1,6 @@
 """The folder of a trained task: its layout as data, and what may be replaced by it."""
 
+import json
 import os
 import re
 import shutil
@@ -68,6 +69,28 @@ def progress_of(folder):
 
 def previous_of(folder):
     return folder.with_name(f".{folder.name}.previous")
+
+
+def json_of(file):
+    """What a JSON file of a saved folder holds.
+
+    Raises:
+        InputError: it is damaged.
+    """
+    return _parsed(file)[0]
+
+
+def json_lines(file):
+    """The same of one that has a value a line: a list."""
+    return _parsed(file, lines=True)
+
+
+def _parsed(file, lines=False):
+    try:
+        text = file.read_text(encoding="utf-8")
+        return [json.loads(part) for part in (text.split("\n")[:-1] if lines else [text])]
+    except ValueError as error:  # also of bytes that are no UTF-8
+        raise InputError(f"{file} is damaged: {error}; copy the folder again") from None
 
 
 def recover(folder):

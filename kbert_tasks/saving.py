@@ -25,6 +25,8 @@ from .run_folder import (
     TASK,
     VOCABULARY,
     WEIGHTS,
+    json_lines,
+    json_of,
     previous_of,
     recover,
     sweep,
@@ -142,7 +144,7 @@ def load(folder: str | PathLike[str], engine: str = "keras") -> "Task[Any]":
         raise InputError(
             f"{folder} is not a saved task: it has no {TASK}; found: {', '.join(sorted(os.listdir(folder))[:8]) or 'nothing'}"
         )
-    about = _json(folder / TASK)
+    about = json_of(folder / TASK)
     if not isinstance(about, dict):
         raise InputError(f"{folder / TASK} is damaged: copy the folder again")
     if about.get("format") != FORMAT:
@@ -174,8 +176,8 @@ def _fill(task, folder, cased, engine):
     from .precision import choose, computing
     from .tokenizer import read_vocabulary
 
-    task.config, task.report_ = read_config(folder / CONFIG), _json(folder / REPORT)
-    task.errors_, task.answers_ = (_lines(folder / file) for file in (ERRORS, ANSWERS))
+    task.config, task.report_ = read_config(folder / CONFIG), json_of(folder / REPORT)
+    task.errors_, task.answers_ = (json_lines(folder / file) for file in (ERRORS, ANSWERS))
     task.tokenizer = task.new_tokenizer(read_vocabulary(folder / VOCABULARY), cased)
     try:
         arrays = load_file(folder / WEIGHTS)
@@ -203,18 +205,3 @@ def _fill(task, folder, cased, engine):
 
 def _weights(model):
     return {f"{layer.name}/{i}": weight for layer in model.layers for i, weight in enumerate(layer.weights)}
-
-
-def _json(file):
-    return _parsed(file.read_text(encoding="utf-8"), file)
-
-
-def _lines(file):
-    return [_parsed(line, file) for line in file.read_text(encoding="utf-8").split("\n")[:-1]]
-
-
-def _parsed(text, file):
-    try:
-        return json.loads(text)
-    except ValueError as error:
-        raise InputError(f"{file} is damaged: {error}; copy the folder again") from None

@@ -44,7 +44,8 @@ def fit_seeds(
         of seed and scores; `mean` and `sd`: of the scores; `kept`: its seed.
     """
     number = _at_least_two(seeds, "seeds")
-    task, examples = _anew(task), task.examples(train, labels)
+    task = _anew(task)
+    examples = task.examples(train, labels)
     task.learn(examples.rows)
     if dev is None:
         examples, held_out = hold_out(task, examples)
@@ -60,9 +61,9 @@ def fit_seeds(
     for seed in seeds_told:
         log.info("seed %d (%d of %d)", seed, len(each) + 1, number)
         one = _anew(task, seed=seed)
-        one.fit(examples.copy(), dev=held_out.copy(), backup=_in(backup, f"seed-{seed}"))
+        one.fit(examples, dev=held_out, backup=_in(backup, f"seed-{seed}"))
         if unseen is not None:
-            _test(one, unseen.copy())
+            _test(one, unseen)
         each.append({"seed": seed} | _scores(one))
         if best is None or _main(one) > _main(best):
             best = one
@@ -93,7 +94,8 @@ def fit_folds(
         `mean` and `sd`.
     """
     number = _at_least_two(folds, "folds")
-    examples, each = task.examples(train, labels), []
+    task, each = _anew(task), []
+    examples = task.examples(train, labels)
     folds_made = [*folds_of(task, examples, number)]
     for fold, (rest, _) in enumerate(folds_made, 1):
         try:
@@ -108,7 +110,7 @@ def fit_folds(
         each.append({"fold": fold} | _scores(one))
     log.info("on all rows")
     whole = _anew(task)
-    whole.fit(examples.copy(), backup=_in(backup, "all"))
+    whole.fit(examples, backup=_in(backup, "all"))
     whole.report_["folds"] = {"each": each} | _together(each)
     return whole
 

@@ -1,11 +1,10 @@
 """The saved folders that are compared: read as JSON alone, and named so that they can be told apart."""
 
-import json
 from dataclasses import dataclass, field
 from pathlib import Path
 
 from ..errors import InputError
-from ..run_folder import ANSWERS, REPORT, recover
+from ..run_folder import ANSWERS, REPORT, json_lines, json_of, recover
 
 HELD = {"task": str, "settings": dict, "versions": dict, "checkpoint": dict, "scores": dict, "examples": dict}
 HELD |= {"history": list, "best_epoch": int, "seconds": dict}  # of a report, what a comparison reads
@@ -73,18 +72,9 @@ def _run(name, folder):
         raise InputError(
             f"{folder} cannot be compared: it has no {' and no '.join(lacking)}, as kbert-train writes them"
         )
-    report = _parsed(folder / REPORT, (folder / REPORT).read_text(encoding="utf-8"))
-    lines = (folder / ANSWERS).read_text(encoding="utf-8").split("\n")[:-1]
-    answers = [_parsed(folder / ANSWERS, line) for line in lines]
+    report, answers = json_of(folder / REPORT), json_lines(folder / ANSWERS)
     if not isinstance(report, dict) or not all(isinstance(report.get(key), kind) for key, kind in HELD.items()):
         raise InputError(f"{folder / REPORT} is damaged or of another version: copy the folder again, or train again")
     if not all(isinstance(answer, dict) and TOLD <= answer.keys() for answer in answers):
         raise InputError(f"{folder / ANSWERS} is damaged or of another version: copy the folder again, or train again")
     return Run(name, folder, report, answers)
-
-
-def _parsed(file, text):
-    try:
-        return json.loads(text)
-    except ValueError as error:
-        raise InputError(f"{file} is damaged: {error}; copy the folder again") from None

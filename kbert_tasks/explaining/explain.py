@@ -31,7 +31,7 @@ def explain(
     The way goes from a text in which each token is [MASK] to the text itself, along the vectors of the tokens' table: before
     segments and positions are added, which stay as they are, and so do [CLS] and [SEP]. What is explained is the log-odds of
     the answer. All is computed in float32, on one window of `max_length` tokens: the one where the answer is most
-    probable.
+    probable. A float32 copy of the model stays in memory for the next explanation of the same task.
 
     Args:
         task: a trained or loaded task.

@@ -2,6 +2,7 @@
 
 import contextlib
 import json
+from collections.abc import Sequence
 
 import numpy as np
 
@@ -42,7 +43,7 @@ def _named(task, possible, answer):
     if isinstance(answer, Triple):
         strings = answer.strings
     else:
-        strings = _split(answer) if isinstance(answer, str) else tuple(answer)
+        strings = _split(answer) if isinstance(answer, str) else tuple(answer) if isinstance(answer, Sequence) else ()
     if len(strings) != 3 or not all(isinstance(each, str) for each in strings):
         raise InputError(
             f"the answer should be a triple, 'subject | predicate | object' or [subject, predicate, object] in JSON, not {answer!r}"

@@ -79,7 +79,8 @@ def _confusion(scores, font):
     if not scores.get("confusion_matrix"):
         return None
     labels, matrix = (scores["confusion_matrix"][name] for name in ("labels", "rows_gold_columns_predicted"))
-    pairs = counting.confused(matrix, labels) if len(labels) > 2 else []
+    texts = {label: each["support"] for label, each in scores["per_class"].items()}
+    pairs = counting.confused(matrix, labels, texts) if len(labels) > 2 else []
     made = {"labels": labels, "pairs": tables.confused(pairs) if pairs else None, "rows": None}
     if len(labels) > CELLS:
         return made | {"picture": plots.heat(matrix, labels, font)}

@@ -57,19 +57,20 @@ def sureness(answers):
     return np.clip(np.array(sure, float), 0, 1), np.array(right)
 
 
-def confused(matrix, labels, most=20):
+def confused(matrix, labels, texts, most=20):
     """The pairs of labels that are taken for one another most often.
 
     Args:
         matrix: rows gold, columns predicted.
         labels: of rows and columns.
+        texts: of each gold label, those that have no answer included.
         most: pairs at most.
 
     Returns:
         [(gold, predicted, texts, share of the gold label's texts)], the most frequent first.
     """
     pairs = [
-        (gold, predicted, count, count / sum(row))
+        (gold, predicted, count, count / texts[gold])
         for gold, row in zip(labels, matrix, strict=True)
         for predicted, count in zip(labels, row, strict=True)
         if count and predicted != gold

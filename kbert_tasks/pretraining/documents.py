@@ -162,7 +162,7 @@ def _parts(path, encoding):
         for table in separated.parts(path, _encoding(path, encoding), separated.MARKS[path.suffix.lower()]):
             rows += len(table)
             yield data.named(table, path)
-    except UnicodeDecodeError as error:
+    except UnicodeError as error:
         raise _undecodable(f"{path}, after row {rows}", error) from None
     if not rows:
         raise InputError(f"{path} has a header line and no rows")
@@ -189,14 +189,14 @@ def _streamed(path, encoding, limit=-1):
             while line := file.readline(limit):
                 number += 1
                 yield number, line
-        except UnicodeDecodeError as error:
+        except UnicodeError as error:
             raise _undecodable(f"{path}, after line {number}", error) from None
 
 
 def _encoding(path, told):
     """The encoding of a text file, as told or by all of its bytes, so that no work is begun that could not be finished."""
     try:
-        if told and codecs.lookup(told):
+        if told and codecs.lookup(told) and b"".decode(told) == "":  # and not one of bytes to bytes, such as hex
             return told
     except LookupError:
         raise InputError(f"there is no encoding {told!r}; usual ones: utf-8, gb18030, big5, latin-1") from None
@@ -229,6 +229,8 @@ def _encoding(path, told):
 
 
 def _undecodable(where, error):
+    if not isinstance(error, UnicodeDecodeError):  # UTF-16 that does not say which end comes first
+        return InputError(f"{where}: {error}: name the file's encoding, such as --encoding utf-16-le")
     byte = error.object[error.start]
     return InputError(
         f"{where}: byte 0x{byte:02x} is not {error.encoding}: name the file's encoding, such as --encoding gb18030"

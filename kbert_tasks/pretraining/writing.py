@@ -36,9 +36,8 @@ def writable(folder):
     if folder.exists() and not folder.is_dir():
         raise InputError(f"{folder} is a file: name a folder for the pretrained checkpoint")
     if folder.is_dir():
-        shutil.rmtree(folder / WRITING, ignore_errors=True)
         found = {path.name for path in folder.iterdir()}
-        left = {name for name in found if _left_over(folder / name)}
+        left = {name for name in found if name == WRITING or _left_over(folder / name)}
         others = sorted(found - LAYOUT.keys() - left)
         if others:
             raise InputError(

@@ -1,5 +1,7 @@
 """Task: what every task shares, and the methods that each one fills in."""
 
+import atexit
+import weakref
 from os import PathLike
 from typing import TYPE_CHECKING, Any, Generic, TypeVar
 
@@ -20,6 +22,14 @@ if TYPE_CHECKING:
     from ..metrics import Report
 
 P = TypeVar("P")  # a task's Prediction
+_TRACED: "weakref.WeakSet[Task[Any]]" = weakref.WeakSet()
+
+
+@atexit.register
+def _forget():
+    """TensorFlow 2.16 complains of a function that is still there when its modules are not."""
+    for task in _TRACED:
+        task._made.clear()
 
 
 class Task(Generic[P]):
@@ -64,6 +74,7 @@ class Task(Generic[P]):
         self.settings = self.Settings.of(settings)
         self.model = None
         self.engine_ = None
+        self._made: dict[Any, tuple[Any, Any]] = {}
 
     # What a task fills in -------------------------------------------------------------------------------------
 
@@ -172,9 +183,18 @@ class Task(Generic[P]):
 
     # What tasks share -----------------------------------------------------------------------------------------
 
+    def once(self, make):
+        """`make(self)`, made once for each model that this task has: what is traced from it, which takes seconds."""
+        model, made = self._made.get(make, (None, None))
+        if model is not self.model or made is None:
+            made = make(self)
+            self._made[make] = self.model, made
+            _TRACED.add(self)
+        return made
+
     def examples(self, rows, labels=None, gold=True):
         """Examples of a table, file or list (see `kbert_tasks.data.table`), every row of it accounted for."""
-        return rows if isinstance(rows, Examples) else examples_of(self, rows, labels, gold)
+        return rows.copy() if isinstance(rows, Examples) else examples_of(self, rows, labels, gold)
 
     def fit(
         self,
@@ -198,7 +218,7 @@ class Task(Generic[P]):
         # A new object learns; if that fails, this one is as it was.
         fresh = type(self)(self.checkpoint, **self.settings.as_dict())
         run(fresh, fresh.examples(train, labels), dev, backup)
-        self.__dict__.update(fresh.__dict__)
+        self.__dict__ = fresh.__dict__  # nothing of an earlier training stays
         return self
 
     def predict(self, texts: "Rows") -> list[P | None]:

@@ -168,7 +168,9 @@ class RelationExtractor(PointingTask[Prediction]):
         from ..inference import inputs, run
 
         found = run(self)(inputs(encoded))
-        return cascade.probabilities(self.model, found["hidden"], self.probabilities(found["spans"]), encoded)
+        return cascade.probabilities(
+            self.once(cascade.followed), found["hidden"], self.probabilities(found["spans"]), encoded
+        )
 
     def decode(self, example, encoded, outputs):
         found, remarks = {}, set()

@@ -23,7 +23,7 @@ def task(checkpoint):
 def notes(task, monkeypatch, probability):
     """The notes of an evaluation in which every span, and every pair of them, is so probable."""
     monkeypatch.setattr(RelationExtractor, "probabilities", lambda self, scores: np.full(scores.shape, probability))
-    monkeypatch.setattr(cascade, "_follow", lambda model: lambda x, s, o: np.ones((len(x), s.shape[1], o.shape[1], 1)))
+    monkeypatch.setattr(cascade, "followed", lambda task: lambda x, s, o: np.ones((len(x), s.shape[1], o.shape[1], 1)))
     # None of these texts was trained on.
     rows = [{"text": text + "吗", "spo_list": []} for text in (LONG, LONG + LONG[:4], SHORT)]
     report = task.evaluate(rows)
