@@ -69,8 +69,8 @@ LONGEST = {
     "relation-en": 100,
 }  # characters of the texts taken, so that five seeds take minutes
 DEFAULTS = {
-    "constant, 1e-5": {"schedule": "constant"},
-    "linear, 5e-5": {"schedule": "linear"},
+    "constant, 1e-5": {"schedule": "constant", "learning_rate": 1e-5},
+    "linear, 5e-5": {"schedule": "linear", "learning_rate": 5e-5},
     "constant, 5e-5": {"schedule": "constant", "learning_rate": 5e-5},
     "linear, 5e-5, average 0.99": {"schedule": "linear", "average": 0.99},
     "constant, 5e-5, average 0.99": {"schedule": "constant", "learning_rate": 5e-5, "average": 0.99},

@@ -73,6 +73,6 @@ run python -c 'import sys, kbert_tasks as kb; print(kb.fill_mask(*sys.argv[1:]))
 
 step "6. Fine-tuning on labelled texts"
 run kbert-train --task classify --checkpoint "$checkpoint" ${TRAIN:+--train "$TRAIN"} ${TEST:+--test "$TEST"} \
-    --max-length "$LENGTH" --epochs "$EPOCHS" --learning-rate "$TUNE_RATE" --output "$classifier"
+    --max-length "$LENGTH" --epochs "$EPOCHS" --learning-rate "$TUNE_RATE" --schedule linear --output "$classifier"
 
 printf '\nThe checkpoint is %s, the classifier %s.\n' "$checkpoint" "$classifier"

@@ -23,6 +23,8 @@ class LongTextSettings(Settings):
 
     def __post_init__(self):
         super().__post_init__()
+        if self.merge != "mean" and self.long_text != "windows":
+            raise InputError("merge is of windows: set long_text to windows, or leave merge out")
         if self.stride is None:
             return
         if self.long_text != "windows":

@@ -53,8 +53,9 @@ def _several(name, told):
             each = _list(f"{one[part][score]:.4f}" for one in told["each"])
             lines.append(f"  {part} {score:<12} {mean:.4f} ± {told['sd'][part][score]:.4f}  ({each})")
     if "kept" in told:
+        once = "; each training answered the test texts once, and nothing was chosen by them"
         lines.append(
-            f"seed {told['kept']} is kept: it is the best on the development texts; nothing was chosen by the test"
+            f"seed {told['kept']} is kept: it is the best on the development texts{once if 'test' in told['mean'] else ''}"
         )
     return lines
 

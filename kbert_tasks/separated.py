@@ -3,12 +3,14 @@
 import contextlib
 import csv
 import io
+import re
 import warnings
 
 from .errors import InputError
 
 MARKS = {".csv": ",", ".tsv": "\t"}
 ROWS = 10_000  # of a part
+QUOTED = re.compile(r'"(?:[^"]|"")*"')
 
 
 class _Odd(ValueError):
@@ -72,10 +74,18 @@ def parts(path, encoding, mark):
 def bare(lines):
     """Whether the quotation marks of a TSV file are text.
 
-    Published files mostly hold such; one that was written with quoting has cells with line breaks or tabs in them, and so
-    lines with another number of tabs.
+    Published files mostly hold such. One that was written with quoting has cells with line breaks or tabs in them, and so
+    lines with another number of tabs; or all cells that have quotation marks stand in some, and those within are doubled.
     """
-    return len({line.count("\t") for line in lines if line.strip("\n")}) == 1
+    counts, doubled, quoted = set(), False, True
+    for line in lines:
+        if line := line.strip("\n"):
+            counts.add(line.count("\t"))
+            for cell in line.split("\t") if quoted and '"' in line else ():
+                if '"' in cell:
+                    quoted = QUOTED.fullmatch(cell) is not None
+                    doubled |= '""' in cell[1:-1]
+    return len(counts) == 1 and not (quoted and doubled)
 
 
 def _parsed(source, mark, quoted, **how):

@@ -22,10 +22,7 @@ if TYPE_CHECKING:
 ENCODERS = ("fast", "keras-bert")
 PRECISIONS = ("auto", "float32", "bfloat16", "float16")
 
-USUAL = {  # what goes with a schedule where nothing else is told: Google's recipe, and keras-bert's
-    "linear": {"learning_rate": 5e-5, "warm_up": 0.1},
-    "constant": {"learning_rate": 1e-5, "warm_up": 0.0},
-}
+WARM_UP = {"constant": 0.0, "linear": 0.1}  # what goes with a schedule where nothing else is told
 
 
 def option(default, help, *, later=False, least=None, above=None, most=None, below=None, choices=None, check=None):
@@ -49,15 +46,13 @@ class Settings:
 
     epochs: int = option(3, "passes over the training texts", least=1)
     batch_size: int = option(32, "texts in one step", least=1)
-    learning_rate: float | None = option(
-        None, "of Adam, at its highest: by default 5e-5, or 1e-5 where the schedule is constant", above=0, most=1
-    )
+    learning_rate: float = option(5e-5, "of Adam, at its highest", above=0, most=1)
     schedule: str = option(
-        "linear", "after the warm-up the learning rate falls in a line to 0, or stays", choices=tuple(USUAL)
+        "constant", "after the warm-up the learning rate stays, or falls in a line to 0", choices=tuple(WARM_UP)
     )
     warm_up: float | None = option(
         None,
-        "share of the steps in which the learning rate rises from 0: by default 0.1, or 0 where the schedule is constant",
+        "share of the steps in which the learning rate rises from 0: by default none, or 0.1 where it falls then",
         least=0,
         most=1,
     )
@@ -102,9 +97,8 @@ class Settings:
 
     def __post_init__(self):
         check(self)
-        for name, value in USUAL[self.schedule].items():
-            if getattr(self, name) is None:
-                object.__setattr__(self, name, value)
+        if self.warm_up is None:
+            object.__setattr__(self, "warm_up", WARM_UP[self.schedule])
 
     @classmethod
     def of(cls, values: dict[str, Any]) -> "Self":

@@ -82,7 +82,7 @@ train.head(6).style.set_properties(**{"text-align": "left"})
 # %%
 CHECKPOINT = "tiny-zh"
 
-task = kb.TextClassifier(CHECKPOINT, pooling="mean", epochs=2 if FAST else 10, learning_rate=1e-3)
+task = kb.TextClassifier(CHECKPOINT, pooling="mean", epochs=2 if FAST else 10, learning_rate=1e-3, schedule="linear")
 task.fit(train)
 print("seconds · 秒:", task.report_["seconds"])
 
@@ -176,7 +176,7 @@ print(*sorted(each.name for each in Path("runs/reviews").iterdir()), sep="\n")
 # The same from the command line, without a notebook · 不用笔记本，在命令行中完成同样的事：
 #
 # ```
-# kbert-train --task classify --checkpoint tiny-zh --pooling mean --epochs 10 --learning-rate 1e-3 \
+# kbert-train --task classify --checkpoint tiny-zh --pooling mean --epochs 10 --learning-rate 1e-3 --schedule linear \
 #             --train train.csv --test test.csv --output runs/reviews
 # kbert-predict runs/reviews new.csv --output answers.csv
 # ```

@@ -87,7 +87,7 @@ for text, triples in zip(train["text"][:3], train["spo_list"][:3], strict=True):
 # %%
 CHECKPOINT = "tiny-zh"
 
-task = kb.RelationExtractor(CHECKPOINT, epochs=3 if FAST else 20, learning_rate=1e-3)
+task = kb.RelationExtractor(CHECKPOINT, epochs=3 if FAST else 20, learning_rate=1e-3, schedule="linear")
 task.fit(train)
 print("seconds · 秒:", task.report_["seconds"])
 
@@ -160,7 +160,7 @@ print(*sorted(each.name for each in Path("runs/relations").iterdir()), sep="\n")
 # The same from the command line, without a notebook · 不用笔记本，在命令行中完成同样的事：
 #
 # ```
-# kbert-train --task relation --checkpoint tiny-zh --epochs 20 --learning-rate 1e-3 \
+# kbert-train --task relation --checkpoint tiny-zh --epochs 20 --learning-rate 1e-3 --schedule linear \
 #             --train train.jsonl --test test.jsonl --output runs/relations
 # kbert-predict runs/relations new.txt --output triples.jsonl
 # kbert-predict runs/relations new.txt --output more.jsonl --threshold 0.05

@@ -86,7 +86,7 @@ train.head(6).style.set_properties(**{"text-align": "left"})
 # %%
 CHECKPOINT = "tiny-zh"
 
-task = kb.SubjectExtractor(CHECKPOINT, epochs=3 if FAST else 20, learning_rate=1e-3)
+task = kb.SubjectExtractor(CHECKPOINT, epochs=3 if FAST else 20, learning_rate=1e-3, schedule="linear")
 task.fit(train)
 print("seconds · 秒:", task.report_["seconds"])
 
@@ -162,7 +162,7 @@ print(*sorted(each.name for each in Path("runs/events").iterdir()), sep="\n")
 # The same from the command line, without a notebook · 不用笔记本，在命令行中完成同样的事：
 #
 # ```
-# kbert-train --task subject --checkpoint tiny-zh --epochs 20 --learning-rate 1e-3 \
+# kbert-train --task subject --checkpoint tiny-zh --epochs 20 --learning-rate 1e-3 --schedule linear \
 #             --train train.csv --test test.csv --output runs/events
 # kbert-predict runs/events new.csv --output subjects.csv
 # ```

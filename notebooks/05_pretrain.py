@@ -218,7 +218,9 @@ for text in ("他毕业于云溪大[MASK]。", "这家公司已申请破[MASK]�
         print(f"    {Path(place).name:10s}", "  ".join(f"{token} {probability:.2f}" for token, probability in guesses))
 
 # %%
-task = kb.TextClassifier(OUTPUT / "further", pooling="mean", epochs=1 if FAST else 10, learning_rate=1e-3)
+task = kb.TextClassifier(
+    OUTPUT / "further", pooling="mean", epochs=1 if FAST else 10, learning_rate=1e-3, schedule="linear"
+)
 task.fit(kb.read(path("classify", "zh", "train")))
 score = task.evaluate(kb.read(path("classify", "zh", "test")))["accuracy"]
 print("accuracy on the reviews · 评论分类准确率:", round(score, 3))

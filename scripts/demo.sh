@@ -13,7 +13,7 @@ if [ -n "$bin" ]; then
 fi
 # For a small checkpoint and 320 texts: the mean of all tokens, more passes and a higher rate than the defaults, which are
 # for Google's checkpoints.
-options="--pooling mean --epochs 10 --learning-rate 1e-3"
+options="--pooling mean --epochs 10 --learning-rate 1e-3 --schedule linear"
 
 step() { printf '\n== %s\n' "$*"; }
 run() {

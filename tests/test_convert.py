@@ -371,7 +371,7 @@ REFUSED = {
     ),
     "no map": (
         lambda f: ((f / "model.safetensors").unlink(), change(f, "model.safetensors.index.json", metadata={})),
-        "model.safetensors.index.json should be JSON, but does not read as it ('weight_map')",
+        "model.safetensors.index.json should be a list of weights, but does not read as it (weight_map should name",
     ),
     "more layers": (
         lambda f: change(f, num_hidden_layers=3),

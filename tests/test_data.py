@@ -207,3 +207,21 @@ def test_the_samples_of_the_tasks_to_come_point_at_their_texts(language):
         assert all(row["subject"] in row["text"] and row["event_type"] for row in subjects)
         texts[part] = {row["text"] for row in (*triples, *subjects)}
     assert not texts["train"] & texts["test"]
+
+
+def test_quotation_marks_of_a_tsv_by_pandas_are_not_text(tmp_path):
+    rows = pd.DataFrame({"text": ['他说"好"', "plain", '"', 'a "b", c'], "label": ["1", "0", "1", "0"]})
+    rows.to_csv(tmp_path / "a.tsv", sep="\t", index=False)
+    assert kb.read(tmp_path / "a.tsv").to_dict("list") == rows.to_dict("list")
+    bare = put(tmp_path, "b.tsv", 'text\tlabel\n"好"\t1\n他说"好"\t0\n"a ""b"""\t1\n')
+    assert list(kb.read(bare)["text"]) == ['"好"', '他说"好"', '"a ""b"""']
+
+
+def test_arrays_of_numpy_are_rows_and_a_dict_is_none():
+    assert data.table(np.array([["a", "b"], ["c", "d"]], dtype=object)).to_dict("list") == {
+        "text": ["a", "c"],
+        "text_b": ["b", "d"],
+    }
+    assert list(data.table(np.array(["a", "b"]))["text"]) == ["a", "b"]
+    with pytest.raises(kb.InputError, match="got one dict"):
+        data.table({"text": ["a", "b"]})

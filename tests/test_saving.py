@@ -143,9 +143,11 @@ def test_the_files_can_be_read_by_whom_the_folder_allows(run):
     assert len({path.stat().st_mode for path in run.iterdir()}) == 1
 
 
-@pytest.mark.parametrize("content", ["[]", "{}", '{"format": 2}', '{"format": 2, "task": "classify", "settings": 3}'])
+@pytest.mark.parametrize(
+    "content", ["[]", "{}", '{"format": 2}', '{"format": 2, "task": "classify", "settings": 3}', '"格式"']
+)
 def test_a_damaged_task_file_is_told(run, content):
-    (run / "task.json").write_text(content)
+    (run / "task.json").write_text(content, encoding="gb18030")
     assert "task.json is damaged" in refused(run) or "has format None" in refused(run)
 
 

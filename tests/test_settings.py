@@ -52,13 +52,13 @@ def test_settings_are_frozen_and_take_numpy_numbers():
         settings.epochs = 5
 
 
-def test_the_rate_and_the_warm_up_go_with_the_schedule():
+def test_the_warm_up_goes_with_the_schedule():
     def told(**settings):
         made = Settings.of(settings)
         return made.schedule, made.learning_rate, made.warm_up
 
-    assert told() == ("linear", 5e-5, 0.1)
-    assert told(schedule="constant") == ("constant", 1e-5, 0.0)
-    assert told(warm_up=0) == ("linear", 5e-5, 0.0)
-    assert told(schedule="constant", learning_rate=2e-5, warm_up=0.2) == ("constant", 2e-5, 0.2)
-    assert Settings.of(json.loads(json.dumps(Settings.of({"schedule": "constant"}).as_dict()))).learning_rate == 1e-5
+    assert told() == ("constant", 5e-5, 0.0)
+    assert told(schedule="linear") == ("linear", 5e-5, 0.1)
+    assert told(schedule="linear", warm_up=0) == ("linear", 5e-5, 0.0)
+    assert told(learning_rate=2e-5, warm_up=0.2) == ("constant", 2e-5, 0.2)
+    assert Settings.of(json.loads(json.dumps(Settings.of({"schedule": "linear"}).as_dict()))).warm_up == 0.1

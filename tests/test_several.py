@@ -137,3 +137,15 @@ def test_the_command_tells_each_seed_and_the_mean(checkpoint, tmp_path, capsys):
     assert train([*words, "--folds", "2", "--seeds", "2"]) == 2
     assert train([*words, "--folds", "2", "--dev", str(tmp_path / "train.csv")]) == 2
     assert "--folds holds out its development texts itself" in capsys.readouterr().err
+
+
+def test_rows_are_read_as_a_new_task_reads_them(checkpoint, monkeypatch):
+    task = kb.SubjectExtractor(checkpoint, **FEW).fit(data.read(path("subject", "zh", "train")).head(20))
+    read, usual = [], kb.SubjectExtractor.examples
+    monkeypatch.setattr(kb.SubjectExtractor, "examples", lambda self, *rest: (read.append(self), usual(self, *rest))[1])
+    before = dict(task.__dict__)
+    kb.fit_seeds(task, data.read(path("subject", "zh", "train")).head(20), seeds=2)
+    kb.fit_folds(task, data.read(path("subject", "zh", "train")).head(20), folds=2)
+    assert task not in read and {name: task.__dict__[name] is value for name, value in before.items()} == dict.fromkeys(
+        before, True
+    )

@@ -85,3 +85,43 @@ def test_the_steps_are_those_of_kerass_adam(tmp_path):
     np.testing.assert_allclose([epoch["loss"] for epoch in task.report_["history"]], losses, rtol=1e-4)
     for one, other in zip(task.model.get_weights(), model.get_weights(), strict=True):
         np.testing.assert_allclose(one, other, atol=2e-3)
+
+
+def test_the_last_row_of_a_label_stays_in_training_with_all_of_its_text():
+    rows = [SimpleNamespace(text=f"t{i}", label="A") for i in range(19)] + [SimpleNamespace(text="t0", label="C")]
+    for seed in range(20):
+        settings = SimpleNamespace(dev_share=0.3, seed=seed)
+        task = SimpleNamespace(settings=settings, stratum=lambda example: None, needed=lambda example: [example.label])
+        train, _ = hold_out(task, Examples(rows, list(range(20)), 20, collections.Counter(), collections.Counter()))
+        assert "C" in {each.label for each in train.rows}
+
+
+def test_a_second_training_keeps_nothing_of_the_first(checkpoint):
+    rows = [{"text": "乙公司被查", "event_type": "查", "subject": "乙公司"}] * 8
+    task = kb.SubjectExtractor(checkpoint, epochs=1, max_length=16, dev_share=0.0).fit(rows, dev=rows)
+    task.threshold_ = 0.31
+    examples = task.examples(rows)
+    assert task.fit(examples).threshold_ == 0.5
+    first = task.evaluate(examples).examples
+    assert task.evaluate(examples).examples == first and not examples.notes
+
+
+def test_tasks_that_answer_by_turns_are_traced_once(checkpoint, monkeypatch):
+    from kbert_tasks import inference
+
+    rows, settings = (
+        [{"text": text, "label": label} for text, label in ("好a", "差b") * 4],
+        {"epochs": 1, "max_length": 16},
+    )
+    tasks = [kb.TextClassifier(checkpoint, **settings).fit(rows) for _ in range(2)]
+    made, usual = [], inference.graph
+
+    def graph(task):
+        made.append(task)
+        return usual(task)
+
+    monkeypatch.setattr(inference, "graph", graph)
+    for _ in range(3):
+        for task in tasks:
+            task.predict(["好"])
+    assert made == tasks

@@ -51,8 +51,11 @@ def command(run):
         except Exception as problem:
             if not isinstance(problem, MemoryError) and type(problem).__name__ != "ResourceExhaustedError":
                 raise
-            length = "--length" if name == "kbert-pretrain" else "--max-length"
-            print(f"{name}: out of memory: try half the --batch-size, or a smaller {length}", file=sys.stderr)
+            advice = {
+                "train": "try half the --batch-size, or a smaller --max-length",
+                "pretrain": "with train, try half the --batch-size, or a smaller --length",
+            }.get(run.__name__, "give fewer rows or a shorter text, or free some")
+            print(f"{name}: out of memory: {advice}", file=sys.stderr)
         return 2
 
     return main

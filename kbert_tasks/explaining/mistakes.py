@@ -12,7 +12,7 @@ from .page import fragment
 MOST = 5  # mistakes
 LONG = 256  # tokens of a text; longer ones are left out
 STEPS = 20  # of the integral
-MAPS = 2**20  # numbers of attention that the page may hold, for the worst mistake: 1.3 MB
+MAPS = 3 * 2**20  # numbers of attention that the page may hold, 4 MB: of 144 heads one text of 148 tokens
 SECONDS = 10  # after that, no further explanation is begun
 
 
@@ -29,14 +29,15 @@ def explained(task):
     """
     if not isinstance(task, tuple(targets.KINDS)):
         return {}
-    answers, until, found = task.answers_, time.monotonic() + SECONDS, {}
+    answers, until, found, room = task.answers_, time.monotonic() + SECONDS, {}, MAPS
     short = [place for place in mistakes.places(answers) if answers[place]["tokens"] <= LONG]
     try:
         for place in short:
             heads = task.config["num_hidden_layers"] * task.config["num_attention_heads"]
-            maps = not found and heads * answers[place]["tokens"] ** 2 <= MAPS
-            if len(found) < MOST and (reasons := list(_reasons(task, answers[place], until, maps))):
+            size = heads * answers[place]["tokens"] ** 2
+            if len(found) < MOST and (reasons := list(_reasons(task, answers[place], until, size <= room))):
                 found[place] = reasons
+                room -= size if size <= room else 0
     finally:
         models.forget()
     return found

@@ -196,7 +196,8 @@ def _streamed(path, encoding, limit=-1):
 def _encoding(path, told):
     """The encoding of a text file, as told or by all of its bytes, so that no work is begun that could not be finished."""
     try:
-        if told and codecs.lookup(told) and b"".decode(told) == "":  # and not one of bytes to bytes, such as hex
+        if told:
+            b"a".decode(told, "ignore")  # which Python refuses for what is no encoding of text, such as hex
             return told
     except LookupError:
         raise InputError(f"there is no encoding {told!r}; usual ones: utf-8, gb18030, big5, latin-1") from None

@@ -153,3 +153,10 @@ def test_an_empty_file_is_counted(tmp_path):
     reading = documents.Reading()
     assert list(documents.read([put(tmp_path, "a.txt", ""), put(tmp_path, "b.txt", "\n \n")], reading=reading)) == []
     assert reading.skipped == {"empty file": 1} and reading.documents == 0
+
+
+def test_utf_16_that_does_not_say_which_end_comes_first(tmp_path):
+    path = put(tmp_path, "a.txt", "房间。\n".encode("utf-16-be"))
+    assert list(documents.read(path, encoding="utf-16-be")) == [["房间。"]]
+    assert "utf-16-le" in refused(path, encoding="utf-16") or list(documents.read(path, encoding="utf-16"))
+    assert "no encoding 'hex'" in refused(path, encoding="hex")
