@@ -31,7 +31,7 @@ def runs(told, name, seed):
     if name == "windows":
         settings = settings | {"stride": told.stride}
     settings |= {"epochs": told.epochs, "learning_rate": told.learning_rate, "max_length": told.max_length}
-    settings |= {"batch_size": told.batch_size}
+    settings |= {"batch_size": told.batch_size, "schedule": "linear"}
     train, test = kb.read(told.train), kb.read(told.test)
     labels = train["label"].value_counts().sort_index().sort_values(ascending=False, kind="stable").index[: told.labels]
     train, test = (each[each["label"].isin(labels)].reset_index(drop=True) for each in (train, test))

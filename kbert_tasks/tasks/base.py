@@ -218,6 +218,7 @@ class Task(Generic[P]):
         # A new object learns; if that fails, this one is as it was.
         fresh = type(self)(self.checkpoint, **self.settings.as_dict())
         run(fresh, fresh.examples(train, labels), dev, backup)
+        fresh._made.clear()  # it was traced from the model of the tokens met, which the whole one has replaced
         self.__dict__ = fresh.__dict__  # nothing of an earlier training stays
         return self
 
