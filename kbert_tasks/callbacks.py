@@ -58,7 +58,8 @@ class DevScore(Callback):
     """Scores the development examples after each epoch, by the same code that predicts, and keeps the best epoch.
 
     Puts the task's main score (while it is 0, the negative loss) into the epoch's logs as `dev`, for callbacks that come
-    later. `finish` gives the model the weights of the best epoch (the first of equals).
+    later. `finish` gives the model the weights of the best epoch: the one with the best score, of equals the one with the
+    lowest development loss.
 
     Args:
         task: with its model.
@@ -104,10 +105,13 @@ class DevScore(Callback):
         task.tune(self.examples, possible)
         report = task.judge(self.examples, self.encoded, possible)
         entry["dev"] = report.numbers()
+        known = [answer["loss"] for answer in report.answers if answer["loss"] is not None]
+        entry["dev_loss"] = sum(known) / len(known) if known else None
         # As long as nothing is right a lower loss is better.
         logs["dev"] = report[task.MAIN_SCORE] or -entry["loss"]
-        if self.best is None or logs["dev"] > self.best:
-            self.best, self.best_epoch, self.best_report = logs["dev"], entry["epoch"], report
+        found = [logs["dev"], -math.inf if entry["dev_loss"] is None else -entry["dev_loss"]]
+        if self.best is None or found > self.best:
+            self.best, self.best_epoch, self.best_report = found, entry["epoch"], report
             last = entry["epoch"] == task.settings.epochs and not self.average
             self.best_weights = None if last else self.model.get_weights()
             self.best_learned = {name: getattr(task, name) for name in task.LEARNED}

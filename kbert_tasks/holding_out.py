@@ -12,9 +12,9 @@ from .errors import InputError
 log = logging.getLogger("kbert_tasks")
 
 
-def hold_out(task, examples):
+def hold_out(task, examples, share):
     """(training, development) Examples: a share of each kind (`task.stratum`) goes to development."""
-    share, rows = task.settings.dev_share, examples.rows
+    rows = examples.rows
     # A text that stands in several examples is held out in all of them, or in none; the first one tells its kind.
     kinds, needed = {}, defaultdict(set)
     for example in rows:

@@ -9,6 +9,7 @@ import re
 from ._keras import keras2, tensorflow
 from .encoder import register
 from .errors import InputError
+from .layers import POOLER
 
 NUMBERED = re.compile(r"Encoder-(\d+)-")  # a layer's number, from 1
 
@@ -74,7 +75,8 @@ def chosen(settings, steps, layers):
     """The optimizer that the settings of a task ask for: Adam as it is, unless they ask for more.
 
     Args:
-        settings: with `learning_rate`, `warm_up`, `schedule`, `weight_decay`, `layer_decay` and `clip_norm`.
+        settings: with `learning_rate`, `head_lr_multiplier`, `warm_up`, `schedule`, `weight_decay`, `layer_decay` and
+            `clip_norm`; none of them "auto".
         steps: of the whole training.
         layers: names of the model's layers.
     """
@@ -82,9 +84,9 @@ def chosen(settings, steps, layers):
     if settings.warm_up or settings.schedule != "constant":
         rate = warmed(rate, round(settings.warm_up * steps), steps, settings.schedule)
     clipped = {} if settings.clip_norm is None else {"global_clipnorm": settings.clip_norm}
-    if not settings.weight_decay and settings.layer_decay == 1:
+    rates = falling(layers, settings.layer_decay) | heads(layers, settings.head_lr_multiplier)
+    if not settings.weight_decay and set(rates.values()) <= {1}:
         return keras.optimizers.legacy.Adam(rate, **clipped)
-    rates = falling(layers, settings.layer_decay)
     epsilon = 1e-6 if settings.weight_decay else 1e-7  # as Adam has it, where it is Adam but for the layers' rates
     return AdamW(rate, settings.weight_decay, epsilon, rates, **clipped)
 
@@ -109,6 +111,11 @@ def falling(layers, decay):
     numbers = {name: number for name in layers if (number := numbered(name)) is not None}
     highest = max(numbers.values(), default=0)
     return {name: decay ** (highest - number + 1) for name, number in numbers.items()}
+
+
+def heads(layers, multiplier):
+    """Name of each newly initialised layer to `multiplier`. The pooler is not one: its weights come with the checkpoint."""
+    return {name: multiplier for name in layers if numbered(name) is None and name != POOLER}
 
 
 def warmed(peak, warm_up_steps, steps, schedule="linear"):

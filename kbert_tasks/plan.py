@@ -23,7 +23,7 @@ SPARE = 1.1  # what is advised or picked leaves a tenth for what the estimate is
 NOTE = "in-parts"  # in the folder of the progress while the training runs: a run that was killed leaves it behind
 
 
-def planned(task, examples, dev, windows, lengths, rows, computed_in, copies=1, backup=None):
+def planned(task, examples, dev, windows, lengths, rows, computed_in, copies=1, backup=None, resolved=None):
     """Logs the plan of a training; returns it as a dict (JSON): `lines`, sentences, and the numbers in them.
 
     Args:
@@ -35,6 +35,7 @@ def planned(task, examples, dev, windows, lengths, rows, computed_in, copies=1, 
         computed_in: float32, bfloat16 or float16.
         copies: of the model, on as many devices, that share a batch.
         backup: folder of the progress, or None.
+        resolved: name to the `Resolved` of the settings that can be "auto", or None.
 
     Raises:
         InputError: more memory is needed than a limit leaves, and `auto_batch` is not set.
@@ -50,7 +51,7 @@ def planned(task, examples, dev, windows, lengths, rows, computed_in, copies=1, 
         "batch_size": settings.batch_size, "accumulate": parts,
         "memory": {"needed": int(needed), "room": int(room.bytes) if room.bytes < math.inf else None},
     }  # fmt: skip
-    plan["lines"] = [*_lines(plan, settings, steps, room)]
+    plan["lines"] = [*_lines(plan, settings, steps, room), *_resolved_lines(resolved or {})]
     for line in plan["lines"]:
         log.info("plan: %s", line)
     if needed > room.bytes:
@@ -83,6 +84,12 @@ def _lines(plan, settings, steps, room):
     )
     there = f", and {room.of} leaves {room.bytes / GIB:.1f} GiB" if room.bytes < math.inf else ""
     yield f"about {plan['memory']['needed'] / GIB:.1f} GiB of memory at the peak{there}"
+
+
+def _resolved_lines(resolved):
+    for name, each in resolved.items():
+        value = f"{each.value:g}" if isinstance(each.value, float) else each.value
+        yield f"{name} = {value} ({each.reason})"
 
 
 def _schedule(settings, steps):

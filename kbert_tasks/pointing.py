@@ -3,6 +3,7 @@
 import math
 from dataclasses import dataclass
 
+from .defaults import SPANS
 from .settings import Settings, option
 from .spans import FLOOR, occurrences, tokens_of
 from .tasks.base import P, Task
@@ -26,6 +27,7 @@ class PointingTask(Task[P]):
     """A task whose answers are spans of the text, with a probability that a threshold is put to."""
 
     Settings = PointingSettings
+    recipe = SPANS
     MAIN_SCORE = "f1"
     threshold_ = 0.5  # until development texts tell
 

@@ -11,7 +11,7 @@ import operator
 import types
 import typing
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Literal
 
 from . import devices
 from .errors import InputError
@@ -22,7 +22,9 @@ if TYPE_CHECKING:
 ENCODERS = ("fast", "keras-bert")
 PRECISIONS = ("auto", "float32", "bfloat16", "float16")
 
-WARM_UP = {"constant": 0.0, "linear": 0.1}  # what goes with a schedule where nothing else is told
+AUTO = "auto"
+Auto = Literal["auto"]
+SCHEDULES = ("constant", "linear")
 
 
 def option(default, help, *, later=False, least=None, above=None, most=None, below=None, choices=None, check=None):
@@ -44,18 +46,19 @@ def check(settings):
 class Settings:
     """What every task can be told. Unknown names and impossible values are refused by name."""
 
-    epochs: int = option(3, "passes over the training texts", least=1)
+    # "auto": `defaults.py` derives the value from the checkpoint, the task and the training texts, and the plan prints it.
+    epochs: int | Auto = option(AUTO, "passes over the training texts", least=1)
     batch_size: int = option(32, "texts in one step", least=1)
-    learning_rate: float = option(5e-5, "of Adam, at its highest", above=0, most=1)
+    learning_rate: float | Auto = option(AUTO, "of Adam, at its highest", above=0, most=1)
+    head_lr_multiplier: float | Auto = option(
+        AUTO, "learning rate of the newly initialised head layers, as a multiple of learning_rate", above=0
+    )
     schedule: str = option(
-        "constant", "after the warm-up the learning rate stays, or falls in a line to 0", choices=tuple(WARM_UP)
+        AUTO,
+        "after the warm-up the learning rate stays constant, or falls linearly to 0",
+        choices=(AUTO, *SCHEDULES),
     )
-    warm_up: float | None = option(
-        None,
-        "share of the steps in which the learning rate rises from 0: by default none, or 0.1 where it falls then",
-        least=0,
-        most=1,
-    )
+    warm_up: float | Auto = option(AUTO, "share of the steps in which the learning rate rises from 0", least=0, most=1)
     weight_decay: float = option(
         0.0,
         "above 0: AdamW, which takes this share, times the learning rate, off the matrices at each step",
@@ -67,8 +70,11 @@ class Settings:
         1.0, "the learning rate of each layer, as a share of the next higher one's", above=0, most=1
     )
     freeze_layers: int = option(0, "the lowest N layers, and the embeddings, stay as they are", least=0)
-    average: float = option(
-        0.0, "above 0, such as 0.99: keep the exponential moving average of the weights", least=0, below=1
+    average: float | Auto = option(
+        AUTO,
+        "keep the exponential moving average of the weights with this decay, such as 0.99; 0 is off",
+        least=0,
+        below=1,
     )
     adversarial: float = option(
         0.0, "above 0, such as 0.5: each step is taken also with the embeddings moved so far against it (FGM)", least=0
@@ -81,9 +87,11 @@ class Settings:
     dropout: float = option(0.1, "before the head", least=0, below=1)
     save_minutes: float = option(10.0, "between saves of the progress, which follow each epoch too", above=0)
     tensorboard: str | None = option(None, "folder for TensorBoard's logs, in which each training has one of its own")
-    patience: int | None = option(None, "stop after so many epochs without a better development score", least=1)
-    dev_share: float = option(
-        0.1, "held out of the training texts where no development file is given", least=0, below=1
+    patience: int | Auto = option(
+        AUTO, "stop after this many epochs without a better development score; 0 never stops early", least=0
+    )
+    dev_share: float | Auto = option(
+        AUTO, "share of the training texts that is held out where no development file is given", least=0, below=1
     )
     seed: int = option(1, "of everything drawn at random", least=0, most=2**31 - 1)
     encoder: str = option("fast", "the package's own graph or keras-bert's", choices=ENCODERS)
@@ -97,8 +105,6 @@ class Settings:
 
     def __post_init__(self):
         check(self)
-        if self.warm_up is None:
-            object.__setattr__(self, "warm_up", WARM_UP[self.schedule])
 
     @classmethod
     def of(cls, values: dict[str, Any]) -> "Self":
@@ -119,14 +125,15 @@ class Settings:
 
 def checked(each, value):
     """`value` as the type of the dataclass field, or InputError with what is wanted."""
-    kind, optional = kind_of(each)
-    if value is None and optional:
-        return None
+    kind, other = kind_of(each)
+    if value is None and None in other or isinstance(value, str) and value in other:
+        return value
     if kind in (int, float) and not isinstance(value, bool):  # NumPy's numbers too
         if isinstance(value, numbers.Integral if kind is int else numbers.Real):
             value = kind(value)
     if type(value) is not kind:
-        raise InputError(f"{each.name} should be {NAMES[kind]}, not {value!r}")
+        auto = " or 'auto'" if AUTO in other else ""
+        raise InputError(f"{each.name} should be {NAMES[kind]}{auto}, not {value!r}")
     if each.metadata["check"]:
         each.metadata["check"](value)
     for limit, (holds, words) in LIMITS.items():
@@ -149,11 +156,12 @@ NAMES = {int: "a whole number", float: "a number", str: "a text", bool: "true or
 
 
 def kind_of(each):
-    """(the field's type, whether None is one of its values)."""
-    kind = each.type
-    if isinstance(kind, types.UnionType):
-        return next(k for k in typing.get_args(kind) if k is not type(None)), True
-    return kind, False
+    """(the field's type, the values beside those of the type: None, "auto")."""
+    parts = (
+        typing.get_args(each.type) if typing.get_origin(each.type) in (typing.Union, types.UnionType) else (each.type,)
+    )
+    other = [value for part in parts for value in typing.get_args(part)] + [None] * (type(None) in parts)
+    return next(part for part in parts if isinstance(part, type) and part is not type(None)), tuple(other)
 
 
 def add_options(parser, settings, leave_out=()):
@@ -167,7 +175,7 @@ def add_options(parser, settings, leave_out=()):
 
 def add_option(parser, each, help):
     """Gives an argparse parser the option of one field."""
-    kind, _ = kind_of(each)
+    kind, other = kind_of(each)
     flag = "--" + each.name.replace("_", "-")
     common = {"dest": each.name, "default": argparse.SUPPRESS, "help": help}
     if each.name == "cased":
@@ -180,7 +188,17 @@ def add_option(parser, each, help):
     else:
         choices = each.metadata["choices"]
         shown = "|".join(choices) if choices else {int: "N", float: "X", str: "NAME"}[kind]
-        parser.add_argument(flag, type=kind, metavar=shown, **common)
+        parser.add_argument(flag, type=_number_or_auto(kind) if AUTO in other else kind, metavar=shown, **common)
+
+
+def _number_or_auto(kind):
+    """An argparse type: a number, or the word auto."""
+
+    def parse(word):
+        return word if word == AUTO else kind(word)
+
+    parse.__name__ = f"{kind.__name__} or {AUTO}"  # argparse puts it into its error
+    return parse
 
 
 def said(arguments, settings):

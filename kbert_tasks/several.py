@@ -7,8 +7,10 @@ from os import PathLike
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
 
+from .defaults import HELD_OUT
 from .errors import InputError
 from .holding_out import folds_of, hold_out
+from .settings import AUTO
 
 if TYPE_CHECKING:
     from .examples import Examples
@@ -48,7 +50,9 @@ def fit_seeds(
     examples = task.examples(train, labels)
     task.learn(examples.rows)
     if dev is None:
-        examples, held_out = hold_out(task, examples)
+        # The seed that is kept is chosen by development texts, so some are held out however few texts there are.
+        share = HELD_OUT if task.settings.dev_share == AUTO else task.settings.dev_share
+        examples, held_out = hold_out(task, examples, share)
     else:
         held_out = task.examples(*dev) if isinstance(dev, tuple) else task.examples(dev)
     unseen = None if test is None else task.examples(test)

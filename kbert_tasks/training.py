@@ -1,6 +1,7 @@
 """Training: from examples and a checkpoint to a task with a trained model. Keras trains."""
 
 import contextlib
+import dataclasses
 import functools
 import importlib.metadata
 import logging
@@ -11,13 +12,14 @@ from pathlib import Path
 
 import numpy as np
 
-from . import devices, narrow, optimizers, plan, precision, seen
+from . import defaults, devices, narrow, optimizers, plan, precision, seen
 from .batches import training_batches
 from .checkpoint import Checkpoint, build_encoder, load_trained_model_from_checkpoint
 from .errors import InputError
 from .examples import Skip
 from .holding_out import hold_out
 from .ops import seeded
+from .settings import AUTO
 
 log = logging.getLogger("kbert_tasks")
 
@@ -32,42 +34,49 @@ def train(task, examples, dev=None, backup=None):
         dev: rows, or (texts, labels), or Examples; without them a share of `examples` is held out.
         backup: folder where the progress is kept, or None.
     """
-    settings, seconds = task.settings, {}
+    requested, seconds = task.settings, {}
     if not examples.rows:
         raise InputError(f"there is nothing to train on: {examples.told()}")
+    resolved = {}
     if dev is None:
-        examples, dev = hold_out(task, examples)
+        resolved["dev_share"] = defaults.held_out_share(requested, len(examples.rows))
+        examples, dev = hold_out(task, examples, resolved["dev_share"].value)
     task.learn(examples.rows)
     dev = task.examples(*dev) if isinstance(dev, tuple) else task.examples(dev)
     if dev.read and not dev.rows:
         raise InputError(f"there are no usable development rows: {dev.told()}")
-    if settings.patience and not dev.rows:
+    if requested.patience not in (AUTO, 0) and not dev.rows:
         raise InputError("patience needs development examples: give a development file, or a dev_share above 0")
-    strategy = devices.strategy(settings.device)
-    if settings.average and devices.fixed(strategy):
+    strategy = devices.strategy(requested.device)
+    if requested.average not in (AUTO, 0) and devices.fixed(strategy):
         raise InputError("average reads all weights after each step, which a TPU is slow to give: leave it out")
     with _timed(seconds, "load"):
         checkpoint = _checkpoint(task)
-    aside = (*plan.SAME, "tensorboard", "save_minutes")
-    decisive = {name: value for name, value in settings.as_dict().items() if name not in aside}
-    computed_in, why = precision.choose(settings.precision, settings.encoder)
-    log.info("computing in %s: %s", computed_in, why)
-    rows = {"train": _sum_of(examples), "dev": _sum_of(dev)}
-    told = {"settings": decisive, "checkpoint": _sum_of_files(checkpoint), "rows": rows, "precision": computed_in}
-    devices.agreed(strategy, told)
     task.seen_ = np.unique(seen.fingerprints(examples.rows))
     seen.note(dev, task.seen_)
     if again := len(examples.rows) - len(task.seen_):
         examples.notes["the same text again"] = again
     task.tokenizer, task.config = task.new_tokenizer(checkpoint.vocabulary, checkpoint.cased), checkpoint.config
+    # Before texts without a target are moved to the skipped ones: the workers compare what they were given.
+    rows = {"train": _sum_of(examples), "dev": _sum_of(dev)}
     with _timed(seconds, "tokenize"):
         windows, lengths = _encode(task, examples)
         encoded_dev = [task.encode(example) for example in dev.rows]
     dev.note(task, encoded_dev)
+    settings, found = defaults.resolve(
+        requested, task.recipe, task.config["hidden_size"], len(windows), bool(dev.rows), devices.fixed(strategy)
+    )
+    task.settings, resolved = settings, resolved | found
+    aside = (*plan.SAME, "tensorboard", "save_minutes", "dev_share")
+    decisive = {name: value for name, value in settings.as_dict().items() if name not in aside}
+    computed_in, why = precision.choose(settings.precision, settings.encoder)
+    log.info("computing in %s: %s", computed_in, why)
+    told = {"settings": decisive, "checkpoint": _sum_of_files(checkpoint), "rows": rows, "precision": computed_in}
+    devices.agreed(strategy, told)
 
     used = narrow.numbers([x["Input-Token"] for x, _ in windows] + [w.ids for parts in encoded_dev for w in parts])
     copies = strategy.num_replicas_in_sync
-    made = plan.planned(task, examples, dev, windows, lengths, len(used), computed_in, copies, backup)
+    made = plan.planned(task, examples, dev, windows, lengths, len(used), computed_in, copies, backup, resolved)
     windows = [(x | {"Input-Token": narrow.renumbered(x["Input-Token"], used)}, target) for x, target in windows]
     encoded_dev = narrow.encoded(encoded_dev, used)
 
@@ -87,10 +96,12 @@ def train(task, examples, dev=None, backup=None):
     best = dev_score.best_report
     if best:
         dev.notes.update(best.examples.get("notes", {}))
+    task.settings = requested
     task.errors_, task.answers_ = (best.errors, best.answers) if best else ([], [])
     task.report_ = {
         "task": type(task).__module__.rsplit(".", 1)[-1],
-        "settings": settings.as_dict(),
+        "settings": requested.as_dict(),
+        "resolved": {name: dataclasses.asdict(each) for name, each in resolved.items()},
         "versions": versions(),
         "precision": computed_in,
         "plan": made,

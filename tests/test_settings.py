@@ -12,10 +12,10 @@ from kbert_tasks.tasks import find, names
     "value, words",
     [
         ({"epochs": 0}, "epochs should be at least 1, not 0"),
-        ({"epochs": 2.5}, "epochs should be a whole number, not 2.5"),
-        ({"epochs": True}, "epochs should be a whole number, not True"),
+        ({"epochs": 2.5}, "epochs should be a whole number or 'auto', not 2.5"),
+        ({"epochs": True}, "epochs should be a whole number or 'auto', not True"),
         ({"learning_rate": 0}, "learning_rate should be above 0, not 0.0"),
-        ({"learning_rate": "1e-5"}, "learning_rate should be a number, not '1e-5'"),
+        ({"learning_rate": "1e-5"}, "learning_rate should be a number or 'auto', not '1e-5'"),
         ({"learning_rate": float("nan")}, "learning_rate should be above 0, not nan"),
         ({"dropout": 1.0}, "dropout should be below 1, not 1.0"),
         ({"encoder": "slow"}, "encoder should be one of fast, keras-bert, not 'slow'"),
@@ -52,13 +52,9 @@ def test_settings_are_frozen_and_take_numpy_numbers():
         settings.epochs = 5
 
 
-def test_the_warm_up_goes_with_the_schedule():
-    def told(**settings):
-        made = Settings.of(settings)
-        return made.schedule, made.learning_rate, made.warm_up
-
-    assert told() == ("constant", 5e-5, 0.0)
-    assert told(schedule="linear") == ("linear", 5e-5, 0.1)
-    assert told(schedule="linear", warm_up=0) == ("linear", 5e-5, 0.0)
-    assert told(learning_rate=2e-5, warm_up=0.2) == ("constant", 2e-5, 0.2)
-    assert Settings.of(json.loads(json.dumps(Settings.of({"schedule": "linear"}).as_dict()))).warm_up == 0.1
+def test_the_word_auto_can_be_given():
+    parser = argparse.ArgumentParser()
+    add_options(parser, Settings)
+    assert Settings.of(said(parser.parse_args(["--epochs", "auto", "--patience", "auto"]), Settings)) == Settings()
+    with pytest.raises(SystemExit):
+        parser.parse_args(["--epochs", "many"])

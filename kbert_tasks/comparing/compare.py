@@ -153,7 +153,7 @@ def table(found):
 
     reports = [run.report for run in found]
     rows = {"checkpoint": [report["checkpoint"].get("name") for report in reports]}
-    rows |= _differing([report["settings"] for report in reports])
+    rows |= _differing([_settings(report) for report in reports])
     files = [{f"{part} file": file for part, file in (report.get("files") or {}).items()} for report in reports]
     rows |= _differing(files)
     rows["training texts"] = [(report["examples"].get("train") or {}).get("used") for report in reports]
@@ -165,6 +165,11 @@ def table(found):
         scores = tables.scores({run.name: run.report["scores"].get(part, {}) for run in found})
         rows |= {f"{part} {name}": values for name, *values in scores.rows}
     return pd.DataFrame.from_dict(rows, "index", dtype=object, columns=[run.name for run in found])
+
+
+def _settings(report):
+    """The settings of a run, with the value that was used where "auto" was requested."""
+    return report["settings"] | {name: each["value"] for name, each in report.get("resolved", {}).items()}
 
 
 def _differing(parts):

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any, Generic, TypeVar
 import numpy as np
 
 from .. import seen
+from ..defaults import CLASSIFICATION
 from ..errors import InputError
 from ..examples import Examples, examples_of
 from ..settings import Settings
@@ -61,6 +62,7 @@ class Task(Generic[P]):
     answers_: list[dict[str, Any]]
 
     Settings = Settings
+    recipe = CLASSIFICATION  # what the settings that are "auto" are derived by
     MAIN_SCORE = "accuracy"  # the development score by which the best epoch is kept
     LEARNED: tuple[str, ...] = ()  # attributes that `learn` sets: JSON values, kept in the saved folder
     ANSWER: tuple[str, ...] = ()  # the columns of `row`
