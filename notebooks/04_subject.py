@@ -1,11 +1,11 @@
 # %% [markdown]
 # # Whom is it about? · 事件主体
 #
-# **What you will get.** A BERT that is given a piece of news and a type of event, and answers with the company or person whom that event happened to, or with nobody. It is fine-tuned here on 200 labelled rows and scored on 70 others; at the end you have it as a folder.
+# **What you will get.** A BERT that is given a piece of news and a type of event, and answers with the company or person whom that event happened to, or with nobody. It is fine-tuned here on 700 labelled rows and scored on 70 others; at the end you have it as a folder.
 #
 # **How long it takes.** A minute or a little more on two CPU cores (64 seconds measured, beside other programs) with `tiny-zh`, the small checkpoint that comes with the package. With a released checkpoint choose a GPU (in Colab: Runtime, Change runtime type). (Not run on a GPU or TPU.)
 #
-# **你将得到什么。** 一个这样的 BERT：给它一条新闻和一个事件类型，它回答这件事发生在哪家公司或哪个人身上，或者回答没有。在这里用 200 行标注数据微调，用另外 70 行打分，最后得到一个文件夹。
+# **你将得到什么。** 一个这样的 BERT：给它一条新闻和一个事件类型，它回答这件事发生在哪家公司或哪个人身上，或者回答没有。在这里用 700 行标注数据微调，用另外 70 行打分，最后得到一个文件夹。
 #
 # **需要多久。** 用随包附带的小检查点 `tiny-zh`，双核 CPU 上约需一分多钟（实测 64 秒，当时还有其他程序在运行）。换成正式发布的检查点，请使用 GPU（Colab：“代码执行程序” → “更改运行时类型”）。（未在 GPU 和 TPU 上运行过。）
 
@@ -134,9 +134,9 @@ for error in report.errors[:5]:
 # %% [markdown]
 # ## Use it · 使用
 #
-# One text, two questions: *Chenfan Cars recalls 3,000 cars because of faulty batteries; Suyun Batteries, which delivered them, changes its chairman.* Whose recall, and whose change of management? (The names are invented.) If both answers are the same, the model has not learned yet to mind the type: with 200 rows that is no surprise.
+# One text, two questions: *Chenfan Cars recalls 3,000 cars because of faulty batteries; Suyun Batteries, which delivered them, changes its chairman.* Whose recall, and whose change of management? (The names are invented.) If both answers are the same, the model has not learned yet to mind the type: with 700 rows that is no surprise.
 #
-# 同一条文本问两个问题：产品召回的是谁？高管变动的是谁？名字都是虚构的。如果两个答案一样，说明模型还没有学会看事件类型：只有 200 行数据，这并不奇怪。
+# 同一条文本问两个问题：产品召回的是谁？高管变动的是谁？名字都是虚构的。如果两个答案一样，说明模型还没有学会看事件类型：只有 700 行数据，这并不奇怪。
 
 # %%
 text = "晨帆汽车因电池存在隐患，将召回三千辆轿车；供应商溯云电池同日宣布更换董事长。"

@@ -35,7 +35,7 @@ def report_of(folder):
 
 def test_without_data_options_the_sample_is_taken(folder):
     report = report_of(folder)
-    assert report["examples"]["train"]["read"] + report["examples"]["dev"]["read"] == 320
+    assert report["examples"]["train"]["read"] + report["examples"]["dev"]["read"] == 480
     assert report["examples"]["test"]["read"] == 120
     assert {"accuracy", "macro_f1"} <= report["scores"]["test"].keys()
     assert {"accuracy", "macro_f1"} <= report["scores"]["dev"].keys()
@@ -58,7 +58,7 @@ def test_the_summary_tells_what_was_done(checkpoint, tmp_path, capsys):
     ]
     assert run("train", "--checkpoint", checkpoint, *words) == 0
     out = capsys.readouterr().out
-    for line in ("train: 320 rows read, 320 used, 0 skipped", "scores on dev", "scores on test", "best epoch: 1 of 1"):
+    for line in ("train: 800 rows read, 800 used, 0 skipped", "scores on dev", "scores on test", "best epoch: 1 of 1"):
         assert line in out
     assert f"saved in {tmp_path / 'run'}" in out
     assert report_of(tmp_path / "run")["files"]["test"] == str(test)
@@ -181,18 +181,18 @@ def test_the_console_is_quiet(checkpoint, tmp_path):
     words = ["--checkpoint", checkpoint, "--output", str(tmp_path / "run"), *QUICK]
     done, _ = fresh(f"from kbert_tasks.cli import train; raise SystemExit(train({words!r}))")
     patterns = [
-        r"no development file: 32 of 320 training examples are held out \(seed 1\)",
+        r"no development file: 48 of 480 training examples are held out \(seed 1\)",
         r"training on the (CPU|GPU): .+",
         r"checkpoint uncased_tiny: uncased \(from the name uncased_tiny\)",
         r"computing in (float32|bfloat16): the processor .+",
-        r"plan: 288 texts to train on; their tokens: .+",
+        r"plan: 432 texts to train on; their tokens: .+",
         r"plan: (of the training texts: .+|nothing is cut: .+)",
         r"plan: (of the development texts: .+|epochs 1, .+)",
         r"plan: epochs 1, .+",
         r"plan: about [0-9.]+ GiB of memory at the peak.*",
         r"[0-9,]+ weights in 37 arrays train",
-        r"100 of 157 tokens stand in the texts: the others' vectors stay as they are",
-        r"training on 288 texts or windows of texts, 9 steps an epoch",
+        r"101 of 157 tokens stand in the texts: the others' vectors stay as they are",
+        r"training on 432 texts or windows of texts, 14 steps an epoch",
         r"epoch 1: loss [0-9.]+(, dev [a-z0-9_]+ [0-9.]+)+, [0-9.]+ s",
     ]
     lines = done.stderr.splitlines()
