@@ -64,6 +64,15 @@ def held_out_share(settings, texts):
     return _chosen(settings.dev_share, found)
 
 
+def pooling(settings, hidden):
+    """How classification makes one vector of the token vectors: Resolved."""
+    if hidden >= BASE_HIDDEN:
+        found = Resolved("cls", "base size or larger")
+    else:
+        found = Resolved("mean", "smaller checkpoints say little in [CLS] before it is trained")
+    return _chosen(settings.pooling, found)
+
+
 def resolve(settings, recipe, hidden, windows, developing, on_tpu=False):
     """The settings with a value in place of each "auto", and the reasons.
 

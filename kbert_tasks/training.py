@@ -66,7 +66,7 @@ def train(task, examples, dev=None, backup=None):
     settings, found = defaults.resolve(
         requested, task.recipe, task.config["hidden_size"], len(windows), bool(dev.rows), devices.fixed(strategy)
     )
-    task.settings, resolved = settings, resolved | found
+    task.settings, resolved = settings, resolved | found | task.derived()
     aside = (*plan.SAME, "tensorboard", "save_minutes", "dev_share")
     decisive = {name: value for name, value in settings.as_dict().items() if name not in aside}
     computed_in, why = precision.choose(settings.precision, settings.encoder)

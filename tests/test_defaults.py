@@ -112,7 +112,7 @@ def trained(checkpoint):
 def test_the_report_keeps_the_request_and_the_value(trained):
     report = json.loads(json.dumps(trained.report_))
     assert trained.settings.learning_rate == report["settings"]["learning_rate"] == AUTO
-    assert {*report["resolved"]} == {*AUTOMATIC}
+    assert {*report["resolved"]} == {*AUTOMATIC, "pooling"}
     assert report["resolved"]["epochs"] == {"value": 2, "reason": "as requested"}
     assert report["resolved"]["learning_rate"]["value"] == defaults.CLASSIFICATION.highest_rate
     assert report["resolved"]["dev_share"]["value"] == 0.0
@@ -136,3 +136,10 @@ def test_equal_scores_go_to_the_lower_development_loss(checkpoint, caplog):
     tied = [epoch for epoch in history if epoch["dev"]["accuracy"] == best]
     assert len(tied) > 1
     assert task.report_["best_epoch"] == min(tied, key=lambda epoch: epoch["dev_loss"])["epoch"]
+
+
+def test_small_checkpoints_pool_over_all_tokens(trained):
+    settings = kb.TextClassifier.Settings
+    assert [defaults.pooling(settings(), hidden).value for hidden in (256, 768)] == ["mean", "cls"]
+    assert defaults.pooling(settings(pooling="max"), 256).value == "max"
+    assert trained.pooling == "mean" and not trained.first_only

@@ -156,6 +156,10 @@ class Task(Generic[P]):
         elif encoded[0].cut:
             yield "cut to max_length"
 
+    def derived(self):
+        """{name: defaults.Resolved} of the task's own settings that can be "auto"; the config of the checkpoint is known."""
+        return {}
+
     def draw(self, x, target, chance):
         """(x, y) of one window in one epoch; `chance`: a NumPy generator."""
         return x, target

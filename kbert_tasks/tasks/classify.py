@@ -4,13 +4,13 @@ from dataclasses import dataclass, field
 
 import numpy as np
 
-from .. import calibration, long_text, metrics
+from .. import calibration, defaults, long_text, metrics
 from ..data import text_of
 from ..errors import InputError
 from ..examples import Skip
 from ..labels import balanced, labels_of, marked, thresholds
 from ..long_text import LongTextSettings
-from ..settings import option
+from ..settings import AUTO, option
 from .base import Task
 
 POOLINGS = ("cls", "pooler", "mean", "max")
@@ -21,7 +21,9 @@ class ClassifySettings(LongTextSettings):
     """What classification can be told beside what every task can."""
 
     pooling: str = option(
-        "cls", "cls: vector of [CLS]; pooler: Google's dense layer on it; mean, max: of all tokens", choices=POOLINGS
+        AUTO,
+        "cls: vector of [CLS]; pooler: Google's dense layer on it; mean, max: of all tokens",
+        choices=(AUTO, *POOLINGS),
     )
     text_b_column: str = option("text_b", "column of the second text, where there is one", later=True)
     multi_label: bool = option(False, "a text may have several labels (or none)")
@@ -77,9 +79,17 @@ class TextClassifier(Task[Prediction]):
     ANSWER = ("label", "probability")
     SECOND = "text_b_column"
     paired = property(lambda self: self.pairs_)
-    first_only = property(lambda self: self.settings.pooling in ("cls", "pooler"))
+    first_only = property(lambda self: self.pooling in ("cls", "pooler"))
     pairs_ = multi_label_ = None  # until the training examples tell
     weights_ = None  # of classes, in the loss; needed in training alone
+
+    @property
+    def pooling(self):
+        """The pooling in use: one of POOLINGS."""
+        return self.derived()["pooling"].value
+
+    def derived(self):
+        return {"pooling": defaults.pooling(self.settings, self.config["hidden_size"])}
 
     def example(self, row, gold):
         text = text_of(row[self.settings.text_column])
@@ -161,7 +171,7 @@ class TextClassifier(Task[Prediction]):
         from ..layers import pooled
 
         keras = keras2()
-        vector = pooled(encoder, self.settings.pooling)  # (batch, hidden)
+        vector = pooled(encoder, self.pooling)  # (batch, hidden)
         vector = Dropout(self.settings.dropout, name="Head-Dropout")(vector)
         # Scores before softmax or sigmoid; float32 whatever the encoder computes in.
         label = keras.layers.Dense(len(self.labels_), dtype="float32", name="label")(vector)  # (batch, labels)
