@@ -133,19 +133,18 @@ def _encode(task, examples):
 
     An example without a target is moved to the skipped ones.
     """
-    found, encoded, kept = [], [], []
+    found, encoded, skipped = [], [], {}
     for i, example in enumerate(examples.rows):
         windows = task.encode(example)
         targets = [task.target(example, window) for window in windows]
         if isinstance(targets[0], Skip):
-            examples.skipped[targets[0].reason] += 1
+            skipped[i] = targets[0].reason
             continue
         found += [
             ({"Input-Token": w.ids, "Input-Segment": w.segments}, t) for w, t in zip(windows, targets, strict=True)
         ]
         encoded.append(windows)
-        kept.append(i)
-    examples.rows, examples.positions = ([part[i] for i in kept] for part in (examples.rows, examples.positions))
+    examples.skip(skipped)
     examples.note(task, encoded)
     return found, [parts[0].whole for parts in encoded]
 

@@ -9,7 +9,7 @@ import numpy as np
 
 from .. import seen
 from ..errors import InputError
-from ..examples import Examples, examples_of
+from ..examples import Examples, apart, examples_of
 from ..settings import Settings
 from ..tokenizer import Tokenizer
 
@@ -141,8 +141,8 @@ class Task(Generic[P]):
         return rows
 
     def grouped(self, rows):
-        """A table with gold as one with a row for each example."""
-        return rows
+        """A table with gold as one with a row for each example, and for each the positions of the rows it is made from."""
+        return rows, apart(rows)
 
     def new_tokenizer(self, vocabulary, cased, by_character=False):
         return Tokenizer(vocabulary, cased, by_character)
@@ -233,8 +233,9 @@ class Task(Generic[P]):
         self._is_trained()
         examples = self.examples(texts, gold=False)
         found: list[P | None] = [None] * examples.read
-        for position, prediction in zip(examples.positions, predictions(self, examples.rows), strict=True):
-            found[position] = prediction
+        for source, prediction in zip(examples.sources, predictions(self, examples.rows), strict=True):
+            for position in source:
+                found[position] = prediction
         return found
 
     def evaluate(self, rows: "Rows | Examples", labels: "Labels | None" = None) -> "Report":

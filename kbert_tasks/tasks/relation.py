@@ -78,14 +78,14 @@ class RelationExtractor(PointingTask[Prediction]):
     def grouped(self, rows):
         settings, names = self.settings, [getattr(self.settings, option) for option in COLUMNS]
         if settings.label_column in rows or not set(names) & set(rows.columns):
-            return rows
+            return super().grouped(rows)
         for name in ("text_column", *COLUMNS):
             data.column(rows, getattr(settings, name), name)
         spans = [name for name in ("subject_span", "object_span") if name in rows]
-        rows = joined(rows, [settings.text_column], [*names, *spans], settings.label_column)
+        rows, sources = joined(rows, [settings.text_column], [*names, *spans], settings.label_column)
         parts = ("subject", "predicate", "object", *spans)
         lists = [[dict(zip(parts, cells, strict=True)) for cells in each] for each in rows[settings.label_column]]
-        return rows.assign(**{settings.label_column: lists})
+        return rows.assign(**{settings.label_column: lists}), sources
 
     def stratum(self, example):
         return bool(example.triples)

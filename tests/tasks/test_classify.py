@@ -225,7 +225,7 @@ def test_the_held_out_share_is_right_where_classes_are_small(each):
     train, dev = hold_out(task, rows)
     # Of a label that stands once nothing is held out: it could not be learned.
     assert len(dev.rows) == (15 * each if each > 1 else 0)
-    assert sorted(train.positions + dev.positions) == list(range(150 * each))
+    assert sorted(train.sources + dev.sources) == [(row,) for row in range(150 * each)]
     counts = np.unique([example.label for example in dev.rows], return_counts=True)[1]
     assert all(counts <= -(-each // 10))
 
