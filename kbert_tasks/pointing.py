@@ -3,6 +3,7 @@
 import math
 from dataclasses import dataclass
 
+from .set_metrics import best_threshold
 from .settings import Settings, option
 from .spans import FLOOR, occurrences, tokens_of
 from .tasks.base import P, Task
@@ -15,9 +16,10 @@ class PointingSettings(Settings):
     overlap: int = option(32, "tokens that two windows of a text longer than max_length share", least=0)
     threshold: float | None = option(
         None,
-        "least probability of an answer; by default found on the development texts",
+        f"minimum probability of an answer, from {FLOOR} (anything less probable is never kept) to 1; "
+        "default: tuned on the development texts",
         least=FLOOR,
-        below=1,
+        most=1,
         later=True,
     )
 
@@ -32,7 +34,11 @@ class PointingTask(Task[P]):
     @property
     def least(self):
         """The threshold in force."""
-        return self.settings.threshold or self.threshold_
+        return self.threshold_ if self.settings.threshold is None else self.settings.threshold
+
+    def best_threshold(self, gold, answers):
+        """The threshold for the best F1, within the limits of the setting `threshold`."""
+        return best_threshold(gold, answers, FLOOR)
 
     def new_tokenizer(self, vocabulary, cased):
         return super().new_tokenizer(vocabulary, cased, self.settings.tokens == "characters")

@@ -197,7 +197,7 @@ class RelationExtractor(PointingTask[Prediction]):
     def tune(self, examples, possible):
         gold = [{t.strings for t in example.triples} for example in examples]
         answers = [[(t.strings, t.score) for t in found] for found in possible]
-        self.threshold_ = set_metrics.best_threshold(gold, answers)
+        self.threshold_ = self.best_threshold(gold, answers)
 
     def choose(self, example, possible):
         return Prediction(tuple(triple for triple in possible if triple.score >= self.least))

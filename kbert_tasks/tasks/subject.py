@@ -197,7 +197,7 @@ class SubjectExtractor(PointingTask[Prediction]):
             [(s.subject, 1.0 if s is found[0] and example.event_type in self.always_ else s.score) for s in found]
             for example, found in zip(examples, possible, strict=True)
         ]
-        self.threshold_ = set_metrics.best_threshold(gold, answers)
+        self.threshold_ = self.best_threshold(gold, answers)
 
     def choose(self, example, possible):
         sure = 1 if example.event_type in self.always_ else 0
