@@ -37,7 +37,7 @@ if TYPE_CHECKING:
     from .tasks.base import Task
 
 log = logging.getLogger("kbert_tasks")
-FORMAT = 2
+FORMAT = 3
 SEEN = "seen"
 
 

@@ -84,6 +84,8 @@ def train(task, examples, dev=None, backup=None):
         task.model = narrow.widen(task.model, table, used, task.build(_encoder(task)))
     seconds["train"] = sum(epoch["seconds"] for epoch in dev_score.history)
     seconds["evaluate"] = dev_score.seconds
+    for note in task.tuning_notes():
+        log.info(note)
     best = dev_score.best_report
     if best:
         dev.notes.update(best.examples.get("notes", {}))

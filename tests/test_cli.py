@@ -194,6 +194,7 @@ def test_the_console_is_quiet(checkpoint, tmp_path):
         r"100 of 157 tokens stand in the texts: the others' vectors stay as they are",
         r"training on 288 texts or windows of texts, 9 steps an epoch",
         r"epoch 1: loss [0-9.]+(, dev [a-z0-9_]+ [0-9.]+)+, [0-9.]+ s",
+        r"probabilities are not calibrated \(temperature 1\): .+",
     ]
     lines = done.stderr.splitlines()
     assert len(lines) == len(patterns), done.stderr

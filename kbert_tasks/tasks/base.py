@@ -177,6 +177,10 @@ class Task(Generic[P]):
     def tune(self, examples, possible):
         """Sets, from what is possible for development examples, the LEARNED attributes that `choose` goes by."""
 
+    def tuning_notes(self):
+        """Sentences about what `tune` could not set; they are logged once, after training."""
+        return ()
+
     def choose(self, example, possible):
         """The prediction: of what `decode` holds possible for an example, what is answered."""
         return possible

@@ -73,7 +73,7 @@ class TextClassifier(Task[Prediction]):
     settings: ClassifySettings
 
     Settings = ClassifySettings
-    LEARNED = ("labels_", "pairs_", "multi_label_", "temperature_", "thresholds_")
+    LEARNED = ("labels_", "pairs_", "multi_label_", "temperature_", "temperature_note_", "thresholds_")
     ANSWER = ("label", "probability")
     SECOND = "text_b_column"
     paired = property(lambda self: self.pairs_)
@@ -130,7 +130,7 @@ class TextClassifier(Task[Prediction]):
                 f"the training texts have {len(self.labels_)} different labels{seen}: at least {least} are needed"
             )
         self._can_abstain()
-        self.temperature_ = 1.0  # until development texts tell, and so the thresholds
+        self.temperature_, self.temperature_note_ = 1.0, None  # until development texts tell, and so the thresholds
         self.thresholds_ = dict.fromkeys(self.labels_, 0.5) if self.multi_label_ else None
         if self.settings.class_weights == "balanced":
             self.weights_ = balanced(self._gold(examples), self.multi_label_)
@@ -199,10 +199,15 @@ class TextClassifier(Task[Prediction]):
 
     def tune(self, examples, possible):
         p, gold, several = np.array(possible), self._gold(examples), self.multi_label_
-        self.temperature_ = calibration.best_temperature(p, gold, several) if self.settings.calibrate else 1.0
+        if self.settings.calibrate:
+            self.temperature_, self.temperature_note_ = calibration.reliable_temperature(p, gold, several)
         if several:
             found = thresholds(calibration.tempered(p, self.temperature_, several), gold)
             self.thresholds_ = dict(zip(self.labels_, found, strict=True))
+
+    def tuning_notes(self):
+        if self.temperature_note_:
+            yield f"probabilities are not calibrated (temperature 1): {self.temperature_note_}"
 
     def choose(self, example, possible):
         p = calibration.tempered(possible, self.temperature_, self.multi_label_)
@@ -249,7 +254,10 @@ class TextClassifier(Task[Prediction]):
         elif self.settings.abstain_below is not None:
             scores |= metrics.answered(gold, found)
         p = np.array([[*each.probabilities.values()] for each in predictions])
-        report = metrics.Report(scores | calibration.told(p, self._gold(examples), self.temperature_, several))
+        scores |= calibration.told(p, self._gold(examples), self.temperature_, several)
+        if self.temperature_note_:
+            scores["temperature_note"] = self.temperature_note_
+        report = metrics.Report(scores)
         unseen = sum(not set(self._labels(e)) <= set(self.labels_) for e in examples)
         if unseen:
             report.examples["notes"] = {"a label that training never saw: counted as wrong": unseen}

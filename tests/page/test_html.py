@@ -76,6 +76,11 @@ def test_calibration_is_told_before_and_after():
     wanted = "Temperature 1.2500, found on the development texts; error 0.0800 before it, 0.0300 with it."
     assert wanted in Page(html(report, answers)).words
     assert "found on the development texts" not in Page(html(*made.relation())).words
+    report["scores"]["test"] |= {"temperature": 1.0, "temperature_note": "30 development texts are too few"}
+    words = Page(html(report, answers)).words
+    assert "Temperature 1, so the probabilities are as the model gives them: 30 development texts are too few." in words
+    assert "the temperature. The test texts had no part" not in words
+    del report["scores"]["test"]["temperature_note"]
     report["settings"] |= {"calibrate": False}
     assert "as the model gives them: no temperature was fitted." in Page(html(report, answers)).words
     report["settings"] |= {"calibrate": True}

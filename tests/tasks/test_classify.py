@@ -6,7 +6,8 @@ import pandas as pd
 import pytest
 
 import kbert_tasks as kb
-from kbert_tasks import cli, metrics
+from kbert_tasks import calibration, cli, metrics
+from kbert_tasks.page import html
 
 GOOD = ["房间很干净", "服务态度不错", "早餐很好吃", "the room was very clean", "good food", "环境很好"]
 BAD = ["房间很差", "服务态度差", "早餐不好吃", "the room was not clean", "terrible food", "环境很差"]
@@ -345,6 +346,28 @@ def test_without_development_texts_the_temperature_is_1(checkpoint):
     assert scores["ece"] == scores["ece_uncalibrated"]
 
 
+def test_a_temperature_at_its_limit_is_not_used_and_the_reason_is_given_once(checkpoint, monkeypatch, caplog):
+    train, labels = GOOD + BAD, ["g"] * 6 + ["b"] * 6
+    dev = pd.DataFrame({"text": train, "label": labels})
+    monkeypatch.setattr(calibration, "best_temperature", lambda *_: calibration.HOTTEST)
+    task = fitted(checkpoint, train, labels, dev=dev, epochs=3)
+    reason = "the one that fits the 12 development texts best is at the limit of 0.1 to 10"
+    assert task.temperature_ == task.report_["scores"]["dev"]["temperature"] == 1
+    assert task.report_["scores"]["dev"]["temperature_note"] == reason
+    assert task.evaluate(dev)["temperature_note"] == reason
+    said = [record.message for record in caplog.records if "not calibrated" in record.message]
+    assert said == [f"probabilities are not calibrated (temperature 1): {reason}"]
+    assert reason in html(task.report_, task.answers_)
+
+
+def test_a_temperature_of_30_texts_of_a_hardly_trained_model_is_not_used():
+    task = answering("ab")
+    rows = task.examples([f"x{i}" for i in range(30)], ["a"] * 29 + ["b"]).rows
+    task.tune(rows, [np.array([0.51, 0.49])] * 30)
+    assert task.temperature_ == 1 and "at the limit" in task.temperature_note_
+    assert task.choose(rows[0], np.array([0.51, 0.49])).score == 0.51
+
+
 def test_abstaining(checkpoint, tmp_path):
     task = fitted(checkpoint, GOOD + BAD, ["g"] * 6 + ["b"] * 6, epochs=4)
     whole = task.predict(GOOD + BAD)
@@ -391,7 +414,7 @@ def test_several_labels_and_abstaining_do_not_go_together(checkpoint):
         task.examples(["x"], gold=False)
 
 
-def test_thresholds_of_several_labels_are_found_on_the_development_texts():
+def test_thresholds_of_several_labels_are_found_on_the_development_texts(monkeypatch):
     task = answering("abc", several=True, calibrate=False)
     rows = task.examples(["x"] * 4, [["a"], ["a", "b"], ["b"], []]).rows
     p = np.array([[0.4, 0.2, 0.6], [0.3, 0.9, 0.4], [0.1, 0.8, 0.1], [0.2, 0.7, 0.1]])
@@ -404,8 +427,9 @@ def test_thresholds_of_several_labels_are_found_on_the_development_texts():
     scores = task.score(rows, found).scores
     assert scores["thresholds"] == task.thresholds_ and scores["accuracy"] == 3 / 4
     calibrated = answering("abc", several=True)
+    monkeypatch.setattr(calibration, "reliable_temperature", lambda *_: (2.0, None))  # four texts are not evidence for it
     calibrated.tune(rows, list(p))
-    assert calibrated.temperature_ != 1
+    assert calibrated.temperature_ == 2
     assert [calibrated.choose(*each).label for each in zip(rows, p, strict=True)] == [each.label for each in found]
 
 
