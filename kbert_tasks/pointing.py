@@ -50,10 +50,6 @@ class PointingTask(Task[P]):
         """The example as one Encoded, nothing cut."""
         return self.tokenizer.encode(*self.parts(example), WHOLE)
 
-    def parts(self, example):
-        """(text, None), or what stands before the text and the text."""
-        return example.text, None
-
     def tokens(self, example, string, span, encoded):
         """Tokens of every place of a gold string, or of the one that is given: a list of (first, last)."""
         segment = int(self.parts(example)[1] is not None)

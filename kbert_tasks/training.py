@@ -55,8 +55,8 @@ def train(task, examples, dev=None, backup=None):
     rows = {"train": _sum_of(examples), "dev": _sum_of(dev)}
     told = {"settings": decisive, "checkpoint": _sum_of_files(checkpoint), "rows": rows, "precision": computed_in}
     devices.agreed(strategy, told)
-    task.seen_ = np.unique(seen.fingerprints(examples.rows))
-    seen.note(dev, task.seen_)
+    task.seen_ = np.unique(seen.fingerprints(task, examples.rows))
+    seen.note(task, dev, task.seen_)
     if again := len(examples.rows) - len(task.seen_):
         examples.notes["the same text again"] = again
     task.tokenizer, task.config = task.new_tokenizer(checkpoint.vocabulary, checkpoint.cased), checkpoint.config

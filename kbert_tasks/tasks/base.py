@@ -144,6 +144,10 @@ class Task(Generic[P]):
         """A table with gold as one with a row for each example, and for each the positions of the rows it is made from."""
         return rows, apart(rows)
 
+    def parts(self, example):
+        """(text, None), or the two texts that the model reads: they identify an example among those trained on."""
+        return example.text, None
+
     def new_tokenizer(self, vocabulary, cased, by_character=False):
         return Tokenizer(vocabulary, cased, by_character)
 
@@ -250,7 +254,7 @@ class Task(Generic[P]):
         examples = self.examples(rows, labels)
         if not examples.rows:
             raise InputError(f"there is nothing to evaluate: {examples.told()}")
-        seen.note(examples, self.seen_)
+        seen.note(self, examples, self.seen_)
         encoded = [self.encode(example) for example in examples.rows]
         examples.note(self, encoded)
         report = self.judge(examples.rows, encoded, decoded(self, examples.rows, encoded))

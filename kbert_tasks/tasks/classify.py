@@ -172,8 +172,11 @@ class TextClassifier(Task[Prediction]):
 
         return {"label": loss(self.multi_label_, self.weights_, self.settings.focal, self.settings.label_smoothing)}
 
+    def parts(self, example):
+        return example.text, example.text_b
+
     def encode(self, example):
-        return long_text.encode(self.tokenizer, example.text, example.text_b, self.settings)
+        return long_text.encode(self.tokenizer, *self.parts(example), self.settings)
 
     def remarks(self, example, encoded):
         yield from super().remarks(example, encoded)

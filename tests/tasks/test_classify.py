@@ -427,7 +427,9 @@ def test_thresholds_of_several_labels_are_found_on_the_development_texts(monkeyp
     scores = task.score(rows, found).scores
     assert scores["thresholds"] == task.thresholds_ and scores["accuracy"] == 3 / 4
     calibrated = answering("abc", several=True)
-    monkeypatch.setattr(calibration, "reliable_temperature", lambda *_: (2.0, None))  # four texts are not evidence for it
+    monkeypatch.setattr(
+        calibration, "reliable_temperature", lambda *_: (2.0, None)
+    )  # four texts are not evidence for it
     calibrated.tune(rows, list(p))
     assert calibrated.temperature_ == 2
     assert [calibrated.choose(*each).label for each in zip(rows, p, strict=True)] == [each.label for each in found]

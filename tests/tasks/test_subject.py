@@ -169,6 +169,17 @@ def test_gold_that_cannot_be_found_is_counted_and_missed(fitted):
     assert report.scores["per_overlap"]["several subjects"]["texts"] == 1
 
 
+def test_the_same_text_with_another_type_is_not_the_same_example(checkpoint):
+    rows = [row for row in ROWS if row["subject"]]
+    asked = [{"text": "早餐好，服务好", "event_type": kind, "subject": "早餐"} for kind in ("好", "坏", "其他")]
+    task = SubjectExtractor(checkpoint, epochs=1, max_length=24, dev_share=0.0).fit(rows, dev=asked)
+    again, trained_on = "the same text again", "the same text is among the training texts"
+    assert again not in task.report_["examples"]["train"]["notes"]
+    assert task.report_["examples"]["dev"]["notes"][trained_on] == 1
+    assert task.evaluate(asked).examples["notes"][trained_on] == 1
+    assert trained_on not in task.evaluate(asked[1:]).examples["notes"]
+
+
 def test_a_row_without_its_type_is_counted_in_training_too():
     rows = [*ROWS, {"text": "环境好", "event_type": " ", "subject": "环境"}]
     examples = extractor().examples(rows)
