@@ -13,8 +13,14 @@ from ..settings import option
 from ..spans import MOST, span_of
 from ..triples import Triple
 
-MANY_SPANS = f"{MOST} possible subjects or objects in a window, or more: the less probable ones are not looked at"
-MANY_TRIPLES = f"{cascade.TRIPLES} possible triples in a window, or more: the less probable ones are not looked at"
+_ADVICE = (
+    "This is normal for a model that is hardly trained: use more --epochs or a higher --learning-rate. "
+    "For a trained model, a smaller --max-length gives each window fewer candidates"
+)
+MANY_SPANS = (
+    f"at least {MOST} candidate subjects or objects in a window: only the {MOST} most probable are used. {_ADVICE}"
+)
+MANY_TRIPLES = f"at least {cascade.TRIPLES} candidate triples in a window: only the {cascade.TRIPLES} most probable are used. {_ADVICE}"
 COLUMNS = ("subject_column", "predicate_column", "object_column")
 
 
