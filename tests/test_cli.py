@@ -64,6 +64,39 @@ def test_the_summary_tells_what_was_done(checkpoint, tmp_path, capsys):
     assert report_of(tmp_path / "run")["files"]["test"] == str(test)
 
 
+def test_the_total_time_counts_everything_up_to_the_written_report(checkpoint, tmp_path, capsys, monkeypatch):
+    from kbert_tasks.cli import fit
+
+    def elapsed():
+        written = (tmp_path / "run" / "report.html").is_file() and report_of(tmp_path / "run")["seconds"].get("total")
+        return 75.25 if written else 60.5
+
+    monkeypatch.setattr(fit, "elapsed", elapsed)
+    words = ["--train", samples.path("classify", "zh", "test"), "--output", tmp_path / "run", *QUICK]
+    assert run("train", "--checkpoint", checkpoint, *words) == 0
+    assert report_of(tmp_path / "run")["seconds"].keys() == {"load", "tokenize", "train", "evaluate", "total"}
+    assert report_of(tmp_path / "run")["seconds"]["total"] == 75.25
+    assert ", total 75.2" in capsys.readouterr().out
+    page = (tmp_path / "run" / "report.html").read_text(encoding="utf-8")
+    assert re.findall(r'class="total-time">([^<]*)<', page) == ["1 min 15 s"] * 2
+    assert [path.name for path in tmp_path.iterdir()] == ["run"]
+
+
+def test_a_command_is_timed_from_the_start_of_its_process_or_from_its_call(folder, monkeypatch):
+    times = []
+
+    @cli.command
+    def measured(argv):
+        times.append(cli.elapsed())
+
+    monkeypatch.setattr(cli, "_IMPORTED", time.perf_counter() - 1000)
+    monkeypatch.setattr(cli, "_began", 0.0)  # put back afterwards
+    assert measured() == measured([]) == 0
+    assert times[0] >= 1000 > times[1]
+    seconds = report_of(folder)["seconds"]
+    assert seconds["total"] > sum(value for name, value in seconds.items() if name != "total")
+
+
 def test_options_reach_the_settings(checkpoint, tmp_path):
     file = tmp_path / "a.tsv"
     file.write_text("".join(f"{'好坏'[i % 2]}\tx {i}\n" for i in range(20)), encoding="utf-8")
