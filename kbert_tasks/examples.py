@@ -78,6 +78,20 @@ class Examples:
         used = {"read": self.read, "used": len(self.rows)} | joined
         return used | {"skipped": dict(self.skipped), "notes": dict(self.notes)}
 
+    def locate(self, report):
+        """Replaces the `place` in each answer and error of a Report by the numbers of its rows in the table, from 1.
+
+        They get `row`, the first one, and `rows`, all of them, where several were joined.
+        """
+        report.errors, report.answers = (
+            [self._located(each) for each in part] for part in (report.errors, report.answers)
+        )
+
+    def _located(self, answer):
+        rows = [row + 1 for row in self.sources[answer["place"]]]
+        rest = {name: value for name, value in answer.items() if name != "place"}
+        return {"row": rows[0]} | ({"rows": rows} if len(rows) > 1 else {}) | rest
+
     def note(self, task, encoded):
         """Counts what the task has to say of the examples as they are encoded."""
         remarks = (task.remarks(example, windows) for example, windows in zip(self.rows, encoded, strict=True))

@@ -65,6 +65,21 @@ class PointingTask(Task[P]):
         found = self.tokens(example, string, span, self.whole(example))
         return "stands whole in no window" if found else "does not begin and end with tokens"
 
+    def wrong(self, known, gold, found):
+        """What `error` tells of any task that points.
+
+        Args:
+            known: the example as a dict.
+            gold: set of what must be found.
+            found: {what is answered: its probability}.
+        """
+        answered = found.keys()
+        if gold == answered:
+            return None
+        parts = {"gold": gold, "predicted": answered, "missing": gold - answered, "spurious": answered - gold}
+        told = {name: sorted(each) for name, each in parts.items()}
+        return known | told | {"probability": [round(found[each], 6) for each in told["predicted"]]}
+
     def recorded(self, example, gold, found, answers):
         """What `record` tells of any task that points.
 

@@ -89,6 +89,7 @@ def train(task, examples, dev=None, backup=None):
     best = dev_score.best_report
     if best:
         dev.notes.update(best.examples.get("notes", {}))
+        dev.locate(best)
     task.errors_, task.answers_ = (best.errors, best.answers) if best else ([], [])
     task.report_ = {
         "task": type(task).__module__.rsplit(".", 1)[-1],

@@ -121,6 +121,19 @@ def test_evaluate_prints_and_agrees_with_the_report(folder, capsys):
     assert json.loads(capsys.readouterr().out)["scores"] == report_of(folder)["scores"]["test"]
 
 
+def test_the_errors_have_their_row_and_probabilities(folder, tmp_path):
+    lines = ["text,label", "good,positive", ",positive", "good,negative", "bad,unknown"]
+    (tmp_path / "in.csv").write_text("\n".join(lines) + "\n", encoding="utf-8")
+    assert run("evaluate", folder, tmp_path / "in.csv", "--errors", tmp_path / "errors.jsonl") == 0
+    errors = [json.loads(line) for line in (tmp_path / "errors.jsonl").read_text(encoding="utf-8").splitlines()]
+    assert [each["row"] for each in errors][-1] == 4 and errors[0]["row"] in (1, 3) and len(errors) == 2
+    for each in errors:
+        assert 0.5 <= each["probability"] <= 1
+        assert each["gold_probability"] == (
+            pytest.approx(1 - each["probability"], abs=2e-6) if each["row"] < 4 else None
+        )
+
+
 def test_predict_keeps_order_and_columns(folder, tmp_path, capsys):
     file = tmp_path / "in.csv"
     pd.DataFrame({"id": [3, 1, 2], "text": ["very good", "", 'bad, "really"'], "label": "g"}).to_csv(file, index=False)

@@ -260,17 +260,22 @@ class Task(Generic[P]):
         report = self.judge(examples.rows, encoded, decoded(self, examples.rows, encoded))
         examples.notes.update(report.examples.get("notes", {}))
         report.examples = examples.count()
+        examples.locate(report)
         return report
 
     def judge(self, examples, encoded, possible):
-        """Report of what is answered, of all that `decode` holds possible, with its errors and all answers."""
+        """Report of what is answered, of all that `decode` holds possible, with its errors and all answers.
+
+        Each of them has the `place` of its example among `examples`; `Examples.locate` makes row numbers of it.
+        """
         answers = [self.choose(*each) for each in zip(examples, possible, strict=True)]
         report = self.score(examples, answers)
         found = (self.error(example, answer) for example, answer in zip(examples, answers, strict=True))
-        report.errors = [each for each in found if each is not None]
+        report.errors = [{"place": place} | each for place, each in enumerate(found) if each is not None]
+        known = zip(examples, encoded, possible, answers, strict=True)
         report.answers = [
-            self.record(example, each, answer) | {"tokens": windows[0].whole}
-            for example, windows, each, answer in zip(examples, encoded, possible, answers, strict=True)
+            {"place": place} | self.record(example, each, answer) | {"tokens": windows[0].whole}
+            for place, (example, windows, each, answer) in enumerate(known)
         ]
         return report
 

@@ -239,7 +239,15 @@ class TextClassifier(Task[Prediction]):
 
     def _told(self, example, prediction):
         pair = {} if example.text_b is None else {"text_b": example.text_b}
-        return {"text": example.text, **pair, "gold": self.gold_of(example), "predicted": prediction.label}
+        gold = self.gold_of(example)
+        answer = {"text": example.text, **pair, "gold": gold, "predicted": prediction.label}
+        # Of a label that training never saw there is no probability; where the model abstains, it is that of the best label.
+        p = {label: round(each, 6) for label, each in prediction.probabilities.items()}
+        if self.multi_label_:
+            sure = [p[label] for label in prediction.label], [p.get(label) for label in gold]
+        else:
+            sure = round(prediction.score, 6), p.get(gold)
+        return answer | dict(zip(("probability", "gold_probability"), sure, strict=True))
 
     def row(self, prediction):
         if not self.multi_label_:

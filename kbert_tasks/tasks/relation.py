@@ -212,9 +212,8 @@ class RelationExtractor(PointingTask[Prediction]):
         return {"spo_list": [triple.as_dict() for triple in prediction.triples]}
 
     def error(self, example, prediction):
-        gold, found = ({triple.strings for triple in each} for each in (example.triples, prediction.triples))
-        parts = {"gold": gold, "predicted": found, "missing": gold - found, "spurious": found - gold}
-        return None if gold == found else {"text": example.text} | {name: sorted(each) for name, each in parts.items()}
+        gold, found = {t.strings for t in example.triples}, {t.strings: t.score for t in prediction.triples}
+        return self.wrong({"text": example.text}, gold, found)
 
     def record(self, example, possible, prediction):
         gold, answers = ({t.strings: t.as_dict() for t in each} for each in (example.triples, prediction.triples))

@@ -211,10 +211,8 @@ class SubjectExtractor(PointingTask[Prediction]):
         return {"subject": best["subject"], "score": best["score"], "subjects": made}
 
     def error(self, example, prediction):
-        gold, found = ({each.subject for each in part} for part in (example.subjects, prediction.subjects))
-        parts = {"gold": gold, "predicted": found, "missing": gold - found, "spurious": found - gold}
-        known = {"text": example.text, "event_type": example.event_type}
-        return None if gold == found else known | {name: sorted(each) for name, each in parts.items()}
+        gold, found = {s.subject for s in example.subjects}, {s.subject: s.score for s in prediction.subjects}
+        return self.wrong({"text": example.text, "event_type": example.event_type}, gold, found)
 
     def record(self, example, possible, prediction):
         gold, answers = ({s.subject: s.as_dict() for s in each} for each in (example.subjects, prediction.subjects))

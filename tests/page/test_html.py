@@ -232,6 +232,16 @@ def test_settings_are_told_as_they_are():
     assert "learning_rate 1e-05" in page and "patience –" in page
 
 
+def test_an_error_shows_its_row():
+    report, answers = made.classify()
+    assert "row 7" not in Page(html(report, answers)).words
+    place = mistakes.places(answers)[0]
+    assert (
+        "row 7"
+        in Page(html(report, [each | ({"row": 7} if i == place else {}) for i, each in enumerate(answers)])).words
+    )
+
+
 def test_the_errors_with_the_highest_loss_come_first():
     report, answers = made.classify(300)
     answers[3] |= {"loss": math.inf}

@@ -441,7 +441,8 @@ def test_all_that_is_known_of_an_answer():
     p = np.array([0.7, 0.2, 0.1])
     answer = task.choose(example, p)
     assert task.record(example, p, answer) == {
-        "text": "x", "gold": "b", "predicted": "a", "probabilities": {"a": 0.7, "b": 0.2, "c": 0.1},
+        "text": "x", "gold": "b", "predicted": "a", "probability": 0.7, "gold_probability": 0.2,
+        "probabilities": {"a": 0.7, "b": 0.2, "c": 0.1},
         "loss": pytest.approx(-np.log(0.2), abs=1e-6), "right": False,
     }  # fmt: skip
     task.temperature_ = 2.0
@@ -451,13 +452,21 @@ def test_all_that_is_known_of_an_answer():
     assert cooled["loss"] == pytest.approx(-np.log(root[1]), abs=1e-6)
     (unseen,) = task.examples([{"text": "x", "label": "never seen"}]).rows
     assert task.record(unseen, p, answer)["loss"] is None
+    assert task.error(unseen, answer)["gold_probability"] is None
+    assert task.error(example, answer) == {
+        "text": "x", "gold": "b", "predicted": "a", "probability": 0.7, "gold_probability": 0.2,
+    }  # fmt: skip
+    task.settings = type(task.settings).of({"abstain_below": 0.9})
+    unsure = task.error(example, task.choose(example, p))
+    assert (unsure["predicted"], unsure["probability"]) == (None, pytest.approx(root[0], abs=1e-6))
 
     task = answering("ab", several=True)
     task.pairs_ = None
     (example,) = task.examples([{"text": "x", "text_b": "y", "label": ["b"]}]).rows
     p = np.array([0.6, 0.9])
     assert task.record(example, p, task.choose(example, p)) == {
-        "text": "x", "text_b": "y", "gold": ("b",), "predicted": ("a", "b"), "probabilities": {"a": 0.6, "b": 0.9},
+        "text": "x", "text_b": "y", "gold": ("b",), "predicted": ("a", "b"), "probability": [0.6, 0.9],
+        "gold_probability": [0.9], "probabilities": {"a": 0.6, "b": 0.9},
         "loss": pytest.approx(-np.log(0.4) - np.log(0.9), abs=1e-6), "right": False,
     }  # fmt: skip
 
