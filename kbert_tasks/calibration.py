@@ -10,6 +10,12 @@ import numpy as np
 
 BINS = 15  # as in the article
 COLDEST, HOTTEST = 0.1, 10.0  # temperatures; beyond them a few odd texts, not the model, would be speaking
+NEAR = 1.05  # a fitted temperature this close to a limit, as a factor, has run into it
+# A fitted temperature is used where a likelihood-ratio test at 5 % says that 1 is worse (chi-squared, 1 degree of freedom).
+# Simulated: 120 development sets of each of 2, 5 and 14 labels, true temperatures 0.5 to 4; the change of the mean loss of new
+# texts. With 30 texts, always using the fit costs 0.023 where 1 is right and gains 0.132 where 2 is; with the test 0.010 and
+# 0.120. Requiring 50 texts instead would give up the second. With 10 texts: costs 0.069 and gains 0.086; with the test 0.021, 0.071.
+CRITICAL = 3.84
 TINY = 1e-12  # so that no logarithm is infinite
 
 
@@ -57,6 +63,27 @@ def best_temperature(p, gold, several):
         method="bounded",
     )
     return float(np.exp(found.x))
+
+
+def reliable_temperature(p, gold, several):
+    """The best temperature if the texts are evidence enough for it, else 1.
+
+    Returns:
+        (temperature, why it is 1 or None), the reason as a clause.
+    """
+    found = best_temperature(p, gold, several)
+    texts = int((np.ones(len(gold), bool) if several else gold.any(-1)).sum())
+    if found == 1:
+        return 1.0, f"none of the {texts} development texts is answered wrongly, so none can be fitted"
+    if not COLDEST * NEAR < found < HOTTEST / NEAR:
+        return (
+            1.0,
+            f"the one that fits the {texts} development texts best is at the limit of {COLDEST} to {HOTTEST:.0f}",
+        )
+    gain = losses(p, gold, several).sum() - losses(tempered(p, found, several), gold, several).sum()
+    if not 2 * gain >= CRITICAL:  # nor where it is no number
+        return 1.0, f"{texts} development texts do not show that {found:.2f}, which fits them best, is better"
+    return found, None
 
 
 def reliability(sure, right):

@@ -1,7 +1,7 @@
 """What becomes of rows: examples, with every row accounted for."""
 
 import collections
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 from . import data
@@ -18,24 +18,54 @@ class Skip:
 
 @dataclass
 class Examples:
-    """Examples of one table, their rows' numbers in it, and the count of all that was read."""
+    """The examples of one table, with the rows they were made from.
+
+    Attributes:
+        rows: the examples.
+        sources: for each example the table's rows it was made from, counted from 0: one, or several that were joined.
+        skipped: reason to number of rows that are not used.
+        notes: remark to number of examples.
+    """
 
     rows: list[Any]
-    positions: list[int]
-    read: int
-    skipped: collections.Counter[str]
-    notes: collections.Counter[str]
-    joined: int = 0  # rows that are part of an earlier row's example
+    sources: list[tuple[int, ...]]
+    skipped: collections.Counter[str] = field(default_factory=collections.Counter)
+    notes: collections.Counter[str] = field(default_factory=collections.Counter)
+
+    @property
+    def read(self) -> int:
+        """Rows that were read. Each was used, joined to another one, or skipped."""
+        return len(self.rows) + self.joined + self.skipped.total()
+
+    @property
+    def joined(self) -> int:
+        """Rows that became part of an example beside its first row."""
+        return sum(len(source) - 1 for source in self.sources)
 
     def copy(self) -> "Examples":
-        """Training moves rows and counts; a copy is not touched by it."""
-        return Examples([*self.rows], [*self.positions], self.read, self.skipped.copy(), self.notes.copy(), self.joined)
+        """A copy: training moves examples to the skipped ones, and adds notes."""
+        return Examples([*self.rows], [*self.sources], self.skipped.copy(), self.notes.copy())
 
     def part(self, places, note=None):
-        """Some of the examples, as if they had been read alone."""
-        empty = collections.Counter()
-        rows, positions = ([part[i] for i in places] for part in (self.rows, self.positions))
-        return Examples(rows, positions, len(rows), empty, collections.Counter({note: len(rows)} if note else ()))
+        """Some of the examples, as if their rows had been read alone."""
+        rows, sources = ([part[i] for i in places] for part in (self.rows, self.sources))
+        return Examples(rows, sources, notes=collections.Counter({note: len(rows)} if note else ()))
+
+    def without(self, places):
+        """The other examples, with what was skipped and noted so far."""
+        some = self.part(sorted(set(range(len(self.rows))) - set(places)))
+        return Examples(some.rows, some.sources, self.skipped.copy(), self.notes.copy())
+
+    def skip(self, reasons):
+        """Moves examples to the skipped rows, in place.
+
+        Args:
+            reasons: place of an example to the reason why it is not used.
+        """
+        for place, reason in reasons.items():
+            self.skipped[reason] += len(self.sources[place])
+        rest = self.without(reasons)
+        self.rows, self.sources = rest.rows, rest.sources
 
     def told(self):
         """For a sentence: "2 rows read, none used (empty text 2)"."""
@@ -47,6 +77,20 @@ class Examples:
         joined = {"joined": self.joined} if self.joined else {}
         used = {"read": self.read, "used": len(self.rows)} | joined
         return used | {"skipped": dict(self.skipped), "notes": dict(self.notes)}
+
+    def locate(self, report):
+        """Replaces the `place` in each answer and error of a Report by the numbers of its rows in the table, from 1.
+
+        They get `row`, the first one, and `rows`, all of them, where several were joined.
+        """
+        report.errors, report.answers = (
+            [self._located(each) for each in part] for part in (report.errors, report.answers)
+        )
+
+    def _located(self, answer):
+        rows = [row + 1 for row in self.sources[answer["place"]]]
+        rest = {name: value for name, value in answer.items() if name != "place"}
+        return {"row": rows[0]} | ({"rows": rows} if len(rows) > 1 else {}) | rest
 
     def note(self, task, encoded):
         """Counts what the task has to say of the examples as they are encoded."""
@@ -60,23 +104,26 @@ def examples_of(task, rows, labels=None, gold=True):
     second = getattr(settings, task.SECOND) if task.SECOND else "text_b"
     names = settings.text_column, settings.label_column, second
     rows = task.named(data.table(rows, labels, names).reset_index(drop=True))
-    read, rows = len(rows), task.grouped(rows) if gold else rows
+    rows, sources = task.grouped(rows) if gold else (rows, apart(rows))
     for option in task.columns(gold) if len(rows) else ():
         data.column(rows, getattr(settings, option), option)
-    made = Examples([], [], read, collections.Counter(), collections.Counter(), read - len(rows))
-    for position, row in enumerate(rows.to_dict("records")):
+    made = Examples([], [])
+    for row, source in zip(rows.to_dict("records"), sources, strict=True):
         try:
             example = task.example(row, gold)
         except RowError as error:
-            raise InputError(
-                f"{rows.attrs.get('file', 'the table')}, row {rows.index[position] + 1}: {error}"
-            ) from None
+            raise InputError(f"{rows.attrs.get('file', 'the table')}, row {source[0] + 1}: {error}") from None
         if isinstance(example, Skip):
-            made.skipped[example.reason] += 1
+            made.skipped[example.reason] += len(source)
         else:
             made.rows.append(example)
-            made.positions.append(position)
+            made.sources.append(source)
     return made
+
+
+def apart(table):
+    """The sources of a table in which each row is an example."""
+    return [(position,) for position in range(len(table))]
 
 
 def joined(table, keys, cells, into):
@@ -89,16 +136,19 @@ def joined(table, keys, cells, into):
         keys: names of the columns that are alike in all rows of an example, the text first.
         cells: names of the columns of an answer; they are lists in the new column, in that order.
         into: name of the column that is made.
+
+    Returns:
+        (the table, for each of its rows the positions of the rows that it was made from).
     """
-    made, found = {}, {}
+    sources, found = {}, {}
     columns = [table[name] for name in (*keys, *cells)]
     for position, row in enumerate(zip(*columns, strict=True)):
         key, answer = tuple(map(text_of, row[: len(keys)])), list(row[len(keys) :])
         key = key if key[0].strip() else position
-        made.setdefault(key, position)
+        sources.setdefault(key, []).append(position)
         found.setdefault(key, [])
         if any(text_of(cell).strip() for cell in answer):
             found[key].append(answer)
-    rows = table.iloc[list(made.values())].drop(columns=list(cells))
+    rows = table.iloc[[source[0] for source in sources.values()]].drop(columns=list(cells))
     rows[into] = list(found.values())
-    return rows
+    return rows, [*map(tuple, sources.values())]

@@ -31,14 +31,10 @@ def hold_out(task, examples, share):
             taken.add(text)
             left.subtract(needed[text])
     held = [i for i, example in enumerate(rows) if example.text in taken]
-    kept = sorted(set(range(len(rows))) - set(held))
     told = f"{len(held)} of {len(rows)} training examples are held out (seed {task.settings.seed})"
     log.info("no development file: %s", told if held else "none is held out, the last epoch is kept")
     dev = examples.part(held, "held out of the training file" if held else None)
-    train = examples.copy()
-    train.rows, train.positions = ([part[i] for i in kept] for part in (examples.rows, examples.positions))
-    train.read -= len(held)
-    return train, dev
+    return examples.without(held), dev
 
 
 def folds_of(task, examples, number):

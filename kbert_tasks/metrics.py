@@ -11,8 +11,8 @@ class Report:
     Attributes:
         scores: name to number; also `per_class` and `confusion_matrix`, as in `report.json`.
         examples: `read`, `used` (counts), `skipped` (reason to count), `notes` (what to know to count).
-        errors: a dict for each example with a wrong answer.
-        answers: a dict for each example: text, gold, predicted, right, loss, tokens.
+        errors: a dict for each example with a wrong answer, with the number of its row.
+        answers: a dict for each example: row, text, gold, predicted, right, loss, tokens.
     """
 
     scores: dict[str, Any]

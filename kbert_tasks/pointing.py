@@ -4,6 +4,7 @@ import math
 from dataclasses import dataclass
 
 from .defaults import SPANS
+from .set_metrics import best_threshold
 from .settings import Settings, option
 from .spans import FLOOR, occurrences, tokens_of
 from .tasks.base import P, Task
@@ -16,9 +17,10 @@ class PointingSettings(Settings):
     overlap: int = option(32, "tokens that two windows of a text longer than max_length share", least=0)
     threshold: float | None = option(
         None,
-        "least probability of an answer; by default found on the development texts",
+        f"minimum probability of an answer, from {FLOOR} (anything less probable is never kept) to 1; "
+        "default: tuned on the development texts",
         least=FLOOR,
-        below=1,
+        most=1,
         later=True,
     )
 
@@ -34,7 +36,11 @@ class PointingTask(Task[P]):
     @property
     def least(self):
         """The threshold in force."""
-        return self.settings.threshold or self.threshold_
+        return self.threshold_ if self.settings.threshold is None else self.settings.threshold
+
+    def best_threshold(self, gold, answers):
+        """The threshold for the best F1, within the limits of the setting `threshold`."""
+        return best_threshold(gold, answers, FLOOR)
 
     def new_tokenizer(self, vocabulary, cased):
         return super().new_tokenizer(vocabulary, cased, self.settings.tokens == "characters")
@@ -45,10 +51,6 @@ class PointingTask(Task[P]):
     def whole(self, example):
         """The example as one Encoded, nothing cut."""
         return self.tokenizer.encode(*self.parts(example), WHOLE)
-
-    def parts(self, example):
-        """(text, None), or what stands before the text and the text."""
-        return example.text, None
 
     def tokens(self, example, string, span, encoded):
         """Tokens of every place of a gold string, or of the one that is given: a list of (first, last)."""
@@ -64,6 +66,21 @@ class PointingTask(Task[P]):
             return "is not in the text"
         found = self.tokens(example, string, span, self.whole(example))
         return "stands whole in no window" if found else "does not begin and end with tokens"
+
+    def wrong(self, known, gold, found):
+        """What `error` tells of any task that points.
+
+        Args:
+            known: the example as a dict.
+            gold: set of what must be found.
+            found: {what is answered: its probability}.
+        """
+        answered = found.keys()
+        if gold == answered:
+            return None
+        parts = {"gold": gold, "predicted": answered, "missing": gold - answered, "spurious": answered - gold}
+        told = {name: sorted(each) for name, each in parts.items()}
+        return known | told | {"probability": [round(found[each], 6) for each in told["predicted"]]}
 
     def recorded(self, example, gold, found, answers):
         """What `record` tells of any task that points.

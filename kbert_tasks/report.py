@@ -31,15 +31,27 @@ def counts_text(examples):
 
 def run_text(report):
     """The summary of a training run."""
-    lines = []
+    lines, shared = [], _shared_notes(report["examples"])
     for name, examples in report["examples"].items():
-        lines.append(f"{name}: {counts_text(examples)}")
+        notes = {note: number for note, number in examples["notes"].items() if note not in shared}
+        lines.append(f"{name}: {counts_text(examples | {'notes': notes})}")
+    for note, numbers in shared.items():
+        lines.append(f"{_list(f'{part} {number}' for part, number in numbers.items())}: {note}")
     lines.append(f"best epoch: {report['best_epoch']} of {len(report['history'])}")
     for name, scores in report["scores"].items():
         lines += [f"scores on {name}", scores_text(scores, None)]
     lines += [line for name in ("seeds", "folds") if name in report for line in _several(name, report[name])]
     lines.append("seconds: " + ", ".join(f"{name} {value:.1f}" for name, value in report["seconds"].items()))
     return "\n".join(lines)
+
+
+def _shared_notes(parts):
+    """{note: {part: number}} of the notes of several parts, such as dev and test, which are printed once."""
+    found = {}
+    for part, examples in parts.items():
+        for note, number in examples["notes"].items():
+            found.setdefault(note, {})[part] = number
+    return {note: numbers for note, numbers in found.items() if len(numbers) > 1}
 
 
 def _several(name, told):

@@ -25,7 +25,7 @@ LAYOUT = {
     VOCABULARY: "a token a line",
     WEIGHTS: "every array of the model under LAYER/NUMBER; `seen`: fingerprints of the training texts",
     REPORT: "what was trained on what, and the scores",
-    ERRORS: "the texts of the test (without one, of the development) rows that are answered wrongly, with gold and answer",
+    ERRORS: "the texts of the test (without one, of the development) rows that are answered wrongly: row, gold, answer, probability",
     ANSWERS: "all of those texts, the right answers included, with their loss",
     PAGE: "the report as a page, which opens offline",
 }

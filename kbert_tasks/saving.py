@@ -37,7 +37,7 @@ if TYPE_CHECKING:
     from .tasks.base import Task
 
 log = logging.getLogger("kbert_tasks")
-FORMAT = 2
+FORMAT = 3
 SEEN = "seen"
 
 
@@ -75,6 +75,27 @@ def save(task, folder, explain=True):
             f"{folder} cannot be replaced ({error.strerror}): the new folder is whole, as {aside}"
         ) from None
     shutil.rmtree(previous, ignore_errors=True)
+
+
+def update_seconds(report, folder):
+    """Writes `report`, with another `seconds.total` than when it was saved, into a saved folder and its page."""
+    from .page import with_total
+
+    folder = Path(folder).resolve()
+    _replace(folder / REPORT, json.dumps(report, ensure_ascii=False, indent=2) + "\n")
+    if (folder / PAGE).is_file():
+        page = (folder / PAGE).read_text(encoding="utf-8")
+        _replace(folder / PAGE, with_total(page, report["seconds"]["total"]))
+
+
+def _replace(file, text):
+    """Writes beside the folder of the file, and renames: the folder has only whole files of its own at any time."""
+    aside = file.parent.with_name(f".{file.parent.name}.{file.name}.writing")
+    try:
+        aside.write_text(text, encoding="utf-8", errors="backslashreplace", newline="\n")
+        aside.replace(file)
+    finally:
+        aside.unlink(missing_ok=True)
 
 
 def _write(task, folder, explain):

@@ -29,25 +29,31 @@ def counted(gold, predicted):
     }
 
 
-def best_threshold(gold, answers):
+def best_threshold(gold, answers, least=0.0):
     """The least score at which answers should count, for the best F1 over all texts.
 
     Args:
         gold: for each text a set.
         answers: for each text a list of (member or not of the set, score).
+        least: the lowest threshold that may be returned; answers with a lower score are ignored.
 
     Returns:
-        A number between 0 and 1, half way between two scores, so that rounding decides nothing; 0.5 where no answer is
+        A number from `least` to 1, half way between two scores, so that rounding decides nothing; 0.5 where no answer is
         right.
     """
-    scored = [(score, each in right) for right, found in zip(gold, answers, strict=True) for each, score in found]
+    scored = [
+        (score, each in right)
+        for right, found in zip(gold, answers, strict=True)
+        for each, score in found
+        if score >= least
+    ]
     if not any(right for _, right in scored):
         return 0.5
     scores, right = (np.array(column, float) for column in zip(*sorted(scored, reverse=True), strict=True))
     f1 = 2 * np.cumsum(right) / (np.arange(1, len(scores) + 1) + sum(map(len, gold)))
     ends = np.append(scores[:-1] > scores[1:], True)  # a threshold cannot part equal scores
     best = int(np.argmax(np.where(ends, f1, -1)))
-    below = scores[best + 1] if best + 1 < len(scores) else 0.0
+    below = scores[best + 1] if best + 1 < len(scores) else least
     middle = (scores[best] + below) / 2
     return float(middle if middle > below else scores[best])  # between neighbours among floats there is none
 

@@ -52,8 +52,8 @@ def train(task, examples, dev=None, backup=None):
         raise InputError("average reads all weights after each step, which a TPU is slow to give: leave it out")
     with _timed(seconds, "load"):
         checkpoint = _checkpoint(task)
-    task.seen_ = np.unique(seen.fingerprints(examples.rows))
-    seen.note(dev, task.seen_)
+    task.seen_ = np.unique(seen.fingerprints(task, examples.rows))
+    seen.note(task, dev, task.seen_)
     if again := len(examples.rows) - len(task.seen_):
         examples.notes["the same text again"] = again
     task.tokenizer, task.config = task.new_tokenizer(checkpoint.vocabulary, checkpoint.cased), checkpoint.config
@@ -93,9 +93,12 @@ def train(task, examples, dev=None, backup=None):
         task.model = narrow.widen(task.model, table, used, task.build(_encoder(task)))
     seconds["train"] = sum(epoch["seconds"] for epoch in dev_score.history)
     seconds["evaluate"] = dev_score.seconds
+    for note in task.tuning_notes():
+        log.info(note)
     best = dev_score.best_report
     if best:
         dev.notes.update(best.examples.get("notes", {}))
+        dev.locate(best)
     task.settings = requested
     task.errors_, task.answers_ = (best.errors, best.answers) if best else ([], [])
     task.report_ = {
@@ -144,19 +147,18 @@ def _encode(task, examples):
 
     An example without a target is moved to the skipped ones.
     """
-    found, encoded, kept = [], [], []
+    found, encoded, skipped = [], [], {}
     for i, example in enumerate(examples.rows):
         windows = task.encode(example)
         targets = [task.target(example, window) for window in windows]
         if isinstance(targets[0], Skip):
-            examples.skipped[targets[0].reason] += 1
+            skipped[i] = targets[0].reason
             continue
         found += [
             ({"Input-Token": w.ids, "Input-Segment": w.segments}, t) for w, t in zip(windows, targets, strict=True)
         ]
         encoded.append(windows)
-        kept.append(i)
-    examples.rows, examples.positions = ([part[i] for i in kept] for part in (examples.rows, examples.positions))
+    examples.skip(skipped)
     examples.note(task, encoded)
     return found, [parts[0].whole for parts in encoded]
 

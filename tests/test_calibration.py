@@ -12,6 +12,7 @@ from kbert_tasks.calibration import (
     calibration_error,
     losses,
     reliability,
+    reliable_temperature,
     tempered,
     told,
 )
@@ -92,6 +93,41 @@ def test_the_temperature_that_was_put_in_is_found_again():
     assert scores["ece_uncalibrated"] == pytest.approx(calibration_error(sure, gold, False))
 
 
+def repeated(p, right, wrong):
+    """As many texts with probabilities p, so many of them of the first label and so many of the second."""
+    return np.array([p] * (right + wrong)), np.array([[1, 0]] * right + [[0, 1]] * wrong, bool)
+
+
+@pytest.mark.parametrize(
+    "p, right, wrong, reason",
+    [
+        # Hardly trained: 0.51 where 29 of 30 are right, so the coldest temperature fits best, and says nothing of the model.
+        ([0.51, 0.49], 29, 1, "the one that fits the 30 development texts best is at the limit of 0.1 to 10"),
+        ([1 - 1e-9, 1e-9], 15, 15, "the one that fits the 30 development texts best is at the limit of 0.1 to 10"),
+        ([0.9, 0.1], 25, 5, "30 development texts do not show that 1.37, which fits them best, is better"),
+        ([0.9, 0.1], 30, 0, "none of the 30 development texts is answered wrongly, so none can be fitted"),
+    ],
+)
+def test_a_temperature_without_evidence_is_not_used(p, right, wrong, reason):
+    assert reliable_temperature(*repeated(p, right, wrong), False) == (1.0, reason)
+
+
+def test_a_temperature_with_evidence_is_used():
+    for p, right, wrong in (([0.9, 0.1], 250, 50), ([0.99, 0.01], 24, 6)):
+        made = repeated(p, right, wrong)
+        assert reliable_temperature(*made, False) == (best_temperature(*made, False), None)
+
+
+@given(answers())
+def test_a_temperature_that_is_used_is_within_its_limits_and_better_than_1(each):
+    p, gold, several = each
+    found, reason = reliable_temperature(p, gold, several)
+    assert (found == 1) == (reason is not None)
+    if found != 1:
+        assert COLDEST < found < HOTTEST
+        assert losses(tempered(p, found, several), gold, several).sum() < losses(p, gold, several).sum() - 1.9
+
+
 def test_the_error_by_hand():
     p = np.array([[0.9, 0.1], [0.92, 0.08], [0.4, 0.6], [0.41, 0.59]])
     gold = np.array([[1, 0], [0, 1], [0, 1], [0, 0]], bool)
@@ -127,3 +163,4 @@ def test_scores_that_are_no_numbers_are_no_crash():
     gold = np.eye(3, 2, dtype=bool)
     assert np.isnan(calibration_error(p, gold, False))
     assert COLDEST <= best_temperature(p, gold, False) <= HOTTEST
+    assert reliable_temperature(p, gold, False)[0] == 1.0

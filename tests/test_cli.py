@@ -64,6 +64,39 @@ def test_the_summary_tells_what_was_done(checkpoint, tmp_path, capsys):
     assert report_of(tmp_path / "run")["files"]["test"] == str(test)
 
 
+def test_the_total_time_counts_everything_up_to_the_written_report(checkpoint, tmp_path, capsys, monkeypatch):
+    from kbert_tasks.cli import fit
+
+    def elapsed():
+        written = (tmp_path / "run" / "report.html").is_file() and report_of(tmp_path / "run")["seconds"].get("total")
+        return 75.25 if written else 60.5
+
+    monkeypatch.setattr(fit, "elapsed", elapsed)
+    words = ["--train", samples.path("classify", "zh", "test"), "--output", tmp_path / "run", *QUICK]
+    assert run("train", "--checkpoint", checkpoint, *words) == 0
+    assert report_of(tmp_path / "run")["seconds"].keys() == {"load", "tokenize", "train", "evaluate", "total"}
+    assert report_of(tmp_path / "run")["seconds"]["total"] == 75.25
+    assert ", total 75.2" in capsys.readouterr().out
+    page = (tmp_path / "run" / "report.html").read_text(encoding="utf-8")
+    assert re.findall(r'class="total-time">([^<]*)<', page) == ["1 min 15 s"] * 2
+    assert [path.name for path in tmp_path.iterdir()] == ["run"]
+
+
+def test_a_command_is_timed_from_the_start_of_its_process_or_from_its_call(folder, monkeypatch):
+    times = []
+
+    @cli.command
+    def measured(argv):
+        times.append(cli.elapsed())
+
+    monkeypatch.setattr(cli, "_IMPORTED", time.perf_counter() - 1000)
+    monkeypatch.setattr(cli, "_began", 0.0)  # put back afterwards
+    assert measured() == measured([]) == 0
+    assert times[0] >= 1000 > times[1]
+    seconds = report_of(folder)["seconds"]
+    assert seconds["total"] > sum(value for name, value in seconds.items() if name != "total")
+
+
 def test_options_reach_the_settings(checkpoint, tmp_path):
     file = tmp_path / "a.tsv"
     file.write_text("".join(f"{'好坏'[i % 2]}\tx {i}\n" for i in range(20)), encoding="utf-8")
@@ -86,6 +119,19 @@ def test_evaluate_prints_and_agrees_with_the_report(folder, capsys):
     assert "120 rows read, 120 used" in capsys.readouterr().out
     assert run("evaluate", folder, test, "--json") == 0
     assert json.loads(capsys.readouterr().out)["scores"] == report_of(folder)["scores"]["test"]
+
+
+def test_the_errors_have_their_row_and_probabilities(folder, tmp_path):
+    lines = ["text,label", "good,positive", ",positive", "good,negative", "bad,unknown"]
+    (tmp_path / "in.csv").write_text("\n".join(lines) + "\n", encoding="utf-8")
+    assert run("evaluate", folder, tmp_path / "in.csv", "--errors", tmp_path / "errors.jsonl") == 0
+    errors = [json.loads(line) for line in (tmp_path / "errors.jsonl").read_text(encoding="utf-8").splitlines()]
+    assert [each["row"] for each in errors][-1] == 4 and errors[0]["row"] in (1, 3) and len(errors) == 2
+    for each in errors:
+        assert 0.5 <= each["probability"] <= 1
+        assert each["gold_probability"] == (
+            pytest.approx(1 - each["probability"], abs=2e-6) if each["row"] < 4 else None
+        )
 
 
 def test_predict_keeps_order_and_columns(folder, tmp_path, capsys):
@@ -194,6 +240,7 @@ def test_the_console_is_quiet(checkpoint, tmp_path):
         r"101 of 157 tokens stand in the texts: the others' vectors stay as they are",
         r"training on 432 texts or windows of texts, 14 steps an epoch",
         r"epoch 1: loss [0-9.]+(, dev [a-z0-9_]+ [0-9.]+)+, [0-9.]+ s",
+        r"probabilities are not calibrated \(temperature 1\): .+",
     ]
     lines = done.stderr.splitlines()
     assert len(lines) == len(patterns), done.stderr

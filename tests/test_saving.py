@@ -144,7 +144,7 @@ def test_the_files_can_be_read_by_whom_the_folder_allows(run):
 
 
 @pytest.mark.parametrize(
-    "content", ["[]", "{}", '{"format": 2}', '{"format": 2, "task": "classify", "settings": 3}', '"格式"']
+    "content", ["[]", "{}", '{"format": 3}', '{"format": 3, "task": "classify", "settings": 3}', '"格式"']
 )
 def test_a_damaged_task_file_is_told(run, content):
     (run / "task.json").write_text(content, encoding="gb18030")

@@ -91,7 +91,7 @@ def test_the_last_text_of_a_label_is_not_held_out(seed, share):
     task = kb.TextClassifier(seed=seed, dev_share=share)
     labels = ["A"] * 97 + ["B", "C", "C"]
     examples = task.examples([{"text": f"text {n}", "label": label} for n, label in enumerate(labels)])
-    train, dev = hold_out(task, examples)
+    train, dev = hold_out(task, examples, task.settings.dev_share)
     assert {example.label for example in train.rows} == {"A", "B", "C"}
     assert 100 * share - 1 <= len(dev.rows) <= 100 * share
 
@@ -112,14 +112,14 @@ def test_folds_share_no_text_and_leave_none_out(pairs, number):
     for rest, part in parts:
         assert not {e.text for e in rest.rows} & {e.text for e in part.rows}
         assert len(rest.rows) + len(part.rows) == len(pairs) == rest.read + part.read
-    assert sorted(p for _, part in parts for p in part.positions) == sorted(examples.positions)
+    assert sorted(source for _, part in parts for source in part.sources) == sorted(examples.sources)
 
 
 def test_folds_of_labels_that_are_all_rarer_than_there_are_folds():
     task = kb.TextClassifier()
     examples = task.examples([{"text": f"text {n}", "label": "abc"[n % 3]} for n in range(12)])
     parts = [*folds_of(task, examples, 5)]
-    assert sorted(p for _, part in parts for p in part.positions) == sorted(examples.positions)
+    assert sorted(source for _, part in parts for source in part.sources) == sorted(examples.sources)
     assert min(len(part.rows) for _, part in parts) >= 2
 
 

@@ -1,6 +1,5 @@
 """What training holds out, and which epoch it keeps."""
 
-import collections
 from types import SimpleNamespace
 
 import numpy as np
@@ -19,13 +18,13 @@ from . import tiny
 
 def test_a_text_that_stands_in_several_examples_is_held_out_in_all_of_them():
     rows = [SimpleNamespace(text=f"text {i // 3}") for i in range(90)]
-    examples = Examples(rows, list(range(90)), 90, collections.Counter(), collections.Counter())
+    examples = Examples(rows, [(i,) for i in range(90)])
     settings = SimpleNamespace(dev_share=0.1, seed=1)
     task = SimpleNamespace(settings=settings, stratum=lambda example: None, needed=lambda example: ())
-    train, dev = hold_out(task, examples)
+    train, dev = hold_out(task, examples, task.settings.dev_share)
     assert len(train.rows) + len(dev.rows) == 90 == train.read + dev.read
     assert not {e.text for e in train.rows} & {e.text for e in dev.rows}
-    assert dev.positions == sorted(dev.positions) and dev.rows == [rows[i] for i in dev.positions]
+    assert dev.sources == sorted(dev.sources) and dev.rows == [rows[i] for (i,) in dev.sources]
 
 
 @pytest.mark.parametrize(
@@ -92,7 +91,7 @@ def test_the_last_row_of_a_label_stays_in_training_with_all_of_its_text():
     for seed in range(20):
         settings = SimpleNamespace(dev_share=0.3, seed=seed)
         task = SimpleNamespace(settings=settings, stratum=lambda example: None, needed=lambda example: [example.label])
-        train, _ = hold_out(task, Examples(rows, list(range(20)), 20, collections.Counter(), collections.Counter()))
+        train, _ = hold_out(task, Examples(rows, [(i,) for i in range(20)]), 0.3)
         assert "C" in {each.label for each in train.rows}
 
 

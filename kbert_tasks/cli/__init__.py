@@ -4,9 +4,18 @@ import argparse
 import functools
 import os
 import sys
+import time
 
 from .. import __version__
 from ..errors import InputError
+
+# The console scripts import this module first, a few hundredths of a second after their process has started.
+_IMPORTED = _began = time.perf_counter()
+
+
+def elapsed():
+    """Seconds since the running command was started: with its process, or by a call from Python."""
+    return time.perf_counter() - _began
 
 
 class Parser(argparse.ArgumentParser):
@@ -25,6 +34,8 @@ def command(run):
 
     @functools.wraps(run)
     def main(argv=None):
+        global _began
+        _began = _IMPORTED if argv is None else time.perf_counter()
         for stream in (sys.stdout, sys.stderr):
             if hasattr(stream, "reconfigure"):
                 stream.reconfigure(encoding="utf-8", errors="backslashreplace")

@@ -4,7 +4,7 @@ import shlex
 import time
 
 from .. import settings, tasks
-from . import Parser, command, file_options
+from . import Parser, command, elapsed, file_options
 
 
 @command
@@ -56,7 +56,7 @@ def _run(kind, arguments, command_line):
     from ..progress import delete
     from ..report import run_text
     from ..run_folder import progress_of, writable
-    from ..saving import save
+    from ..saving import save, update_seconds
 
     task = kind(arguments.checkpoint or embedded.NAME, **settings.said(arguments, kind.Settings))
     output, chief = writable(arguments.output or f"runs/{arguments.task}"), devices.chief()
@@ -99,10 +99,15 @@ def _run(kind, arguments, command_line):
         began = time.perf_counter()
         report = task.evaluate(examples["test"])
         task.add_test(report, time.perf_counter() - began)
+    seconds = task.report_["seconds"]
+    seconds["total"] = round(elapsed(), 3)
     if chief:
         task.save(output)
         delete(backup)
     devices.meet(task.settings.device)
+    seconds["total"] = round(elapsed(), 3)  # now with the time to write the report
+    if chief:
+        update_seconds(task.report_, output)
     print(run_text(task.report_))
     print(
         f"saved in {output}: report.html there shows it all" if chief else f"the first worker has saved it in {output}"

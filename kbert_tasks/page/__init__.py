@@ -1,6 +1,7 @@
 """report.html: a run as one page that opens offline. Nothing in it is fetched from anywhere."""
 
 import math
+import re
 from pathlib import Path
 
 from .. import calibration
@@ -64,6 +65,11 @@ def html(report, answers, why=None):
         family=fonts.FAMILY,
     )
     return fonts.embedded(page, font)
+
+
+def with_total(page, seconds):
+    """The page with another duration of the whole command, which is known only when the page has been written."""
+    return re.sub(r'(<span class="total-time">)[^<]*', rf"\g<1>{duration(seconds)}", page)
 
 
 def _training(report, font):

@@ -26,7 +26,7 @@ def worst(task, answers):
         answers: as `html` takes them.
 
     Returns:
-        For each: `loss`, `tokens`, `about` (the event's type or None), `texts` (pieces of each text of it), `left_out`
+        For each: `row`, `loss`, `tokens`, `about` (the event's type or None), `texts` (pieces of each text of it), `left_out`
         (characters that are not shown); `verdicts` and `more` (how many of them are not shown), or else `gold` and
         `predicted` (tuples of labels, predicted None where the model abstained) and `probable`, [(label, probability)].
     """
@@ -41,6 +41,7 @@ def _loss(answer):
 def _shown(task, answer):
     texts = [text for name in ("text", "text_b") if (text := answer.get(name)) is not None]
     made = {
+        "row": answer.get("row"),
         "loss": answer.get("loss"),
         "tokens": answer.get("tokens"),
         "about": answer.get("event_type"),

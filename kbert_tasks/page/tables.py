@@ -39,12 +39,15 @@ def data(report):
 
 
 def reasons(report):
-    """Why rows were skipped, and what is to be known of those that were not."""
-    rows = []
+    """Why rows were skipped, and notes on those that were not: a row for each, with its number in each set of texts."""
+    parts, numbers = list(report["examples"]), {}
     for part, counts in report["examples"].items():
-        rows += [[part, f"skipped: {reason}", number] for reason, number in counts["skipped"].items()]
-        rows += [[part, note, number] for note, number in counts["notes"].items()]
-    return Table("Reasons and notes", ["texts", "what", "number"], rows)
+        for reason, number in counts["skipped"].items():
+            numbers.setdefault(f"skipped: {reason}", {})[part] = number
+        for note, number in counts["notes"].items():
+            numbers.setdefault(note, {})[part] = number
+    rows = [[what, *(found.get(part) for part in parts)] for what, found in numbers.items()]
+    return Table("Reasons and notes", ["what", *parts], rows)
 
 
 def scores(scores):

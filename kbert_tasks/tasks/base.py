@@ -10,7 +10,7 @@ import numpy as np
 from .. import seen
 from ..defaults import CLASSIFICATION
 from ..errors import InputError
-from ..examples import Examples, examples_of
+from ..examples import Examples, apart, examples_of
 from ..settings import Settings
 from ..tokenizer import Tokenizer
 
@@ -143,8 +143,12 @@ class Task(Generic[P]):
         return rows
 
     def grouped(self, rows):
-        """A table with gold as one with a row for each example."""
-        return rows
+        """A table with gold as one with a row for each example, and for each the positions of the rows it is made from."""
+        return rows, apart(rows)
+
+    def parts(self, example):
+        """(text, None), or the two texts that the model reads: they identify an example among those trained on."""
+        return example.text, None
 
     def new_tokenizer(self, vocabulary, cased, by_character=False):
         return Tokenizer(vocabulary, cased, by_character)
@@ -182,6 +186,10 @@ class Task(Generic[P]):
 
     def tune(self, examples, possible):
         """Sets, from what is possible for development examples, the LEARNED attributes that `choose` goes by."""
+
+    def tuning_notes(self):
+        """Sentences about what `tune` could not set; they are logged once, after training."""
+        return ()
 
     def choose(self, example, possible):
         """The prediction: of what `decode` holds possible for an example, what is answered."""
@@ -239,8 +247,9 @@ class Task(Generic[P]):
         self._is_trained()
         examples = self.examples(texts, gold=False)
         found: list[P | None] = [None] * examples.read
-        for position, prediction in zip(examples.positions, predictions(self, examples.rows), strict=True):
-            found[position] = prediction
+        for source, prediction in zip(examples.sources, predictions(self, examples.rows), strict=True):
+            for position in source:
+                found[position] = prediction
         return found
 
     def evaluate(self, rows: "Rows | Examples", labels: "Labels | None" = None) -> "Report":
@@ -251,23 +260,28 @@ class Task(Generic[P]):
         examples = self.examples(rows, labels)
         if not examples.rows:
             raise InputError(f"there is nothing to evaluate: {examples.told()}")
-        seen.note(examples, self.seen_)
+        seen.note(self, examples, self.seen_)
         encoded = [self.encode(example) for example in examples.rows]
         examples.note(self, encoded)
         report = self.judge(examples.rows, encoded, decoded(self, examples.rows, encoded))
         examples.notes.update(report.examples.get("notes", {}))
         report.examples = examples.count()
+        examples.locate(report)
         return report
 
     def judge(self, examples, encoded, possible):
-        """Report of what is answered, of all that `decode` holds possible, with its errors and all answers."""
+        """Report of what is answered, of all that `decode` holds possible, with its errors and all answers.
+
+        Each of them has the `place` of its example among `examples`; `Examples.locate` makes row numbers of it.
+        """
         answers = [self.choose(*each) for each in zip(examples, possible, strict=True)]
         report = self.score(examples, answers)
         found = (self.error(example, answer) for example, answer in zip(examples, answers, strict=True))
-        report.errors = [each for each in found if each is not None]
+        report.errors = [{"place": place} | each for place, each in enumerate(found) if each is not None]
+        known = zip(examples, encoded, possible, answers, strict=True)
         report.answers = [
-            self.record(example, each, answer) | {"tokens": windows[0].whole}
-            for example, windows, each, answer in zip(examples, encoded, possible, answers, strict=True)
+            {"place": place} | self.record(example, each, answer) | {"tokens": windows[0].whole}
+            for place, (example, windows, each, answer) in enumerate(known)
         ]
         return report
 

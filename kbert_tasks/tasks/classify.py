@@ -75,7 +75,7 @@ class TextClassifier(Task[Prediction]):
     settings: ClassifySettings
 
     Settings = ClassifySettings
-    LEARNED = ("labels_", "pairs_", "multi_label_", "temperature_", "thresholds_")
+    LEARNED = ("labels_", "pairs_", "multi_label_", "temperature_", "temperature_note_", "thresholds_")
     ANSWER = ("label", "probability")
     SECOND = "text_b_column"
     paired = property(lambda self: self.pairs_)
@@ -140,7 +140,7 @@ class TextClassifier(Task[Prediction]):
                 f"the training texts have {len(self.labels_)} different labels{seen}: at least {least} are needed"
             )
         self._can_abstain()
-        self.temperature_ = 1.0  # until development texts tell, and so the thresholds
+        self.temperature_, self.temperature_note_ = 1.0, None  # until development texts tell, and so the thresholds
         self.thresholds_ = dict.fromkeys(self.labels_, 0.5) if self.multi_label_ else None
         if self.settings.class_weights == "balanced":
             self.weights_ = balanced(self._gold(examples), self.multi_label_)
@@ -182,8 +182,11 @@ class TextClassifier(Task[Prediction]):
 
         return {"label": loss(self.multi_label_, self.weights_, self.settings.focal, self.settings.label_smoothing)}
 
+    def parts(self, example):
+        return example.text, example.text_b
+
     def encode(self, example):
-        return long_text.encode(self.tokenizer, example.text, example.text_b, self.settings)
+        return long_text.encode(self.tokenizer, *self.parts(example), self.settings)
 
     def remarks(self, example, encoded):
         yield from super().remarks(example, encoded)
@@ -209,10 +212,15 @@ class TextClassifier(Task[Prediction]):
 
     def tune(self, examples, possible):
         p, gold, several = np.array(possible), self._gold(examples), self.multi_label_
-        self.temperature_ = calibration.best_temperature(p, gold, several) if self.settings.calibrate else 1.0
+        if self.settings.calibrate:
+            self.temperature_, self.temperature_note_ = calibration.reliable_temperature(p, gold, several)
         if several:
             found = thresholds(calibration.tempered(p, self.temperature_, several), gold)
             self.thresholds_ = dict(zip(self.labels_, found, strict=True))
+
+    def tuning_notes(self):
+        if self.temperature_note_:
+            yield f"probabilities are not calibrated (temperature 1): {self.temperature_note_}"
 
     def choose(self, example, possible):
         p = calibration.tempered(possible, self.temperature_, self.multi_label_)
@@ -241,7 +249,15 @@ class TextClassifier(Task[Prediction]):
 
     def _told(self, example, prediction):
         pair = {} if example.text_b is None else {"text_b": example.text_b}
-        return {"text": example.text, **pair, "gold": self.gold_of(example), "predicted": prediction.label}
+        gold = self.gold_of(example)
+        answer = {"text": example.text, **pair, "gold": gold, "predicted": prediction.label}
+        # Of a label that training never saw there is no probability; where the model abstains, it is that of the best label.
+        p = {label: round(each, 6) for label, each in prediction.probabilities.items()}
+        if self.multi_label_:
+            sure = [p[label] for label in prediction.label], [p.get(label) for label in gold]
+        else:
+            sure = round(prediction.score, 6), p.get(gold)
+        return answer | dict(zip(("probability", "gold_probability"), sure, strict=True))
 
     def row(self, prediction):
         if not self.multi_label_:
@@ -259,7 +275,10 @@ class TextClassifier(Task[Prediction]):
         elif self.settings.abstain_below is not None:
             scores |= metrics.answered(gold, found)
         p = np.array([[*each.probabilities.values()] for each in predictions])
-        report = metrics.Report(scores | calibration.told(p, self._gold(examples), self.temperature_, several))
+        scores |= calibration.told(p, self._gold(examples), self.temperature_, several)
+        if self.temperature_note_:
+            scores["temperature_note"] = self.temperature_note_
+        report = metrics.Report(scores)
         unseen = sum(not set(self._labels(e)) <= set(self.labels_) for e in examples)
         if unseen:
             report.examples["notes"] = {"a label that training never saw: counted as wrong": unseen}

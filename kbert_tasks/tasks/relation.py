@@ -13,8 +13,14 @@ from ..settings import option
 from ..spans import MOST, span_of
 from ..triples import Triple
 
-MANY_SPANS = f"{MOST} possible subjects or objects in a window, or more: the less probable ones are not looked at"
-MANY_TRIPLES = f"{cascade.TRIPLES} possible triples in a window, or more: the less probable ones are not looked at"
+_ADVICE = (
+    "This is normal for a model that is hardly trained: use more --epochs or a higher --learning-rate. "
+    "For a trained model, a smaller --max-length gives each window fewer candidates"
+)
+MANY_SPANS = (
+    f"at least {MOST} candidate subjects or objects in a window: only the {MOST} most probable are used. {_ADVICE}"
+)
+MANY_TRIPLES = f"at least {cascade.TRIPLES} candidate triples in a window: only the {cascade.TRIPLES} most probable are used. {_ADVICE}"
 COLUMNS = ("subject_column", "predicate_column", "object_column")
 
 
@@ -78,14 +84,14 @@ class RelationExtractor(PointingTask[Prediction]):
     def grouped(self, rows):
         settings, names = self.settings, [getattr(self.settings, option) for option in COLUMNS]
         if settings.label_column in rows or not set(names) & set(rows.columns):
-            return rows
+            return super().grouped(rows)
         for name in ("text_column", *COLUMNS):
             data.column(rows, getattr(settings, name), name)
         spans = [name for name in ("subject_span", "object_span") if name in rows]
-        rows = joined(rows, [settings.text_column], [*names, *spans], settings.label_column)
+        rows, sources = joined(rows, [settings.text_column], [*names, *spans], settings.label_column)
         parts = ("subject", "predicate", "object", *spans)
         lists = [[dict(zip(parts, cells, strict=True)) for cells in each] for each in rows[settings.label_column]]
-        return rows.assign(**{settings.label_column: lists})
+        return rows.assign(**{settings.label_column: lists}), sources
 
     def stratum(self, example):
         return bool(example.triples)
@@ -197,7 +203,7 @@ class RelationExtractor(PointingTask[Prediction]):
     def tune(self, examples, possible):
         gold = [{t.strings for t in example.triples} for example in examples]
         answers = [[(t.strings, t.score) for t in found] for found in possible]
-        self.threshold_ = set_metrics.best_threshold(gold, answers)
+        self.threshold_ = self.best_threshold(gold, answers)
 
     def choose(self, example, possible):
         return Prediction(tuple(triple for triple in possible if triple.score >= self.least))
@@ -206,9 +212,8 @@ class RelationExtractor(PointingTask[Prediction]):
         return {"spo_list": [triple.as_dict() for triple in prediction.triples]}
 
     def error(self, example, prediction):
-        gold, found = ({triple.strings for triple in each} for each in (example.triples, prediction.triples))
-        parts = {"gold": gold, "predicted": found, "missing": gold - found, "spurious": found - gold}
-        return None if gold == found else {"text": example.text} | {name: sorted(each) for name, each in parts.items()}
+        gold, found = {t.strings for t in example.triples}, {t.strings: t.score for t in prediction.triples}
+        return self.wrong({"text": example.text}, gold, found)
 
     def record(self, example, possible, prediction):
         gold, answers = ({t.strings: t.as_dict() for t in each} for each in (example.triples, prediction.triples))

@@ -81,7 +81,7 @@ class SubjectExtractor(PointingTask[Prediction]):
     def grouped(self, rows):
         text, kind, label = (getattr(self.settings, f"{name}_column") for name in ("text", "type", "label"))
         if text not in rows or label not in rows:
-            return rows
+            return super().grouped(rows)
         return joined(
             rows, [text, kind] if self.typed_ else [text], [label, *["subject_span"] * ("subject_span" in rows)], label
         )
@@ -197,7 +197,7 @@ class SubjectExtractor(PointingTask[Prediction]):
             [(s.subject, 1.0 if s is found[0] and example.event_type in self.always_ else s.score) for s in found]
             for example, found in zip(examples, possible, strict=True)
         ]
-        self.threshold_ = set_metrics.best_threshold(gold, answers)
+        self.threshold_ = self.best_threshold(gold, answers)
 
     def choose(self, example, possible):
         sure = 1 if example.event_type in self.always_ else 0
@@ -211,10 +211,8 @@ class SubjectExtractor(PointingTask[Prediction]):
         return {"subject": best["subject"], "score": best["score"], "subjects": made}
 
     def error(self, example, prediction):
-        gold, found = ({each.subject for each in part} for part in (example.subjects, prediction.subjects))
-        parts = {"gold": gold, "predicted": found, "missing": gold - found, "spurious": found - gold}
-        known = {"text": example.text, "event_type": example.event_type}
-        return None if gold == found else known | {name: sorted(each) for name, each in parts.items()}
+        gold, found = {s.subject for s in example.subjects}, {s.subject: s.score for s in prediction.subjects}
+        return self.wrong({"text": example.text, "event_type": example.event_type}, gold, found)
 
     def record(self, example, possible, prediction):
         gold, answers = ({s.subject: s.as_dict() for s in each} for each in (example.subjects, prediction.subjects))

@@ -76,6 +76,11 @@ def test_calibration_is_told_before_and_after():
     wanted = "Temperature 1.2500, found on the development texts; error 0.0800 before it, 0.0300 with it."
     assert wanted in Page(html(report, answers)).words
     assert "found on the development texts" not in Page(html(*made.relation())).words
+    report["scores"]["test"] |= {"temperature": 1.0, "temperature_note": "30 development texts are too few"}
+    words = Page(html(report, answers)).words
+    assert "Temperature 1, so the probabilities are as the model gives them: 30 development texts are too few." in words
+    assert "the temperature. The test texts had no part" not in words
+    del report["scores"]["test"]["temperature_note"]
     report["settings"] |= {"calibrate": False}
     assert "as the model gives them: no temperature was fitted." in Page(html(report, answers)).words
     report["settings"] |= {"calibrate": True}
@@ -225,6 +230,16 @@ def test_what_is_shown_of_a_long_text():
 def test_settings_are_told_as_they_are():
     page = Page(html(*made.classify())).words
     assert "learning_rate 1e-05" in page and "patience –" in page
+
+
+def test_an_error_shows_its_row():
+    report, answers = made.classify()
+    assert "row 7" not in Page(html(report, answers)).words
+    place = mistakes.places(answers)[0]
+    assert (
+        "row 7"
+        in Page(html(report, [each | ({"row": 7} if i == place else {}) for i, each in enumerate(answers)])).words
+    )
 
 
 def test_the_errors_with_the_highest_loss_come_first():

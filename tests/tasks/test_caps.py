@@ -4,6 +4,8 @@ import numpy as np
 import pytest
 
 from kbert_tasks import cascade
+from kbert_tasks.page import tables
+from kbert_tasks.report import run_text
 from kbert_tasks.spans import MOST
 from kbert_tasks.tasks import relation
 from kbert_tasks.tasks.relation import RelationExtractor
@@ -33,7 +35,39 @@ def notes(task, monkeypatch, probability):
 def test_what_is_not_looked_at_is_counted_by_texts(task, monkeypatch):
     found, told = notes(task, monkeypatch, 0.9)
     assert found == {relation.MANY_SPANS: 2, relation.MANY_TRIPLES: 2}
-    assert f"2: {MOST} possible subjects or objects in a window, or more" in told and "2: 200 possible triples" in told
+    assert f"  2: at least {MOST} candidate subjects or objects in a window" in told
+    assert "  2: at least 200 candidate triples" in told and "--epochs" in told and "--learning-rate" in told
+
+
+def test_a_run_says_once_that_there_are_many_candidates(task, monkeypatch):
+    monkeypatch.setattr(RelationExtractor, "probabilities", lambda self, scores: np.full(scores.shape, 0.9))
+    monkeypatch.setattr(cascade, "followed", lambda task: lambda x, s, o: np.ones((len(x), s.shape[1], o.shape[1], 1)))
+    rows = [{"text": LONG, "spo_list": [["好", "是", "坏"]]}, {"text": SHORT, "spo_list": []}]
+    again = RelationExtractor(task.checkpoint, epochs=2, max_length=32).fit(rows, dev=rows)
+    again.add_test(again.evaluate(rows), 0.0)
+    told = run_text(again.report_)
+    for note in (relation.MANY_SPANS, relation.MANY_TRIPLES):
+        assert [again.report_["examples"][part]["notes"][note] for part in ("dev", "test")] == [1, 1]
+        assert told.count(note) == 1 and f"dev 1, test 1: {note}" in told
+        assert [row for row in tables.reasons(again.report_).rows if row[0] == note] == [[note, None, 1, 1]]
+    assert "train 1" not in told
+
+
+def test_a_note_of_one_part_is_printed_with_it():
+    counts = {"read": 2, "used": 2, "skipped": {}}
+    examples = {
+        "train": counts | {"notes": {"cut to max_length": 2}},
+        "test": counts | {"notes": {"cut to max_length": 1, "the same text again": 1}},
+    }
+    report = {"examples": examples, "best_epoch": 1, "history": [{}], "scores": {}, "seconds": {"train": 1.0}}
+    assert run_text(report).splitlines() == [
+        "train: 2 rows read, 2 used, 0 skipped",
+        "test: 2 rows read, 2 used, 0 skipped",
+        "  1: the same text again",
+        "train 2, test 1: cut to max_length",
+        "best epoch: 1 of 1",
+        "seconds: train 1.0",
+    ]
 
 
 def test_there_is_no_note_where_all_is_looked_at(task, monkeypatch):

@@ -6,7 +6,8 @@ import pandas as pd
 import pytest
 
 import kbert_tasks as kb
-from kbert_tasks import cli, metrics
+from kbert_tasks import calibration, cli, metrics
+from kbert_tasks.page import html
 
 GOOD = ["房间很干净", "服务态度不错", "早餐很好吃", "the room was very clean", "good food", "环境很好"]
 BAD = ["房间很差", "服务态度差", "早餐不好吃", "the room was not clean", "terrible food", "环境很差"]
@@ -222,10 +223,10 @@ def test_the_held_out_share_is_right_where_classes_are_small(each):
 
     task = kb.TextClassifier("nowhere")
     rows = task.examples([f"text {i}" for i in range(150 * each)], [i % 150 for i in range(150 * each)])
-    train, dev = hold_out(task, rows)
+    train, dev = hold_out(task, rows, task.settings.dev_share)
     # Of a label that stands once nothing is held out: it could not be learned.
     assert len(dev.rows) == (15 * each if each > 1 else 0)
-    assert sorted(train.positions + dev.positions) == list(range(150 * each))
+    assert sorted(train.sources + dev.sources) == [(row,) for row in range(150 * each)]
     counts = np.unique([example.label for example in dev.rows], return_counts=True)[1]
     assert all(counts <= -(-each // 10))
 
@@ -345,6 +346,28 @@ def test_without_development_texts_the_temperature_is_1(checkpoint):
     assert scores["ece"] == scores["ece_uncalibrated"]
 
 
+def test_a_temperature_at_its_limit_is_not_used_and_the_reason_is_given_once(checkpoint, monkeypatch, caplog):
+    train, labels = GOOD + BAD, ["g"] * 6 + ["b"] * 6
+    dev = pd.DataFrame({"text": train, "label": labels})
+    monkeypatch.setattr(calibration, "best_temperature", lambda *_: calibration.HOTTEST)
+    task = fitted(checkpoint, train, labels, dev=dev, epochs=3)
+    reason = "the one that fits the 12 development texts best is at the limit of 0.1 to 10"
+    assert task.temperature_ == task.report_["scores"]["dev"]["temperature"] == 1
+    assert task.report_["scores"]["dev"]["temperature_note"] == reason
+    assert task.evaluate(dev)["temperature_note"] == reason
+    said = [record.message for record in caplog.records if "not calibrated" in record.message]
+    assert said == [f"probabilities are not calibrated (temperature 1): {reason}"]
+    assert reason in html(task.report_, task.answers_)
+
+
+def test_a_temperature_of_30_texts_of_a_hardly_trained_model_is_not_used():
+    task = answering("ab")
+    rows = task.examples([f"x{i}" for i in range(30)], ["a"] * 29 + ["b"]).rows
+    task.tune(rows, [np.array([0.51, 0.49])] * 30)
+    assert task.temperature_ == 1 and "at the limit" in task.temperature_note_
+    assert task.choose(rows[0], np.array([0.51, 0.49])).score == 0.51
+
+
 def test_abstaining(checkpoint, tmp_path):
     task = fitted(checkpoint, GOOD + BAD, ["g"] * 6 + ["b"] * 6, epochs=4)
     whole = task.predict(GOOD + BAD)
@@ -391,7 +414,7 @@ def test_several_labels_and_abstaining_do_not_go_together(checkpoint):
         task.examples(["x"], gold=False)
 
 
-def test_thresholds_of_several_labels_are_found_on_the_development_texts():
+def test_thresholds_of_several_labels_are_found_on_the_development_texts(monkeypatch):
     task = answering("abc", several=True, calibrate=False)
     rows = task.examples(["x"] * 4, [["a"], ["a", "b"], ["b"], []]).rows
     p = np.array([[0.4, 0.2, 0.6], [0.3, 0.9, 0.4], [0.1, 0.8, 0.1], [0.2, 0.7, 0.1]])
@@ -404,8 +427,11 @@ def test_thresholds_of_several_labels_are_found_on_the_development_texts():
     scores = task.score(rows, found).scores
     assert scores["thresholds"] == task.thresholds_ and scores["accuracy"] == 3 / 4
     calibrated = answering("abc", several=True)
+    monkeypatch.setattr(
+        calibration, "reliable_temperature", lambda *_: (2.0, None)
+    )  # four texts are not evidence for it
     calibrated.tune(rows, list(p))
-    assert calibrated.temperature_ != 1
+    assert calibrated.temperature_ == 2
     assert [calibrated.choose(*each).label for each in zip(rows, p, strict=True)] == [each.label for each in found]
 
 
@@ -415,7 +441,8 @@ def test_all_that_is_known_of_an_answer():
     p = np.array([0.7, 0.2, 0.1])
     answer = task.choose(example, p)
     assert task.record(example, p, answer) == {
-        "text": "x", "gold": "b", "predicted": "a", "probabilities": {"a": 0.7, "b": 0.2, "c": 0.1},
+        "text": "x", "gold": "b", "predicted": "a", "probability": 0.7, "gold_probability": 0.2,
+        "probabilities": {"a": 0.7, "b": 0.2, "c": 0.1},
         "loss": pytest.approx(-np.log(0.2), abs=1e-6), "right": False,
     }  # fmt: skip
     task.temperature_ = 2.0
@@ -425,13 +452,21 @@ def test_all_that_is_known_of_an_answer():
     assert cooled["loss"] == pytest.approx(-np.log(root[1]), abs=1e-6)
     (unseen,) = task.examples([{"text": "x", "label": "never seen"}]).rows
     assert task.record(unseen, p, answer)["loss"] is None
+    assert task.error(unseen, answer)["gold_probability"] is None
+    assert task.error(example, answer) == {
+        "text": "x", "gold": "b", "predicted": "a", "probability": 0.7, "gold_probability": 0.2,
+    }  # fmt: skip
+    task.settings = type(task.settings).of({"abstain_below": 0.9})
+    unsure = task.error(example, task.choose(example, p))
+    assert (unsure["predicted"], unsure["probability"]) == (None, pytest.approx(root[0], abs=1e-6))
 
     task = answering("ab", several=True)
     task.pairs_ = None
     (example,) = task.examples([{"text": "x", "text_b": "y", "label": ["b"]}]).rows
     p = np.array([0.6, 0.9])
     assert task.record(example, p, task.choose(example, p)) == {
-        "text": "x", "text_b": "y", "gold": ("b",), "predicted": ("a", "b"), "probabilities": {"a": 0.6, "b": 0.9},
+        "text": "x", "text_b": "y", "gold": ("b",), "predicted": ("a", "b"), "probability": [0.6, 0.9],
+        "gold_probability": [0.9], "probabilities": {"a": 0.6, "b": 0.9},
         "loss": pytest.approx(-np.log(0.4) - np.log(0.9), abs=1e-6), "right": False,
     }  # fmt: skip
 

@@ -96,7 +96,7 @@ def test_every_answer_is_recorded(trained, tmp_path):
     report = task.evaluate(test)
     assert len(report.answers) == report.examples["used"]
     for each in report.answers:
-        assert each.keys() >= {"text", "gold", "predicted", "right", "loss", "tokens"}
+        assert each.keys() >= {"row", "text", "gold", "predicted", "right", "loss", "tokens"}
         assert each["loss"] >= 0 and each["tokens"] > 2
     wrong = [each["text"] for each in report.answers if not each["right"]]
     assert wrong == [each["text"] for each in report.errors]
@@ -104,6 +104,22 @@ def test_every_answer_is_recorded(trained, tmp_path):
     lines = (tmp_path / "run" / "answers.jsonl").read_text("utf-8").splitlines()
     assert [json.loads(line)["text"] for line in lines] == [each["text"] for each in task.answers_]
     assert json.loads(json.dumps(kb.load(tmp_path / "run").answers_)) == json.loads(json.dumps(task.answers_))
+
+
+def test_answers_and_errors_have_the_numbers_of_their_rows(trained):
+    task, train, test = trained
+    rows = test.copy()
+    rows.iloc[1, rows.columns.get_loc("text")] = " "  # a row that is skipped is counted
+    report = task.evaluate(rows)
+    # Without a development file, the answers after training are to rows of the training file.
+    for table, found in ((rows, report.answers), (rows, report.errors), (train, task.answers_), (train, task.errors_)):
+        texts = list(table["text"])
+        assert [texts[each["row"] - 1] for each in found] == [each["text"] for each in found]
+        for each in found:
+            all_rows = each.get("rows", [each["row"]])
+            assert all_rows[0] == each["row"] and {texts[row - 1] for row in all_rows} == {each["text"]}
+    assert report.answers[1]["row"] > 2
+    assert sum(len(each.get("rows", [0])) for each in report.answers) == len(rows) - 1
 
 
 def test_no_texts_no_predictions(trained):

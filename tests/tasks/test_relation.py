@@ -163,13 +163,18 @@ def test_the_threshold_can_be_told(fitted):
 
 def test_what_is_missing_and_what_is_spurious_is_told(fitted):
     gold = [["stay", "in", "hotel"], ["stay", "has", "hotel"]]
-    (error,) = fitted.evaluate([{"text": "stay hotel", "spo_list": gold}, CHAINS[0]]).errors
+    (error,) = fitted.evaluate(
+        [{"text": "", "spo_list": []}, {"text": "stay hotel", "spo_list": gold}, CHAINS[0]]
+    ).errors
+    scores = {t.strings: t.score for t in fitted.predict(["stay hotel"])[0].triples}
     assert error == {
+        "row": 2,
         "text": "stay hotel",
         "gold": sorted(map(tuple, gold)),
         "predicted": [("hotel", "has", "stay"), ("stay", "in", "hotel")],
         "missing": [("stay", "has", "hotel")],
         "spurious": [("hotel", "has", "stay")],
+        "probability": [pytest.approx(scores[triple], abs=1e-5) for triple in error["predicted"]],
     }
 
 
@@ -292,4 +297,6 @@ def test_the_commands(fitted, tmp_path, monkeypatch, capsys):
     assert cli.evaluate(["run", "rows.jsonl", "--errors", "errors.jsonl", "--threshold", "0.99999", "--json"]) == 0
     scores = json.loads(capsys.readouterr().out)["scores"]
     assert scores["threshold"] == 0.99999 and scores["f1"] < 1
-    assert len(kb.read("errors.jsonl")) == sum(len(r["spo_list"]) > 0 for r in CHAINS)
+    errors = kb.read("errors.jsonl")
+    assert list(errors["row"]) == [number for number, r in enumerate(CHAINS, 1) if r["spo_list"]]
+    assert all(len(p) == len(found) for p, found in zip(errors["probability"], errors["predicted"], strict=True))

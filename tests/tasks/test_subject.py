@@ -154,6 +154,19 @@ def test_the_type_decides(fitted):
     assert fitted.row(fitted.predict([("环境一般", "其他")])[0]) == {"subject": "", "score": None, "subjects": []}
 
 
+def test_an_error_has_its_rows_and_the_probability_of_each_answer(fitted):
+    text = "早餐好，服务好"
+    rows = [{"text": text, "event_type": "坏", "subject": ""}]
+    rows += [{"text": text, "event_type": "好", "subject": each} for each in ("月亮", "早餐")]
+    (error,) = fitted.evaluate(rows).errors
+    subjects = fitted.predict([(text, "好")])[0].subjects
+    scores = {each.subject: each.score for each in subjects}
+    assert (error["row"], error["rows"], error["gold"]) == (2, [2, 3], sorted(["月亮", "早餐"]))
+    assert error["predicted"] == sorted(scores)
+    assert error["probability"] == pytest.approx([scores[each] for each in sorted(scores)], abs=1e-5)
+    assert fitted.evaluate(rows).answers[1]["rows"] == [2, 3]
+
+
 def test_without_its_type_a_text_is_not_answered_in_silence(fitted):
     with pytest.raises(kb.InputError, match="no column 'event_type'"):
         fitted.predict(["酒店很干净"])
@@ -167,6 +180,17 @@ def test_gold_that_cannot_be_found_is_counted_and_missed(fitted):
     }
     assert report["recall"] <= 0.5
     assert report.scores["per_overlap"]["several subjects"]["texts"] == 1
+
+
+def test_the_same_text_with_another_type_is_not_the_same_example(checkpoint):
+    rows = [row for row in ROWS if row["subject"]]
+    asked = [{"text": "早餐好，服务好", "event_type": kind, "subject": "早餐"} for kind in ("好", "坏", "其他")]
+    task = SubjectExtractor(checkpoint, epochs=1, max_length=24, dev_share=0.0).fit(rows, dev=asked)
+    again, trained_on = "the same text again", "the same text is among the training texts"
+    assert again not in task.report_["examples"]["train"]["notes"]
+    assert task.report_["examples"]["dev"]["notes"][trained_on] == 1
+    assert task.evaluate(asked).examples["notes"][trained_on] == 1
+    assert trained_on not in task.evaluate(asked[1:]).examples["notes"]
 
 
 def test_a_row_without_its_type_is_counted_in_training_too():
