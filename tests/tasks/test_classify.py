@@ -223,7 +223,7 @@ def test_the_held_out_share_is_right_where_classes_are_small(each):
 
     task = kb.TextClassifier("nowhere")
     rows = task.examples([f"text {i}" for i in range(150 * each)], [i % 150 for i in range(150 * each)])
-    train, dev = hold_out(task, rows, task.settings.dev_share)
+    train, dev = hold_out(task, rows, 0.1)
     # Of a label that stands once nothing is held out: it could not be learned.
     assert len(dev.rows) == (15 * each if each > 1 else 0)
     assert sorted(train.sources + dev.sources) == [(row,) for row in range(150 * each)]
