@@ -95,9 +95,11 @@ class DevScore(Callback):
         parts = ", ".join(f"{name} {value:.4f}" for name, value in entry.get("losses", {}).items())
         parts = f" ({parts})" if parts else ""
         log.info("epoch %d: loss %.4f%s%s, %.1f s", epoch + 1, entry["loss"], parts, shown, entry["seconds"])
-        if "dev" in entry and entry["dev"].get("f1") == 0:
-            log.info("an F1 of 0 is usual in the first epochs, as long as the loss falls")
         self.model.stop_training = self.stops
+        zeros = [each["epoch"] for each in self.history if each.get("dev", {}).get("f1") == 0]
+        last = self.model.stop_training or entry["epoch"] == self.task.settings.epochs
+        if zeros == [entry["epoch"]] and not last:
+            log.info("an F1 of 0 is usual in the first epochs, as long as the loss falls")
 
     def _score(self, entry, logs):
         task = self.task

@@ -1,10 +1,12 @@
 """What a person reads on the console: scores and counts as text."""
 
 
-def scores_text(scores, examples):
-    """Scores of one set of examples, and what became of its rows, in lines."""
+def scores_text(scores, examples, baseline=None):
+    """Scores of one set of examples, beside those of a baseline, and what became of its rows, in lines."""
+    beside = {name: f"   (baseline {value:.4f})" for name, value in (baseline or {}).items()}
     lines = [counts_text(examples)] if "read" in (examples or {}) else []
-    lines += [f"  {name:<17} {value:.4f}" for name, value in scores.items() if isinstance(value, int | float)]
+    numbers = {name: value for name, value in scores.items() if isinstance(value, int | float)}
+    lines += [f"  {name:<17} {value:.4f}{beside.get(name, '')}" for name, value in numbers.items()]
     lines += [f"  {name:<17} {NONE if name == 'precision' else '-'}" for name, value in scores.items() if value is None]
     if "places" in scores:
         places = scores["places"]
@@ -38,8 +40,11 @@ def run_text(report):
     for note, numbers in shared.items():
         lines.append(f"{_list(f'{part} {number}' for part, number in numbers.items())}: {note}")
     lines.append(f"best epoch: {report['best_epoch']} of {len(report['history'])}")
+    baseline = report.get("baseline", {"scores": {}})
     for name, scores in report["scores"].items():
-        lines += [f"scores on {name}", scores_text(scores, None)]
+        lines += [f"scores on {name}", scores_text(scores, None, baseline["scores"].get(name))]
+    if baseline["scores"]:
+        lines.append(f"baseline: {baseline_text(baseline)}")
     lines += [line for name in ("seeds", "folds") if name in report for line in _several(name, report[name])]
     lines.append("seconds: " + ", ".join(f"{name} {value:.1f}" for name, value in report["seconds"].items()))
     return "\n".join(lines)
@@ -54,6 +59,18 @@ def _shared_notes(parts):
     return {note: numbers for note, numbers in found.items() if len(numbers) > 1}
 
 
+def baseline_text(baseline):
+    """What the baseline is and what it was fitted on."""
+    of = f" of the {baseline['of']:,}" if baseline["rows"] < baseline["of"] else ""
+    return f"{baseline['name']}, fitted on {baseline['rows']:,}{of} training rows"
+
+
+def advice_text(report):
+    """The advice, a line each; None where there is none."""
+    sentences = report["advice"]
+    return "\n".join(["advice", *(f"  - {sentence}" for sentence in sentences)]) if sentences else None
+
+
 def _several(name, told):
     """Mean and standard deviation of each score, and each training's."""
     kind = name.removesuffix("s")
@@ -64,6 +81,9 @@ def _several(name, told):
         for score, mean in means.items():
             each = _list(f"{one[part][score]:.4f}" for one in told["each"])
             lines.append(f"  {part} {score:<12} {mean:.4f} ± {told['sd'][part][score]:.4f}  ({each})")
+    for part, means in told.get("baseline", {"mean": {}})["mean"].items():
+        for score, mean in means.items():
+            lines.append(f"  {part} {score:<12} {mean:.4f} ± {told['baseline']['sd'][part][score]:.4f}  (baseline)")
     if "kept" in told:
         once = "; each training answered the test texts once, and nothing was chosen by them"
         lines.append(

@@ -95,10 +95,10 @@ def fit_folds(
 
     Returns:
         The task trained on all rows. Its `report_["folds"]` has `each`: a dict of fold and scores (`test`: of the fold), and
-        `mean` and `sd`.
+        `mean` and `sd`; where there is a baseline also its, as `baseline`.
     """
     number = _at_least_two(folds, "folds")
-    task, each = _anew(task), []
+    task, each, baselines = _anew(task), [], []
     examples = task.examples(train, labels)
     folds_made = [*folds_of(task, examples, number)]
     for fold, (rest, _) in enumerate(folds_made, 1):
@@ -112,10 +112,12 @@ def fit_folds(
         one.fit(rest, backup=_in(backup, f"fold-{fold}"))
         _test(one, part)
         each.append({"fold": fold} | _scores(one))
+        baselines += [one.report_["baseline"]["scores"]] if one.baseline_ else []
     log.info("on all rows")
     whole = _anew(task)
     whole.fit(examples, backup=_in(backup, "all"))
-    whole.report_["folds"] = {"each": each} | _together(each)
+    compared = {"baseline": _together(baselines)} if baselines else {}
+    whole.report_["folds"] = {"each": each} | _together(each) | compared
     return whole
 
 
@@ -135,7 +137,8 @@ def _in(backup, name):
 
 def _test(task, rows):
     began = time.perf_counter()
-    task.add_test(task.evaluate(rows), time.perf_counter() - began)
+    report = task.evaluate(rows)
+    task.add_test(report, time.perf_counter() - began, rows.rows)
 
 
 def _main(task):

@@ -13,6 +13,7 @@ from pathlib import Path
 import numpy as np
 
 from . import defaults, devices, narrow, optimizers, plan, precision, seen
+from .advice import advice
 from .batches import training_batches
 from .checkpoint import Checkpoint, build_encoder, load_trained_model_from_checkpoint
 from .errors import InputError
@@ -67,7 +68,7 @@ def train(task, examples, dev=None, backup=None):
         requested, task.recipe, task.config["hidden_size"], len(windows), bool(dev.rows), devices.fixed(strategy)
     )
     task.settings, resolved = settings, resolved | found | task.derived()
-    aside = (*plan.SAME, "tensorboard", "save_minutes", "dev_share")
+    aside = (*plan.SAME, "tensorboard", "save_minutes", "dev_share", "baseline")
     decisive = {name: value for name, value in settings.as_dict().items() if name not in aside}
     computed_in, why = precision.choose(settings.precision, settings.encoder)
     log.info("computing in %s: %s", computed_in, why)
@@ -77,6 +78,7 @@ def train(task, examples, dev=None, backup=None):
     used = narrow.numbers([x["Input-Token"] for x, _ in windows] + [w.ids for parts in encoded_dev for w in parts])
     copies = strategy.num_replicas_in_sync
     made = plan.planned(task, examples, dev, windows, lengths, len(used), computed_in, copies, backup, resolved)
+    compared = _baseline(task, examples, dev, seconds)
     windows = [(x | {"Input-Token": narrow.renumbered(x["Input-Token"], used)}, target) for x, target in windows]
     encoded_dev = narrow.encoded(encoded_dev, used)
 
@@ -115,7 +117,8 @@ def train(task, examples, dev=None, backup=None):
         "history": dev_score.history,
         "best_epoch": dev_score.best_epoch or len(dev_score.history),
         "seconds": {name: round(value, 3) for name, value in seconds.items()},
-    }
+    } | compared
+    task.report_["advice"] = advice(task.report_)
 
 
 def _checkpoint(task):
@@ -161,6 +164,19 @@ def _encode(task, examples):
     examples.skip(skipped)
     examples.note(task, encoded)
     return found, [parts[0].whole for parts in encoded]
+
+
+def _baseline(task, examples, dev, seconds):
+    """Sets the task's `baseline_`; returns what the report says of it, an empty dict where the task has none."""
+    began = time.perf_counter()
+    task.baseline_ = task.baseline(examples.rows)
+    if task.baseline_ is None:
+        return {}
+    about, scores = task.baseline_.about, {"dev": task.baseline_.scores(dev.rows)} if dev.rows else {}
+    seconds["baseline"] = time.perf_counter() - began
+    shown = "".join(f", dev {name} {value:.4f}" for name, value in scores.get("dev", {}).items())
+    log.info("baseline: %s%s, %.1f s", about["name"], shown, seconds["baseline"])
+    return {"baseline": about | {"scores": scores}}
 
 
 def _build(task, checkpoint, used, strategy):

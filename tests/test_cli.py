@@ -58,8 +58,19 @@ def test_the_summary_tells_what_was_done(checkpoint, tmp_path, capsys):
     ]
     assert run("train", "--checkpoint", checkpoint, *words) == 0
     out = capsys.readouterr().out
-    for line in ("train: 800 rows read, 800 used, 0 skipped", "scores on dev", "scores on test", "best epoch: 1 of 1"):
+    report = report_of(tmp_path / "run")
+    compared = f"  accuracy          {report['scores']['test']['accuracy']:.4f}   (baseline "
+    compared += f"{report['baseline']['scores']['test']['accuracy']:.4f})"
+    for line in (
+        "train: 800 rows read, 800 used, 0 skipped", "scores on dev", "scores on test", "best epoch: 1 of 1", compared,
+        "baseline: TF-IDF with logistic regression, fitted on 800 training rows",
+    ):  # fmt: skip
         assert line in out
+    # One epoch of the tests' tiny checkpoint is far below the baseline, and the last thing said is what to try.
+    assert any("is below the" in sentence for sentence in report["advice"])
+    assert out.endswith("".join(f"  - {sentence}\n" for sentence in report["advice"]))
+    page = (tmp_path / "run" / "report.html").read_text(encoding="utf-8")
+    assert '<section id="advice"' in page and "test, baseline" in page
     assert f"saved in {tmp_path / 'run'}" in out
     assert report_of(tmp_path / "run")["files"]["test"] == str(test)
 
@@ -103,14 +114,18 @@ def test_options_reach_the_settings(checkpoint, tmp_path):
     words = (
         "--no-header --text-column 2 --label-column 1 --epochs 2 --batch-size 4 --learning-rate 2e-5 --max-length 20"
     )
-    words += " --seed 7 --patience 1 --encoder keras-bert --pooling mean --dropout 0.2 --dev-share 0.2 --cased"
+    words += (
+        " --seed 7 --patience 1 --encoder keras-bert --pooling mean --dropout 0.2 --dev-share 0.2 --cased --no-baseline"
+    )
     assert run("train", "--checkpoint", checkpoint, "--train", file, "--output", tmp_path / "run", *words.split()) == 0
-    settings = report_of(tmp_path / "run")["settings"]
+    report = report_of(tmp_path / "run")
+    settings = report["settings"]
     wanted = {
         "text_column": "2", "label_column": "1", "epochs": 2, "batch_size": 4, "learning_rate": 2e-5, "max_length": 20,
         "seed": 7, "patience": 1, "encoder": "keras-bert", "pooling": "mean", "dropout": 0.2, "dev_share": 0.2, "cased": True,
     }  # fmt: skip
     assert settings.items() >= wanted.items()
+    assert not settings["baseline"] and "baseline" not in report and "baseline" not in report["seconds"]
 
 
 def test_evaluate_prints_and_agrees_with_the_report(folder, capsys):
@@ -236,6 +251,7 @@ def test_the_console_is_quiet(checkpoint, tmp_path):
         r"plan: (of the development texts: .+|epochs 1, .+)",
         r"plan: epochs 1, .+",
         r"plan: about [0-9.]+ GiB of memory at the peak.*",
+        r"baseline: TF-IDF with logistic regression(, dev [a-z0-9_]+ [0-9.]+)+, [0-9.]+ s",
         r"[0-9,]+ weights in 37 arrays train",
         r"101 of 157 tokens stand in the texts: the others' vectors stay as they are",
         r"training on 432 texts or windows of texts, 14 steps an epoch",

@@ -11,6 +11,8 @@ import kbert_tasks as kb
 from kbert_tasks import data
 from kbert_tasks.cli import train
 from kbert_tasks.holding_out import folds_of, hold_out
+from kbert_tasks.page import tables
+from kbert_tasks.report import run_text
 from kbert_tasks.samples import path
 
 FEW = {"epochs": 1, "max_length": 16, "learning_rate": 1e-3, "precision": "float32"}
@@ -61,6 +63,10 @@ def test_folds_answer_each_row_once_by_a_model_that_has_not_seen_it(checkpoint, 
     whole = kb.fit_folds(kb.TextClassifier(checkpoint, **FEW), rows(), folds=3)
     assert sorted(text for each in tested for text in each) == sorted(rows().text)
     assert [each["fold"] for each in whole.report_["folds"]["each"]] == [1, 2, 3]
+    compared = whole.report_["folds"]["baseline"]
+    assert compared["mean"]["test"].keys() == compared["sd"]["test"].keys() == {"accuracy", "macro_f1"}
+    assert f"test accuracy     {compared['mean']['test']['accuracy']:.4f} ± " in run_text(whole.report_)
+    assert "baseline: mean" in [row[0] for row in tables.runs(whole.report_["folds"], "fold").rows]
     assert whole.report_["examples"]["train"]["used"] + whole.report_["examples"]["dev"]["used"] == 40
 
 

@@ -52,6 +52,33 @@ def test_the_epoch_that_is_kept(monkeypatch, scores, losses, best):
     assert weights == [best] and task.threshold_ == best
 
 
+@pytest.mark.parametrize(
+    "scores, epochs, patience, said",
+    [
+        ([0.0, 0.0, 0.0], 3, None, [1]),
+        ([0.0], 1, None, []),
+        ([0.1, 0.0, 0.0], 3, None, [2]),
+        ([0.1, 0.1, 0.0], 3, None, []),  # in the last epoch
+        ([0.1, 0.0], 9, 1, []),  # in the epoch that patience makes the last
+    ],
+)
+def test_an_f1_of_0_is_called_usual_once_and_not_in_the_last_epoch(monkeypatch, caplog, scores, epochs, patience, said):
+    reports = iter([Report({"f1": score}) for score in scores])
+    settings = SimpleNamespace(epochs=epochs, patience=patience)
+    task = SimpleNamespace(MAIN_SCORE="f1", LEARNED=(), tune=lambda *_: None, judge=lambda *_: next(reports))
+    task.settings = settings
+    monkeypatch.setattr("kbert_tasks.callbacks.decoded", lambda *_: [])
+    monkeypatch.setattr("kbert_tasks.callbacks.devices.as_chief", lambda _, value: value)
+    callback = DevScore(task, ["an example"], [])
+    callback.model, found = SimpleNamespace(get_weights=list), []
+    for epoch in range(len(scores)):
+        caplog.clear()
+        with caplog.at_level("INFO", "kbert_tasks"):
+            callback.on_epoch_end(epoch, {"loss": 1.0, "seconds": 1.0})
+        found += [epoch + 1] if "an F1 of 0 is usual" in caplog.text else []
+    assert found == said
+
+
 class Started(kb.TextClassifier):
     """Whose head begins with the same numbers each time."""
 

@@ -54,7 +54,7 @@ def _run(kind, arguments, command_line):
     from ..data import read
     from ..errors import InputError
     from ..progress import delete
-    from ..report import run_text
+    from ..report import advice_text, run_text
     from ..run_folder import progress_of, writable
     from ..saving import save, update_seconds
 
@@ -98,7 +98,7 @@ def _run(kind, arguments, command_line):
             save(task, output, explain=False)  # whatever becomes of the test, the training is not lost
         began = time.perf_counter()
         report = task.evaluate(examples["test"])
-        task.add_test(report, time.perf_counter() - began)
+        task.add_test(report, time.perf_counter() - began, examples["test"].rows)
     seconds = task.report_["seconds"]
     seconds["total"] = round(elapsed(), 3)
     if chief:
@@ -112,6 +112,8 @@ def _run(kind, arguments, command_line):
     print(
         f"saved in {output}: report.html there shows it all" if chief else f"the first worker has saved it in {output}"
     )
+    if text := advice_text(task.report_):
+        print(text)
 
 
 def _trained(task, arguments, examples, backup):

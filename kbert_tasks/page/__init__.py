@@ -5,6 +5,7 @@ import re
 from pathlib import Path
 
 from .. import calibration
+from .. import report as report_text
 from . import counting, fonts, mistakes, plots, tables
 
 TITLES = {  # of a task: its name, and what its classes are
@@ -19,8 +20,8 @@ def html(report, answers, why=None):
     """The page.
 
     Args:
-        report: the dict of report.json. `files`, `command`, `plan`, `seeds`, `folds` and `lengths` are shown where they
-            are there.
+        report: the dict of report.json. `files`, `command`, `plan`, `seeds`, `folds`, `lengths`, `baseline` and
+            `advice` are shown where they are there.
         answers: a dict for each evaluated text (test, else development), in the order of the file. All have `text`, `gold`,
             `predicted`, `loss`, `right` and `tokens`. classify: also `text_b`, `probabilities`; gold and predicted are labels or
             lists of labels, predicted is None where the model abstained. relation: gold and predicted are lists of
@@ -51,6 +52,10 @@ def html(report, answers, why=None):
         wrong=sum(not answer["right"] for answer in answers),
         abstained=sum(answer["predicted"] is None for answer in answers),
         main={part: tables.main_score(scores) for part, scores in report["scores"].items()},
+        baseline=report_text.baseline_text(report["baseline"]) if report.get("baseline") else None,
+        baselines={
+            part: tables.main_score(its) for part, its in report.get("baseline", {"scores": {}})["scores"].items()
+        },
         tables=tables,
         class_=class_,
         classes=classes,

@@ -50,6 +50,15 @@ def reasons(report):
     return Table("Reasons and notes", ["what", *parts], rows)
 
 
+def beside_baseline(report):
+    """The scores of each set of texts, each followed by the baseline's where there is one: as `scores` takes them."""
+    baseline = (report.get("baseline") or {}).get("scores", {})
+    found = {}
+    for part, its in report["scores"].items():
+        found |= {part: its} | ({f"{part}, baseline": baseline[part]} if part in baseline else {})
+    return found
+
+
 def scores(scores):
     """The scores that are single numbers, a column for each set of texts."""
     names = dict.fromkeys(
@@ -111,6 +120,9 @@ def runs(told, kind):
     for key, row in (("mean", "mean"), ("sd", "standard deviation")):
         if told.get(key):
             rows.append([row, *((told[key].get(part) or {}).get(name) for part, name in names)])
+    for key, row in (("mean", "baseline: mean"), ("sd", "baseline: standard deviation")):
+        if told.get("baseline"):
+            rows.append([row, *((told["baseline"][key].get(part) or {}).get(name) for part, name in names)])
     return Table(f"Scores of each {kind}", [kind, *(f"{part} {_said(name)}" for part, name in names)], rows)
 
 

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any, Generic, TypeVar
 import numpy as np
 
 from .. import seen
+from ..advice import advice
 from ..defaults import CLASSIFICATION
 from ..errors import InputError
 from ..examples import Examples, apart, examples_of
@@ -49,6 +50,7 @@ class Task(Generic[P]):
         seen_: fingerprints of the training texts.
         report_: what `report.json` holds.
         engine_: what reads the texts in Keras's place, as `load` was told; None after `fit`.
+        baseline_: what `baseline` returned for the training examples; None after `load`.
         errors_: what `errors.jsonl` holds: the wrong answers on the test texts, or else on the development texts.
         answers_: what `answers.jsonl` holds: a `record` of each of those texts, the right answers included.
     """
@@ -76,6 +78,7 @@ class Task(Generic[P]):
         self.settings = self.Settings.of(settings)
         self.model = None
         self.engine_ = None
+        self.baseline_ = None
         self._made: dict[Any, tuple[Any, Any]] = {}
 
     # What a task fills in -------------------------------------------------------------------------------------
@@ -184,6 +187,13 @@ class Task(Generic[P]):
         """Scores of the model as probabilities; both are arrays of one shape."""
         return 1 / (1 + np.exp(-scores.astype("float64")))
 
+    def baseline(self, examples):
+        """A cheap model fitted on the training examples, to compare scores with, or None.
+
+        It has `about`, a dict for report.json with its `name`, and `scores(examples)`, a dict of name to number.
+        """
+        return None
+
     def tune(self, examples, possible):
         """Sets, from what is possible for development examples, the LEARNED attributes that `choose` goes by."""
 
@@ -285,11 +295,17 @@ class Task(Generic[P]):
         ]
         return report
 
-    def add_test(self, report, seconds):
-        """Puts the Report of a test set, which took so long, into `report_`, and its answers into `answers_`."""
+    def add_test(self, report, seconds, examples=()):
+        """Puts the Report of a test set, which took so long, into `report_`, and its answers into `answers_`.
+
+        The baseline, where there is one, is scored on the test set's examples too.
+        """
         self.errors_, self.answers_ = report.errors, report.answers
         self.report_["scores"]["test"] = report.scores
         self.report_["examples"]["test"] = report.examples
+        if self.baseline_ and examples:
+            self.report_["baseline"]["scores"]["test"] = self.baseline_.scores(examples)
+        self.report_["advice"] = advice(self.report_)
         self.report_["seconds"]["evaluate"] = round(self.report_["seconds"]["evaluate"] + seconds, 3)
 
     def save(self, folder: str | PathLike[str]) -> None:

@@ -5,6 +5,7 @@ from dataclasses import dataclass, field
 import numpy as np
 
 from .. import calibration, defaults, long_text, metrics
+from ..baseline import Baseline
 from ..data import text_of
 from ..errors import InputError
 from ..examples import Skip
@@ -35,6 +36,7 @@ class ClassifySettings(LongTextSettings):
     class_weights: str = option("none", "in the loss; balanced: rare labels count more", choices=("none", "balanced"))
     focal: float = option(0.0, "gamma of the focal loss: less for what is known already; 0 is none", least=0)
     label_smoothing: float = option(0.0, "share of the gold that is spread over all labels", least=0, below=1)
+    baseline: bool = option(True, "also fit TF-IDF with logistic regression on the training rows, for comparison")
 
     def __post_init__(self):
         super().__post_init__()
@@ -164,6 +166,9 @@ class TextClassifier(Task[Prediction]):
 
     def needed(self, example):
         return self._labels(example)
+
+    def baseline(self, examples):
+        return Baseline(self, examples) if self.settings.baseline else None
 
     def build(self, encoder):
         from .._keras import keras2

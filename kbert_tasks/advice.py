@@ -1,0 +1,189 @@
+"""What to try after a run that did not go well: sentences from the facts in its report.
+
+Scores decide what is looked at, not the name of the task: accuracy with a confusion matrix, several labels, F1.
+"""
+
+import math
+
+SIGNIFICANCE = 0.05  # of the binomial test against the most frequent label
+LOW_F1 = 0.2
+HIGH_LOSS = 0.7  # of the loss of guessing by label frequency, or of the first epoch's loss
+FEW_STEPS, MOST_EPOCHS = 300, 100
+MANY_CUT = 0.1  # share of texts that lose a part
+MANY_LOST = 0.05  # share of gold answers that cannot be found
+BASE = 768  # hidden size of a base model
+FEW_TEXTS = 2000
+
+
+def advice(report):
+    """What is wrong with a run, then what to try: a list of sentences, empty where nothing is wrong.
+
+    Args:
+        report: the dict of report.json.
+    """
+    part = "test" if "test" in report["scores"] else "dev"
+    scores = report["scores"].get(part, {})
+    wrong = [*_same_answer(report), *_below_baseline(report, part, scores), *_at_chance(part, scores)]
+    wrong += _low_f1(report, part, scores)
+    return wrong + _suggestions(report, part, scores) if wrong else []
+
+
+# What is wrong ---------------------------------------------------------------------------------------------------
+
+
+def _same_answer(report):
+    for part, scores in report["scores"].items():
+        texts = report["examples"][part]["used"]
+        if not ({"confusion_matrix", "micro_f1"} & scores.keys() and len(_gold(scores)) > 1):
+            continue
+        given = _predicted(scores)
+        if not given:
+            yield f"The model gives no label to any of the {texts:,} {part} texts."
+        if [*given.values()] == [texts]:
+            yield f"The model gives the same label to all {texts:,} {part} texts: {', '.join(given)}."
+
+
+def _below_baseline(report, part, scores):
+    baseline = report.get("baseline") or {}
+    other = baseline.get("scores", {}).get(part, {}).get("accuracy")
+    if other is None or "answered" in scores or scores.get("accuracy", other) >= other:
+        return
+    yield f"The model's accuracy on the {part} texts, {scores['accuracy']:.4f}, is below the {other:.4f} of {baseline['name']}."
+
+
+def _at_chance(part, scores):
+    texts, most = sum(_gold(scores).values()), max(_gold(scores).values(), default=0)
+    if "confusion_matrix" not in scores or "answered" in scores or most == texts:
+        return
+    from scipy.stats import binomtest
+
+    share = most / texts
+    p = binomtest(round(scores["accuracy"] * texts), texts, share, alternative="greater").pvalue
+    if p > SIGNIFICANCE:
+        yield (
+            f"An accuracy of {scores['accuracy']:.4f} on {texts:,} {part} texts is not significantly above {share:.4f}, "
+            f"the share of the most frequent label (binomial test, p = {p:.2f})."
+        )
+
+
+def _low_f1(report, part, scores):
+    if scores.get("f1") is not None and scores["f1"] < LOW_F1:
+        nothing = ", as the model answers nothing" if scores.get("precision") is None else ""
+        yield f"F1 on the {report['examples'][part]['used']:,} {part} texts is only {scores['f1']:.4f}{nothing}."
+
+
+# What to try -----------------------------------------------------------------------------------------------------
+
+
+def _suggestions(report, part, scores):
+    made = [*_epochs(report), *_learning_rate(report, scores), *_length(report, part), *_lost(report, part, scores)]
+    made += [*_checkpoint(report), *_data(report)]
+    return made or [
+        f"The training loss fell to {report['history'][-1]['loss']:.4f}, and no setting stands out: look at the worst mistakes "
+        "in report.html for wrong labels, and for texts that do not contain the answer."
+    ]
+
+
+def _used(report, name):
+    """The value of a setting that was used, also where "auto" was requested."""
+    return report.get("resolved", {}).get(name, {"value": report["settings"][name]})["value"]
+
+
+def _epochs(report):
+    epochs, steps = _used(report, "epochs"), report["plan"]["steps"]
+    more = min(math.ceil(FEW_STEPS / steps * epochs), MOST_EPOCHS)
+    if more > epochs:
+        yield f"Train longer, for example --epochs {more}: there were {steps} steps, and BERT often needs a few hundred."
+    elif "dev" in report["scores"] and report["best_epoch"] == epochs:
+        yield f"Train longer, for example --epochs {2 * epochs}: the last of {epochs} epochs was the best one."
+
+
+def _learning_rate(report, scores):
+    used, hidden = _used(report, "learning_rate"), report["checkpoint"]["config"]["hidden_size"]
+    first, last = (report["history"][i]["loss"] for i in (0, -1))
+    guessing = _loss_of_guessing(report, scores)
+    if last < HIGH_LOSS * (guessing or first) or (not guessing and len(report["history"]) == 1):
+        return
+    beside = f"guessing by label frequency gives {guessing:.4f}" if guessing else f"the first epoch's was {first:.4f}"
+    still = f"the training loss of the last epoch is still {last:.4f} ({beside})"
+    most = min(1e-3, 5e-5 * (BASE / hidden) ** 2)  # 5e-5 for base models, 4.5e-4 for a hidden size of 256
+    if 2 * used <= most and last < 1.05 * first:
+        yield f"Raise the learning rate, for example --learning-rate {min(4 * used, most):.1g} (used: {used:g}): {still}."
+    else:
+        yield f"Lower the learning rate, for example --learning-rate {used / 3:.1g} (used: {used:g}): {still}."
+
+
+def _length(report, part):
+    """Where many texts lose a part, in training or in the file that is scored."""
+    settings, longest = report["settings"], report["checkpoint"]["config"]["max_position_embeddings"]
+    length = min(report["plan"]["lengths"]["95 %"], longest)
+    ways = [f"--max-length {length}"] * (length > settings["max_length"])
+    ways += ["--long-text windows"] * ("long_text" in settings)
+    for name in ("train", part):
+        examples = report["examples"][name]
+        share = examples["notes"].get("cut to max_length", 0) / examples["used"]
+        if ways and share >= MANY_CUT:
+            yield f"Read more of each text, with {' or '.join(ways)}: {share:.0%} of the {name} texts are cut."
+            return
+
+
+def _lost(report, part, scores):
+    """Where many gold answers cannot be found, in a task that points at parts of a text."""
+    used, longest = report["settings"]["max_length"], report["checkpoint"]["config"]["max_position_embeddings"]
+    notes, gold = report["examples"][part]["notes"], sum(_gold(scores).values())
+    cures = {  # by what the note of such an answer says
+        "is not in the text": "Correct the gold answers",
+        "does not begin and end with tokens": "Use --tokens characters",
+    }
+    if used < longest:
+        cures["in no window"] = f"Use a higher --max-length, for example {min(2 * used, longest)} (used: {used})"
+    for reason, cure in cures.items():
+        lost = sum(number for note, number in notes.items() if "cannot be found" in note and reason in note)
+        if lost and lost >= MANY_LOST * gold:
+            yield f"{cure}: {lost:,} of {gold:,} answers in the {part} texts cannot be found."
+
+
+def _checkpoint(report):
+    name, config = report["checkpoint"]["name"], report["checkpoint"]["config"]
+    if config["hidden_size"] < BASE:
+        size = f"{config['num_hidden_layers']} layers of {config['hidden_size']}"
+        yield f"Use a larger checkpoint than {name} ({size}): kbert-checkpoint list shows what can be downloaded."
+
+
+def _data(report):
+    texts = report["examples"]["train"]["used"]
+    if texts < FEW_TEXTS:
+        yield f"Label more texts: {texts:,} training texts are few."
+
+
+# Facts -----------------------------------------------------------------------------------------------------------
+
+
+def _gold(scores):
+    """{class: how often it is the gold answer}."""
+    return {name: its["support"] for name, its in scores.get("per_class", {}).items() if its.get("support")}
+
+
+def _predicted(scores):
+    """{label: number of texts that it is given to}, without labels that are never given."""
+    if "confusion_matrix" in scores:
+        matrix = scores["confusion_matrix"]
+        columns = zip(matrix["labels"], zip(*matrix["rows_gold_columns_predicted"], strict=True), strict=True)
+        return {label: sum(column) for label, column in columns if sum(column)}
+    given = {name: its for name, its in scores.get("per_class", {}).items() if its.get("precision") is not None}
+    # Where none is right the number is not known, and 0.
+    return {
+        n: round(its["recall"] * its["support"] / its["precision"]) if its["precision"] else 0
+        for n, its in given.items()
+    }
+
+
+def _loss_of_guessing(report, scores):
+    """The entropy of the gold labels, where that is the loss of a model that knows no more; else None."""
+    settings, texts = report["settings"], sum(_gold(scores).values())
+    weighted = (
+        settings.get("class_weights", "none") != "none" or settings.get("focal") or settings.get("label_smoothing")
+    )
+    if weighted or "confusion_matrix" not in scores:
+        return None
+    return -sum(number / texts * math.log(number / texts) for number in _gold(scores).values())
