@@ -7,6 +7,7 @@ import pytest
 
 import kbert_tasks as kb
 from kbert_tasks import run_folder
+from kbert_tasks.saving import FORMAT
 
 
 @pytest.fixture(scope="module")
@@ -57,8 +58,8 @@ def test_what_is_not_a_saved_task(run, tmp_path):
 
 def test_another_format_is_told(run):
     about = json.loads((run / "task.json").read_text(encoding="utf-8"))
-    (run / "task.json").write_text(json.dumps(about | {"format": 3, "kbert_tasks": "9.0"}), encoding="utf-8")
-    assert "has format 3, this is kbert_tasks" in refused(run) and "kbert_tasks 9.0" in refused(run)
+    (run / "task.json").write_text(json.dumps(about | {"format": FORMAT + 1, "kbert_tasks": "9.0"}), encoding="utf-8")
+    assert f"has format {FORMAT + 1}, this is kbert_tasks" in refused(run) and "kbert_tasks 9.0" in refused(run)
 
 
 @pytest.mark.parametrize("name", ["task.json", "bert_config.json", "report.json", "model.safetensors"])
@@ -144,7 +145,8 @@ def test_the_files_can_be_read_by_whom_the_folder_allows(run):
 
 
 @pytest.mark.parametrize(
-    "content", ["[]", "{}", '{"format": 3}', '{"format": 3, "task": "classify", "settings": 3}', '"格式"']
+    "content",
+    ["[]", "{}", f'{{"format": {FORMAT}}}', f'{{"format": {FORMAT}, "task": "classify", "settings": 3}}', '"格式"'],
 )
 def test_a_damaged_task_file_is_told(run, content):
     (run / "task.json").write_text(content, encoding="gb18030")
