@@ -10,7 +10,7 @@ BIN := $(if $(filter Windows_NT,$(OS)),Scripts,bin)
 ARGS ?=
 
 .DEFAULT_GOAL := help
-.PHONY: help demo docs notebooks ipynb test lint types test-oldest clean clean-all
+.PHONY: help demo docs notebooks ipynb test test-all lint types test-oldest clean clean-all
 
 help: ## say what there is
 	@echo "make TARGET [PYTHON=python3] [ARGS='options of pytest']"
@@ -29,10 +29,13 @@ notebooks: .venv/.notebooks ## run all notebooks from top to bottom; KBERT_FAST=
 ipynb: .venv/.notebooks ## make notebooks/*.ipynb from notebooks/*.py
 	@.venv/$(BIN)/python scripts/notebooks.py write
 
-test: .venv/.test ## run the tests with the newest TensorFlow
+test: .venv/.test ## run the tests with the newest TensorFlow, without those marked slow
 	@.venv/$(BIN)/python -m pytest $(ARGS)
 
-test-oldest: .venv-oldest/.test ## run the tests with the oldest TensorFlow, 2.16
+test-all: .venv/.test ## run all tests, the slow ones too
+	@.venv/$(BIN)/python -m pytest -m "" $(ARGS)
+
+test-oldest: .venv-oldest/.test ## run the tests with the oldest TensorFlow, 2.16; ARGS='-m ""' for all
 	@.venv-oldest/$(BIN)/python -m pytest $(ARGS)
 
 lint: .venv/.lint types ## look for mistakes, wrong hints, and formatting that ruff would change

@@ -1,11 +1,13 @@
-"""What the tests share: the tiny checkpoint, a trained task, and where the real data lie (if they do)."""
+"""What the tests share: tiny checkpoints, a trained classifier, a page that costs nothing, and where the real data are."""
 
+import gc
 import os
 from pathlib import Path
 
 import hypothesis
 import pytest
 
+import kbert_tasks as kb
 from kbert_tasks import precision
 from kbert_tasks.explaining import mistakes
 
@@ -22,10 +24,38 @@ mistakes.SECONDS = 0  # each saved folder would take ten more; tests/test_explai
 SHARED = Path(os.environ.get("KBERT_SHARED", Path(__file__).parents[2] / "shared"))
 
 
+def pytest_collection_finish():
+    """Exempts all modules imported so far from garbage collection: each training runs a full one, a sixth of its time."""
+    gc.collect()
+    gc.freeze()
+
+
 @pytest.fixture(scope="session")
 def checkpoint(tmp_path_factory):
-    """Path of a tiny checkpoint in the real format."""
-    return tiny.checkpoint(tmp_path_factory.mktemp("checkpoints") / "uncased_tiny")
+    """Path of a tiny checkpoint in the real format, of one layer: a second one makes each training a third slower."""
+    return tiny.checkpoint(tmp_path_factory.mktemp("checkpoints") / "uncased_tiny", num_hidden_layers=1)
+
+
+@pytest.fixture(scope="session")
+def two_layers(tmp_path_factory):
+    """Path of a tiny checkpoint of two layers, for tests in which layers differ or the encoder itself is tested."""
+    return tiny.checkpoint(tmp_path_factory.mktemp("two_layers") / "uncased_tiny")
+
+
+@pytest.fixture(scope="session")
+def hotel(checkpoint, tmp_path_factory):
+    """(task, its saved folder): a classifier of the labels 好 and 坏. Shared by many files: copy the folder to change it."""
+    texts, labels = ["房间很干净", "太吵", "好", "坏"], ["好", "坏", "好", "坏"]
+    task = kb.TextClassifier(checkpoint, epochs=1, max_length=32, dev_share=0.0).fit(texts, labels)
+    folder = tmp_path_factory.mktemp("hotel") / "run"
+    task.save(folder)
+    return task, folder
+
+
+@pytest.fixture
+def bare_page(monkeypatch):
+    """Saves an empty report.html instead of the real one, which takes most of the time of a save."""
+    monkeypatch.setattr("kbert_tasks.page.html", lambda *_: "<!DOCTYPE html>\n")
 
 
 @pytest.fixture

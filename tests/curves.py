@@ -1,4 +1,6 @@
-"""Trains each task a few steps and writes its losses, scores and answers as JSON: `python -m tests.curves DEVICE CHECKPOINT FILE`.
+"""Trains each task a few steps and writes its losses, scores and answers as JSON.
+
+`python -m tests.curves DEVICE CHECKPOINT FILE [JOB]`: all jobs, or this one.
 
 In a process of its own, since the devices of a process are set up once. DEVICE may be `fixed`: two devices, and all that is
 done for a TPU but the TPU.
@@ -53,8 +55,8 @@ def trained(device, checkpoint, jobs=JOBS):
 
 if __name__ == "__main__":
     precision.CPU = Path("a processor without AMX")
-    device, checkpoint, file = sys.argv[1:]
-    jobs = JOBS
+    device, checkpoint, file, *chosen = sys.argv[1:]
+    jobs = {job: JOBS[job] for job in chosen or JOBS}
     if device == "fixed":
         devices.fixed = lambda strategy: True
         device, jobs = "cpu:2", {job: JOBS[job] for job in names()}

@@ -13,7 +13,7 @@ GOOD = "text,label\n房间很干净,好\n太吵,坏\n" * 3
 
 
 @pytest.fixture(scope="module")
-def world(checkpoint, tmp_path_factory):
+def world(two_layers, hotel, tmp_path_factory):
     """A folder with good and bad files, checkpoints and runs."""
     here = tmp_path_factory.mktemp("world")
     files = {
@@ -33,7 +33,7 @@ def world(checkpoint, tmp_path_factory):
     (here / "nothing").mkdir()
 
     def copy(name, change):
-        shutil.copytree(checkpoint, here / name)
+        shutil.copytree(two_layers, here / name)
         change(here / name)
 
     def config(folder, **changes):
@@ -61,8 +61,7 @@ def world(checkpoint, tmp_path_factory):
     damaged["bert/encoder/layer_0/output/dense/bias"][3] = float("nan")
     official.write(here / "nan", tiny.config(), tiny.vocabulary(), damaged)
 
-    words = ["--checkpoint", checkpoint, "--train", here / "good.csv", "--output", here / "run", "--epochs", "1"]
-    assert cli.train([*map(str, words), "--max-length", "32"]) == 0
+    shutil.copytree(hotel[1], here / "run")
     shutil.copytree(here / "run", here / "future")
     about = json.loads((here / "future" / "task.json").read_text(encoding="utf-8"))
     (here / "future" / "task.json").write_text(json.dumps(about | {"format": 99}), encoding="utf-8")

@@ -252,7 +252,7 @@ def test_the_console_is_quiet(checkpoint, tmp_path):
         r"plan: epochs 1, .+",
         r"plan: about [0-9.]+ GiB of memory at the peak.*",
         r"baseline: TF-IDF with logistic regression(, dev [a-z0-9_]+ [0-9.]+)+, [0-9.]+ s",
-        r"[0-9,]+ weights in 37 arrays train",
+        r"[0-9,]+ weights in 21 arrays train",
         r"101 of 157 tokens stand in the texts: the others' vectors stay as they are",
         r"training on 432 texts or windows of texts, 14 steps an epoch",
         r"epoch 1: loss [0-9.]+(, dev [a-z0-9_]+ [0-9.]+)+, [0-9.]+ s",
@@ -264,6 +264,7 @@ def test_the_console_is_quiet(checkpoint, tmp_path):
         assert re.fullmatch(pattern, line), line
 
 
+@pytest.mark.slow  # tests/test_saving.py stops a save anywhere, in this process
 def test_a_run_that_is_killed_leaves_the_earlier_one(folder, checkpoint):
     before = {p.name: p.read_bytes() for p in folder.iterdir()}
     words = ["--checkpoint", checkpoint, "--output", str(folder), "--epochs", "500", "--max-length", "32"]

@@ -167,7 +167,14 @@ def still(tmp_path_factory):
 
 @pytest.fixture(scope="module")
 def of_one_device(still):
-    return curves.trained("cpu", still)
+    """A function of jobs: what one device makes of them, each trained once."""
+    made = {}
+
+    def of(jobs):
+        made.update(curves.trained("cpu", still, {job: curves.JOBS[job] for job in jobs if job not in made}))
+        return {job: made[job] for job in jobs}
+
+    return of
 
 
 def start(words, *, worker=None, ports=()):
@@ -205,16 +212,27 @@ def alike(one, other):
     return one == other
 
 
+def test_two_devices_give_the_losses_and_answers_of_one(still, of_one_device, tmp_path):
+    """The job that uses most; the next test has all of them."""
+    job = "classify with much"
+    ran = start(["-m", "tests.curves", "cpu:2", still, tmp_path / "losses.json", job])
+    told = ran.communicate()[0].decode()
+    assert ran.returncode == 0, told
+    same(json.loads((tmp_path / "losses.json").read_text()), of_one_device([job]))
+
+
+@pytest.mark.slow
 @pytest.mark.parametrize("device", ["cpu:2", "fixed"])
-def test_two_devices_give_the_losses_and_answers_of_one(device, still, of_one_device, tmp_path):
+def test_two_devices_give_the_losses_and_answers_of_one_for_every_task(device, still, of_one_device, tmp_path):
     ran = start(["-m", "tests.curves", device, still, tmp_path / "losses.json"])
     told = ran.communicate()[0].decode()
     assert ran.returncode == 0, told
     found = json.loads((tmp_path / "losses.json").read_text())
     assert {"classify", "relation", "subject"} <= found.keys()
-    same(found, of_one_device)
+    same(found, of_one_device(found))
 
 
+@pytest.mark.slow
 def test_two_processes_give_the_losses_and_answers_of_one(still, of_one_device, tmp_path):
     ports = free_ports(2)
     files = [tmp_path / f"{number}.json" for number in range(2)]
@@ -222,10 +240,11 @@ def test_two_processes_give_the_losses_and_answers_of_one(still, of_one_device, 
     told = [each.communicate()[0].decode() for each in both]
     assert [each.returncode for each in both] == [0, 0], told
     one, other = (json.loads(file.read_text()) for file in files)
-    assert one == other and one.keys() == of_one_device.keys()
-    same(one, of_one_device)
+    assert one == other and one.keys() == curves.JOBS.keys()
+    same(one, of_one_device(one))
 
 
+@pytest.mark.slow
 def test_workers_with_other_files_are_stopped(still, tmp_path):
     ports = free_ports(2)
     curves.rows("classify", 17).to_csv(tmp_path / "0.csv", index=False)
@@ -255,6 +274,7 @@ def command(checkpoint, file, output, *more):
     return ["-c", f"import sys; from kbert_tasks.cli import train; sys.exit(train({words!r}))"]
 
 
+@pytest.mark.slow
 def test_a_worker_that_was_killed_and_started_again(still, tmp_path):
     ports, file, output = free_ports(4), tmp_path / "rows.csv", tmp_path / "run"
     curves.rows("classify", 30).to_csv(file, index=False)

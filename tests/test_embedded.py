@@ -31,6 +31,7 @@ def stand_in(folder):
             intermediate_size=64,
             max_position_embeddings=512,
             do_lower_case=True,
+            num_hidden_layers=1,
         )
     )
 
@@ -66,7 +67,7 @@ def test_its_entry_has_the_sizes_of_its_config(installed):
     entry = catalog.find("tiny-zh")
     assert entry == catalog.entries()[0]
     vocabulary = read_vocabulary(installed / "vocab.txt")
-    assert (entry.layers, entry.hidden, entry.heads, entry.vocab_size) == (2, 16, 2, len(vocabulary))
+    assert (entry.layers, entry.hidden, entry.heads, entry.vocab_size) == (1, 16, 2, len(vocabulary))
     arrays = kb.Checkpoint.find(installed).tensors()
     assert entry.parameters == sum(array.size for name, array in arrays.items() if name.startswith("bert/"))
     assert (entry.language, entry.cased, entry.url, entry.hub) == ("zh", False, "", "")

@@ -45,8 +45,8 @@ def fitted(name, checkpoint, **settings):
 
 
 @pytest.fixture(scope="module")
-def classifier(checkpoint):
-    return fitted("classify", checkpoint)
+def classifier(two_layers):
+    return fitted("classify", two_layers)
 
 
 @pytest.fixture(scope="module")
@@ -86,9 +86,9 @@ def test_attributions_add_up_to_the_way_of_the_score(case):
 
 def test_shapes_strings_and_what_has_no_share(case):
     found = kb.explain(*case)
-    number = len(found.tokens)
+    number, layers = len(found.tokens), case[0].config["num_hidden_layers"]
     assert found.attributions.shape == found.segments.shape == (number,) and found.offsets.shape == (number, 2)
-    assert found.attention.shape == (2, 2, number, number)
+    assert found.attention.shape == (layers, 2, number, number)
     special = [token in ("[CLS]", "[SEP]") for token in found.tokens]
     assert sum(special) == 1 + len(found.texts) and not found.attributions[special].any()
     assert np.count_nonzero(found.attributions) == number - sum(special)
@@ -300,8 +300,8 @@ def test_the_sum_is_exact_where_the_midpoint_rule_is():
 
 
 @pytest.mark.parametrize("encoder", ["fast", "keras-bert"])
-def test_attention_equals_a_plain_numpy_computation(checkpoint, encoder):
-    found = kb.Checkpoint.find(checkpoint)
+def test_attention_equals_a_plain_numpy_computation(two_layers, encoder):
+    found = kb.Checkpoint.find(two_layers)
     model = kb.load_trained_model_from_checkpoint(found.config_file, found.checkpoint_file, encoder=encoder)
     window = kb.Tokenizer(found.vocabulary, found.cased).encode("the room was clean", "服务 bad!")
     maps = attention.maps(model, window, found.config["num_attention_heads"])

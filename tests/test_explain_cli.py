@@ -4,19 +4,14 @@ import json
 
 import pytest
 
-import kbert_tasks as kb
 from kbert_tasks import cli
 
 TEXT = "房间很<b>好</b>"
 
 
 @pytest.fixture(scope="module")
-def folder(checkpoint, tmp_path_factory):
-    rows = ["好", "很好", "坏", "很坏"] * 4, ["好评", "好评", "差评", "差评"] * 4
-    task = kb.TextClassifier(checkpoint, epochs=1, max_length=32, precision="float32")
-    folder = tmp_path_factory.mktemp("runs") / "hotel"
-    task.fit(*rows, dev=(rows[0][:4], rows[1][:4])).save(folder)
-    return folder
+def folder(hotel):
+    return hotel[1]
 
 
 def run(*words):
@@ -24,16 +19,16 @@ def run(*words):
 
 
 def test_a_table_in_the_terminal(folder, capsys):
-    assert run(folder, TEXT, "--answer", "差评", "--steps", 20) == 0
+    assert run(folder, TEXT, "--answer", "坏", "--steps", 20) == 0
     out = capsys.readouterr().out
-    assert out.startswith("差评: probability 0.") and "after 20 steps" in out
+    assert out.startswith("坏: probability 0.") and "after 20 steps" in out
     assert [line.split()[0] for line in out.splitlines()[4:]] == ["[CLS]", *TEXT, "[SEP]"]
 
 
 def test_json_for_programs(folder, capsys):
     assert run(folder, TEXT, "--json") == 0
     told = json.loads(capsys.readouterr().out)
-    assert told["answer"] in ("好评", "差评") and told["predicted"] and told["steps"] == 50
+    assert told["answer"] in ("好", "坏") and told["predicted"] and told["steps"] == 50
     assert [each["token"] for each in told["tokens"]] == ["[CLS]", *TEXT, "[SEP]"]
     total = sum(each["attribution"] for each in told["tokens"])
     assert total == pytest.approx(told["score"] - told["baseline"] + told["delta"], abs=1e-4)
@@ -54,7 +49,7 @@ def test_a_page(folder, tmp_path, capsys):
     [
         (["nowhere", TEXT], "is not there"),
         (["RUN", " "], "there is nothing to explain: empty text"),
-        (["RUN", TEXT, "--answer", "好"], "'好' is not a label of this model"),
+        (["RUN", TEXT, "--answer", "好评"], "'好评' is not a label of this model"),
         (["RUN", TEXT, "--text-b", "x"], "single texts, not pairs"),
         (["RUN", TEXT, "--steps", "0"], "steps should be a whole number, at least 1, not 0"),
         (["RUN", TEXT, "--steps", "many"], "invalid int value"),

@@ -166,6 +166,7 @@ addEventListener("load", () => {
 """
 
 
+@pytest.mark.slow
 def test_in_a_browser(tmp_path):
     """Two explanations in one page: maps of all heads, one of them large, numbers where one points."""
     if CHROMIUM is None:

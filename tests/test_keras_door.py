@@ -152,20 +152,22 @@ ORDERS = {
 
 @pytest.fixture(scope="module")
 def checkpoint(tmp_path_factory):
-    return tiny.checkpoint(tmp_path_factory.mktemp("door") / "uncased_tiny")
+    return tiny.checkpoint(tmp_path_factory.mktemp("door") / "uncased_tiny", num_hidden_layers=1)
 
 
 @pytest.fixture(scope="module")
 def reference(checkpoint, tmp_path_factory):
     """The outputs with kbert_tasks first; nothing may be printed on the way, and Keras 3 works when it comes later."""
     saved = tmp_path_factory.mktemp("reference") / "outputs.npy"
-    quiet = "\nbert.predict([ids, segments], verbose=0)\nprint('.', flush=True); print('.', file=sys.stderr)\n"
+    quiet = "\nfrom tensorflow.python.util import _pywrap_util_port as port; assert port.IsMklEnabled()"  # oneDNN, by default
+    quiet += "\nbert.predict([ids, segments], verbose=0)\nprint('.', flush=True); print('.', file=sys.stderr)\n"
     ran = run(DOOR + quiet + ALL_BOUND + KERAS3 + IS_KERAS3, checkpoint, saved)
     return ran, np.load(saved)
 
 
 def run(script, *arguments, status=0, **environment):
-    clean = {k: v for k, v in os.environ.items() if k not in ("TF_USE_LEGACY_KERAS", "TF_CPP_MIN_LOG_LEVEL")}
+    unset = ("TF_USE_LEGACY_KERAS", "TF_CPP_MIN_LOG_LEVEL", "TF_ENABLE_ONEDNN_OPTS")
+    clean = {k: v for k, v in os.environ.items() if k not in unset}
     command = [sys.executable, "-W", "default", "-W", "ignore::DeprecationWarning", "-c", script, *map(str, arguments)]
     ran = subprocess.run(command, cwd=ROOT, env=clean | environment, capture_output=True, text=True, encoding="utf-8")
     assert ran.returncode == status, ran.stderr
@@ -179,7 +181,12 @@ def test_nothing_is_printed(reference):
     assert ran.stderr.startswith(".\n"), ran.stderr
 
 
-@pytest.mark.parametrize("name", ORDERS)
+USUAL = "Keras 3, with a model trained"  # the others are slow: each is a process
+
+
+@pytest.mark.parametrize(
+    "name", [USUAL, *(pytest.param(name, marks=pytest.mark.slow) for name in ORDERS if name != USUAL)]
+)
 def test_order(name, reference, checkpoint, tmp_path):
     before, after, environment = ORDERS[name]
     saved = tmp_path / "outputs.npy"
@@ -205,6 +212,7 @@ for name in [name for name in sys.modules if name.startswith("keras_")]:
         assert line.startswith(f"{name} was imported before kbert_tasks and is bound to Keras 3")
 
 
+@pytest.mark.slow
 def test_bound_to_both_is_refused():
     """The variable set too late: keras_bert has layers of Keras 2 and the backend of Keras 3."""
     before = "import os, tensorflow; os.environ['TF_USE_LEGACY_KERAS'] = '1'; import keras_bert"
@@ -287,6 +295,7 @@ print("imported")
     assert (tmp_path / "file").read_text() == "noise"
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("told, wanted", [(None, True), ("0", False)])
 def test_onednn_computes_unless_the_user_has_decided_otherwise(told, wanted):
     environment = {name: value for name, value in os.environ.items() if name != "TF_ENABLE_ONEDNN_OPTS"}

@@ -1,6 +1,7 @@
 """Training on the rows of the table that stand in the texts gives what training on all of it gives."""
 
 import numpy as np
+import pytest
 
 import kbert_tasks as kb
 from kbert_tasks import narrow
@@ -15,8 +16,12 @@ def trained(checkpoint, **settings):
     return kb.TextClassifier(checkpoint, **settings).fit(ROWS, dev=ROWS[:2])
 
 
-def test_the_weights_are_those_of_training_on_all_rows(checkpoint, monkeypatch):
-    few = trained(checkpoint)
+@pytest.fixture(scope="module")
+def few(checkpoint):
+    return trained(checkpoint)
+
+
+def test_the_weights_are_those_of_training_on_all_rows(few, checkpoint, monkeypatch):
     monkeypatch.setattr(narrow, "numbers", lambda texts: np.arange(len(few.tokenizer.vocabulary), dtype=np.int32))
     everything = trained(checkpoint)
     assert few.report_["history"][-1]["loss"] == everything.report_["history"][-1]["loss"]
@@ -24,8 +29,8 @@ def test_the_weights_are_those_of_training_on_all_rows(checkpoint, monkeypatch):
         assert np.array_equal(one, other)
 
 
-def test_tokens_of_no_text_keep_their_vectors_and_the_others_do_not(checkpoint):
-    task = trained(checkpoint)
+def test_tokens_of_no_text_keep_their_vectors_and_the_others_do_not(few, checkpoint):
+    task = few
     before = kb.Checkpoint.find(checkpoint).tensors()["bert/embeddings/word_embeddings"]
     after = task.model.get_layer(narrow.TABLE).get_weights()[0]
     used = {int(i) for row in ROWS for i in task.tokenizer.encode(row["text"]).ids}

@@ -74,6 +74,7 @@ def test_an_address_gives_the_badge_and_what_pip_installs(script):
     assert "colab-badge" not in script.notebook(SOURCES[0], None).cells[0].source
 
 
+@pytest.mark.slow
 def test_a_failing_notebook_is_told_and_the_others_still_run(script, tmp_path, monkeypatch, capsys):
     pytest.importorskip("nbclient")
     pytest.importorskip("ipykernel")

@@ -1,6 +1,7 @@
 """What is told before a training, and what becomes of one that does not fit in memory."""
 
 import logging
+import shutil
 import subprocess
 import sys
 
@@ -25,7 +26,7 @@ ROWS = [{"text": f"the room was {word} {'很' * n}", "label": n % 2} for n in ra
 def still(tmp_path_factory):
     """A checkpoint without dropout: its training is the same in any parts."""
     folder = tmp_path_factory.mktemp("still") / "uncased"
-    return tiny.checkpoint(folder, hidden_dropout_prob=0.0, attention_probs_dropout_prob=0.0)
+    return tiny.checkpoint(folder, hidden_dropout_prob=0.0, attention_probs_dropout_prob=0.0, num_hidden_layers=1)
 
 
 @pytest.fixture
@@ -197,25 +198,32 @@ class Killed(BaseException):
     pass
 
 
-@pytest.fixture
-def killed(still, tmp_path, monkeypatch):
+@pytest.fixture(scope="module")
+def killed_once(still, tmp_path_factory):
     """The folder of the progress of a run that was killed after its first epoch."""
     from kbert_tasks import callbacks
 
-    folder, usual, unlink = tmp_path / "progress", callbacks.Backup.on_epoch_end, type(tmp_path).unlink
+    folder = tmp_path_factory.mktemp("killed") / "progress"
+    usual, unlink = callbacks.Backup.on_epoch_end, type(folder).unlink
 
     def stop(self, epoch, logs=None):
         usual(self, epoch, logs)
         raise Killed
 
-    with monkeypatch.context() as patched:
+    with pytest.MonkeyPatch.context() as patched:
         patched.setattr(callbacks.Backup, "on_epoch_end", stop)
         # A process that is killed deletes nothing.
-        patched.setattr(type(tmp_path), "unlink", lambda p, **k: None if p.name == plan.NOTE else unlink(p, **k))
+        patched.setattr(type(folder), "unlink", lambda p, **k: None if p.name == plan.NOTE else unlink(p, **k))
         with pytest.raises(Killed):
             kb.TextClassifier(still, **SETTINGS).fit(ROWS, backup=folder)
     assert (folder / plan.NOTE).read_text() == "1"
     return folder
+
+
+@pytest.fixture
+def killed(killed_once, tmp_path):
+    """A copy of it."""
+    return shutil.copytree(killed_once, tmp_path / "progress")
 
 
 def test_a_killed_run_is_told_and_goes_on(still, killed, caplog):
@@ -276,6 +284,7 @@ sys.exit(train(sys.argv[1:]))
 """
 
 
+@pytest.mark.slow
 @pytest.mark.skipif(not sys.platform.startswith("linux"), reason="ulimit -v is of Linux")
 def test_a_batch_beyond_ulimit_ends_in_advice_or_in_parts(tmp_path):
     folder = tiny.checkpoint(tmp_path / "uncased", hidden_size=64, num_attention_heads=16, intermediate_size=256)

@@ -1,6 +1,7 @@
 """A training that was stopped goes on where it was, and ends with the same model."""
 
 import os
+import shutil
 import signal
 import subprocess
 import sys
@@ -58,24 +59,47 @@ def trained(name, checkpoint, tmp_path, stops, stop_after, **more):
     return task.fit(rows(name), backup=tmp_path / "progress")
 
 
+@pytest.fixture(scope="module")
+def finished(checkpoint, tmp_path_factory):
+    """(task, folder of its progress): a classifier trained to its end."""
+    folder = tmp_path_factory.mktemp("finished") / "progress"
+    return kb.TextClassifier(checkpoint, **SETTINGS).fit(rows("classify"), backup=folder), folder
+
+
+@pytest.fixture
+def kept(finished, tmp_path):
+    """A copy of that progress."""
+    return shutil.copytree(finished[1], tmp_path / "progress")
+
+
+# An epoch has 5 steps (classify), 11 (relation) or 17 (subject).
+STOPS = [
+    ("classify", MORE, [1, 5, 7]),  # after the first step, at the end of an epoch, in the second
+    ("classify", PARTS, [11]),
+    ("relation", MORE, [13]),
+    ("subject", MORE, [19]),
+]
+ALL_STOPS = [(name, more, [1, 5, 7, 11, 19]) for name in names() for more in ({}, MORE)]
+ALL_STOPS = [pytest.param(*each, marks=pytest.mark.slow) for each in [*ALL_STOPS, ("classify", PARTS, [1, 5, 7, 11])]]
+
+
 @pytest.mark.parametrize(
-    "name, more",
-    [*((name, more) for name in names() for more in ({}, MORE)), ("classify", PARTS)],
-    ids=[*(f"{name}, {kind}" for name in names() for kind in ("plain", "with everything")), "classify, in parts"],
+    "name, more, stops", [*STOPS, *ALL_STOPS], ids=lambda each: each if isinstance(each, str) else len(each)
 )
-def test_a_stopped_run_ends_with_the_same_model(name, more, checkpoint, tmp_path, stop_after):
+def test_a_stopped_run_ends_with_the_same_model(name, more, stops, checkpoint, tmp_path, stop_after):
     whole = find(name)(checkpoint, **SETTINGS | more).fit(rows(name))
-    stopped = trained(name, checkpoint, tmp_path, [1, 5, 7, 11], stop_after, **more)
+    stops = [each for each in stops if each < whole.report_["plan"]["steps"]]
+    stopped = trained(name, checkpoint, tmp_path, stops, stop_after, **more)
     assert without_times(stopped.report_) == without_times(whole.report_)
     for one, other in zip(stopped.model.get_weights(), whole.model.get_weights(), strict=True):
         np.testing.assert_array_equal(one, other)
     assert [getattr(stopped, each) for each in stopped.LEARNED] == [getattr(whole, each) for each in whole.LEARNED]
 
 
-def test_a_run_that_was_trained_to_its_end_is_only_finished(checkpoint, tmp_path, stop_after):
-    first = trained("classify", checkpoint, tmp_path, [], stop_after)
+def test_a_run_that_was_trained_to_its_end_is_only_finished(finished, kept, checkpoint, stop_after):
+    first, _ = finished
     stop_after(1)  # not a single step more
-    again = kb.TextClassifier(checkpoint, **SETTINGS).fit(rows("classify"), backup=tmp_path / "progress")
+    again = kb.TextClassifier(checkpoint, **SETTINGS).fit(rows("classify"), backup=kept)
     assert without_times(again.report_) == without_times(first.report_)
     for one, other in zip(again.model.get_weights(), first.model.get_weights(), strict=True):
         np.testing.assert_array_equal(one, other)
@@ -92,27 +116,25 @@ def test_a_run_that_patience_had_stopped_stays_stopped(checkpoint, tmp_path, sto
 
 
 @pytest.mark.parametrize("change", ["settings", "rows"])
-def test_another_run_is_not_gone_on_with(change, checkpoint, tmp_path, stop_after):
-    trained("classify", checkpoint, tmp_path, [], stop_after)
+def test_another_run_is_not_gone_on_with(change, checkpoint, kept):
     settings = SETTINGS | ({"learning_rate": 2e-3} if change == "settings" else {})
     task, less = kb.TextClassifier(checkpoint, **settings), rows("classify").head(39 if change == "rows" else 40)
     with pytest.raises(kb.InputError, match=f"progress is of a run with {change}.*say the same, or delete .*--anew"):
-        task.fit(less, backup=tmp_path / "progress")
+        task.fit(less, backup=kept)
 
 
-def test_a_row_moved_from_training_to_development_is_another_run(checkpoint, tmp_path, stop_after):
+def test_a_row_moved_from_training_to_development_is_another_run(checkpoint, tmp_path):
     some, task = rows("classify"), kb.TextClassifier(checkpoint, **SETTINGS)
     task.fit(some.head(30), dev=some.tail(10), backup=tmp_path / "progress")
     with pytest.raises(kb.InputError, match="progress is of a run with rows "):
         task.fit(some.head(29), dev=some.tail(11), backup=tmp_path / "progress")
 
 
-def test_a_processor_that_computes_in_other_numbers_does_not_go_on(checkpoint, tmp_path, stop_after, monkeypatch):
-    trained("classify", checkpoint, tmp_path, [], stop_after)
+def test_a_processor_that_computes_in_other_numbers_does_not_go_on(checkpoint, kept, tmp_path, monkeypatch):
     (tmp_path / "cpuinfo").write_text("flags : amx_bf16 avx512_bf16\n")
     monkeypatch.setattr(precision, "CPU", tmp_path / "cpuinfo")
     with pytest.raises(kb.InputError, match="progress is of a run with precision float32, this one has bfloat16"):
-        kb.TextClassifier(checkpoint, **SETTINGS).fit(rows("classify"), backup=tmp_path / "progress")
+        kb.TextClassifier(checkpoint, **SETTINGS).fit(rows("classify"), backup=kept)
 
 
 def test_what_is_deleted_is_gone_at_once(tmp_path, monkeypatch):
@@ -124,16 +146,16 @@ def test_what_is_deleted_is_gone_at_once(tmp_path, monkeypatch):
     assert not folder.exists() and [each.name for each in tmp_path.iterdir()] == ["run.progress.writing"]
 
 
-def test_a_damaged_save_is_told(checkpoint, tmp_path, stop_after):
-    trained("classify", checkpoint, tmp_path, [], stop_after)
-    (save,) = (tmp_path / "progress").iterdir()
+def test_a_damaged_save_is_told(checkpoint, kept):
+    (save,) = kept.iterdir()
     (save / "state.json").write_text("{")
     with pytest.raises(
         kb.InputError, match="state.json is damaged: delete .*progress .kbert-train --anew. to begin anew"
     ):
-        kb.TextClassifier(checkpoint, **SETTINGS).fit(rows("classify"), backup=tmp_path / "progress")
+        kb.TextClassifier(checkpoint, **SETTINGS).fit(rows("classify"), backup=kept)
 
 
+@pytest.mark.slow
 def test_the_command_goes_on_after_a_kill(checkpoint, tmp_path):
     def command(output, *more):
         words = ["--checkpoint", str(checkpoint), "--train", str(tmp_path / "rows.csv"), "--output", str(output)]

@@ -1,5 +1,6 @@
 """Several seeds, and folds."""
 
+import copy
 import json
 import statistics
 
@@ -25,10 +26,10 @@ def rows(part="train", number=40):
 def test_each_seed_is_the_training_of_that_seed_and_the_best_by_development_score_is_kept(checkpoint, tmp_path):
     task = kb.TextClassifier(checkpoint, **FEW, seed=3)
     best = kb.fit_seeds(
-        task, rows(), seeds=3, dev=rows("test", 20), test=rows("test", 30), backup=str(tmp_path / "progress")
+        task, rows(), seeds=2, dev=rows("test", 20), test=rows("test", 30), backup=str(tmp_path / "progress")
     )
     told = best.report_["seeds"]
-    assert [each["seed"] for each in told["each"]] == [3, 4, 5] and task.model is None
+    assert [each["seed"] for each in told["each"]] == [3, 4] and task.model is None
     for each in told["each"]:
         alone = kb.TextClassifier(checkpoint, **FEW, seed=each["seed"]).fit(rows(), dev=rows("test", 20))
         assert each["dev"] == {n: v for n, v in alone.report_["scores"]["dev"].items() if isinstance(v, int | float)}
@@ -38,7 +39,7 @@ def test_each_seed_is_the_training_of_that_seed_and_the_best_by_development_scor
     test = [each["test"]["accuracy"] for each in told["each"]]
     assert told["mean"]["test"]["accuracy"] == pytest.approx(statistics.mean(test))
     assert told["sd"]["test"]["accuracy"] == pytest.approx(statistics.stdev(test))
-    assert {each.name for each in (tmp_path / "progress").iterdir()} == {"seed-3", "seed-4", "seed-5"}
+    assert {each.name for each in (tmp_path / "progress").iterdir()} == {"seed-3", "seed-4"}
 
 
 def test_what_is_held_out_is_the_same_for_all_seeds(checkpoint, monkeypatch):
@@ -60,9 +61,9 @@ def test_folds_answer_each_row_once_by_a_model_that_has_not_seen_it(checkpoint, 
         return report
 
     monkeypatch.setattr(kb.TextClassifier, "evaluate", evaluate)
-    whole = kb.fit_folds(kb.TextClassifier(checkpoint, **FEW), rows(), folds=3)
+    whole = kb.fit_folds(kb.TextClassifier(checkpoint, **FEW), rows(), folds=2)
     assert sorted(text for each in tested for text in each) == sorted(rows().text)
-    assert [each["fold"] for each in whole.report_["folds"]["each"]] == [1, 2, 3]
+    assert [each["fold"] for each in whole.report_["folds"]["each"]] == [1, 2]
     compared = whole.report_["folds"]["baseline"]
     assert compared["mean"]["test"].keys() == compared["sd"]["test"].keys() == {"accuracy", "macro_f1"}
     assert f"test accuracy     {compared['mean']['test']['accuracy']:.4f} ± " in run_text(whole.report_)
@@ -150,6 +151,12 @@ def test_rows_are_read_as_a_new_task_reads_them(checkpoint, monkeypatch):
     read, usual = [], kb.SubjectExtractor.examples
     monkeypatch.setattr(kb.SubjectExtractor, "examples", lambda self, *rest: (read.append(self), usual(self, *rest))[1])
     before = dict(task.__dict__)
+
+    def fit(self, *_, **__):  # as if it had been trained
+        vars(self).update(before | {"settings": self.settings, "report_": copy.deepcopy(before["report_"])})
+        return self
+
+    monkeypatch.setattr(kb.SubjectExtractor, "fit", fit)
     kb.fit_seeds(task, data.read(path("subject", "zh", "train")).head(20), seeds=2)
     kb.fit_folds(task, data.read(path("subject", "zh", "train")).head(20), folds=2)
     assert task not in read and {name: task.__dict__[name] is value for name, value in before.items()} == dict.fromkeys(

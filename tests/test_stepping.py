@@ -21,10 +21,10 @@ RATE = 0.5
 def still(tmp_path_factory):
     """A checkpoint without dropout."""
     folder = tmp_path_factory.mktemp("still") / "uncased"
-    return tiny.checkpoint(folder, hidden_dropout_prob=0.0, attention_probs_dropout_prob=0.0)
+    return tiny.checkpoint(folder, hidden_dropout_prob=0.0, attention_probs_dropout_prob=0.0, num_hidden_layers=1)
 
 
-@pytest.fixture
+@pytest.fixture(scope="module")
 def data(still):
     """(the task's model, x, y): one batch of three texts."""
     task = kb.TextClassifier(still, epochs=1, dropout=0.0, max_length=16, dev_share=0.0, encoder="fast").fit(ROWS)
@@ -121,7 +121,8 @@ def test_an_average_of_all_steps_is_what_is_scored_and_kept(checkpoint):
     assert averaged.evaluate(ROWS).scores == averaged.report_["scores"]["dev"]
 
 
-def test_frozen_layers_stay_as_they_are_and_the_others_do_not(checkpoint):
+def test_frozen_layers_stay_as_they_are_and_the_others_do_not(two_layers):
+    checkpoint = two_layers
     task = kb.TextClassifier(checkpoint, epochs=1, freeze_layers=1, learning_rate=1e-3, max_length=16).fit(ROWS * 10)
     start = kb.load_trained_model_from_checkpoint(f"{checkpoint}/bert_config.json", f"{checkpoint}/bert_model.ckpt")
     for layer in start.layers:

@@ -1,5 +1,6 @@
 """TensorBoard's log of a training: the history as scalars, each epoch once, whatever stopped the run."""
 
+import shutil
 import sys
 
 import numpy as np
@@ -42,11 +43,17 @@ def test_the_scalars_are_the_history(name, checkpoint, tmp_path, monkeypatch):
     assert ("train/loss_pairs" in found) == (name == "relation")
 
 
-def test_the_log_changes_nothing_of_the_training(checkpoint, tmp_path):
-    settings = SETTINGS | {"epochs": 1}
-    plain = kb.TextClassifier(checkpoint, **settings).fit(rows("classify"))
-    logged = kb.TextClassifier(checkpoint, **settings, tensorboard=str(tmp_path)).fit(rows("classify"))
-    for one, other in zip(plain.model.get_weights(), logged.model.get_weights(), strict=True):
+@pytest.fixture(scope="module")
+def logged(checkpoint, tmp_path_factory):
+    """(task, folder of its log): a training of one epoch."""
+    folder = tmp_path_factory.mktemp("logged") / "logs"
+    settings = SETTINGS | {"epochs": 1, "tensorboard": str(folder)}
+    return kb.TextClassifier(checkpoint, **settings).fit(rows("classify")), folder
+
+
+def test_the_log_changes_nothing_of_the_training(checkpoint, logged):
+    plain = kb.TextClassifier(checkpoint, **SETTINGS | {"epochs": 1}).fit(rows("classify"))
+    for one, other in zip(plain.model.get_weights(), logged[0].model.get_weights(), strict=True):
         np.testing.assert_array_equal(one, other)
 
 
@@ -55,47 +62,42 @@ def fit(checkpoint, tmp_path, folder, **more):
     return task.fit(rows("classify"), backup=tmp_path / "progress")
 
 
-def test_a_stopped_run_goes_on_in_its_log(checkpoint, tmp_path, stop_after):  # noqa: F811
+def test_a_stopped_run_goes_on_in_its_log_or_in_a_new_one(checkpoint, tmp_path, stop_after):  # noqa: F811
     for steps in (7, 11):  # in the second epoch, and in the third
         stop_after(steps)
         with pytest.raises(Stopped):
             fit(checkpoint, tmp_path, "logs")
     stop_after(None)
+    shutil.copytree(tmp_path / "progress", tmp_path / "copy" / "progress")
     task = fit(checkpoint, tmp_path, "logs")
     (found,) = logs(tmp_path / "logs").values()
     without_times = {tag: values for tag, values in expected(task).items() if tag != "train/seconds"}
     assert {tag: found[tag] for tag in without_times} == without_times
     assert [step for step, _ in found["train/seconds"]] == [1, 2, 3]
 
-
-def test_another_folder_is_no_other_run(checkpoint, tmp_path, stop_after):  # noqa: F811
-    stop_after(11)
-    with pytest.raises(Stopped):
-        fit(checkpoint, tmp_path, "logs")
-    stop_after(None)
-    task = fit(checkpoint, tmp_path, "other")  # has all of it, the first epochs too
-    (found,) = logs(tmp_path / "other").values()
+    task = fit(checkpoint, tmp_path / "copy", "other")  # has all of it, the first epochs too
+    (found,) = logs(tmp_path / "copy" / "other").values()
     assert [step for step, _ in found["train/loss"]] == [1, 2, 3] and found["train/loss"] == expected(task)[
         "train/loss"
     ]
 
 
-def test_each_training_has_its_own(checkpoint, tmp_path):
+def test_each_training_has_its_own(checkpoint, logged, tmp_path):
+    shutil.copytree(logged[1], tmp_path, dirs_exist_ok=True)
+
     def run(**more):
         settings = SETTINGS | {"epochs": 1, "tensorboard": str(tmp_path)} | more
         return kb.TextClassifier(checkpoint, **settings).fit(rows("classify"))
 
-    run()
-    again = run()  # begins anew, and so does its log
+    again = run()  # starts over, and so does its log
     assert list(logs(tmp_path).values()) == [expected(again)]
     run(learning_rate=2e-3)
     run(seed=2)
     assert sorted(name[:6] for name in logs(tmp_path)) == ["seed-1", "seed-1", "seed-2"]
 
 
-def test_a_log_cut_short_is_read_as_far_as_it_goes(checkpoint, tmp_path):
-    settings = SETTINGS | {"epochs": 2, "tensorboard": str(tmp_path)}
-    kb.TextClassifier(checkpoint, **settings).fit(rows("classify"))
+def test_a_log_cut_short_is_read_as_far_as_it_goes(logged, tmp_path):
+    shutil.copytree(logged[1], tmp_path, dirs_exist_ok=True)
     (file,) = tmp_path.glob("*/*")
     whole = list(scalars(file.parent))
     file.write_bytes(file.read_bytes()[:-5])

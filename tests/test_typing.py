@@ -24,6 +24,7 @@ def test_the_package_says_that_it_has_hints():
     assert (Path(kbert_tasks.__file__).parent / "py.typed").is_file()
 
 
+@pytest.mark.slow  # `make lint` does the same
 def test_mypy():
     """The package and tests/typing_public.py, as `make types` checks them."""
     pytest.importorskip("mypy")

@@ -53,7 +53,12 @@ def trained(name, compiled, settings=None, **how):
 
 @pytest.mark.parametrize(
     "name, how",
-    [("classify", {}), ("relation", {}), ("subject", {}), ("classify", {"parts": 2, "adversarial": 0.5})],
+    [
+        ("classify", {}),
+        pytest.param("relation", {}, marks=pytest.mark.slow),
+        pytest.param("subject", {}, marks=pytest.mark.slow),
+        pytest.param("classify", {"parts": 2, "adversarial": 0.5}, marks=pytest.mark.slow),
+    ],
 )
 def test_the_compiled_step_is_the_step(name, how, monkeypatch):
     monkeypatch.setattr(devices, "on_tpu", lambda: True)
@@ -66,6 +71,7 @@ def test_the_compiled_step_is_the_step(name, how, monkeypatch):
         np.testing.assert_allclose(one, other, atol=2.1e-3)  # where a gradient is rounding alone, two steps of Adam
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", ["classify", "relation", "subject"])
 def test_the_step_of_a_tpu_compiles_in_bfloat16_with_every_craft(name, monkeypatch):
     monkeypatch.setattr(devices, "on_tpu", lambda: True)

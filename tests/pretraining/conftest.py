@@ -1,5 +1,7 @@
 """A corpus, a config and a whole pretraining, made once for all tests; and what stops one in the middle."""
 
+import shutil
+
 import pytest
 
 from kbert_tasks.pretraining import training
@@ -15,7 +17,7 @@ def corpus(tmp_path_factory):
 
 @pytest.fixture(scope="session")
 def config(tmp_path_factory):
-    return small.config(tmp_path_factory.mktemp("config"))
+    return small.config(tmp_path_factory.mktemp("config"), num_hidden_layers=1)
 
 
 @pytest.fixture(scope="session")
@@ -25,8 +27,7 @@ def run(corpus, config, tmp_path_factory):
     return folder, training.train(corpus, folder, config, **QUICK)
 
 
-@pytest.fixture
-def killed_at(monkeypatch):
+def stopping_at(patches):
     """A function: the next trainings stop as if killed, after a number of steps."""
     before = training.Saves.on_train_batch_end
 
@@ -36,16 +37,27 @@ def killed_at(monkeypatch):
             if self.step + batch + 1 == step:
                 raise KeyboardInterrupt
 
-        monkeypatch.setattr(training.Saves, "on_train_batch_end", stop)
+        patches.setattr(training.Saves, "on_train_batch_end", stop)
 
     return at
 
 
 @pytest.fixture
-def stopped(corpus, config, tmp_path, killed_at, monkeypatch):
-    """The folder of a run that was killed after its first save."""
-    killed_at(12)
-    with pytest.raises(KeyboardInterrupt):
-        training.train(corpus, tmp_path / "run", config, **QUICK)
-    monkeypatch.undo()
-    return tmp_path / "run"
+def killed_at(monkeypatch):
+    return stopping_at(monkeypatch)
+
+
+@pytest.fixture(scope="session")
+def stopped_once(corpus, config, tmp_path_factory):
+    """The folder of a run that was killed at step 17, after its first save, of step 10."""
+    folder = tmp_path_factory.mktemp("stopped") / "run"
+    with pytest.MonkeyPatch.context() as patches, pytest.raises(KeyboardInterrupt):
+        stopping_at(patches)(17)
+        training.train(corpus, folder, config, **QUICK)
+    return folder
+
+
+@pytest.fixture
+def stopped(stopped_once, tmp_path):
+    """A copy of it."""
+    return shutil.copytree(stopped_once, tmp_path / "run")

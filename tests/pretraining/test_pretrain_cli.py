@@ -27,7 +27,7 @@ def made(tmp_path_factory):
     """A folder with a text, its vocabulary, its corpus, a config and a checkpoint trained on the text."""
     here = tmp_path_factory.mktemp("made")
     text = small.text(here)
-    small.config(here)
+    small.config(here, num_hidden_layers=1)
     assert run("vocab", "--text", text, "--size", 200, "--unused", 5, "--output", here / "vocab.txt") == 0
     data = ["--text", text, "--vocab", here / "vocab.txt"]
     assert run("data", *data, "--output", here / "data", "--held-out", "0.1") == 0

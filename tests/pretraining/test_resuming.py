@@ -16,6 +16,17 @@ from . import small
 from .small import QUICK, curve, files
 
 
+def test_stopped_and_started_again_it_ends_the_same(run, stopped, corpus, config):
+    folder, report = run
+    assert [path.name for path in stopped.glob("progress/*")] == ["step-000000010"]
+    Checkpoint.find(stopped)  # a checkpoint is there already
+    again = training.train(corpus, stopped, config, **QUICK)
+    assert curve(again["history"]) == curve(report["history"])
+    assert files(stopped) == files(folder)
+    assert not (stopped / "progress").exists()
+
+
+@pytest.mark.slow
 @pytest.mark.parametrize("step", [4, 17, 23])
 def test_killed_and_started_again_it_ends_the_same(run, corpus, config, tmp_path, killed_at, monkeypatch, step):
     folder, report = run
@@ -33,6 +44,7 @@ def test_killed_and_started_again_it_ends_the_same(run, corpus, config, tmp_path
     assert not (tmp_path / "run" / "progress").exists()
 
 
+@pytest.mark.slow
 def test_a_real_kill_changes_nothing_either(run, corpus, config, tmp_path):
     folder, report = run
     program = (

@@ -19,9 +19,20 @@ def fitted(checkpoint, texts, labels, dev=None, **settings):
     return kb.TextClassifier(checkpoint, **FEW | settings).fit(texts, labels, dev=dev)
 
 
+@pytest.fixture(scope="module")
+def plain(checkpoint):
+    """Trained without development texts, on one label a text; no test changes it."""
+    return fitted(checkpoint, GOOD + BAD, ["g"] * 6 + ["b"] * 6)
+
+
 @pytest.mark.parametrize(
     "encoder, pooling",
-    [*(("fast", p) for p in ("cls", "pooler", "mean", "max")), ("keras-bert", "cls"), ("keras-bert", "mean")],
+    [
+        *(("fast", p) for p in ("cls", "pooler", "mean")),
+        ("keras-bert", "cls"),
+        pytest.param("fast", "max", marks=pytest.mark.slow),
+        pytest.param("keras-bert", "mean", marks=pytest.mark.slow),
+    ],
 )
 def test_learns_two_classes_with_every_pooling_and_encoder(checkpoint, pooling, encoder):
     task = fitted(checkpoint, GOOD + BAD, [1] * 6 + [0] * 6, pooling=pooling, encoder=encoder, epochs=100)
@@ -50,10 +61,9 @@ def test_pairs_of_texts(checkpoint):
     assert answers[0] is not None and answers[1] is None
 
 
-def test_a_second_column_that_training_did_not_have_is_not_read(checkpoint):
-    task = fitted(checkpoint, GOOD + BAD, [1] * 6 + [0] * 6)
+def test_a_second_column_that_training_did_not_have_is_not_read(plain):
     frame = pd.DataFrame({"text": GOOD, "text_b": BAD})
-    assert task.predict(frame) == task.predict(GOOD)
+    assert plain.predict(frame) == plain.predict(GOOD)
 
 
 def test_several_labels_at_once(checkpoint, tmp_path):
@@ -147,8 +157,9 @@ def test_the_best_epoch_is_kept_and_patience_stops(checkpoint):
     assert task.evaluate(GOOD + BAD, ["b"] * 6 + ["g"] * 6)["accuracy"] == max(scores)
 
 
-@pytest.mark.parametrize("dev", [None, (GOOD, ["1"] * 6)])  # what is no number is scored too
-@pytest.mark.parametrize("schedule", ["constant", "linear"])  # of which the second has no rate of its own in Keras
+@pytest.mark.parametrize(  # what is no number is scored too, and of a linear schedule Keras has no rate
+    "dev, schedule", [(None, "constant"), ((GOOD, ["1"] * 6), "linear")]
+)
 def test_a_loss_that_is_not_a_number_is_told(checkpoint, dev, schedule):
     from kbert_tasks.label_losses import LabelLoss
 
@@ -247,9 +258,8 @@ def test_lists_and_cells_of_labels_mean_the_same(checkpoint):
     assert not any("never saw" in note for note in task.report_["examples"]["dev"]["notes"])
 
 
-def test_a_list_as_label_of_a_model_that_gives_one(checkpoint):
-    task = fitted(checkpoint, GOOD + BAD, ["g"] * 6 + ["b"] * 6)
-    report = task.evaluate([{"text": "好", "label": ["g"]}, {"text": "坏", "label": ["g", "b"]}])
+def test_a_list_as_label_of_a_model_that_gives_one(plain):
+    report = plain.evaluate([{"text": "好", "label": ["g"]}, {"text": "坏", "label": ["g", "b"]}])
     assert report.examples["used"] == 1
     assert report.examples["skipped"] == {"several labels or none, and the model gives one": 1}
 
@@ -339,10 +349,9 @@ def test_a_temperature_is_fitted_kept_and_changes_no_label(checkpoint, tmp_path)
     assert again.evaluate(dev).scores == after
 
 
-def test_without_development_texts_the_temperature_is_1(checkpoint):
-    task = fitted(checkpoint, GOOD + BAD, ["g"] * 6 + ["b"] * 6, epochs=1)
-    assert task.temperature_ == 1
-    scores = task.evaluate(GOOD, ["g"] * 6).scores
+def test_without_development_texts_the_temperature_is_1(plain):
+    assert plain.temperature_ == 1
+    scores = plain.evaluate(GOOD, ["g"] * 6).scores
     assert scores["ece"] == scores["ece_uncalibrated"]
 
 
@@ -368,8 +377,8 @@ def test_a_temperature_of_30_texts_of_a_hardly_trained_model_is_not_used():
     assert task.choose(rows[0], np.array([0.51, 0.49])).score == 0.51
 
 
-def test_abstaining(checkpoint, tmp_path):
-    task = fitted(checkpoint, GOOD + BAD, ["g"] * 6 + ["b"] * 6, epochs=4)
+def test_abstaining(plain, tmp_path):
+    task = plain
     whole = task.predict(GOOD + BAD)
     least = float(np.median([p.score for p in whole]))
     task.save(tmp_path / "run")
