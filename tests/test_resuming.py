@@ -15,7 +15,14 @@ from kbert_tasks import callbacks, data, precision, progress
 from kbert_tasks.samples import path
 from kbert_tasks.tasks import find, names
 
-SETTINGS = {"epochs": 3, "max_length": 24, "learning_rate": 1e-3, "batch_size": 8, "save_minutes": 1e-6}
+SETTINGS = {
+    "epochs": 3,
+    "max_length": 24,
+    "learning_rate": 1e-3,
+    "batch_size": 8,
+    "save_minutes": 1e-6,
+    "dev_share": 0.1,
+}
 MORE = {"schedule": "linear", "warm_up": 0.2, "weight_decay": 0.01, "average": 0.9, "clip_norm": 1.0, "dropout": 0.3}
 PARTS = {"accumulate": 2, "adversarial": 0.5, "layer_decay": 0.9}
 

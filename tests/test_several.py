@@ -16,7 +16,7 @@ from kbert_tasks.page import tables
 from kbert_tasks.report import run_text
 from kbert_tasks.samples import path
 
-FEW = {"epochs": 1, "max_length": 16, "learning_rate": 1e-3, "precision": "float32"}
+FEW = {"epochs": 1, "max_length": 16, "learning_rate": 1e-3, "precision": "float32", "dev_share": 0.1}
 
 
 def rows(part="train", number=40):

@@ -13,7 +13,7 @@ import kbert_tasks as kb
 from kbert_tasks import run_folder, tasks
 from kbert_tasks.samples import path
 
-FEW = {"epochs": 2, "max_length": 32, "learning_rate": 1e-3, "precision": "float32"}
+FEW = {"epochs": 2, "max_length": 32, "learning_rate": 1e-3, "precision": "float32", "dev_share": 0.1}
 
 
 @pytest.fixture(scope="module", params=tasks.names())
