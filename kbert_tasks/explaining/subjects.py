@@ -6,7 +6,6 @@ from .._keras import tensorflow
 from ..errors import InputError
 from ..subjects import Subject
 from ..tasks.subject import NO_SUBJECT
-from . import log_odds
 from .target import Target
 
 
@@ -22,7 +21,7 @@ def targets(task, example, windows, possible, prediction, answer):
             _, y = task.draw({"Input-Segment": window.segments}, places[:1], None)
             named = {} if subject is None else {"subject": places[0]}
             score = getattr(subject, "score", None)
-            found.append(Target(subject, predicted, score, window, _odds(y["spans"].ravel()), named))
+            found.append(Target(subject, predicted, score, window, _odds(int(np.argmax(y["spans"].ravel()))), named))
     if not found:
         reason = task.lost(example, subject.subject, subject.span, windows)
         raise InputError(f"{subject.subject!r} cannot be answered for this text: it {reason}")
@@ -39,11 +38,6 @@ def _subject(possible, prediction, answer):
     return next(found, Subject(string)) if string else None
 
 
-def _odds(choices):
-    right, wrong = int(np.argmax(choices)), np.flatnonzero(choices == 0)
-
-    def odds(outputs):
-        scores = outputs["spans"]  # (batch, 1, time, time)
-        return log_odds.one_of(tensorflow().reshape(scores, (len(scores), -1)), right, wrong)
-
-    return odds
+def _odds(place):
+    """Log-odds of the span at a place of the flattened scores: its score, as each span has a probability of its own."""
+    return lambda outputs: tensorflow().reshape(outputs["spans"], (len(outputs["spans"]), -1))[:, place]

@@ -124,12 +124,21 @@ class SubjectExtractor(PointingTask[Prediction]):
         from ..pointers import SpanScores
 
         x = Dropout(self.settings.dropout, name="Head-Dropout")(encoder.output)
-        return keras2().Model(encoder.inputs, {"spans": SpanScores(1, name="spans")(x)}, name="subject")
+        # `spans` answers: each span has a probability of its own, so that several can be sure. `choice` is there in training
+        # alone: one softmax over all spans, which teaches the encoder what sets the subject apart from its rivals.
+        outputs = {name: SpanScores(1, name=name)(x) for name in ("spans", "choice")}
+        return keras2().Model(encoder.inputs, outputs, name="subject")
+
+    @staticmethod
+    def reader(model):
+        from .._keras import keras2
+
+        return keras2().Model(model.inputs, {"spans": model.get_layer("spans").output})
 
     def losses(self):
-        from ..pointers import ChoiceLoss
+        from ..pointers import ChoiceLoss, SetLoss
 
-        return {"spans": ChoiceLoss()}
+        return {"spans": SetLoss(), "choice": ChoiceLoss()}
 
     # From text and gold to tokens, and back --------------------------------------------------------------------
 
@@ -151,7 +160,7 @@ class SubjectExtractor(PointingTask[Prediction]):
         else:
             for first, last in target or [NO_SUBJECT]:
                 spans[first, last] = 1
-        return x, {"spans": spans[None]}
+        return x, {"spans": spans[None], "choice": spans[None]}
 
     def _answers(self, segments):
         """int8 (length, length): 0 at (first, last) of what can be the answer, -1 elsewhere, such as in the type."""
@@ -170,16 +179,11 @@ class SubjectExtractor(PointingTask[Prediction]):
             if reason:
                 yield f"subjects that cannot be found: it {reason}"
 
-    def probabilities(self, scores):
-        """Of each span among all of a window and "no subject": a softmax over the last two axes."""
-        p = np.exp(scores.astype("float64") - scores.max((-2, -1), keepdims=True))
-        return p / p.sum((-2, -1), keepdims=True)
-
     def outputs(self, encoded):
         found = []
         for window, each in zip(encoded, super().outputs(encoded), strict=True):
             can, size = self._answers(window.segments) == 0, len(window.ids)
-            found.append({"spans": self.probabilities(np.where(can, each["spans"][0, :size, :size], -np.inf))})
+            found.append({"spans": np.where(can, self.probabilities(each["spans"][0, :size, :size]), 0.0)})
         return found
 
     def decode(self, example, encoded, outputs):

@@ -296,13 +296,13 @@ def test_the_loss_is_a_softmax_over_what_can_be_the_answer():
 
 
 @pytest.mark.parametrize("typed", [True, False])
-def test_the_probabilities_of_a_window_are_of_its_text_and_of_no_subject(checkpoint, typed):
+def test_each_span_of_the_text_has_a_probability_of_its_own(checkpoint, typed):
     rows = [row if typed else {"text": row["text"], "subject": row["subject"]} for row in ROWS]
     task = SubjectExtractor(checkpoint, epochs=1, max_length=24).fit(rows, dev=rows)
     windows = [task.encode(example)[0] for example in task.examples(rows).rows]
     for window, each in zip(windows, task.outputs(windows), strict=True):
         spans = each["spans"]
-        assert spans.shape == (len(window.ids),) * 2 and spans.sum() == pytest.approx(1) and spans[0, 0] > 0
+        assert spans.shape == (len(window.ids),) * 2 and 0 < spans[0, 0] < 1
         assert not np.tril(spans, -1).any()
         if typed:
             assert not spans[window.segments == 0, 1:].any() and not spans[1:, window.segments == 0].any()
