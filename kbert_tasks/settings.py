@@ -77,7 +77,7 @@ class Settings:
         below=1,
     )
     adversarial: float = option(
-        0.0, "above 0, such as 0.5: each step is taken also with the embeddings moved so far against it (FGM)", least=0
+        0.0, "FGM adversarial training: norm of the perturbation added to the embeddings; 0 is off", least=0
     )
     accumulate: int = option(
         1, "parts that a step is computed in, one after the other: less memory, the same step", least=1

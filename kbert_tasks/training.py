@@ -13,6 +13,7 @@ from pathlib import Path
 import numpy as np
 
 from . import defaults, devices, narrow, optimizers, plan, precision, seen
+from ._keras import tensorflow
 from .advice import advice
 from .batches import training_batches
 from .checkpoint import Checkpoint, build_encoder, load_trained_model_from_checkpoint
@@ -241,9 +242,15 @@ def _fit(task, windows, dev, encoded_dev, backup, told, computed_in, strategy, p
                 ProgressBar(steps, done),
             ]
             until = epoch + 1 if done else settings.epochs
-            model.fit(
-                dataset, initial_epoch=epoch, epochs=until, steps_per_epoch=steps - done, callbacks=watching, verbose=0
-            )
+            with _without_advice_on_callbacks():
+                model.fit(
+                    dataset,
+                    initial_epoch=epoch,
+                    epochs=until,
+                    steps_per_epoch=steps - done,
+                    callbacks=watching,
+                    verbose=0,
+                )
     dev_score.finish()
     for each in predicting:
         each.copy()
@@ -259,6 +266,21 @@ def _beside(task, model, computed_in, strategy):
     with precision.computing(computed_in):
         task.model = task.build(_encoder(task, vocab_size=model.get_layer(narrow.TABLE).get_weights()[0].shape[0]))
     return [Copied(model, task.model)]
+
+
+@contextlib.contextmanager
+def _without_advice_on_callbacks():
+    """Keras warns where callbacks take longer than a step, as those of a tiny model do: nothing a user could change."""
+    logger = tensorflow().get_logger()
+
+    def other(record):
+        return "is slow compared to the batch time" not in record.getMessage()
+
+    logger.addFilter(other)
+    try:
+        yield
+    finally:
+        logger.removeFilter(other)
 
 
 def versions():

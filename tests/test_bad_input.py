@@ -136,10 +136,10 @@ CASES = [
     # options
     ("train --task translate", "there is no task 'translate'; tasks: classify, relation"),
     (TRAIN + "--epoch 3", "unrecognized arguments: --epoch 3"),
-    (TRAIN + "--epochs three", "argument --epochs: invalid int value: 'three'"),
+    (TRAIN + "--epochs three", "argument --epochs: invalid int or auto value: 'three'"),
     (TRAIN + "--epochs 0", "epochs should be at least 1, not 0"),
     (TRAIN + "--learning-rate -1", "learning_rate should be above 0, not -1.0"),
-    (TRAIN + "--pooling first", "pooling should be one of cls, pooler, mean, max, not 'first'"),
+    (TRAIN + "--pooling first", "pooling should be one of auto, cls, pooler, mean, max, not 'first'"),
     (TRAIN + "--max-length 65", "at most the checkpoint's 64 positions, not 65"),
     ("train --checkpoint CHECKPOINT --test good.csv", "--train is needed where --dev or --test is given"),
     # folders

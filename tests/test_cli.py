@@ -85,7 +85,14 @@ def test_the_total_time_counts_everything_up_to_the_written_report(checkpoint, t
     monkeypatch.setattr(fit, "elapsed", elapsed)
     words = ["--train", samples.path("classify", "zh", "test"), "--output", tmp_path / "run", *QUICK]
     assert run("train", "--checkpoint", checkpoint, *words) == 0
-    assert report_of(tmp_path / "run")["seconds"].keys() == {"load", "tokenize", "train", "evaluate", "total"}
+    assert report_of(tmp_path / "run")["seconds"].keys() == {
+        "load",
+        "tokenize",
+        "baseline",
+        "train",
+        "evaluate",
+        "total",
+    }
     assert report_of(tmp_path / "run")["seconds"]["total"] == 75.25
     assert ", total 75.2" in capsys.readouterr().out
     page = (tmp_path / "run" / "report.html").read_text(encoding="utf-8")
@@ -251,6 +258,7 @@ def test_the_console_is_quiet(checkpoint, tmp_path):
         r"plan: (of the development texts: .+|epochs 1, .+)",
         r"plan: epochs 1, .+",
         r"plan: about [0-9.]+ GiB of memory at the peak.*",
+        *[r"plan: [a-z_]+ = [a-z0-9.]+ \(.+\)"] * 9,
         r"baseline: TF-IDF with logistic regression(, dev [a-z0-9_]+ [0-9.]+)+, [0-9.]+ s",
         r"[0-9,]+ weights in 21 arrays train",
         r"101 of 157 tokens stand in the texts: the others' vectors stay as they are",

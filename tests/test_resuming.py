@@ -113,7 +113,7 @@ def test_a_run_that_was_trained_to_its_end_is_only_finished(finished, kept, chec
 
 
 def test_a_run_that_patience_had_stopped_stays_stopped(checkpoint, tmp_path, stop_after):
-    more = {"patience": 1, "epochs": 8, "learning_rate": 1e-6}
+    more = {"patience": 1, "epochs": 8, "learning_rate": 1e-2}
     first = trained("classify", checkpoint, tmp_path, [], stop_after, **more)
     assert len(first.report_["history"]) < 8
     stop_after(1)

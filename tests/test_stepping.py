@@ -114,7 +114,8 @@ def test_the_average_follows_the_weights():
 def test_an_average_of_all_steps_is_what_is_scored_and_kept(checkpoint):
     settings = {"epochs": 2, "learning_rate": 1e-2, "max_length": 16, "batch_size": 1, "precision": "float32"}
     plain, averaged = (
-        kb.TextClassifier(checkpoint, **settings, **more).fit(ROWS, dev=ROWS) for more in ({}, {"average": 0.9})
+        kb.TextClassifier(checkpoint, **settings, **more).fit(ROWS, dev=ROWS)
+        for more in ({"average": 0.0}, {"average": 0.9})
     )
     assert [e["loss"] for e in plain.report_["history"]] == [e["loss"] for e in averaged.report_["history"]]
     assert not np.array_equal(plain.model.get_weights()[-1], averaged.model.get_weights()[-1])

@@ -97,6 +97,8 @@ def test_the_steps_are_those_of_kerass_adam(tmp_path):
         "batch_size": 3,
         "learning_rate": 1e-2,
         "schedule": "constant",
+        "warm_up": 0.0,
+        "average": 0.0,
         "dropout": 0.0,
         "max_length": 16,
         "dev_share": 0.0,

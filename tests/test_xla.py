@@ -29,6 +29,7 @@ def trained(name, compiled, settings=None, **how):
     examples = task.examples(curves.rows(name, 12)).rows
     task.learn(examples)
     task.tokenizer, config = task.new_tokenizer(tiny.vocabulary(), False), tiny.config(num_hidden_layers=1)
+    task.config = config
     windows = []
     for example in examples:
         window = task.encode(example)[0]

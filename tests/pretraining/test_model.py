@@ -28,9 +28,9 @@ def batch(seed=0, size=3, time=20, masked=4):
 
 
 @pytest.fixture(scope="module")
-def filled(checkpoint):
+def filled(two_layers):
     """(the Checkpoint, our model with its weights)."""
-    found = Checkpoint.find(checkpoint)
+    found = Checkpoint.find(two_layers)
     made = model.build(found.config)
     assert model.fill(made, found.config, found.tensors()) == []
     return found, made
