@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 
 import kbert_tasks as kb
-from kbert_tasks import catalog, cli, embedded, official
+from kbert_tasks import catalog, cli, embedded, official, samples
 from kbert_tasks.inspection import examine
 from kbert_tasks.tokenizer import read_vocabulary
 
@@ -98,6 +98,24 @@ def test_where_it_is_missing_one_sentence_says_so(tmp_path, monkeypatch, capsys)
     assert not (tmp_path / "run").exists()
 
 
+@pytest.mark.parametrize("task", ["classify", "relation", "subject"])
+def test_training_would_take_it_and_the_chinese_sample(task, installed, capsys, monkeypatch):
+    """Up to the training itself, which the next test has too."""
+    seen = []
+
+    def stopped(task, examples, *_):
+        seen.append((task.checkpoint.name, examples.read))
+        raise kb.InputError("that is enough")
+
+    monkeypatch.setattr("kbert_tasks.training.train", stopped)
+    assert cli.train(["--task", task]) == 2
+    out, err = capsys.readouterr()
+    assert out.splitlines()[0].startswith("no --checkpoint: tiny-zh") and "that is enough" in err
+    assert out.splitlines()[1] == "no --train: the Chinese sample of the package is taken"
+    assert seen == [("tiny-zh", len(kb.read(samples.path(task, "zh", "train"))))]
+
+
+@pytest.mark.slow
 @pytest.mark.parametrize("task", ["classify", "relation", "subject"])
 def test_training_takes_it_and_the_chinese_sample(task, installed, capsys):
     assert cli.train(["--task", task, "--epochs", "1", "--max-length", "24", "--precision", "float32"]) == 0

@@ -28,12 +28,13 @@ def test_a_model_trains_in_16_bits(checkpoint, number, tmp_path):
     assert again.predict(texts) == task.predict(texts)
 
 
-def test_the_first_losses_are_those_of_float32(checkpoint):
+@pytest.mark.parametrize("number", ["bfloat16", pytest.param("float16", marks=pytest.mark.slow)])
+def test_the_first_losses_are_those_of_float32(checkpoint, number):
     losses = []
-    for each in ("float32", "bfloat16", "float16"):
+    for each in ("float32", number):
         settings = {"epochs": 1, "max_length": 16, "precision": each, "dropout": 0.0, "learning_rate": 1e-6}
         losses.append(kb.TextClassifier(checkpoint, **settings).fit(ROWS, dev=ROWS).report_["history"][0]["loss"])
-    assert losses[1:] == pytest.approx(losses[:1] * 2, rel=0.1)
+    assert losses[0] == pytest.approx(losses[1], rel=0.1)
 
 
 @pytest.mark.parametrize("task", ["relation", "subject"])

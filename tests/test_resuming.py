@@ -81,8 +81,8 @@ def kept(finished, tmp_path):
 
 # An epoch has 5 steps (classify), 11 (relation) or 17 (subject).
 STOPS = [
-    ("classify", MORE, [1, 5, 7]),  # after the first step, at the end of an epoch, in the second
-    ("classify", PARTS, [11]),
+    ("classify", MORE, [7]),  # in the second epoch
+    ("classify", PARTS, [5]),  # at the end of the first, before it is scored
     ("relation", MORE, [13]),
     ("subject", MORE, [19]),
 ]

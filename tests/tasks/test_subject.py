@@ -102,7 +102,7 @@ def test_gold_gives_itself_back_without_a_model(tokens, max_length, typed):
 
 
 @pytest.mark.real_data
-@pytest.mark.parametrize("tokens, lost", [("characters", 4), ("pieces", 7)])
+@pytest.mark.parametrize("tokens, lost", [pytest.param("characters", 4, marks=pytest.mark.slow), ("pieces", 7)])
 def test_every_published_subject_gives_itself_back(shared, tokens, lost):
     data = shared / "data/zh_ccks2019_event_subject"
     task = extractor(tokens=tokens, max_length=162)
