@@ -73,16 +73,16 @@ train.head(6).style.set_properties(**{"text-align": "left"})
 #
 # Every layer of the checkpoint is trained, and on top a new layer that gives each label a score. A tenth of the training texts is held out; after each epoch (a pass over the texts) they are scored, and the best epoch is kept.
 #
-# The settings below suit `tiny-zh` and few texts: the mean of all token vectors, ten epochs, a high learning rate. For a released checkpoint write `kb.TextClassifier("bert-base-chinese")` and leave the defaults: they are for those.
+# Learning rate, epochs and the other settings of the training are automatic: the plan prints each value with its reason. A small checkpoint such as `tiny-zh` gets a higher rate than a released one, `kb.TextClassifier("bert-base-chinese")`.
 #
 # 检查点的每一层都参与训练，上面再加一个新的层，给每个标签打分。训练文本的十分之一留作开发集；每一轮（把训练文本过一遍）之后在开发集上评分，保留最好的一轮。
 #
-# 下面的设置适合 `tiny-zh` 和少量文本：取全部词元向量的平均、训练十轮、学习率较高。用正式发布的检查点时，写 `kb.TextClassifier("bert-base-chinese")` 即可，默认值就是为它们设定的。
+# 学习率、轮数等训练设置是自动确定的：训练计划会打印每个值及其理由。`tiny-zh` 这样的小检查点，学习率比正式发布的检查点（`kb.TextClassifier("bert-base-chinese")`）高。
 
 # %%
 CHECKPOINT = "tiny-zh"
 
-task = kb.TextClassifier(CHECKPOINT, pooling="mean", epochs=2 if FAST else 10, learning_rate=1e-3, schedule="linear")
+task = kb.TextClassifier(CHECKPOINT, epochs=2 if FAST else "auto")
 task.fit(train)
 print("seconds · 秒:", task.report_["seconds"])
 
@@ -111,11 +111,11 @@ plt.show()
 #
 # The test texts are looked at once, at the end; nothing was chosen by them.
 #
-# **The score to expect** with the settings above: an accuracy of 0.625 on the test texts. Guessing gives 0.5, and with 120 texts a difference of less than 0.09 says little. `tiny-zh` is for trying things out; a released checkpoint is what you take for work that counts.
+# **The score to expect** with the automatic settings: an accuracy of 0.742 on the test texts, as much as the baseline (TF-IDF with logistic regression) that is shown beside it. Guessing gives 0.5, and with 120 texts a difference of less than 0.09 says little. `tiny-zh` is for trying things out; a released checkpoint is what you take for work that counts.
 #
 # 测试文本只在最后用一次，没有用它做任何选择。
 #
-# **预期得分**（使用以上设置）：测试文本上的准确率 0.625。随机猜测是 0.5；测试文本只有 120 条，小于 0.09 的差别说明不了什么。`tiny-zh` 只供试用，真正的工作请用正式发布的检查点。
+# **预期得分**（使用自动设置）：测试文本上的准确率 0.742，与旁边显示的基线（TF-IDF 加逻辑回归）相同。随机猜测是 0.5；测试文本只有 120 条，小于 0.09 的差别说明不了什么。`tiny-zh` 只供试用，真正的工作请用正式发布的检查点。
 
 # %%
 report = task.evaluate(test)
@@ -176,7 +176,7 @@ print(*sorted(each.name for each in Path("runs/reviews").iterdir()), sep="\n")
 # The same from the command line, without a notebook · 不用笔记本，在命令行中完成同样的事：
 #
 # ```
-# kbert-train --task classify --checkpoint tiny-zh --pooling mean --epochs 10 --learning-rate 1e-3 --schedule linear \
+# kbert-train --task classify --checkpoint tiny-zh \
 #             --train train.csv --test test.csv --output runs/reviews
 # kbert-predict runs/reviews new.csv --output answers.csv
 # ```

@@ -56,11 +56,11 @@ print(f"kbert_tasks {kb.__version__}, TensorFlow {version('tensorflow')}, Python
 #
 # **Your own text: change this one line**, such as `TEXTS = ["novels.txt", "logs.jsonl"]`. In a `.txt` file a line is a sentence or a paragraph, and a blank line stands between documents; a JSONL file or a table has a column `text`. Files may be larger than memory.
 #
-# Here we take the texts of the package's three samples, about 800 short ones: reviews, sentences about people, news of companies. Their labels are not used.
+# Here we take the texts of the package's three samples, about 2,800 short ones: reviews, sentences about people, news of companies. Their labels are not used.
 #
 # **换成你自己的文本：只改这一行**，例如 `TEXTS = ["novels.txt", "logs.jsonl"]`。`.txt` 文件每行一句或一段，文档之间空一行；JSONL 和表格要有 `text` 列。文件可以比内存大。
 #
-# 这里用随包三个示例中的文本，约 800 条短文：评论、人物介绍、公司新闻。不使用其中的标签。
+# 这里用随包三个示例中的文本，约 2,800 条短文：评论、人物介绍、公司新闻。不使用其中的标签。
 
 # %%
 import itertools
@@ -194,9 +194,9 @@ for each in axes:
 plt.show()
 
 # %% [markdown]
-# **The score to expect** with the settings above: on held-out text 0.061 of the masked words from random weights, and from 0.171 to 0.234 where it goes on from `tiny-zh`. The reviews at the end are classified with an accuracy of 0.708, against 0.625 with `tiny-zh` itself ([02_classify](02_classify.ipynb)): with 120 texts and one seed that may be chance. What more text of your field is worth to your task, only your task can tell.
+# **What to expect**: from random weights few of the masked words of the held-out text are found; going on from `tiny-zh` starts higher and rises further. How well the reviews at the end are classified differs from seed to seed, as there are 120 of them. What more text of your field is worth to your task, only your task can show.
 #
-# **预期得分**（使用以上设置）：在留出的文本上，从随机权重开始时能猜对 0.061 的遮盖词；从 `tiny-zh` 继续时由 0.171 升到 0.234。最后评论分类的准确率为 0.708，直接用 `tiny-zh` 是 0.625（[02_classify](02_classify.ipynb)）：只有 120 条文本和一个随机种子，这可能只是偶然。多读你那个领域的文本对你的任务有多大用处，只有在你的任务上才能知道。
+# **预期结果**：从随机权重开始时，留出文本中的遮盖词只能猜对很少；从 `tiny-zh` 继续时起点更高，并继续上升。最后的评论只有 120 条，分类结果因随机种子而异。多读你那个领域的文本对你的任务有多大用处，只有在你的任务上才能知道。
 
 # %%
 for name, run in runs.items():
