@@ -18,6 +18,7 @@ from kbert_tasks.tasks import find, names
 # Batches of 8, 8 and 1 texts: of the last one a second device gets none.
 ROWS = 17
 SETTINGS = {"epochs": 3, "batch_size": 8, "max_length": 24, "learning_rate": 1e-3, "dropout": 0.0, "dev_share": 0.0}
+SETTINGS |= {"schedule": "constant", "warm_up": 0.0, "average": 0.0}  # "auto" gives a TPU other ones
 MUCH = {
     "accumulate": 2,
     "adversarial": 0.5,
