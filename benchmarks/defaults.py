@@ -176,10 +176,15 @@ def test(told, results):
             if result is None:
                 train, _ = split(cell, told.data_root, number)
                 test_rows = rows_of(cell, told.data_root, "test")
+                name = getattr(kb, kind).MAIN_SCORE
                 task = getattr(kb, kind)(checkpoint, max_length=length, seed=seed).fit(train)
-                result = {"score": task.evaluate(test_rows).numbers()[task.MAIN_SCORE]}
+                examples = task.examples(test_rows)
+                task.add_test(task.evaluate(examples), 0.0, examples.rows)
+                baseline = task.report_.get("baseline", {"scores": {}})["scores"].get("test", {}).get(name)
+                result = {"score": task.report_["scores"]["test"][name], "baseline": baseline}
                 results.add(key, result)
-            print(f"| {cell}, {number} | {seed} | | {result['score']:.4f} |", flush=True)
+            other = "" if result["baseline"] is None else f"{result['baseline']:.4f}"
+            print(f"| {cell}, {number} | {seed} | {other} | {result['score']:.4f} |", flush=True)
 
 
 def main():
