@@ -1,7 +1,8 @@
 """Automatic training settings, derived from the checkpoint's size, the task, the number of texts and the number of steps.
 
 A setting with the value "auto" gets its value here, with a reason; the plan prints both, and `report.json` keeps them. A value
-that the user gives is used as it is; only what follows from it changes with it, such as the warm-up of a falling rate. The constants come from the measurements in `benchmarks/defaults.md`.
+that the user gives is used as it is; only what follows from it changes with it, such as the warm-up of a falling rate.
+The constants come from the measurements in `benchmarks/defaults.md`.
 """
 
 import dataclasses
