@@ -56,11 +56,11 @@ print(f"kbert_tasks {kb.__version__}, TensorFlow {version('tensorflow')}, Python
 #
 # **Your own text: change this one line**, such as `TEXTS = ["novels.txt", "logs.jsonl"]`. In a `.txt` file a line is a sentence or a paragraph, and a blank line stands between documents; a JSONL file or a table has a column `text`. Files may be larger than memory.
 #
-# Here we take the texts of the package's three samples, about 2,800 short ones: reviews, sentences about people, news of companies. Their labels are not used.
+# Here we take the texts of the package's three samples, about 3,600 short ones: reviews, sentences about people, news of companies. Their labels are not used.
 #
 # **换成你自己的文本：只改这一行**，例如 `TEXTS = ["novels.txt", "logs.jsonl"]`。`.txt` 文件每行一句或一段，文档之间空一行；JSONL 和表格要有 `text` 列。文件可以比内存大。
 #
-# 这里用随包三个示例中的文本，约 2,800 条短文：评论、人物介绍、公司新闻。不使用其中的标签。
+# 这里用随包三个示例中的文本，约 3,600 条短文：评论、人物介绍、公司新闻。不使用其中的标签。
 
 # %%
 import itertools
