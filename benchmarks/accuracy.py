@@ -11,6 +11,8 @@ import statistics
 import sys
 import time
 
+from fixed import CLASSIFY
+
 import kbert_tasks as kb
 
 VARIANTS = {
@@ -23,10 +25,9 @@ VARIANTS = {
 def accuracy(told, variant, seed):
     rows = kb.read(told.train)
     rows = rows.sample(round(told.share * len(rows)), random_state=0)
-    settings = {
+    settings = CLASSIFY | {
         "epochs": told.epochs,
         "learning_rate": told.learning_rate,
-        "schedule": "constant",
         "dev_share": 0.0,
         "seed": seed,
     }

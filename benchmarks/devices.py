@@ -17,6 +17,7 @@ import sys
 import tempfile
 from pathlib import Path
 
+from fixed import SPANS
 from machine import described
 
 TASKS = ("classify", "relation", "subject")
@@ -40,11 +41,10 @@ def losses(device, job):
     from kbert_tasks import samples, tasks
 
     kb.strategy(device)
-    settings = {
+    settings = SPANS | {
         "epochs": job["epochs"],
         "batch_size": job["batch_size"],
         "learning_rate": 1e-4,
-        "schedule": "constant",
         "precision": "float32",
     }
     found = {}

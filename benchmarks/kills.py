@@ -58,6 +58,8 @@ def main():
         "classify",
         "--epochs",
         "30",
+        "--patience",
+        "0",
         "--learning-rate",
         "3e-4",
         "--save-minutes",

@@ -13,6 +13,7 @@ import statistics
 import sys
 import time
 
+from fixed import CLASSIFY
 from machine import described
 
 import kbert_tasks as kb
@@ -30,8 +31,9 @@ def runs(told, name, seed):
     settings, merges = VARIANTS[name]
     if name == "windows":
         settings = settings | {"stride": told.stride}
+    settings = CLASSIFY | settings
     settings |= {"epochs": told.epochs, "learning_rate": told.learning_rate, "max_length": told.max_length}
-    settings |= {"batch_size": told.batch_size, "schedule": "linear"}
+    settings |= {"batch_size": told.batch_size, "schedule": "linear", "warm_up": 0.1}
     train, test = kb.read(told.train), kb.read(told.test)
     labels = train["label"].value_counts().sort_index().sort_values(ascending=False, kind="stable").index[: told.labels]
     train, test = (each[each["label"].isin(labels)].reset_index(drop=True) for each in (train, test))

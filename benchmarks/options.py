@@ -21,25 +21,26 @@ import time
 from pathlib import Path
 
 import numpy as np
+from fixed import SPANS
 
 import kbert_tasks as kb
 
 # Small batches, so that few texts give enough steps.
-USUAL = {"learning_rate": 3e-4, "batch_size": 8, "schedule": "constant"}
+USUAL = SPANS | {"learning_rate": 3e-4, "batch_size": 8}
 CASES = {  # the task's class, its files, its score, its numbers of rows for training, development and test, its settings
     "classify": (
         "TextClassifier",
         ("zh_tnews/train.tsv", "zh_tnews/dev.tsv"),
         "accuracy",
         (600, 300, 1000),
-        USUAL | {"epochs": 4, "max_length": 48},
+        USUAL | {"pooling": "cls"} | {"epochs": 4, "max_length": 48},
     ),
     "classify-en": (
         "TextClassifier",
         ("en_sst2/train.tsv", "en_sst2/test.tsv"),
         "accuracy",
         (800, 200, 800),
-        USUAL | {"epochs": 3, "max_length": 64},
+        USUAL | {"pooling": "cls"} | {"epochs": 3, "max_length": 64},
     ),
     "relation-en": (
         "RelationExtractor",
@@ -70,9 +71,9 @@ LONGEST = {
 }  # characters of the texts taken, so that five seeds take minutes
 DEFAULTS = {
     "constant, 1e-5": {"schedule": "constant", "learning_rate": 1e-5},
-    "linear, 5e-5": {"schedule": "linear", "learning_rate": 5e-5},
+    "linear, 5e-5": {"schedule": "linear", "warm_up": 0.1, "learning_rate": 5e-5},
     "constant, 5e-5": {"schedule": "constant", "learning_rate": 5e-5},
-    "linear, 5e-5, average 0.99": {"schedule": "linear", "average": 0.99},
+    "linear, 5e-5, average 0.99": {"schedule": "linear", "warm_up": 0.1, "learning_rate": 5e-5, "average": 0.99},
     "constant, 5e-5, average 0.99": {"schedule": "constant", "learning_rate": 5e-5, "average": 0.99},
 }
 OPTIONS = {
@@ -96,8 +97,11 @@ OPTIONS = {
 def options(told, case):
     """{name: settings} of the options chosen that the task of a case has."""
     _, _, _, _, settings = CASES[case]
+    fixed = {name: settings[name] for name in (*SPANS, "pooling") if name in settings}
     if told.defaults:
-        return {name: {"max_length": settings["max_length"]} | DEFAULTS[name] for name in told.options}
+        return {
+            name: {"max_length": settings["max_length"], "epochs": 3} | fixed | DEFAULTS[name] for name in told.options
+        }
     names = getattr(kb, CASES[case][0]).Settings.__dataclass_fields__
     return {name: settings | OPTIONS[name] for name in told.options if OPTIONS[name].keys() <= names.keys()}
 

@@ -24,6 +24,7 @@ from pathlib import Path
 
 import numpy as np
 import pandas as pd
+from fixed import CLASSIFY, SPANS
 
 import kbert_tasks as kb
 from kbert_tasks import official
@@ -85,8 +86,10 @@ def drawn(rows, number):
 def run(told, name, start, seed, checkpoint):
     """One model trained and tested: the dict that becomes a line of the results."""
     data, root = told.data[name], Path(told.data_root) / name
-    settings = {"epochs": data.epochs, "max_length": data.max_length, "learning_rate": data.learning_rate}
-    settings |= {"schedule": data.schedule} | ({"pooling": data.pooling} if data.pooling else {})
+    fixed = CLASSIFY if data.task == "TextClassifier" else SPANS
+    settings = fixed | {"epochs": data.epochs, "max_length": data.max_length, "learning_rate": data.learning_rate}
+    settings |= {"schedule": data.schedule, "warm_up": 0.1 if data.schedule == "linear" else 0.0}
+    settings |= {"pooling": data.pooling} if data.pooling else {}
     rows = drawn(kb.read(root / data.train), data.rows)
     began = time.perf_counter()
     with tempfile.TemporaryDirectory() as folder:

@@ -10,6 +10,7 @@ import json
 import statistics
 
 import numpy as np
+from fixed import SPANS
 from relation_pointers import Additive, Normalised, PointerExtractor
 
 from kbert_tasks import pointers
@@ -135,7 +136,7 @@ def run(name, arguments, seed):
     kind, settings = VARIANTS[name]
     with open(arguments.train, encoding="utf-8") as file:
         rows = [json.loads(line) for line in file][: arguments.rows]
-    settings = {"epochs": arguments.epochs, "learning_rate": arguments.learning_rate, "schedule": "constant"} | settings
+    settings = SPANS | {"epochs": arguments.epochs, "learning_rate": arguments.learning_rate} | settings
     task = kind(arguments.checkpoint, seed=seed, max_length=arguments.max_length, **settings)
     task.fit(rows, dev=arguments.dev)
     scores = task.report_["scores"]["dev"]

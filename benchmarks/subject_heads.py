@@ -11,6 +11,7 @@ import json
 import statistics
 
 import numpy as np
+from fixed import SPANS
 
 from kbert_tasks._keras import keras2, tensorflow
 from kbert_tasks.pointers import SetLoss
@@ -148,7 +149,7 @@ def run(name, arguments, seed):
     kind, settings = VARIANTS[name]
     with open(arguments.train, encoding="utf-8") as file:
         rows = [json.loads(line) for line in file][: arguments.rows]
-    settings = {"epochs": arguments.epochs, "learning_rate": arguments.learning_rate, "schedule": "constant"} | settings
+    settings = SPANS | {"epochs": arguments.epochs, "learning_rate": arguments.learning_rate} | settings
     task = kind(arguments.checkpoint, seed=seed, max_length=arguments.max_length, **settings)
     task.fit(rows, dev=arguments.dev)
     scores, history = task.report_["scores"]["dev"], task.report_["history"]

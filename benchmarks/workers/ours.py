@@ -13,6 +13,12 @@ from kbert_tasks.batches import training_batches
 from kbert_tasks.checkpoint import build_encoder
 from kbert_tasks.stepping import Stepped
 
+# What training would choose automatically. As in `fixed.py`, which the folder of the workers does not see.
+FIXED = {
+    "learning_rate": 5e-5, "head_lr_multiplier": 1.0, "schedule": "constant", "warm_up": 0.0, "average": 0.0, "patience": 0,
+    "pooling": "cls",
+}  # fmt: skip
+
 keras = keras2()
 
 
@@ -33,19 +39,13 @@ class Rounds(keras.callbacks.Callback):
 def epoch(job):
     # Training as a user has it, with this in the place of the progress bar.
     callbacks.ProgressBar = lambda *of_a_bar: Rounds()
-    settings = {
-        "epochs": job.rounds + 1,
-        "batch_size": BATCH,
-        "max_length": LENGTH,
-        "dev_share": 0.0,
-        "schedule": "constant",
-    }
+    settings = FIXED | {"epochs": job.rounds + 1, "batch_size": BATCH, "max_length": LENGTH, "dev_share": 0.0}
     kb.TextClassifier(job.checkpoint, **settings).fit(*examples(job))
 
 
 def step(job):
     """The model as `kbert_tasks.training` makes it, but random; its table has the rows that stand in the texts."""
-    task = kb.TextClassifier(schedule="constant")
+    task = kb.TextClassifier(**FIXED)
     task.labels_, task.multi_label_ = ["0", "1"], False
     computed_in, _ = precision.choose(task.settings.precision)
     with precision.computing(computed_in):
@@ -64,7 +64,7 @@ def step(job):
 def predict(job):
     texts, labels = examples(job)
     with tempfile.TemporaryDirectory() as folder:
-        task = kb.TextClassifier(job.checkpoint, epochs=1, batch_size=BATCH, max_length=LENGTH, dev_share=0.0)
+        task = kb.TextClassifier(job.checkpoint, epochs=1, batch_size=BATCH, max_length=LENGTH, dev_share=0.0, **FIXED)
         task.fit(texts[:BATCH], labels[:BATCH]).save(folder)
         try:
             task = kb.load(folder, engine=job.variant)
