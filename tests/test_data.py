@@ -6,6 +6,7 @@ import pytest
 
 import kbert_tasks as kb
 from kbert_tasks import data
+from kbert_tasks.cells import text_of
 
 TEXT = "text,label\n房间很干净,好评\n太吵了,差评\n"
 
@@ -81,7 +82,7 @@ def test_excel_and_parquet(tmp_path, kind):
     frame = pd.DataFrame({"text": ["房间很干净", "NA"], "label": [1, 0]})
     path = tmp_path / f"a.{kind}"
     frame.to_excel(path, index=False) if kind == "xlsx" else frame.to_parquet(path)
-    assert [(r["text"], data.text_of(r["label"])) for r in rows(kb.read(path))] == [("房间很干净", "1"), ("NA", "0")]
+    assert [(r["text"], text_of(r["label"])) for r in rows(kb.read(path))] == [("房间很干净", "1"), ("NA", "0")]
 
 
 @pytest.mark.parametrize("kind", ["xlsx", "parquet"])
@@ -123,7 +124,7 @@ def test_a_tsv_whose_lines_would_run_together_is_refused(tmp_path):
 
 def test_blank_lines_are_rows_but_for_the_last(tmp_path):
     table = kb.read(put(tmp_path, "a.csv", "text\nhello\n\nworld\n\n\n"))
-    assert [data.text_of(row["text"]) for row in rows(table)] == ["hello", "", "world"]
+    assert [text_of(row["text"]) for row in rows(table)] == ["hello", "", "world"]
 
 
 def test_two_columns_of_one_name(tmp_path):
@@ -132,7 +133,7 @@ def test_two_columns_of_one_name(tmp_path):
 
 def test_missing_values_of_every_kind():
     values = [None, float("nan"), pd.NA, pd.NaT, np.float32("nan")]
-    assert [data.text_of(value) for value in values] == [""] * 5
+    assert [text_of(value) for value in values] == [""] * 5
 
 
 def test_labels_beside_a_table():
@@ -144,7 +145,7 @@ def test_labels_beside_a_table():
 def test_a_row_with_too_few_cells_is_not_lost(tmp_path):
     table = kb.read(put(tmp_path, "a.csv", "text,label\na,1\nb\n"))
     assert len(table) == 2
-    assert data.text_of(rows(table)[1]["label"]) == ""
+    assert text_of(rows(table)[1]["label"]) == ""
 
 
 def test_a_folder_is_not_a_file(tmp_path):
@@ -152,7 +153,7 @@ def test_a_folder_is_not_a_file(tmp_path):
 
 
 def test_text_of_cells():
-    assert [data.text_of(v) for v in (None, float("nan"), 3, 3.0, 2.5, "a", np.float64(4))] == [
+    assert [text_of(v) for v in (None, float("nan"), 3, 3.0, 2.5, "a", np.float64(4))] == [
         "",
         "",
         "3",

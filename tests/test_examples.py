@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 
 import kbert_tasks as kb
 from kbert_tasks import tasks
-from kbert_tasks.data import text_of
+from kbert_tasks.cells import text_of
 from kbert_tasks.examples import Skip, joined
 from kbert_tasks.holding_out import folds_of, hold_out
 from kbert_tasks.report import run_text

@@ -1,0 +1,147 @@
+"""Cells and names of columns: one rule for files, DataFrames and lists."""
+
+import contextlib
+import re
+import unicodedata
+from collections import Counter
+from decimal import Decimal
+from numbers import Integral
+
+import numpy as np
+
+from .errors import InputError, RowError
+
+# Characters that are not white space, control or format characters, and still show nothing: fillers, the empty braille
+# cell, and what stands for a byte that could not be decoded, which Google's tokenizer drops too.
+UNSEEN = re.compile(
+    "[\u034f\u115f\u1160\u17b4\u17b5\u180b-\u180f\u2800\u3164\ufe00-\ufe0f\uffa0\ufffd\U000e0100-\U000e01ef]"
+)
+
+
+def each_once(names, where):
+    """Names of columns without white space around them.
+
+    Raises:
+        InputError: two are the same.
+    """
+    names = [name.strip() if isinstance(name, str) else name for name in names]
+    for name, number in Counter(name for name in names if not missing(name) and name != "").items():
+        if number > 1:
+            raise InputError(f"{where} has two columns called {name!r}: rename one")
+    return names
+
+
+def missing(value):
+    """Whether a cell holds nothing: None, NaN, NaT, pandas's NA."""
+    import pandas as pd
+
+    return value is None or (pd.api.types.is_scalar(value) and bool(pd.isna(value)))
+
+
+def text_of(value, column=None):
+    """A cell as text.
+
+    Strings are kept. A missing value is "". Numbers are written as they are, 3.0 as "3", and True as "True". Bytes are
+    decoded as UTF-8. Scalars of NumPy and TensorFlow count as what they hold.
+
+    Args:
+        value: of the cell.
+        column: its name, for the error; None where there is none.
+
+    Raises:
+        RowError: a list, a dict, a date or any other object, or bytes that are not UTF-8.
+    """
+    if type(value) is str:
+        return value
+    value = _scalar(value)
+    if missing(value):
+        return ""
+    if isinstance(value, str):
+        return str.__str__(value)  # of an Enum its value, not its name
+    if isinstance(value, bytes | bytearray | memoryview):
+        return _decoded(bytes(value), column)
+    if isinstance(value, bool | np.bool_):
+        return str(bool(value))
+    if isinstance(value, Integral):
+        return str(int(value))
+    if isinstance(value, float | np.floating):
+        return str(int(value)) if value.is_integer() else str(value)
+    if isinstance(value, Decimal):
+        return str(value)
+    raise RowError(f"{_where(column)}wanted a text or a number, found {type(value).__name__} {str(value)[:60]}")
+
+
+def items(values):
+    """What a list, an array, a tensor, a Series or another iterable holds, as a list.
+
+    Raises:
+        TypeError: it is not iterable.
+    """
+    if not isinstance(values, np.ndarray) and hasattr(values, "numpy"):
+        values = values.numpy()  # of TensorFlow or PyTorch
+    # NumPy's own numbers: a float32 of 0.1 is 0.10000000149011612 as Python's.
+    if getattr(getattr(values, "dtype", None), "kind", "") == "f":
+        values = np.asarray(values)
+    return np.asarray(values).tolist() if isinstance(values, np.ndarray) and values.ndim > 1 else list(values)
+
+
+def records(table):
+    """The rows of a DataFrame, each a dict of column to value."""
+    columns = [items(table[name]) for name in table.columns]
+    return [dict(zip(table.columns, row, strict=True)) for row in zip(*columns, strict=True)]
+
+
+def texts_of(rows, column):
+    """The cells of a column as a list of texts; the error of `text_of` names the row."""
+    found = []
+    for position, value in enumerate(items(rows[column])):
+        with in_row(rows, position):
+            found.append(text_of(value, column))
+    return found
+
+
+@contextlib.contextmanager
+def in_row(rows, position):
+    """Puts the file and the number of the row, counted from 1, in front of a RowError."""
+    try:
+        yield
+    except RowError as error:
+        raise InputError(f"{rows.attrs.get('file', 'the table')}, row {position + 1}: {error}") from None
+
+
+def filled(value):
+    """Whether a cell holds anything: a list or any other object counts, also an empty one."""
+    return not blank(text_of(value)) if isinstance(value, str | bytes) else not missing(value)
+
+
+def blank(text):
+    """Whether nothing of a text can be seen: white space, control and zero-width characters alone, or no character."""
+    return not any(map(_seen, text))
+
+
+def without_unseen(text):
+    """A text without the characters that cannot be seen, its white space evened out."""
+    return " ".join("".join(letter for letter in text if letter.isspace() or _seen(letter)).split())
+
+
+def _seen(letter):
+    return not (letter.isspace() or unicodedata.category(letter) in ("Cc", "Cf") or UNSEEN.match(letter))
+
+
+def _scalar(value):
+    """What an array without axes or a tensor of one value holds; any other value as it is."""
+    if not isinstance(value, np.generic | np.ndarray) and hasattr(value, "numpy"):
+        with contextlib.suppress(Exception):  # a symbolic tensor holds nothing; it is refused as what it is
+            value = value.numpy() if tuple(value.shape) == () else value
+    return value.item() if isinstance(value, np.ndarray) and value.ndim == 0 else value
+
+
+def _decoded(raw, column):
+    try:
+        return raw.decode("utf-8")
+    except UnicodeDecodeError:
+        raise RowError(f"{_where(column)}these bytes are not UTF-8, decode them first: {raw[:40]!r}") from None
+
+
+def _where(column):
+    return "" if column is None else f"column {column!r}: "
