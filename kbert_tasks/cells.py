@@ -4,12 +4,17 @@ import contextlib
 import re
 import unicodedata
 from collections import Counter
+from collections.abc import Iterable, Iterator
 from decimal import Decimal
 from numbers import Integral
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from .errors import InputError, RowError
+
+if TYPE_CHECKING:
+    import pandas as pd
 
 # Characters that are not white space, control or format characters, and still show nothing: fillers, the empty braille
 # cell, and what stands for a byte that could not be decoded, which Google's tokenizer drops too.
@@ -18,7 +23,7 @@ UNSEEN = re.compile(
 )
 
 
-def each_once(names, where):
+def each_once(names: Iterable[Any], where: object) -> list[Any]:
     """Names of columns without white space around them.
 
     Raises:
@@ -31,14 +36,14 @@ def each_once(names, where):
     return names
 
 
-def missing(value):
+def missing(value: object) -> bool:
     """Whether a cell holds nothing: None, NaN, NaT, pandas's NA."""
     import pandas as pd
 
     return value is None or (pd.api.types.is_scalar(value) and bool(pd.isna(value)))
 
 
-def text_of(value, column=None):
+def text_of(value: Any, column: str | None = None) -> str:
     """A cell as text.
 
     Strings are kept. A missing value is "". Numbers are written as they are, 3.0 as "3", and True as "True". Bytes are
@@ -71,7 +76,7 @@ def text_of(value, column=None):
     raise RowError(f"{_where(column)}wanted a text or a number, found {type(value).__name__} {str(value)[:60]}")
 
 
-def items(values):
+def items(values: Any) -> list[Any]:
     """What a list, an array, a tensor, a Series or another iterable holds, as a list.
 
     Raises:
@@ -85,50 +90,56 @@ def items(values):
     return np.asarray(values).tolist() if isinstance(values, np.ndarray) and values.ndim > 1 else list(values)
 
 
-def records(table):
+def records(table: "pd.DataFrame") -> list[dict[Any, Any]]:
     """The rows of a DataFrame, each a dict of column to value."""
     columns = [items(table[name]) for name in table.columns]
     return [dict(zip(table.columns, row, strict=True)) for row in zip(*columns, strict=True)]
 
 
-def texts_of(rows, column):
+def texts_of(rows: "pd.DataFrame", column: str) -> list[str]:
     """The cells of a column as a list of texts; the error of `text_of` names the row."""
     found = []
-    for position, value in enumerate(items(rows[column])):
-        with in_row(rows, position):
+    for place, value in zip(rows.index, items(rows[column]), strict=True):
+        with in_row(rows, place):
             found.append(text_of(value, column))
     return found
 
 
 @contextlib.contextmanager
-def in_row(rows, position):
-    """Puts the file and the number of the row, counted from 1, in front of a RowError."""
+def in_row(rows: "pd.DataFrame", place: int) -> Iterator[None]:
+    """Puts the file and the number of the row in front of a RowError.
+
+    Args:
+        rows: a table; `attrs["before"]`, where there is one, counts the rows of the file before it.
+        place: of the row in the table, from 0.
+    """
     try:
         yield
     except RowError as error:
-        raise InputError(f"{rows.attrs.get('file', 'the table')}, row {position + 1}: {error}") from None
+        number = rows.attrs.get("before", 0) + place + 1
+        raise InputError(f"{rows.attrs.get('file', 'the table')}, row {number}: {error}") from None
 
 
-def filled(value):
+def filled(value: Any) -> bool:
     """Whether a cell holds anything: a list or any other object counts, also an empty one."""
     return not blank(text_of(value)) if isinstance(value, str | bytes) else not missing(value)
 
 
-def blank(text):
+def blank(text: str) -> bool:
     """Whether nothing of a text can be seen: white space, control and zero-width characters alone, or no character."""
     return not any(map(_seen, text))
 
 
-def without_unseen(text):
+def without_unseen(text: str) -> str:
     """A text without the characters that cannot be seen, its white space evened out."""
     return " ".join("".join(letter for letter in text if letter.isspace() or _seen(letter)).split())
 
 
-def _seen(letter):
+def _seen(letter: str) -> bool:
     return not (letter.isspace() or unicodedata.category(letter) in ("Cc", "Cf") or UNSEEN.match(letter))
 
 
-def _scalar(value):
+def _scalar(value: Any) -> Any:
     """What an array without axes or a tensor of one value holds; any other value as it is."""
     if not isinstance(value, np.generic | np.ndarray) and hasattr(value, "numpy"):
         with contextlib.suppress(Exception):  # a symbolic tensor holds nothing; it is refused as what it is
@@ -136,12 +147,12 @@ def _scalar(value):
     return value.item() if isinstance(value, np.ndarray) and value.ndim == 0 else value
 
 
-def _decoded(raw, column):
+def _decoded(raw: bytes, column: str | None) -> str:
     try:
         return raw.decode("utf-8")
     except UnicodeDecodeError:
         raise RowError(f"{_where(column)}these bytes are not UTF-8, decode them first: {raw[:40]!r}") from None
 
 
-def _where(column):
+def _where(column: str | None) -> str:
     return "" if column is None else f"column {column!r}: "

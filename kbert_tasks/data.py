@@ -172,7 +172,7 @@ def _not_split(rows, name, other):
     if split.any():
         where = rows.attrs.get("file", "the table")
         raise InputError(
-            f"{where}, row {split.argmax() + 1} has {other!r} where others have {name!r}: use one name in all rows"
+            f"{where}, row {split.idxmax() + 1} has {other!r} where others have {name!r}: use one name in all rows"
         )
 
 

@@ -2,8 +2,9 @@
 
 import unicodedata
 from collections import Counter, defaultdict
+from collections.abc import Iterator, Mapping, Sequence
 
-from .cells import without_unseen
+from .cells import blank, without_unseen
 from .label_forms import listed
 
 SEPARATORS = (",", "，", ";", "；", "、", "/", "|", "\t", "\n", " ")  # that people write between several labels
@@ -11,17 +12,17 @@ MANY = 0.1  # share of the texts whose label holds a separator that was not name
 SHOWN = 5  # groups of names that are alike
 
 
-def likeness(name):
+def likeness(name: str) -> str:
     """What two names have in common that differ only by case, width, white space or characters that cannot be seen."""
     letters = (unicodedata.normalize("NFKC", each) if _is_wide(each) else each for each in name)
     return without_unseen(unicodedata.normalize("NFC", "".join(letters))).casefold()
 
 
-def _is_wide(letter):
+def _is_wide(letter: str) -> bool:
     return unicodedata.decomposition(letter).startswith(("<wide>", "<narrow>"))
 
 
-def alike(names, kind):
+def alike(names: Mapping[str, int], kind: str) -> Iterator[str]:
     """Sentences about names that differ only by case, width, white space or characters that cannot be seen.
 
     Args:
@@ -30,7 +31,7 @@ def alike(names, kind):
     """
     groups = defaultdict(list)
     for name in sorted(names):
-        groups[likeness(name)].append(f"{ascii_if_unseen(name)} ({names[name]:,})")
+        groups[likeness(name)].append(f"{_shown(name)} ({names[name]:,})")
     found = [group for group in groups.values() if len(group) > 1]
     for group in found[:SHOWN]:
         yield (
@@ -41,12 +42,12 @@ def alike(names, kind):
         yield f"{len(found) - SHOWN} more groups of {kind} differ only so"
 
 
-def ascii_if_unseen(name):
-    """The name in quotation marks, escaped where something in it cannot be seen."""
-    return repr(name) if without_unseen(name) == name else ascii(name)
+def _shown(name: str) -> str:
+    """The name in quotation marks, with an escape for each character that cannot be seen."""
+    return "".join(ascii(each)[1:-1] if blank(each) and each != " " else each for each in repr(name))
 
 
-def unsplit(sets, separator):
+def unsplit(sets: Sequence[tuple[str, ...]], separator: str) -> Iterator[str]:
     """Sentences about cells that are read as several labels and were split nowhere, where another separator is in many.
 
     Args:
@@ -66,7 +67,7 @@ def unsplit(sets, separator):
         )
 
 
-def _holding(names, separator):
+def _holding(names: Mapping[str, int], separator: str) -> dict[str, int]:
     """The names that would be split. A space counts only where the parts are fewer than the names: it is in many names."""
     holding = {name: number for name, number in names.items() if len(_parts(name, separator)) > 1}
     if separator == " " and len({part for name in names for part in _parts(name, separator)}) > len(names):
@@ -74,11 +75,11 @@ def _holding(names, separator):
     return holding
 
 
-def _parts(name, separator):
+def _parts(name: str, separator: str) -> list[str]:
     return [part for part in map(str.strip, name.split(separator)) if part]
 
 
-def unread_lists(names, separator):
+def unread_lists(names: Mapping[str, int], separator: str) -> Iterator[str]:
     """Sentences about single labels that look like several in one cell: lists, or other labels with a separator between."""
     lists = [name for name in names if listed(name)]
     if lists:

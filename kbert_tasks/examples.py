@@ -160,7 +160,7 @@ def joined(table, keys, cells, into):
     sources, found = {}, {}
     columns = [items(table[name]) for name in (*keys, *cells)]
     for position, row in enumerate(zip(*columns, strict=True)):
-        with in_row(table, position):
+        with in_row(table, table.index[position]):
             key = tuple(text_of(cell, name) for cell, name in zip(row, keys, strict=False))
         answer = list(row[len(keys) :])
         key = position if blank(key[0]) else key

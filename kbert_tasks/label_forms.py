@@ -9,17 +9,21 @@ import re
 import tokenize
 from collections.abc import Mapping, Set
 from numbers import Real
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from .cells import in_row, items, missing
 from .errors import InputError, RowError
 
+if TYPE_CHECKING:
+    import pandas as pd
+
 LISTS = list | tuple | set | frozenset | np.ndarray
 NUMBERS = re.compile(r"\[\s*[-+]?[\d.]+(\s+[-+]?[\d.]+)*\s*\]")  # as NumPy prints an array
 
 
-def beside(labels):
+def beside(labels: Any) -> list[Any]:
     """Labels that are passed beside texts as a list, an entry for each text; a column of one is that column.
 
     Raises:
@@ -44,14 +48,14 @@ def beside(labels):
     raise InputError(f"wanted a list of labels, one for each text, got {type(labels).__name__}: {str(labels)[:40]}")
 
 
-def column_of_one(cells):
+def column_of_one(cells: list[Any]) -> list[Any] | None:
     """The entries of cells that are lists of one entry each; None if any cell is something else, or there is none."""
     if cells and all(isinstance(cell, list | tuple | np.ndarray) and len(cell) == 1 for cell in cells):
         return [cell[0] for cell in cells]
     return None
 
 
-def listed(text):
+def listed(text: str) -> list[Any] | None:
     """The entries of a text that is a list in JSON, in Python or as NumPy prints it; None for any other text."""
     text = text.strip()
     if text[:1] + text[-1:] not in ("[]", "()", "{}"):
@@ -70,12 +74,12 @@ def listed(text):
     return None
 
 
-def _strings(text):
+def _strings(text: str) -> list[str]:
     tokens = tokenize.generate_tokens(io.StringIO(text).readline)
     return [ast.literal_eval(token.string) for token in tokens if token.type == tokenize.STRING]
 
 
-def refuse_vectors(table, column):
+def refuse_vectors(table: "pd.DataFrame", column: str) -> None:
     """Refuses labels that are rows of numbers, one for each label, instead of names.
 
     Lists of numbers are taken for such rows where all are equally long, at least 2, and hold 0 and 1 (or -1 and 1) alone, or
@@ -88,13 +92,11 @@ def refuse_vectors(table, column):
     Raises:
         InputError: they are rows of numbers.
     """
-    cells = {place: cell for place, cell in enumerate(table[column]) if not missing(cell)}
+    cells = {place: cell for place, cell in table[column].items() if not missing(cell)}
     if not cells or not all(isinstance(cell, list | tuple | np.ndarray) for cell in cells.values()):
         return
-    first, rows = (
-        next(iter(cells)),
-        [np.ravel(cell) if isinstance(cell, np.ndarray) else cell for cell in cells.values()],
-    )
+    first = next(iter(cells))
+    rows = [np.ravel(cell) if isinstance(cell, np.ndarray) else cell for cell in cells.values()]
     lengths = {len(row) for row in rows}
     if len(lengths) > 1 or min(lengths) < 2 or not all(map(_is_number, itertools.chain(*rows))):
         return
@@ -108,9 +110,9 @@ def refuse_vectors(table, column):
             )
 
 
-def _is_number(value):
+def _is_number(value: object) -> bool:
     return isinstance(value, Real | np.bool_)
 
 
-def _whole(row):
+def _whole(row: Any) -> bool:
     return all(float(each).is_integer() for each in row)

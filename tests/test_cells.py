@@ -210,3 +210,11 @@ def test_such_lines_end_a_document_in_pretraining(tmp_path):
     reading = documents.Reading()
     assert list(documents.read(tmp_path / "a.jsonl", reading=reading)) == [["one"]]
     assert reading.skipped == {"row without text": 1}
+
+
+def test_a_row_of_a_later_part_of_a_file_is_named_by_its_number(tmp_path, hotel, capsys, monkeypatch):
+    monkeypatch.setattr("kbert_tasks.cli.use.SLICE", 2)
+    (tmp_path / "a.jsonl").write_text('{"text": "a"}\n' * 4 + '{"text": ["b"]}\n', encoding="utf-8")
+    assert cli.predict([str(hotel[1]), str(tmp_path / "a.jsonl"), "--output", str(tmp_path / "b.csv")]) == 2
+    assert "a.jsonl, row 5: column 'text': wanted a text or a number, found list ['b']" in capsys.readouterr().err
+    assert not (tmp_path / "b.csv").exists()

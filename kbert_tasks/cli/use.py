@@ -141,6 +141,7 @@ def _answer(task, rows, output, kind):
     def answered():
         for start in range(0, len(rows), SLICE):
             some = rows.iloc[start : start + SLICE]
+            some.attrs["before"] = start
             examples = task.examples(some, gold=False)
             none.update(examples.skipped)
             answers = task.predict(examples)
