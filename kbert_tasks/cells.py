@@ -38,6 +38,8 @@ def each_once(names: Iterable[Any], where: object) -> list[Any]:
 
 def missing(value: object) -> bool:
     """Whether a cell holds nothing: None, NaN, NaT, pandas's NA."""
+    if type(value) is str:
+        return False
     import pandas as pd
 
     return value is None or (pd.api.types.is_scalar(value) and bool(pd.isna(value)))
@@ -84,10 +86,10 @@ def items(values: Any) -> list[Any]:
     """
     if not isinstance(values, np.ndarray) and hasattr(values, "numpy"):
         values = values.numpy()  # of TensorFlow or PyTorch
-    # NumPy's own numbers: a float32 of 0.1 is 0.10000000149011612 as Python's.
-    if getattr(getattr(values, "dtype", None), "kind", "") == "f":
-        values = np.asarray(values)
-    return np.asarray(values).tolist() if isinstance(values, np.ndarray) and values.ndim > 1 else list(values)
+    axes, kind = getattr(values, "ndim", 1), getattr(getattr(values, "dtype", None), "kind", "")
+    if axes == 1 and kind == "f" and not isinstance(values, np.ma.MaskedArray):
+        return list(np.asarray(values))  # NumPy's numbers: as Python's a float32 of 0.1 is 0.10000000149011612
+    return values.tolist() if axes and hasattr(values, "tolist") else list(values)
 
 
 def records(table: "pd.DataFrame") -> list[dict[Any, Any]]:

@@ -3,6 +3,7 @@
 A label "NA", a text "null" or a number "007" stays that text: pandas is told to interpret nothing.
 """
 
+import contextlib
 import json
 import logging
 from collections import Counter
@@ -112,10 +113,7 @@ def table(data, labels=None, columns=("text", "label", "text_b")):
         raise InputError(
             "wanted a list of texts, of pairs or of dicts, got one dict: pandas.DataFrame(...) makes a table of it"
         )
-    try:
-        rows = items(data)
-    except TypeError:
-        raise InputError(f"wanted a list of texts, of pairs or of dicts, got {type(data).__name__}") from None
+    rows = _listed(data)
     kinds = {dict if isinstance(row, dict) else list if isinstance(row, tuple | list) else str for row in rows}
     if len(kinds) > 1:
         raise InputError("wanted a list of texts, of pairs or of dicts: this one mixes them")
@@ -128,6 +126,13 @@ def table(data, labels=None, columns=("text", "label", "text_b")):
     else:
         made = pd.DataFrame({text: pd.Series(rows, dtype=object)})
     return made if labels is None else _labelled(made, labels, label)
+
+
+def _listed(data):
+    with contextlib.suppress(TypeError):
+        if not isinstance(data, set | frozenset):  # they have no order
+            return items(data)
+    raise InputError(f"wanted a list of texts, of pairs or of dicts, got {type(data).__name__}")
 
 
 def _plain_names(rows):

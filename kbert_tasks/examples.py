@@ -130,8 +130,9 @@ def headers_again(rows):
     appended to one another have them. A table of one column has none: a text may be any word."""
     if rows.shape[1] < 2 or not rows.attrs.get("header", True):
         return []
-    cells = zip(*(rows[name] for name in rows.columns), strict=True)
-    return [position for position, row in enumerate(cells) if all(map(_is_name, row, rows.columns))]
+    first = rows.columns[0]
+    found = [position for position, cell in enumerate(items(rows[first])) if _is_name(cell, first)]
+    return [position for position in found if all(map(_is_name, rows.iloc[position], rows.columns))]
 
 
 def _is_name(cell, name):

@@ -7,7 +7,7 @@ import itertools
 import json
 import re
 import tokenize
-from collections.abc import Mapping, Set
+from collections.abc import Mapping
 from numbers import Real
 from typing import TYPE_CHECKING, Any
 
@@ -42,7 +42,7 @@ def beside(labels: Any) -> list[Any]:
     array = labels.numpy() if hasattr(labels, "numpy") else labels
     if isinstance(array, np.ndarray) and array.ndim == 2 and array.shape[1] == 1:
         array = np.asarray(array)[:, 0]
-    if not isinstance(array, str | bytes | bytearray | Mapping | Set):
+    if not isinstance(array, str | bytes | bytearray | Mapping | set | frozenset):
         with contextlib.suppress(TypeError):
             return items(array)
     raise InputError(f"wanted a list of labels, one for each text, got {type(labels).__name__}: {str(labels)[:40]}")
@@ -74,6 +74,15 @@ def listed(text: str) -> list[Any] | None:
     return None
 
 
+def with_lists(table: "pd.DataFrame", column: str) -> "pd.DataFrame":
+    """The table with lists in place of the cells of a column that are written as lists."""
+    import pandas as pd
+
+    read = [(cell, listed(cell) if isinstance(cell, str) else None) for cell in items(table[column])]
+    cells = [cell if found is None else found for cell, found in read]
+    return table.assign(**{column: pd.Series(cells, index=table.index, dtype=object)})
+
+
 def _strings(text: str) -> list[str]:
     tokens = tokenize.generate_tokens(io.StringIO(text).readline)
     return [ast.literal_eval(token.string) for token in tokens if token.type == tokenize.STRING]
@@ -92,11 +101,11 @@ def refuse_vectors(table: "pd.DataFrame", column: str) -> None:
     Raises:
         InputError: they are rows of numbers.
     """
-    cells = {place: cell for place, cell in table[column].items() if not missing(cell)}
-    if not cells or not all(isinstance(cell, list | tuple | np.ndarray) for cell in cells.values()):
+    cells = [(place, cell) for place, cell in zip(table.index, items(table[column]), strict=True) if not missing(cell)]
+    if not cells or not all(isinstance(cell, list | tuple | np.ndarray) for _, cell in cells):
         return
-    first = next(iter(cells))
-    rows = [np.ravel(cell) if isinstance(cell, np.ndarray) else cell for cell in cells.values()]
+    first = cells[0][0]
+    rows = [np.ravel(cell) if isinstance(cell, np.ndarray) else cell for _, cell in cells]
     lengths = {len(row) for row in rows}
     if len(lengths) > 1 or min(lengths) < 2 or not all(map(_is_number, itertools.chain(*rows))):
         return

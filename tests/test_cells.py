@@ -165,7 +165,7 @@ def test_one_text_is_not_a_list_of_its_bytes(rows):
     assert "wanted a list of texts, got one text" in refused(rows)
 
 
-@pytest.mark.parametrize("rows", [3, None, 2.5, object()])
+@pytest.mark.parametrize("rows", [3, None, 2.5, object(), {"a", "b"}])
 def test_what_holds_no_rows_is_refused(rows):
     assert f"wanted a list of texts, of pairs or of dicts, got {type(rows).__name__}" in refused(rows)
 

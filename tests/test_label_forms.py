@@ -44,6 +44,7 @@ def refused(labels, rows=None, **settings):
         (name for name in NAMES),
         map(str, NAMES),
         dict(zip(TEXTS, NAMES, strict=True)).values(),
+        np.ma.array(NAMES),
         [np.array([name]) for name in NAMES],
     ],
     ids=lambda labels: type(labels).__name__,
@@ -179,6 +180,8 @@ def test_gold_of_other_tasks_may_come_from_a_generator():
         ("['a|b', 'c']", ("a|b", "c")),
         ("a|b", ("a", "b")),
         ("", ()),
+        (np.array(["a", "b"]), ("a", "b")),
+        (frozenset("ab"), ("a", "b")),
         ("(a)", ("(a)",)),
         ("('a')", ("('a')",)),
         ("{'a': 1}", ("{'a': 1}",)),
@@ -212,3 +215,9 @@ def test_what_python_and_json_print_is_read_back(names):
 def test_without_the_option_a_cell_is_one_label():
     rows = pd.DataFrame({"text": ["x", "y"], "label": ["['a', 'b']", "[0, 1]"]})
     assert labels_of(None, rows) == ["['a', 'b']", "[0, 1]"]
+
+
+def test_lists_in_a_column_of_categories_are_read():
+    rows = pd.DataFrame({"text": TEXTS, "label": pd.Categorical(["['a', 'b']", "a", None, "a"])})
+    examples = kb.TextClassifier(multi_label=True).examples(rows)
+    assert [example.label for example in examples.rows] == [("a", "b"), ("a",), ("a",)]

@@ -147,15 +147,9 @@ class TextClassifier(Task[Prediction]):
         name = self.settings.label_column
         if name in rows:
             if self._several:
-                rows = rows.assign(**{name: rows[name].map(self._listed)})
+                rows = label_forms.with_lists(rows, name)
             label_forms.refuse_vectors(rows, name)
         return super().grouped(rows)
-
-    @staticmethod
-    def _listed(cell):
-        """A cell that is written as a list, as that list; any other cell as it is."""
-        found = label_forms.listed(cell) if isinstance(cell, str) else None
-        return cell if found is None else found
 
     def columns(self, gold):
         self._can_abstain()
