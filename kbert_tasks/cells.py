@@ -75,7 +75,8 @@ def text_of(value: Any, column: str | None = None) -> str:
         return str(int(value)) if value.is_integer() else str(value)
     if isinstance(value, Decimal):
         return str(value)
-    raise RowError(f"{_where(column)}wanted a text or a number, found {type(value).__name__} {str(value)[:60]}")
+    found = " ".join(str(value).split())[:60]
+    raise RowError(f"{_where(column)}wanted a text or a number, found {type(value).__name__} {found}")
 
 
 def items(values: Any) -> list[Any]:
