@@ -3,6 +3,7 @@
 Scores decide what is looked at, not the name of the task: accuracy with a confusion matrix, several labels, F1.
 """
 
+import itertools
 import math
 
 SIGNIFICANCE = 0.05  # of the binomial test against the most frequent label
@@ -23,7 +24,8 @@ def advice(report):
     """
     part = "test" if "test" in report["scores"] else "dev"
     scores = report["scores"].get(part, {})
-    wrong = [*_same_answer(report), *_below_baseline(report, part, scores), *_at_chance(part, scores)]
+    given = (same_answer(f"{name} ", its, report["examples"][name]) for name, its in report["scores"].items())
+    wrong = [*itertools.chain(*given), *_below_baseline(report, part, scores), *_at_chance(part, scores)]
     wrong += _low_f1(report, part, scores)
     return wrong + _suggestions(report, part, scores) if wrong else []
 
@@ -31,16 +33,22 @@ def advice(report):
 # What is wrong ---------------------------------------------------------------------------------------------------
 
 
-def _same_answer(report):
-    for part, scores in report["scores"].items():
-        texts = report["examples"][part]["used"]
-        if not ({"confusion_matrix", "micro_f1"} & scores.keys() and len(_gold(scores)) > 1):
-            continue
-        given = _predicted(scores)
-        if not given:
-            yield f"The model gives no label to any of the {texts:,} {part} texts."
-        if [*given.values()] == [texts]:
-            yield f"The model gives the same label to all {texts:,} {part} texts: {', '.join(given)}."
+def same_answer(part, scores, examples):
+    """Sentences about a model that gives all texts the same label, or none.
+
+    Args:
+        part: what the texts are called, with a space behind it, or nothing.
+        scores: of these texts.
+        examples: how many are used, as in report.json.
+    """
+    texts = examples.get("used")
+    if not (texts and {"confusion_matrix", "micro_f1"} & scores.keys() and len(_gold(scores)) > 1):
+        return
+    given = _predicted(scores)
+    if not given:
+        yield f"The model gives no label to any of the {texts:,} {part}texts."
+    if [*given.values()] == [texts]:
+        yield f"The model gives the same label to all {texts:,} {part}texts: {', '.join(given)}."
 
 
 def _below_baseline(report, part, scores):

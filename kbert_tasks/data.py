@@ -3,15 +3,18 @@
 A label "NA", a text "null" or a number "007" stays that text: pandas is told to interpret nothing.
 """
 
+import contextlib
 import json
 import logging
+from collections import Counter
 from collections.abc import Mapping
 from os import PathLike
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from . import separated
-from .errors import InputError
+from .cells import each_once, items, missing
+from .errors import InputError, RowError
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -52,6 +55,8 @@ def read(path: str | PathLike[str], *, header: bool = True, encoding: str | None
         if kind == ".parquet":
             table = pd.read_parquet(path)
         elif kind == ".xlsx":
+            if header:
+                each_once(pd.read_excel(path, dtype=object, header=None, nrows=1).iloc[0], path)
             table = pd.read_excel(path, dtype=object, header=0 if header else None, keep_default_na=False)
         else:
             text = decoded(path.read_bytes(), str(path), encoding)
@@ -80,10 +85,7 @@ def named(table, path, header=True):
     headed = path.suffix.lower() in (".csv", ".tsv", ".xlsx")
     if headed and not header:
         table.columns = range(1, table.shape[1] + 1)
-    table.columns = [str(name).strip() for name in table.columns]
-    twice = table.columns[table.columns.duplicated()]
-    if len(twice):
-        raise InputError(f"{path} has two columns called {twice[0]!r}: rename one")
+    table.columns = each_once(map(str, table.columns), path)
     table.attrs |= {"file": str(path), "header": header and headed}
     return table
 
@@ -93,30 +95,30 @@ def table(data, labels=None, columns=("text", "label", "text_b")):
 
     Args:
         data: a DataFrame; the path of a file; a list of dicts; a list of texts, or of pairs of texts.
-        labels: the gold answers, as many as texts, where `data` is a list of texts; without them a list of pairs
-            holds (text, text_b).
+        labels: a list of the gold answers, as many as texts, where `data` is a list of texts; without them a list of
+            pairs holds (text, text_b).
         columns: the names that the table gets for text, label and second text.
     """
     import pandas as pd
 
     text, label, second = columns
     if isinstance(data, pd.DataFrame):
+        data = _plain_names(data)
         return data if labels is None else _labelled(data.copy(deep=False), labels, label)
     if isinstance(data, Path) or (isinstance(data, str) and Path(data).suffix.lower() in KINDS):
         return read(data)
-    if isinstance(data, str):
+    if isinstance(data, str | bytes | bytearray):
         raise InputError(f"wanted a list of texts, got one text: put it in square brackets, [{data[:20]!r}]")
     if isinstance(data, Mapping):
         raise InputError(
             "wanted a list of texts, of pairs or of dicts, got one dict: pandas.DataFrame(...) makes a table of it"
         )
-    # NumPy's arrays of two columns and of one
-    rows = data.tolist() if hasattr(data, "tolist") else list(data)
+    rows = _listed(data)
     kinds = {dict if isinstance(row, dict) else list if isinstance(row, tuple | list) else str for row in rows}
     if len(kinds) > 1:
         raise InputError("wanted a list of texts, of pairs or of dicts: this one mixes them")
     if rows and isinstance(rows[0], dict):
-        made = pd.DataFrame(rows, dtype=object)
+        made = _plain_names(pd.DataFrame(rows, dtype=object))
     elif rows and isinstance(rows[0], tuple | list):
         if {len(row) for row in rows} != {2}:
             raise InputError("a list of tuples should hold pairs (text, second text); labels are given apart")
@@ -126,29 +128,31 @@ def table(data, labels=None, columns=("text", "label", "text_b")):
     return made if labels is None else _labelled(made, labels, label)
 
 
+def _listed(data):
+    with contextlib.suppress(TypeError):
+        if not isinstance(data, set | frozenset):  # they have no order
+            return items(data)
+    raise InputError(f"wanted a list of texts, of pairs or of dicts, got {type(data).__name__}")
+
+
+def _plain_names(rows):
+    """A DataFrame of a user, its names of columns as a file's would be."""
+    where = rows.attrs.get("file", "the table")
+    if rows.columns.nlevels > 1:
+        raise InputError(
+            f"{where} has {rows.columns.nlevels} levels of column names: keep one, with rows.droplevel(0, axis=1)"
+        )
+    names = each_once(rows.columns, where)
+    return rows if names == list(rows.columns) else rows.set_axis(names, axis=1)
+
+
 def _labelled(rows, labels, name):
     import pandas as pd
 
     if len(labels) != len(rows):
         raise InputError(f"there are {len(rows)} texts and {len(labels)} labels: give as many of one as of the other")
-    rows[name] = pd.Series(list(labels), index=rows.index, dtype=object)
+    rows[name] = pd.Series(labels, index=rows.index, dtype=object)
     return rows
-
-
-def missing(value):
-    """Whether a cell holds nothing: None, NaN, NaT, pandas's NA."""
-    import pandas as pd
-
-    return value is None or (pd.api.types.is_scalar(value) and bool(pd.isna(value)))
-
-
-def text_of(value):
-    """A cell as text: a missing value is "", 3 and 3.0 are "3"."""
-    if missing(value):
-        return ""
-    if isinstance(value, float) and value.is_integer():
-        value = int(value)
-    return str(value)
 
 
 def column(rows, name, option):
@@ -161,7 +165,20 @@ def column(rows, name, option):
             f"{file} has no column {name!r}; its columns: {', '.join(map(str, rows.columns[:12]))}; "
             f"name the right one with --{option.replace('_', '-')}{numbered}"
         )
+    for other in rows.columns:
+        if other != name and str(other).casefold() == name.casefold():
+            _not_split(rows, name, other)
     return rows[name]
+
+
+def _not_split(rows, name, other):
+    """Refuses a column that some rows have under another name, which would be left out there."""
+    split = rows[name].map(missing) & ~rows[other].map(missing)
+    if split.any():
+        where = rows.attrs.get("file", "the table")
+        raise InputError(
+            f"{where}, row {split.idxmax() + 1} has {other!r} where others have {name!r}: use one name in all rows"
+        )
 
 
 def _jsonl(path, text):
@@ -176,7 +193,9 @@ def json_rows(path, lines):
         if not line.strip():
             continue
         try:
-            row = json.loads(line)
+            row = json.loads(line, object_pairs_hook=_each_key_once)
+        except RowError as error:
+            raise InputError(f"{path}, line {number}: {error}") from None
         except ValueError as error:
             raise InputError(f"{path}, line {number} is not JSON: {error}") from None
         if not isinstance(row, dict):
@@ -184,6 +203,14 @@ def json_rows(path, lines):
                 f'{path}, line {number}: wanted an object such as {{"text": ...}}, found {line.strip()[:40]}'
             )
         yield number, row
+
+
+def _each_key_once(pairs):
+    made = dict(pairs)
+    if len(made) < len(pairs):
+        twice = next(key for key, number in Counter(key for key, _ in pairs).items() if number > 1)
+        raise RowError(f"one object has two values of {twice!r}: rename one")
+    return made
 
 
 def decoded(raw, name, encoding=None):

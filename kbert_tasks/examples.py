@@ -1,12 +1,13 @@
 """What becomes of rows: examples, with every row accounted for."""
 
-import collections
+from collections import Counter
 from dataclasses import dataclass, field
 from typing import Any
 
 from . import data
-from .data import text_of
-from .errors import InputError, RowError
+from .cells import blank, filled, in_row, items, records, text_of
+
+HEADER_AGAIN = "the header line again"
 
 
 @dataclass(frozen=True)
@@ -29,8 +30,8 @@ class Examples:
 
     rows: list[Any]
     sources: list[tuple[int, ...]]
-    skipped: collections.Counter[str] = field(default_factory=collections.Counter)
-    notes: collections.Counter[str] = field(default_factory=collections.Counter)
+    skipped: Counter[str] = field(default_factory=Counter)
+    notes: Counter[str] = field(default_factory=Counter)
 
     @property
     def read(self) -> int:
@@ -49,7 +50,7 @@ class Examples:
     def part(self, places, note=None):
         """Some of the examples, as if their rows had been read alone."""
         rows, sources = ([part[i] for i in places] for part in (self.rows, self.sources))
-        return Examples(rows, sources, notes=collections.Counter({note: len(rows)} if note else ()))
+        return Examples(rows, sources, notes=Counter({note: len(rows)} if note else ()))
 
     def without(self, places):
         """The other examples, with what was skipped and noted so far."""
@@ -103,22 +104,39 @@ def examples_of(task, rows, labels=None, gold=True):
     settings = task.settings
     second = getattr(settings, task.SECOND) if task.SECOND else "text_b"
     names = settings.text_column, settings.label_column, second
-    rows = task.named(data.table(rows, labels, names).reset_index(drop=True))
+    labels = labels if labels is None else task.beside(labels)
+    rows = data.table(rows, labels, names).reset_index(drop=True)
+    headers = headers_again(rows)
+    rows = task.named(rows.drop(index=headers))
+    places = rows.index  # in the whole table
     rows, sources = task.grouped(rows) if gold else (rows, apart(rows))
+    sources = [tuple(int(places[position]) for position in source) for source in sources] if headers else sources
     for option in task.columns(gold) if len(rows) else ():
         data.column(rows, getattr(settings, option), option)
-    made = Examples([], [])
-    for row, source in zip(rows.to_dict("records"), sources, strict=True):
-        try:
+    made = Examples([], [], Counter({HEADER_AGAIN: len(headers)} if headers else ()))
+    for row, source in zip(records(rows), sources, strict=True):
+        with in_row(rows, source[0]):
             example = task.example(row, gold)
-        except RowError as error:
-            raise InputError(f"{rows.attrs.get('file', 'the table')}, row {source[0] + 1}: {error}") from None
         if isinstance(example, Skip):
             made.skipped[example.reason] += len(source)
         else:
             made.rows.append(example)
             made.sources.append(source)
     return made
+
+
+def headers_again(rows):
+    """The positions of rows in which every cell is the name of its column: header lines within a file, as files that were
+    appended to one another have them. A table of one column has none: a text may be any word."""
+    if rows.shape[1] < 2 or not rows.attrs.get("header", True):
+        return []
+    first = rows.columns[0]
+    found = [position for position, cell in enumerate(items(rows[first])) if _is_name(cell, first)]
+    return [position for position in found if all(map(_is_name, rows.iloc[position], rows.columns))]
+
+
+def _is_name(cell, name):
+    return isinstance(cell, str) and cell.strip() == name
 
 
 def apart(table):
@@ -141,13 +159,15 @@ def joined(table, keys, cells, into):
         (the table, for each of its rows the positions of the rows that it was made from).
     """
     sources, found = {}, {}
-    columns = [table[name] for name in (*keys, *cells)]
+    columns = [items(table[name]) for name in (*keys, *cells)]
     for position, row in enumerate(zip(*columns, strict=True)):
-        key, answer = tuple(map(text_of, row[: len(keys)])), list(row[len(keys) :])
-        key = key if key[0].strip() else position
+        with in_row(table, table.index[position]):
+            key = tuple(text_of(cell, name) for cell, name in zip(row, keys, strict=False))
+        answer = list(row[len(keys) :])
+        key = position if blank(key[0]) else key
         sources.setdefault(key, []).append(position)
         found.setdefault(key, [])
-        if any(text_of(cell).strip() for cell in answer):
+        if any(map(filled, answer)):
             found[key].append(answer)
     rows = table.iloc[[source[0] for source in sources.values()]].drop(columns=list(cells))
     rows[into] = list(found.values())

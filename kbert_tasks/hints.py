@@ -1,6 +1,6 @@
 """What users give, for those who read or check hints; nothing here is used when a program runs."""
 
-from collections.abc import Collection, Iterable
+from collections.abc import Iterable
 from pathlib import Path
 from typing import Any, TypeAlias
 
@@ -16,4 +16,4 @@ Rows: TypeAlias = (
     | Iterable[list[str]]
     | Iterable[dict[str, Any]]
 )
-Labels: TypeAlias = Collection[Any]
+Labels: TypeAlias = Iterable[Any]

@@ -2,13 +2,14 @@
 
 import numpy as np
 
-from .data import text_of
+from .cells import blank, text_of
 from .set_metrics import best_threshold
 
 
-def labels_of(values):
-    """Cells as a sorted tuple of labels: each once, without the empty ones."""
-    return tuple(sorted({label for each in values if (label := text_of(each).strip())}))
+def labels_of(values, column=None):
+    """Cells as a sorted tuple of labels: each once, without the empty ones; `text_of` knows the name of the column."""
+    found = (text_of(each, column).strip() for each in values)
+    return tuple(sorted({label for label in found if not blank(label)}))
 
 
 def marked(found, labels):

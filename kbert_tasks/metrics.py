@@ -28,9 +28,10 @@ class Report:
         return {name: value for name, value in self.scores.items() if isinstance(value, int | float)}
 
     def __str__(self) -> str:
+        from .advice import same_answer
         from .report import scores_text
 
-        return scores_text(self.scores, self.examples)
+        return "\n".join([scores_text(self.scores, self.examples), *same_answer("", self.scores, self.examples)])
 
 
 def classification(gold, predicted, labels):

@@ -54,6 +54,9 @@ def planned(task, examples, dev, windows, lengths, rows, computed_in, copies=1, 
     plan["lines"] = [*_lines(plan, settings, steps, room), *_resolved_lines(resolved or {})]
     for line in plan["lines"]:
         log.info("plan: %s", line)
+    for doubt in task.doubts(examples.rows):
+        log.warning("%s", doubt)
+        plan["lines"].append(doubt)
     if needed > room.bytes:
         problem = (
             f"the training needs about {needed / GIB:.1f} GiB of memory, and {room.of} leaves {room.bytes / GIB:.1f} GiB: "

@@ -6,6 +6,7 @@ import io
 import re
 import warnings
 
+from .cells import each_once
 from .errors import InputError
 
 MARKS = {".csv": ",", ".tsv": "\t"}
@@ -34,6 +35,8 @@ def table(path, text, mark, header):
     try:
         with _strictly():
             source = io.StringIO("\n".join(lines))
+            if header:
+                _check_names(path, source, mark, quoted)
             found = _parsed(source, mark, quoted, header=0 if header else None, skip_blank_lines=False)
         if not quoted or mark == "," or not _run_together(found):
             return found
@@ -62,6 +65,8 @@ def parts(path, encoding, mark):
         while True:
             try:
                 with _strictly():
+                    if reader is None:
+                        _check_names(path, file, mark, mark == ",")
                     reader = reader or _parsed(file, mark, mark == ",", chunksize=ROWS, skip_blank_lines=True)
                     part = next(reader, None)
             except _Odd as odd:
@@ -86,6 +91,12 @@ def bare(lines):
                     quoted = QUOTED.fullmatch(cell) is not None
                     doubled |= '""' in cell[1:-1]
     return len(counts) == 1 and not (quoted and doubled)
+
+
+def _check_names(path, source, mark, quoted):
+    """Refuses a name that two columns have: pandas would rename the second one. Leaves the source at its beginning."""
+    each_once(_parsed(source, mark, quoted, header=None, nrows=1, skip_blank_lines=True).iloc[0], path)
+    source.seek(0)
 
 
 def _parsed(source, mark, quoted, **how):

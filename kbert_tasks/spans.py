@@ -11,7 +11,7 @@ from typing import NamedTuple
 
 import numpy as np
 
-from .data import missing
+from .cells import missing
 from .errors import RowError
 
 FLOOR = 0.05  # probability under which nothing is looked at any further

@@ -6,7 +6,7 @@ from typing import Any
 
 import numpy as np
 
-from .data import text_of
+from .cells import blank, text_of
 from .errors import RowError
 from .spans import Span, told
 
@@ -42,7 +42,7 @@ def subjects_of(text, cell, span=None):
         return subjects_of(text, cell["subject"], cell.get("span"))
     string = text_of(cell)
     span = told(span, string, text)
-    none = not string.strip() or (string.strip() in NONE and string not in text)
+    none = blank(string) or (string.strip() in NONE and string not in text)
     return [] if none else [Subject(string, span)]
 
 

@@ -6,7 +6,7 @@ from typing import Any
 
 import numpy as np
 
-from .data import missing, text_of
+from .cells import blank, missing, text_of
 from .errors import RowError
 from .spans import Span, told
 
@@ -87,9 +87,9 @@ def _read(each, text):
         if isinstance(part, dict) or _is_list(part):
             raise RowError(f"found {str(part)[:60]} where a text belongs; {WANTED}")
     subject, predicate, slots = text_of(subject), text_of(predicate), {n: text_of(slot) for n, slot in slots.items()}
-    if not predicate.strip():
+    if blank(predicate):
         raise RowError(f"the predicate between {subject[:40]!r} and {str(object_)[:40]!r} is empty; {WANTED}")
-    filled = {name: slot for name, slot in slots.items() if slot.strip()} or {"@value": slots.get("@value", "")}
+    filled = {name: slot for name, slot in slots.items() if not blank(slot)} or {"@value": slots.get("@value", "")}
     subject_span = told(each.get("subject_span"), subject, text)
     object_span = told(each.get("object_span"), slots.get("@value", ""), text)
     return [

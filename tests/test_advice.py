@@ -117,6 +117,15 @@ def test_one_label_for_all_texts_is_said_of_each_part():
     assert not any("same label" in s for s in advice(report(one_label(["a"] * 5, ["a"] * 5))))  # as it should
 
 
+def test_an_evaluation_says_it_too():
+    counts = {"read": 200, "used": 200, "skipped": {}, "notes": {}}
+    printed = str(metrics.Report(one_label(["a"] * 200), counts))
+    assert printed.endswith("\nThe model gives the same label to all 200 texts: a.")
+    assert "same label" not in str(metrics.Report(one_label(GOOD), counts))
+    none = metrics.multi_label([("a",), ("b",)], [(), ()], LABELS)
+    assert "The model gives no label to any of the 2 texts." in str(metrics.Report(none, counts | {"used": 2}))
+
+
 @pytest.mark.parametrize(
     "answer, sentence",
     [((), "The model gives no label to any of the 200 test texts."), (("a",), "same label to all 200 test texts: a.")],

@@ -204,6 +204,15 @@ def test_predict_reads_lines_of_standard_input(folder, capsys, monkeypatch):
     assert "1 of 3 rows have no answer (empty text 1)" in seen.err
 
 
+@pytest.mark.parametrize("number, said", [(19, False), (20, True)])
+def test_predict_says_that_all_answers_are_the_same(folder, tmp_path, capsys, number, said):
+    (tmp_path / "in.txt").write_text("好\n" * number, encoding="utf-8")
+    assert run("predict", folder, tmp_path / "in.txt") == 0
+    seen = capsys.readouterr()
+    label = seen.out.splitlines()[1].split(",")[1]
+    assert (f"all {number} answers are the same: label {label!r}" in seen.err) == said
+
+
 def test_plain_text_files_can_be_predicted(folder, tmp_path, capsys):
     (tmp_path / "in.txt").write_text("good\n很差\n", encoding="utf-8")
     assert run("predict", folder, tmp_path / "in.txt") == 0

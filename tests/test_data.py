@@ -1,3 +1,4 @@
+import json
 import sys
 
 import numpy as np
@@ -6,6 +7,8 @@ import pytest
 
 import kbert_tasks as kb
 from kbert_tasks import data
+from kbert_tasks.cells import text_of
+from kbert_tasks.pretraining import documents
 
 TEXT = "text,label\n房间很干净,好评\n太吵了,差评\n"
 
@@ -81,7 +84,7 @@ def test_excel_and_parquet(tmp_path, kind):
     frame = pd.DataFrame({"text": ["房间很干净", "NA"], "label": [1, 0]})
     path = tmp_path / f"a.{kind}"
     frame.to_excel(path, index=False) if kind == "xlsx" else frame.to_parquet(path)
-    assert [(r["text"], data.text_of(r["label"])) for r in rows(kb.read(path))] == [("房间很干净", "1"), ("NA", "0")]
+    assert [(r["text"], text_of(r["label"])) for r in rows(kb.read(path))] == [("房间很干净", "1"), ("NA", "0")]
 
 
 @pytest.mark.parametrize("kind", ["xlsx", "parquet"])
@@ -123,7 +126,7 @@ def test_a_tsv_whose_lines_would_run_together_is_refused(tmp_path):
 
 def test_blank_lines_are_rows_but_for_the_last(tmp_path):
     table = kb.read(put(tmp_path, "a.csv", "text\nhello\n\nworld\n\n\n"))
-    assert [data.text_of(row["text"]) for row in rows(table)] == ["hello", "", "world"]
+    assert [text_of(row["text"]) for row in rows(table)] == ["hello", "", "world"]
 
 
 def test_two_columns_of_one_name(tmp_path):
@@ -132,7 +135,7 @@ def test_two_columns_of_one_name(tmp_path):
 
 def test_missing_values_of_every_kind():
     values = [None, float("nan"), pd.NA, pd.NaT, np.float32("nan")]
-    assert [data.text_of(value) for value in values] == [""] * 5
+    assert [text_of(value) for value in values] == [""] * 5
 
 
 def test_labels_beside_a_table():
@@ -144,7 +147,7 @@ def test_labels_beside_a_table():
 def test_a_row_with_too_few_cells_is_not_lost(tmp_path):
     table = kb.read(put(tmp_path, "a.csv", "text,label\na,1\nb\n"))
     assert len(table) == 2
-    assert data.text_of(rows(table)[1]["label"]) == ""
+    assert text_of(rows(table)[1]["label"]) == ""
 
 
 def test_a_folder_is_not_a_file(tmp_path):
@@ -152,7 +155,7 @@ def test_a_folder_is_not_a_file(tmp_path):
 
 
 def test_text_of_cells():
-    assert [data.text_of(v) for v in (None, float("nan"), 3, 3.0, 2.5, "a", np.float64(4))] == [
+    assert [text_of(v) for v in (None, float("nan"), 3, 3.0, 2.5, "a", np.float64(4))] == [
         "",
         "",
         "3",
@@ -225,3 +228,65 @@ def test_arrays_of_numpy_are_rows_and_a_dict_is_none():
     assert list(data.table(np.array(["a", "b"]))["text"]) == ["a", "b"]
     with pytest.raises(kb.InputError, match="got one dict"):
         data.table({"text": ["a", "b"]})
+
+
+# Two columns of one name ----------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("kind", ["csv", "tsv", "xlsx"])
+@pytest.mark.parametrize("names", [["text", "text"], ["text ", "text"], ["id", "label", "text", "label"]])
+def test_two_columns_of_one_name_in_a_file_of_each_kind(tmp_path, kind, names):
+    pytest.importorskip("openpyxl")
+    path, frame = tmp_path / f"a.{kind}", pd.DataFrame([["a"] * len(names)], columns=names)
+    if kind == "xlsx":
+        frame.to_excel(path, index=False)
+    else:
+        frame.to_csv(path, index=False, sep={"csv": ",", "tsv": "\t"}[kind])
+    assert f"has two columns called {names[-1]!r}: rename one" in refused(path)
+    with pytest.raises(kb.InputError, match=f"two columns called {names[-1]!r}"):
+        list(documents.read(path))
+
+
+def test_names_that_look_like_renamed_ones_and_empty_names_are_kept(tmp_path):
+    table = kb.read(put(tmp_path, "a.csv", "text,text.1,,\na,b,,\n"))
+    assert list(table.columns)[:2] == ["text", "text.1"] and len(table) == 1
+
+
+def test_two_columns_of_one_name_in_a_table():
+    for names in (["text", "text"], ["text", " text"], ["text", "label", "label"]):
+        with pytest.raises(kb.InputError, match=f"the table has two columns called {names[-1].strip()!r}: rename one"):
+            data.table(pd.DataFrame([["a"] * len(names)], columns=names))
+    levels = pd.DataFrame([["a", "b"]], columns=pd.MultiIndex.from_tuples([("text", ""), ("label", "x")]))
+    with pytest.raises(kb.InputError, match="2 levels of column names"):
+        data.table(levels)
+    padded = pd.DataFrame({" text": ["a"], 3: ["b"]})
+    assert list(data.table(padded).columns) == ["text", 3] and list(padded.columns) == [" text", 3]
+
+
+@pytest.mark.parametrize("rows", [[{"text": "a", "text ": "b"}], [{"text": "a"}, {" text": "b"}]])
+def test_keys_that_differ_by_spaces(rows):
+    with pytest.raises(kb.InputError, match="two columns called 'text'"):
+        data.table(rows)
+
+
+def test_keys_that_differ_by_case_where_rows_would_lose_their_value(tmp_path):
+    def texts(rows):
+        return [example.text for example in kb.TextClassifier().examples(rows, gold=False).rows]
+
+    split = [{"text": "a", "id": 1}, {"Text": "b", "id": 2}]
+    with pytest.raises(
+        kb.InputError, match="the table, row 2 has 'Text' where others have 'text': use one name in all rows"
+    ):
+        texts(split)
+    path = put(tmp_path, "a.jsonl", "\n".join(map(json.dumps, split)))
+    with pytest.raises(kb.InputError, match="a.jsonl, row 2 has 'Text'"):
+        texts(kb.read(path))
+    assert texts([{"text": "a", "Text": "b"}, {"text": "c"}]) == ["a", "c"]
+    assert texts(pd.DataFrame({"text": ["a", ""], "TEXT": ["b", "c"]})) == ["a"]
+
+
+def test_a_key_that_stands_twice_in_one_object(tmp_path):
+    path = put(tmp_path, "a.jsonl", '{"text": "a"}\n{"text": "b", "text": "c"}\n')
+    assert "line 2: one object has two values of 'text': rename one" in refused(path)
+    path = put(tmp_path, "b.jsonl", '{"text": "a", "spo_list": [{"subject": "a", "subject": "b"}]}\n')
+    assert "line 1: one object has two values of 'subject'" in refused(path)

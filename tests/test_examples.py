@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 
 import kbert_tasks as kb
 from kbert_tasks import tasks
-from kbert_tasks.data import text_of
+from kbert_tasks.cells import text_of
 from kbert_tasks.examples import Skip, joined
 from kbert_tasks.holding_out import folds_of, hold_out
 from kbert_tasks.report import run_text
@@ -169,3 +169,46 @@ def test_every_row_is_counted_once_whatever_is_held_out(name, table, share, seed
         texts = [row["text"] for source in part.sources for row in (table[i] for i in source)]
         assert texts == [example.text for example, source in zip(part.rows, part.sources, strict=True) for _ in source]
     assert sorted(train.sources + dev.sources) == sorted(examples.sources)
+
+
+# A header line within a file -----------------------------------------------------------------------------------------
+
+
+def test_a_header_line_within_a_file_is_counted_and_not_used(tmp_path):
+    file = tmp_path / "a.csv"
+    file.write_text("id,text,label\n1,a,x\nid,text,label\n2,b,y\n id ,text,label\n3,text,label\n", encoding="utf-8")
+    examples = tasks.find("classify")().examples(kb.read(file))
+    assert [(each.text, each.label) for each in examples.rows] == [("a", "x"), ("b", "y"), ("text", "label")]
+    assert examples.sources == [(0,), (2,), (4,)]
+    assert (examples.read, examples.skipped) == (5, {"the header line again": 2})
+    again = tasks.find("classify")().examples(kb.read(file), gold=False)
+    assert (again.sources, again.read) == ([(0,), (2,), (4,)], 5)
+
+
+@pytest.mark.parametrize("name", TWO_ROWS_A_TEXT)
+def test_so_it_is_where_rows_are_joined(name, tmp_path):
+    table = pd.DataFrame(TWO_ROWS_A_TEXT[name])
+    header = pd.DataFrame([[*table.columns]], columns=table.columns)
+    rows = pd.concat([table[:3], header, table[3:]])
+    examples = tasks.find(name)().examples(rows)
+    assert examples.rows == tasks.find(name)().examples(table).rows
+    assert examples.sources == [(0, 1), (2, 4), (5, 6), (7, 8)]
+    assert examples.skipped == {"the header line again": 1} and examples.read == 9
+
+
+def test_a_word_that_is_the_name_of_its_column_is_a_text(tmp_path):
+    assert tasks.find("classify")().examples(pd.DataFrame({"text": ["text"]}), gold=False).skipped == {}
+    (tmp_path / "a.csv").write_text("1,2\na,b\n", encoding="utf-8")
+    task = tasks.find("classify")(text_column="1", label_column="2")
+    assert len(task.examples(kb.read(tmp_path / "a.csv", header=False)).rows) == 2
+
+
+def test_an_error_after_such_a_line_names_the_row_of_the_table():
+    rows = pd.DataFrame({"text": ["a", "text", ["b"]], "label": ["x", "label", "y"]}, dtype=object)
+    with pytest.raises(kb.InputError, match="the table, row 3: column 'text'"):
+        tasks.find("classify")().examples(rows)
+    rows = pd.DataFrame(
+        {"text": ["a", "text", ["b"]], "event_type": ["e", "event_type", "e"], "subject": ["a", "subject", "b"]}
+    )
+    with pytest.raises(kb.InputError, match="the table, row 3: column 'text'"):
+        tasks.find("subject")().examples(rows)

@@ -7,6 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from kbert_tasks.cells import blank
 from kbert_tasks.errors import RowError
 from kbert_tasks.spans import Span
 from kbert_tasks.triples import Triple, triples_of
@@ -159,7 +160,11 @@ def texts_with_triples(draw):
     triples = []
     for _ in range(draw(st.integers(0, 4))):
         one, other = draw(entities), draw(entities)
-        strings = text[slice(*one)], draw(st.text(min_size=1, max_size=4).filter(str.strip)), text[slice(*other)]
+        strings = (
+            text[slice(*one)],
+            draw(st.text(min_size=1, max_size=4).filter(lambda name: not blank(name))),
+            text[slice(*other)],
+        )
         spans = (span if draw(st.booleans()) else None for span in (one, other))
         triples.append(Triple(*strings, *spans, draw(st.none() | st.floats(0, 1))))
     return text, triples

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from ..data import text_of
+from ..cells import blank, text_of
 from ..errors import InputError, RowError
 from ..examples import Skip
 from ..metrics import Report
@@ -57,13 +57,13 @@ class TextRater(Task[Prediction]):
         return ["text_column", *["label_column"] * gold]
 
     def example(self, row, gold):
-        text = text_of(row[self.settings.text_column])
-        if not text.strip():
+        text = text_of(row[self.settings.text_column], self.settings.text_column)
+        if blank(text):
             return Skip("empty text")
         if not gold:
             return Example(text, None)
-        cell = text_of(row[self.settings.label_column]).strip()
-        if not cell:
+        cell = text_of(row[self.settings.label_column], self.settings.label_column).strip()
+        if blank(cell):
             return Skip("no rating")
         try:
             rating = float(cell)

@@ -13,6 +13,7 @@ from ..errors import InputError
 from . import Parser, command, file_options
 
 KINDS = ("csv", "jsonl")
+MANY = 20  # answers that are all the same are worth a remark
 SLICE = 20_000  # rows answered and written at once, so that memory does not grow with the file
 
 
@@ -135,25 +136,30 @@ def _lines(arguments):
 
 def _answer(task, rows, output, kind):
     """Writes each row with its answer, and says how many have none."""
-    none = collections.Counter()
+    none, given = collections.Counter(), collections.Counter()
 
     def answered():
         for start in range(0, len(rows), SLICE):
             some = rows.iloc[start : start + SLICE]
+            some.attrs["before"] = start
             examples = task.examples(some, gold=False)
             none.update(examples.skipped)
             answers = task.predict(examples)
+            if len(given) < 2:
+                given.update(str(task.row(answer)[task.ANSWER[0]]) for answer in answers if answer is not None)
             yield from _joined(task, some.to_dict("records"), answers)
 
     _write(answered(), kind, output)
     if none:
         reasons = ", ".join(f"{reason} {count}" for reason, count in none.items())
         print(f"{none.total()} of {len(rows)} rows have no answer ({reasons})", file=sys.stderr)
+    if len(given) == 1 and given.total() >= MANY:
+        print(f"all {given.total()} answers are the same: {task.ANSWER[0]} {next(iter(given))!r}", file=sys.stderr)
 
 
 def _joined(task, rows, answers):
     """Each row's columns, then its answer's; an input column of the same name is kept as input_NAME."""
-    from ..data import missing
+    from ..cells import missing
 
     taken = {name for row in rows[:1] for name in row}
     kept = {}
@@ -167,7 +173,9 @@ def _joined(task, rows, answers):
 
 
 def _plain(value):
-    """A cell without NumPy's arrays, which come from Parquet."""
+    """A cell without NumPy's arrays and without bytes, which come from Parquet."""
+    if isinstance(value, bytes):
+        return value.decode("utf-8", "backslashreplace")
     if hasattr(value, "tolist"):
         value = value.tolist()
     if isinstance(value, dict):

@@ -8,6 +8,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from .. import data, separated
+from ..cells import blank, text_of, texts_of
 from ..errors import InputError
 
 log = logging.getLogger("kbert_tasks")
@@ -130,7 +131,7 @@ def _lines(path, text_column, encoding, skipped):
     if kind == ".txt":
         ended = True
         for _, line in _streamed(path, encoding, LINE):
-            if line.strip():
+            if not blank(line):
                 yield line
             elif ended:  # and not the line feed of a line that was read as several
                 yield None
@@ -138,7 +139,7 @@ def _lines(path, text_column, encoding, skipped):
         yield None
         return
     for text in _rows(path, text_column, encoding) if kind == ".jsonl" else _table(path, text_column, encoding):
-        if not text.strip():
+        if blank(text):
             skipped["row without text"] += 1
             continue
         yield from text.splitlines()
@@ -147,7 +148,8 @@ def _lines(path, text_column, encoding, skipped):
 
 def _table(path, text_column, encoding):
     for table in [data.read(path, encoding=encoding)] if _whole(path, encoding) else _parts(path, encoding):
-        yield from map(data.text_of, data.column(table, text_column, "text_column"))
+        data.column(table, text_column, "text_column")
+        yield from texts_of(table, text_column)
 
 
 def _whole(path, encoding):
@@ -178,7 +180,7 @@ def _rows(path, text_column, encoding):
         if isinstance(row[text_column], list | dict):
             found = type(row[text_column]).__name__
             raise InputError(f"{path}, line {number}: {text_column!r} should be one text, found a {found}")
-        yield data.text_of(row[text_column])
+        yield text_of(row[text_column])
 
 
 def _streamed(path, encoding, limit=-1):

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any, Generic, TypeVar
 
 import numpy as np
 
-from .. import seen
+from .. import label_forms, seen
 from ..advice import advice
 from ..defaults import CLASSIFICATION
 from ..errors import InputError
@@ -145,6 +145,10 @@ class Task(Generic[P]):
         """A table with the names of columns that the settings tell, where the task knows them by their order."""
         return rows
 
+    def beside(self, labels):
+        """Labels that were passed beside texts, as a list: an entry for each text."""
+        return label_forms.beside(labels)
+
     def grouped(self, rows):
         """A table with gold as one with a row for each example, and for each the positions of the rows it is made from."""
         return rows, apart(rows)
@@ -162,6 +166,10 @@ class Task(Generic[P]):
             yield "longer than max_length: read in windows"
         elif encoded[0].cut:
             yield "cut to max_length"
+
+    def doubts(self, examples):
+        """Sentences about the gold of training examples that is probably a mistake; they are logged before training."""
+        return ()
 
     def derived(self):
         """{name: defaults.Resolved} of the task's own settings that can be "auto"; the config of the checkpoint is known."""

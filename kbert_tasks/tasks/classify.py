@@ -1,12 +1,13 @@
 """Text classification: one label a text or pair of texts, or any number of labels (multi-label)."""
 
+from collections import Counter
 from dataclasses import dataclass, field
 
 import numpy as np
 
-from .. import calibration, defaults, long_text, metrics
+from .. import calibration, defaults, doubts, label_forms, long_text, metrics
 from ..baseline import Baseline
-from ..data import text_of
+from ..cells import blank, missing, text_of
 from ..errors import InputError
 from ..examples import Skip
 from ..labels import balanced, labels_of, marked, thresholds
@@ -14,6 +15,10 @@ from ..long_text import LongTextSettings
 from ..settings import AUTO, option
 from .base import Task
 
+UNSEEN = "a label that training never saw: counted as wrong"
+UNSEEN_ALIKE = (
+    "such a label differs from one that training saw only by case, width, white space or invisible characters"
+)
 POOLINGS = ("cls", "pooler", "mean", "max")
 
 
@@ -94,8 +99,8 @@ class TextClassifier(Task[Prediction]):
         return {"pooling": defaults.pooling(self.settings, self.config["hidden_size"])}
 
     def example(self, row, gold):
-        text = text_of(row[self.settings.text_column])
-        if not text.strip():
+        text = text_of(row[self.settings.text_column], self.settings.text_column)
+        if blank(text):
             return Skip("empty text")
         second = self._second(row)
         label = self._label(row.get(self.settings.label_column)) if gold else None
@@ -112,19 +117,39 @@ class TextClassifier(Task[Prediction]):
             if self.pairs_:
                 raise InputError(f"this model is trained on pairs of texts: give the second text, as column {name!r}")
             return None
-        second = text_of(row[name])
-        return second if second.strip() else Skip("empty second text")
+        second = text_of(row[name], name)
+        return Skip("empty second text") if blank(second) else second
 
     def _label(self, value):
-        if isinstance(value, list | tuple | set | np.ndarray):
-            found = labels_of(value)
+        column = self.settings.label_column
+        if isinstance(value, label_forms.LISTS) and getattr(value, "ndim", 1):
+            found = labels_of(value, column)
             if self.multi_label_ is not False:
                 return found
             return found[0] if len(found) == 1 else Skip("several labels or none, and the model gives one")
-        if (self.settings.multi_label or self.multi_label_) and isinstance(value, str):
-            # An empty cell says that no label applies; a missing value says nothing.
-            return labels_of(value.split(self.settings.label_separator))
-        return text_of(value).strip() or Skip("no label")
+        if missing(value):  # an empty cell of several labels says that none applies; a missing value says nothing
+            return Skip("no label")
+        label = text_of(value, column)
+        if self._several and isinstance(value, str | bytes):
+            return labels_of(label.split(self.settings.label_separator))
+        return Skip("no label") if blank(label) else label.strip()
+
+    @property
+    def _several(self):
+        """Whether a cell is read as several labels."""
+        return self.settings.multi_label or self.multi_label_
+
+    def beside(self, labels):
+        labels = super().beside(labels)
+        return labels if self._several else label_forms.column_of_one(labels) or labels
+
+    def grouped(self, rows):
+        name = self.settings.label_column
+        if name in rows:
+            if self._several:
+                rows = label_forms.with_lists(rows, name)
+            label_forms.refuse_vectors(rows, name)
+        return super().grouped(rows)
 
     def columns(self, gold):
         self._can_abstain()
@@ -202,6 +227,15 @@ class TextClassifier(Task[Prediction]):
         if self.multi_label_:
             return {"label": self._gold([example])[0].astype("float32")}
         return {"label": np.int32(self.labels_.index(example.label))}
+
+    def doubts(self, examples):
+        sets, separator = [self._labels(example) for example in examples], self.settings.label_separator
+        names = Counter(label for labels in sets for label in labels)
+        yield from doubts.alike(names, "labels")
+        if self.settings.multi_label:
+            yield from doubts.unsplit(sets, separator)
+        elif not self.multi_label_:
+            yield from doubts.unread_lists(names, separator)
 
     def probabilities(self, scores):
         if self.multi_label_:
@@ -284,10 +318,16 @@ class TextClassifier(Task[Prediction]):
         if self.temperature_note_:
             scores["temperature_note"] = self.temperature_note_
         report = metrics.Report(scores)
-        unseen = sum(not set(self._labels(e)) <= set(self.labels_) for e in examples)
-        if unseen:
-            report.examples["notes"] = {"a label that training never saw: counted as wrong": unseen}
+        report.examples["notes"] = self._unseen(examples)
         return report
+
+    def _unseen(self, examples):
+        """{note: number of examples} about labels that training never saw."""
+        known, like = set(self.labels_), {doubts.likeness(label) for label in self.labels_}
+        unseen = [set(self._labels(each)) - known for each in examples]
+        near = sum(any(doubts.likeness(label) in like for label in labels) for labels in unseen)
+        notes = {UNSEEN: sum(map(bool, unseen)), UNSEEN_ALIKE: near}
+        return {note: number for note, number in notes.items() if number}
 
 
 TASK = TextClassifier

@@ -3,8 +3,8 @@
 import collections
 from dataclasses import dataclass
 
-from .. import cascade, data, set_metrics, triples
-from ..data import text_of
+from .. import cascade, data, doubts, set_metrics, triples
+from ..cells import blank, text_of
 from ..errors import InputError
 from ..examples import Skip, joined
 from ..metrics import Report
@@ -73,8 +73,8 @@ class RelationExtractor(PointingTask[Prediction]):
     FORMAT = "jsonl"
 
     def example(self, row, gold):
-        text = text_of(row[self.settings.text_column])
-        if not text.strip():
+        text = text_of(row[self.settings.text_column], self.settings.text_column)
+        if blank(text):
             return Skip("empty text")
         if not gold:
             return Example(text, None)
@@ -103,6 +103,9 @@ class RelationExtractor(PointingTask[Prediction]):
         self.predicates_ = sorted({triple.predicate for example in examples for triple in example.triples})
         if not self.predicates_:
             raise InputError("the training texts have no triples: at least one is needed")
+
+    def doubts(self, examples):
+        return doubts.alike(collections.Counter(t.predicate for e in examples for t in e.triples), "predicates")
 
     def build(self, encoder):
         from .._keras import keras2

@@ -1,11 +1,12 @@
 """Subject extraction: the parts of a text, any number or none, that an event of a given type is about."""
 
+from collections import Counter
 from dataclasses import dataclass
 
 import numpy as np
 
-from .. import set_metrics
-from ..data import text_of
+from .. import doubts, set_metrics
+from ..cells import blank, text_of, texts_of
 from ..errors import InputError
 from ..examples import Skip, joined
 from ..metrics import Report
@@ -70,10 +71,11 @@ class SubjectExtractor(PointingTask[Prediction]):
         numbered = [str(i) for i in range(1, len(names) + 1)]
         # CCKS 2019 as published, without a header: id, text, type and, in the training file, subject.
         if len(names) >= 3 and list(rows.columns) == numbered and settings.text_column not in numbered:
-            if rows["1"].map(text_of).str.isdigit().all():
+            if all(number.isdigit() for number in texts_of(rows, "1")):
                 rows = rows.set_axis(names, axis=1)
         if settings.type_column in rows:
-            rows = rows.assign(**{settings.type_column: rows[settings.type_column].map(text_of).str.strip()})
+            kinds = ["" if blank(kind) else kind.strip() for kind in texts_of(rows, settings.type_column)]
+            rows = rows.assign(**{settings.type_column: kinds})
         if self.typed_ is None:
             self.typed_ = settings.type_column in rows and bool((rows[settings.type_column] != "").any())
         return rows
@@ -94,8 +96,8 @@ class SubjectExtractor(PointingTask[Prediction]):
         return ["text_column", *["type_column"] * bool(typed), *["label_column"] * gold]
 
     def example(self, row, gold):
-        text = text_of(row[self.settings.text_column])
-        if not text.strip():
+        text = text_of(row[self.settings.text_column], self.settings.text_column)
+        if blank(text):
             return Skip("empty text")
         kind = row[self.settings.type_column] if self.typed_ else None
         if kind == "":
@@ -115,6 +117,9 @@ class SubjectExtractor(PointingTask[Prediction]):
         self.longest_ = max((len(each.subject) for example in examples for each in example.subjects), default=0)
         if not self.longest_:
             raise InputError("the training texts have no subjects: at least one is needed")
+
+    def doubts(self, examples):
+        return doubts.alike(Counter(example.event_type for example in examples if self.typed_), "event types")
 
     # The model -------------------------------------------------------------------------------------------------
 

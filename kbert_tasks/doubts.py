@@ -1,0 +1,95 @@
+"""What is probably a mistake in the names of labels: sentences, said before training."""
+
+import unicodedata
+from collections import Counter, defaultdict
+from collections.abc import Iterator, Mapping, Sequence
+
+from .cells import blank, without_unseen
+from .label_forms import listed
+
+SEPARATORS = (",", "，", ";", "；", "、", "/", "|", "\t", "\n", " ")  # that people write between several labels
+MANY = 0.1  # share of the texts whose label holds a separator that was not named
+SHOWN = 5  # groups of names that are alike
+
+
+def likeness(name: str) -> str:
+    """What two names have in common that differ only by case, width, white space or characters that cannot be seen."""
+    letters = (unicodedata.normalize("NFKC", each) if _is_wide(each) else each for each in name)
+    return without_unseen(unicodedata.normalize("NFC", "".join(letters))).casefold()
+
+
+def _is_wide(letter: str) -> bool:
+    return unicodedata.decomposition(letter).startswith(("<wide>", "<narrow>"))
+
+
+def alike(names: Mapping[str, int], kind: str) -> Iterator[str]:
+    """Sentences about names that differ only by case, width, white space or characters that cannot be seen.
+
+    Args:
+        names: name to how often it occurs.
+        kind: what they are, in the plural.
+    """
+    groups = defaultdict(list)
+    for name in sorted(names):
+        groups[likeness(name)].append(f"{_shown(name)} ({names[name]:,})")
+    found = [group for group in groups.values() if len(group) > 1]
+    for group in found[:SHOWN]:
+        yield (
+            f"the {kind} {', '.join(group)} differ only by case, width, white space or invisible characters: "
+            "if they are one, write them alike"
+        )
+    if len(found) > SHOWN:
+        yield f"{len(found) - SHOWN} more groups of {kind} differ only so"
+
+
+def _shown(name: str) -> str:
+    """The name in quotation marks, with an escape for each character that cannot be seen."""
+    return "".join(ascii(each)[1:-1] if blank(each) and each != " " else each for each in repr(name))
+
+
+def unsplit(sets: Sequence[tuple[str, ...]], separator: str) -> Iterator[str]:
+    """Sentences about cells that are read as several labels and were split nowhere, where another separator is in many.
+
+    Args:
+        sets: the labels of each text.
+        separator: between labels, as set.
+    """
+    if any(len(labels) > 1 for labels in sets):
+        return
+    names = Counter(label for labels in sets for label in labels)
+    holders = {each: _holding(names, each) for each in SEPARATORS if each not in separator}
+    best = max(holders, key=lambda each: sum(holders[each].values()))  # the first of equals
+    number, texts = sum(holders[best].values()), sum(names.values())
+    if number and number >= MANY * texts:
+        yield (
+            f"no cell of labels holds the separator {separator!r}, and {number:,} of {texts:,} hold {best!r}, such as "
+            f"{next(iter(holders[best]))!r}: --label-separator {best!r} reads them as several labels"
+        )
+
+
+def _holding(names: Mapping[str, int], separator: str) -> dict[str, int]:
+    """The names that would be split. A space counts only where the parts are fewer than the names: it is in many names."""
+    holding = {name: number for name, number in names.items() if len(_parts(name, separator)) > 1}
+    if separator == " " and len({part for name in names for part in _parts(name, separator)}) > len(names):
+        return {}
+    return holding
+
+
+def _parts(name: str, separator: str) -> list[str]:
+    return [part for part in map(str.strip, name.split(separator)) if part]
+
+
+def unread_lists(names: Mapping[str, int], separator: str) -> Iterator[str]:
+    """Sentences about single labels that look like several in one cell: lists, or other labels with a separator between."""
+    lists = [name for name in names if listed(name)]
+    if lists:
+        yield (
+            f"{sum(names[name] for name in lists):,} labels are lists in one cell, such as {lists[0]!r}: --multi-label reads "
+            "them as several labels"
+        )
+    for mark in dict.fromkeys((separator, *SEPARATORS)):
+        made = [name for name in names if len(parts := _parts(name, mark)) > 1 and names.keys() >= set(parts)]
+        if made:
+            yield (
+                f"the label {made[0]!r} is made of other labels: --multi-label --label-separator {mark!r} reads it as several"
+            )
