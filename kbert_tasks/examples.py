@@ -25,12 +25,14 @@ class Examples:
         sources: for each example the table's rows it was made from, counted from 0: one, or several that were joined.
         skipped: reason to number of rows that are not used.
         notes: remark to number of examples.
+        about: a sentence about how the file was read, or "".
     """
 
     rows: list[Any]
     sources: list[tuple[int, ...]]
     skipped: collections.Counter[str] = field(default_factory=collections.Counter)
     notes: collections.Counter[str] = field(default_factory=collections.Counter)
+    about: str = ""
 
     @property
     def read(self) -> int:
@@ -44,17 +46,18 @@ class Examples:
 
     def copy(self) -> "Examples":
         """A copy: training moves examples to the skipped ones, and adds notes."""
-        return Examples([*self.rows], [*self.sources], self.skipped.copy(), self.notes.copy())
+        return Examples([*self.rows], [*self.sources], self.skipped.copy(), self.notes.copy(), self.about)
 
     def part(self, places, note=None):
         """Some of the examples, as if their rows had been read alone."""
         rows, sources = ([part[i] for i in places] for part in (self.rows, self.sources))
-        return Examples(rows, sources, notes=collections.Counter({note: len(rows)} if note else ()))
+        notes = collections.Counter({note: len(rows)} if note else ())
+        return Examples(rows, sources, notes=notes, about=self.about)
 
     def without(self, places):
         """The other examples, with what was skipped and noted so far."""
         some = self.part(sorted(set(range(len(self.rows))) - set(places)))
-        return Examples(some.rows, some.sources, self.skipped.copy(), self.notes.copy())
+        return Examples(some.rows, some.sources, self.skipped.copy(), self.notes.copy(), self.about)
 
     def skip(self, reasons):
         """Moves examples to the skipped rows, in place.
@@ -103,11 +106,13 @@ def examples_of(task, rows, labels=None, gold=True):
     settings = task.settings
     second = getattr(settings, task.SECOND) if task.SECOND else "text_b"
     names = settings.text_column, settings.label_column, second
-    rows = task.named(data.table(rows, labels, names).reset_index(drop=True))
+    rows = data.table(rows, labels, names)
+    about = rows.attrs.get("about", "")
+    rows = task.named(rows.reset_index(drop=True))
     rows, sources = task.grouped(rows) if gold else (rows, apart(rows))
     for option in task.columns(gold) if len(rows) else ():
         data.column(rows, getattr(settings, option), option)
-    made = Examples([], [])
+    made = Examples([], [], about=about)
     for row, source in zip(rows.to_dict("records"), sources, strict=True):
         try:
             example = task.example(row, gold)

@@ -51,7 +51,8 @@ def planned(task, examples, dev, windows, lengths, rows, computed_in, copies=1, 
         "batch_size": settings.batch_size, "accumulate": parts,
         "memory": {"needed": int(needed), "room": int(room.bytes) if room.bytes < math.inf else None},
     }  # fmt: skip
-    plan["lines"] = [*_lines(plan, settings, steps, room), *_resolved_lines(resolved or {})]
+    about = dict.fromkeys(each.about for each in (examples, dev) if each.about)
+    plan["lines"] = [*about, *_lines(plan, settings, steps, room), *_resolved_lines(resolved or {})]
     for line in plan["lines"]:
         log.info("plan: %s", line)
     if needed > room.bytes:

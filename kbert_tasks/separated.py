@@ -3,12 +3,16 @@
 import contextlib
 import csv
 import io
+import logging
 import re
 import warnings
 
 from .errors import InputError
 
+log = logging.getLogger("kbert_tasks")
+
 MARKS = {".csv": ",", ".tsv": "\t"}
+NAMES = {",": "commas", "\t": "tabs", ";": "semicolons", "|": "vertical bars"}  # of what stands between cells
 ROWS = 10_000  # of a part
 QUOTED = re.compile(r'"(?:[^"]|"")*"')
 
@@ -22,25 +26,27 @@ def table(path, text, mark, header):
 
     Args:
         path: what it is called in sentences.
-        text: str, its lines ended by a line feed.
-        mark: what stands between cells, of MARKS.
+        text: str.
+        mark: what should stand between cells, of MARKS.
         header: whether the first line names the columns.
 
     Raises:
         InputError: a line that does not fit.
     """
-    lines = text.strip("\n").split("\n")
-    quoted = mark == "," or not bare(lines)
+    text = text.strip("\r\n")
+    lines = text.replace("\r\n", "\n").replace("\r", "\n").split("\n")
+    mark = _found(path, mark, lines[:1] if header else lines)
+    quoted = mark != "\t" or not bare(lines)
     try:
         with _strictly():
-            source = io.StringIO("\n".join(lines))
+            source = io.StringIO(text)  # with its carriage returns, which within quotation marks are text
             found = _parsed(source, mark, quoted, header=0 if header else None, skip_blank_lines=False)
-        if not quoted or mark == "," or not _run_together(found):
+        if not quoted or mark != "\t" or not _run_together(found):
             return found
         said = "lines run together"
     except _Odd as odd:
         said = odd
-    if mark == ",":
+    if mark != "\t":
         raise InputError(f"{path}: {said}")
     tabs = [line.count("\t") for line in lines]
     odd = next(i for i, count in enumerate(tabs) if count != tabs[0])
@@ -58,17 +64,41 @@ def parts(path, encoding, mark):
         UnicodeDecodeError: a byte that is not of the encoding.
     """
     with open(path, encoding=encoding) as file:
+        mark = _found(path, mark, [file.readline()])
+        file.seek(0)
         reader = None
         while True:
             try:
                 with _strictly():
-                    reader = reader or _parsed(file, mark, mark == ",", chunksize=ROWS, skip_blank_lines=True)
+                    reader = reader or _parsed(file, mark, mark != "\t", chunksize=ROWS, skip_blank_lines=True)
                     part = next(reader, None)
             except _Odd as odd:
                 raise InputError(f"{path}: {odd}") from None
             if part is None:
                 return
             yield part
+
+
+def _found(path, mark, lines):
+    """What stands between the cells of these lines: `mark`, or where no line has it another one that all have alike often.
+
+    Of a file with a header that is its first line alone.
+    """
+    lines = [QUOTED.sub("", line) for line in lines if line.strip()]
+    if any(mark in line for line in lines):
+        return mark
+    for other, name in NAMES.items():
+        counts = {line.count(other) for line in lines}
+        if len(counts) == 1 and counts != {0}:
+            log.info("%s: its cells are separated by %s, not by %s", path, name, NAMES[mark])
+            return other
+    return mark
+
+
+def tabbed(lines):
+    """Whether each line that is not blank has one tab, and there are two at least."""
+    counts = [line.count("\t") for line in lines if line.strip()]
+    return len(counts) > 1 and set(counts) == {1}
 
 
 def bare(lines):

@@ -1,0 +1,78 @@
+"""Files of rows that programs can read back, and files that are replaced whole or not at all."""
+
+import contextlib
+import csv
+import json
+import re
+from pathlib import Path
+
+from .disk import FULL, no_room
+from .lock import locked
+
+HALF = re.compile("[\ud800-\udfff]")  # of a surrogate pair: UTF-8 cannot hold it
+
+
+def json_line(row):
+    """A row as a line of JSONL.
+
+    Half of a surrogate pair is written as the text of its escape, such as \\ud83d: many readers, pandas among them, refuse
+    a whole file for the escape itself.
+    """
+    text = json.dumps(row, ensure_ascii=False, default=str)
+    return HALF.sub(lambda half: rf"\\u{ord(half[0]):04x}", text) + "\n"
+
+
+class Csv:
+    """Writes dicts as CSV with a header line; lists and dicts in cells become JSON.
+
+    Args:
+        stream: a text file opened with newline="" and errors="backslashreplace".
+        names: of the columns.
+    """
+
+    def __init__(self, stream, names):
+        self.stream = stream
+        # Python before 3.11.9 and 3.12.3 quotes a carriage return only where it belongs to the end of a line.
+        self.writer = csv.DictWriter(self, names, lineterminator="\r\n")
+        self.writer.writeheader()
+
+    def add(self, row):
+        lists = {
+            name: json.dumps(value, ensure_ascii=False) for name, value in row.items() if type(value) in (list, dict)
+        }
+        self.writer.writerow(row | lists)
+
+    def write(self, line):
+        """Receives one line from `csv`."""
+        self.stream.write(line.removesuffix("\r\n") + "\n")
+
+
+@contextlib.contextmanager
+def replacing(path):
+    """A text file to write; it becomes `path` when the block ends well.
+
+    Raises:
+        InputError: another run is writing `path`, or the disk is full.
+        OSError: on Windows, `path` is open in another program; the new file is kept beside it, as `aside_of(path)`.
+    """
+    path = Path(path)
+    with contextlib.ExitStack() as stack:
+        special = path.exists() and not path.is_file()  # such as /dev/null
+        if not special:
+            stack.enter_context(locked(path))
+        aside = path if special else aside_of(path)
+        try:
+            with open(aside, "w", encoding="utf-8", errors="backslashreplace", newline="") as stream:
+                yield stream
+        except BaseException as error:
+            if not special:
+                aside.unlink(missing_ok=True)
+            if isinstance(error, OSError) and error.errno in FULL:
+                raise no_room(path, error, "and give the same command again") from None
+            raise
+        if not special:
+            aside.replace(path)
+
+
+def aside_of(path):
+    return path.with_name(f".{path.name}.writing")
