@@ -8,6 +8,7 @@ from pathlib import Path
 
 from .disk import FULL, no_room
 from .lock import locked
+from .separated import MARKS
 
 HALF = re.compile("[\ud800-\udfff]")  # of a surrogate pair: UTF-8 cannot hold it
 
@@ -22,18 +23,25 @@ def json_line(row):
     return HALF.sub(lambda half: rf"\\u{ord(half[0]):04x}", text) + "\n"
 
 
-class Csv:
-    """Writes dicts as CSV with a header line; lists and dicts in cells become JSON.
+class Delimited:
+    """Writes dicts as CSV or TSV with a header line; lists and dicts in cells become JSON.
 
     Args:
         stream: a text file opened with newline="" and errors="backslashreplace".
+        kind: "csv", or "tsv", in which all cells stand in quotation marks: `separated.bare` then knows that they are no text.
         names: of the columns.
     """
 
-    def __init__(self, stream, names):
+    def __init__(self, stream, kind, names):
         self.stream = stream
-        # Python before 3.11.9 and 3.12.3 quotes a carriage return only where it belongs to the end of a line.
-        self.writer = csv.DictWriter(self, names, lineterminator="\r\n")
+        self.writer = csv.DictWriter(
+            self,
+            names,
+            delimiter=MARKS[f".{kind}"],
+            quoting=csv.QUOTE_ALL if kind == "tsv" else csv.QUOTE_MINIMAL,
+            # Python before 3.11.9 and 3.12.3 quotes a carriage return only where it belongs to the end of a line.
+            lineterminator="\r\n",
+        )
         self.writer.writeheader()
 
     def add(self, row):

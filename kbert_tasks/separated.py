@@ -41,7 +41,7 @@ def table(path, text, mark, header):
         with _strictly():
             source = io.StringIO(text)  # with its carriage returns, which within quotation marks are text
             found = _parsed(source, mark, quoted, header=0 if header else None, skip_blank_lines=False)
-        if not quoted or mark != "\t" or not _run_together(found):
+        if not quoted or mark != "\t" or _in_marks(lines[0]) or not _run_together(found):
             return found
         said = "lines run together"
     except _Odd as odd:
@@ -105,10 +105,13 @@ def bare(lines):
     """Whether the quotation marks of a TSV file are text.
 
     Published files mostly hold such. One that was written with quoting has cells with line breaks or tabs in them, and so
-    lines with another number of tabs; or all cells that have quotation marks stand in some, and those within are doubled.
+    lines with another number of tabs; or all cells of its first line stand in quotation marks; or all cells that have
+    some stand in them, and those within are doubled.
     """
     counts, doubled, quoted = set(), False, True
     for line in lines:
+        if not counts and _in_marks(line.strip("\n")):
+            return False
         if line := line.strip("\n"):
             counts.add(line.count("\t"))
             for cell in line.split("\t") if quoted and '"' in line else ():
@@ -116,6 +119,10 @@ def bare(lines):
                     quoted = QUOTED.fullmatch(cell) is not None
                     doubled |= '""' in cell[1:-1]
     return len(counts) == 1 and not (quoted and doubled)
+
+
+def _in_marks(line):
+    return all(map(QUOTED.fullmatch, line.split("\t")))
 
 
 def _parsed(source, mark, quoted, **how):

@@ -19,7 +19,9 @@ def table(path, header, sheet=None):
     with pd.ExcelFile(path) as book:
 
         def rows(name):
-            return book.parse(name, dtype=object, header=0 if header else None, keep_default_na=False)
+            return pd.read_excel(
+                book, sheet_name=name, dtype=object, header=0 if header else None, keep_default_na=False
+            )
 
         names = list(map(str, book.sheet_names))
         name = _named(path, names, sheet)

@@ -26,6 +26,7 @@ class Parser(argparse.ArgumentParser):
 
     def __init__(self, **kwargs):
         super().__init__(allow_abbrev=False, **kwargs)
+        self._given = []
         # What argparse takes for a negative number, and so for a value: a dash before anything but a dash or a letter.
         self._negative_number_matcher = re.compile("-[^-A-Za-z]")
         self.add_argument("--version", action="version", version=f"kbert_tasks {__version__}")

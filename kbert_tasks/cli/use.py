@@ -9,10 +9,10 @@ from pathlib import Path
 from .. import settings, tasks
 from ..engine import ENGINES
 from ..errors import InputError
-from ..output import Csv, aside_of, json_line, replacing
+from ..output import Delimited, aside_of, json_line, replacing
 from . import Parser, command, file_options, tables
 
-KINDS = ("csv", "jsonl")
+KINDS = ("csv", "tsv", "jsonl")
 SLICE = 20_000  # rows answered and written at once, so that memory does not grow with the file
 
 
@@ -74,7 +74,7 @@ def predict(argv):
     parser.add_argument(
         "file", metavar="F", nargs="?", default="-", help="texts; - or nothing: lines of standard input"
     )
-    parser.add_argument("--output", metavar="F", help="a .csv or .jsonl file (default: standard output)")
+    parser.add_argument("--output", metavar="F", help="a .csv, .tsv or .jsonl file (default: standard output)")
     parser.add_argument(
         "--format",
         choices=KINDS,
@@ -191,5 +191,5 @@ def _to(stream, rows, kind):
                 stream.flush()
             continue
         if writer is None:
-            writer = Csv(stream, list(row))
+            writer = Delimited(stream, kind, list(row))
         writer.add(row)

@@ -42,7 +42,8 @@ def read(files, text_column="text", encoding=None, *, longest=LONGEST, reading=N
     """Yields the documents of text files, each a list of sentences.
 
     In a `.txt` file a line is a sentence or a paragraph, which is cut into its sentences, and a blank line ends a
-    document. In a table (JSON, JSONL, CSV, TSV, Excel, Parquet) a row is a document. All but Excel, Parquet, quoted TSV and JSON arrays are streamed. A
+    document. In a table (JSON, JSONL, CSV, TSV, Excel, Parquet) a row is a document. All but Excel, Parquet, quoted TSV and
+    JSON arrays are streamed. A
     document longer than `longest` goes out as several: memory stays small, a share of it can be held out, and a novel
     without a blank line has other documents to draw false next sentences from.
 
