@@ -11,6 +11,7 @@ from .lock import locked
 from .separated import MARKS
 
 HALF = re.compile("[\ud800-\udfff]")  # of a surrogate pair: UTF-8 cannot hold it
+NUL = "\0", r"\x00"  # Python 3.10 cannot write it to CSV, and pandas 2 ends the cell there
 
 
 def json_line(row):
@@ -24,7 +25,7 @@ def json_line(row):
 
 
 class Delimited:
-    """Writes dicts as CSV or TSV with a header line; lists and dicts in cells become JSON.
+    """Writes dicts as CSV or TSV with a header line; lists and dicts in cells become JSON, and NUL its escape.
 
     Args:
         stream: a text file opened with newline="" and errors="backslashreplace".
@@ -45,10 +46,13 @@ class Delimited:
         self.writer.writeheader()
 
     def add(self, row):
-        lists = {
-            name: json.dumps(value, ensure_ascii=False) for name, value in row.items() if type(value) in (list, dict)
-        }
-        self.writer.writerow(row | lists)
+        self.writer.writerow({name: self._cell(value) for name, value in row.items()})
+
+    @staticmethod
+    def _cell(value):
+        if type(value) in (list, dict):
+            return json.dumps(value, ensure_ascii=False)  # in which NUL is an escape already
+        return value.replace(*NUL) if isinstance(value, str) else value
 
     def write(self, line):
         """Receives one line from `csv`."""

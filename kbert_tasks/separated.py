@@ -39,8 +39,11 @@ def table(path, text, mark, header):
     quoted = mark != "\t" or not bare(lines)
     try:
         with _strictly():
-            source = io.StringIO(text)  # with its carriage returns, which within quotation marks are text
-            found = _parsed(source, mark, quoted, header=0 if header else None, skip_blank_lines=False)
+            # With its carriage returns, which within quotation marks are text.
+            found = _with_nul(
+                text,
+                lambda source: _parsed(source, mark, quoted, header=0 if header else None, skip_blank_lines=False),
+            )
         if not quoted or mark != "\t" or _in_marks(lines[0]) or not _run_together(found):
             return found
         said = "lines run together"
@@ -66,7 +69,7 @@ def parts(path, encoding, mark):
     with open(path, encoding=encoding) as file:
         mark = _found(path, mark, [file.readline()])
         file.seek(0)
-        reader = None
+        file, reader = _WithoutNul(file), None
         while True:
             try:
                 with _strictly():
@@ -119,6 +122,31 @@ def bare(lines):
                     quoted = QUOTED.fullmatch(cell) is not None
                     doubled |= '""' in cell[1:-1]
     return len(counts) == 1 and not (quoted and doubled)
+
+
+def _with_nul(text, parse):
+    """parse(file) of a text; NUL, at which pandas 2 ends a cell, stays in the cells."""
+    if "\0" not in text:
+        return parse(io.StringIO(text))
+    other = next(letter for letter in map(chr, range(0xE000, 0xF8FF)) if letter not in text)  # of private use
+    table = parse(io.StringIO(text.replace("\0", other)))
+
+    def back(cell):
+        return cell.replace(other, "\0") if isinstance(cell, str) else cell
+
+    return table.apply(lambda column: column.map(back)).rename(columns=back)
+
+
+class _WithoutNul(io.TextIOBase):
+    """A file to be read in blocks, without the NUL in it, which no tokenizer keeps."""
+
+    def __init__(self, file):
+        self.file = file
+
+    def read(self, size=-1):
+        while (block := self.file.read(size)) and not (kept := block.replace("\0", "")):
+            pass
+        return kept if block else ""
 
 
 def _in_marks(line):

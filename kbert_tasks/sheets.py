@@ -31,7 +31,7 @@ def table(path, header, sheet=None):
             if filled:
                 raise InputError(
                     f"{path}: the first sheet, {name!r}, has no rows; sheets with rows: {', '.join(filled)}: "
-                    "name one with --sheet (in Python sheet=)"
+                    "put one of them first, or name it with --sheet (in Python sheet=)"
                 )
     unread = [other for other in names if other != name]
     if unread:

@@ -5,7 +5,7 @@ import pandas as pd
 import pytest
 
 import kbert_tasks as kb
-from kbert_tasks import data
+from kbert_tasks import data, separated
 
 TEXT = "text,label\n房间很干净,好评\n太吵了,差评\n"
 
@@ -143,6 +143,13 @@ def test_a_text_file_with_a_tab_in_every_line_is_read_as_tsv(tmp_path, caplog):
     assert rows(kb.read(headed)) == [{"text": "房间很干净", "label": "好评"}]
     plain = put(tmp_path, "c.txt", "one\ttwo\nthree\n")
     assert list(kb.read(plain)["text"]) == ["one\ttwo", "three"]
+
+
+def test_nul_ends_no_cell(tmp_path):
+    path = put(tmp_path, "a.csv", "text,n\0\n太\0吵了,1\n\0,2\n")
+    assert rows(kb.read(path)) == [{"text": "太\0吵了", "n\0": "1"}, {"text": "\0", "n\0": "2"}]
+    (part,) = separated.parts(path, "utf-8", ",")  # for pretraining, whose tokenizer drops it
+    assert rows(part) == [{"text": "太吵了", "n": "1"}, {"text": "", "n": "2"}]
 
 
 @pytest.mark.parametrize("end", ["\n", "\r\n", "\r"])
