@@ -459,7 +459,7 @@ def test_a_full_disk_is_not_called_a_lack_of_memory(
 
 
 def test_export_refuses_what_is_not_official(exported, tmp_path):
-    with pytest.raises(InputError, match="bert_config.json"):
+    with pytest.raises(InputError, match="is a Hugging Face model .config.json., not a checkpoint in Google's format"):
         export_folder(exported, tmp_path / "target")
     assert not list(tmp_path.iterdir())
 
