@@ -2,6 +2,7 @@
 
 import contextlib
 import errno
+import re
 import shutil
 import sys
 from pathlib import Path
@@ -28,9 +29,10 @@ def written(path, then, wanted=None):
 
 def no_room(path, error, then, wanted=None):
     """The InputError for an error of writing `path`; see `written`."""
-    reason = getattr(error, "strerror", None) or getattr(error, "message", None) or error
+    reason = str(getattr(error, "strerror", None) or getattr(error, "message", None) or error)
+    reason = re.sub(r"\{\{.*?\}\} *", "", reason).splitlines()[0][:160]  # TensorFlow's name of the operation
     room = "" if wanted is None else f"; {_megabytes(wanted)} are needed, {_megabytes(_free(path))} are free"
-    return InputError(f"{path} could not be written ({str(reason).splitlines()[0][:160]}{room}): make room, {then}")
+    return InputError(f"{path} could not be written ({reason}{room}): make room, {then}")
 
 
 def unwritable(path, error):

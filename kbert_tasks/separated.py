@@ -87,11 +87,11 @@ def _found(path, mark, lines):
 
     Of a file with a header that is its first line alone.
     """
-    lines = [QUOTED.sub("", line) for line in lines if line.strip()]
-    if any(mark in line for line in lines):
+    if any(mark in QUOTED.sub("", line) for line in lines):
         return mark
+    outside = [QUOTED.sub("", line) for line in lines if line.strip()]
     for other, name in NAMES.items():
-        counts = {line.count(other) for line in lines}
+        counts = {line.count(other) for line in outside}
         if len(counts) == 1 and counts != {0}:
             log.info("%s: its cells are separated by %s, not by %s", path, name, NAMES[mark])
             return other

@@ -57,7 +57,7 @@ def command(run):
         _began = _IMPORTED if argv is None else time.perf_counter()
         for stream in (sys.stdout, sys.stderr):
             if hasattr(stream, "reconfigure"):
-                stream.reconfigure(encoding="utf-8", errors="backslashreplace")
+                stream.reconfigure(encoding="utf-8", errors="backslashreplace", newline="\n")
         name = f"kbert-{run.__name__}"
         try:
             run(sys.argv[1:] if argv is None else argv)
