@@ -6,7 +6,8 @@ import zipfile
 from pathlib import Path
 
 from . import official
-from .aside import aside, unwritable
+from .aside import aside
+from .disk import unwritable
 from .errors import InputError
 
 BLOCK = 1 << 20

@@ -7,9 +7,11 @@ import os
 from pathlib import Path
 
 from .archive import BLOCK, BadArchive, unpack
-from .aside import aside, is_checkpoint, make_room, unwritable
+from .aside import aside, is_checkpoint, make_room
+from .disk import unwritable
 from .download import GOOGLE, OTHER_WAYS, fetch
 from .errors import InputError
+from .lock import locked
 
 log = logging.getLogger("kbert_tasks")
 
@@ -28,7 +30,7 @@ def get(entry, into, mirror=None, proxy=None):
         The path of the folder.
 
     Raises:
-        InputError: it could not be downloaded, or what came is not a usable checkpoint.
+        InputError: it could not be downloaded, what came is not a usable checkpoint, or another run is downloading it.
     """
     folder = Path(into) / entry.name
     if is_checkpoint(folder):
@@ -37,19 +39,20 @@ def get(entry, into, mirror=None, proxy=None):
     url = entry.url.replace(GOOGLE, mirror.rstrip("/"), 1) if mirror else entry.url
     archive = Path(into) / f"{entry.name}.zip"  # not the name in the URL: two of Google's archives share one
     make_room(folder)
-    log.info("downloading %s to %s", url, folder)
-    fetch(url, archive, proxy=proxy)
-    if is_checkpoint(folder):  # another process was faster
-        return folder
-    with aside(folder) as fresh:
-        try:
-            unpack(archive, fresh)
-            source = {"name": entry.name, "url": url, "sha256": _sha256(archive)}
-            keep(fresh, folder, source, entry.cased)
-        except BadArchive as error:
-            archive.unlink(missing_ok=True)  # or the next try would find it and stop at the same place
-            raise InputError(f"{url} is of no use, and what came was deleted: {error}; {OTHER_WAYS}") from None
-    archive.unlink(missing_ok=True)
+    with locked(folder):
+        if is_checkpoint(folder):  # the run that had the lock has made it meanwhile
+            return folder
+        log.info("downloading %s to %s", url, folder)
+        fetch(url, archive, proxy=proxy)
+        with aside(folder) as fresh:
+            try:
+                unpack(archive, fresh)
+                source = {"name": entry.name, "url": url, "sha256": _sha256(archive)}
+                keep(fresh, folder, source, entry.cased)
+            except BadArchive as error:
+                archive.unlink(missing_ok=True)  # or the next try would find it and stop at the same place
+                raise InputError(f"{url} is of no use, and what came was deleted: {error}; {OTHER_WAYS}") from None
+        archive.unlink(missing_ok=True)
     return folder
 
 

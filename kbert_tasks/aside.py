@@ -5,7 +5,9 @@ import tempfile
 from pathlib import Path
 
 from . import official
+from .disk import unwritable
 from .errors import InputError
+from .lock import locked
 
 
 def is_checkpoint(folder):
@@ -32,19 +34,14 @@ def aside(folder):
     """A path beside `folder`, of the same name, for what is to become `folder`; what is left there is deleted.
 
     Raises:
-        InputError: as `make_room`, or the parent cannot be written to.
+        InputError: as `make_room`, another run is making `folder`, or the parent cannot be written to.
     """
     make_room(folder)
-    try:
-        place = tempfile.TemporaryDirectory(prefix=f".{folder.name}.", dir=folder.parent)
-    except OSError as error:
-        raise unwritable(folder.parent, error) from None
-    with place:
-        yield Path(place.name) / folder.name
-
-
-def unwritable(path, error):
-    return InputError(
-        f"{path} could not be written ({error.strerror}): make room, or name another folder "
-        "(for downloads with KBERT_CHECKPOINTS in the environment)"
-    )
+    with locked(folder):
+        make_room(folder)  # the run that had the lock may have made it meanwhile
+        try:
+            place = tempfile.TemporaryDirectory(prefix=f".{folder.name}.", dir=folder.parent)
+        except OSError as error:
+            raise unwritable(folder.parent, error) from None
+        with place:
+            yield Path(place.name) / folder.name

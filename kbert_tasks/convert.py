@@ -14,6 +14,7 @@ from pathlib import Path
 import numpy as np
 
 from . import official
+from .disk import written
 from .errors import InputError
 
 log = logging.getLogger("kbert_tasks")
@@ -54,6 +55,10 @@ def import_folder(source, target):
         InputError: the source is not a plain BERT or lacks something, or the target is there already.
     """
     source = Path(source)
+    if (source / official.CONFIG).is_file() and not (source / "config.json").exists():
+        raise InputError(
+            f"{source} is in Google's format already ({official.CONFIG}): name it as the checkpoint as it is"
+        )
     given = _read(source / "config.json")
     config = {key: given.get(key, default) for key, default in KEYS.items()}
     for key, known in {**{key: [value] for key, value in PLAIN.items()}, "hidden_act": [*ACTIVATIONS]}.items():
@@ -228,7 +233,7 @@ def _new(target):
 
     with contextlib.suppress(OSError):
         Path(target).rmdir()  # which only works on an empty folder
-    with aside(Path(target)) as fresh:
+    with aside(Path(target)) as fresh, written(target, "and give the same command again"):
         fresh.mkdir()
         yield fresh
         fresh.rename(target)

@@ -12,7 +12,7 @@ from os import PathLike
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from . import separated
+from . import separated, sheets
 from .cells import each_once, items, missing
 from .errors import InputError, RowError
 
@@ -21,23 +21,31 @@ if TYPE_CHECKING:
 
 log = logging.getLogger("kbert_tasks")
 
-KINDS = (".csv", ".tsv", ".jsonl", ".xlsx", ".parquet", ".txt")
+EXCEL, JSON = ".xlsx", (".jsonl", ".json")
+KINDS = (".csv", ".tsv", *JSON, EXCEL, ".parquet", ".txt")
 
 
-def read(path: str | PathLike[str], *, header: bool = True, encoding: str | None = None) -> "pd.DataFrame":
-    """A table from a CSV, TSV, JSONL, Excel, Parquet or plain text file (a text a line).
+def read(
+    path: str | PathLike[str], *, header: bool = True, encoding: str | None = None, sheet: str | int | None = None
+) -> "pd.DataFrame":
+    """A table from a CSV, TSV, JSON, JSONL, Excel, Parquet or plain text file (a text a line).
+
+    Cells of a CSV or TSV file that are separated by another usual character are read too, and so is a `.txt` file with one
+    tab in each line; the log says so.
 
     Args:
         path: the file; its ending tells the kind.
         header: False where the first line is data already; columns are then called "1", "2", ...
         encoding: of text files; by default UTF-8 (with or without BOM), UTF-16 with BOM, or GBK where the bytes
             are not UTF-8 and plainly read as Chinese.
+        sheet: of an Excel file, its name, or its number from 1; by default the first one.
 
     Returns:
-        A DataFrame; `attrs["file"]` is the path.
+        A DataFrame; `attrs["file"]` is the path, and `attrs["about"]`, where an Excel file has several sheets, a sentence
+        that names the one that was read.
 
     Raises:
-        InputError: no such file, another kind, a wrong encoding, or a line that does not fit.
+        InputError: no such file, another kind, a wrong encoding, no such sheet, or a line that does not fit.
     """
     import pandas as pd
 
@@ -51,19 +59,22 @@ def read(path: str | PathLike[str], *, header: bool = True, encoding: str | None
         raise InputError(f"{path} should end in one of {', '.join(KINDS)}: by its ending its kind is known")
     if path.stat().st_size == 0:
         raise InputError(f"{path} is empty")
+    if sheet is not None and kind != EXCEL:
+        raise InputError(f"{path} has no sheets: sheet (--sheet) is for Excel files, which end in {EXCEL}")
     try:
         if kind == ".parquet":
             table = pd.read_parquet(path)
-        elif kind == ".xlsx":
-            if header:
-                each_once(pd.read_excel(path, dtype=object, header=None, nrows=1).iloc[0], path)
-            table = pd.read_excel(path, dtype=object, header=0 if header else None, keep_default_na=False)
+        elif kind == EXCEL:
+            table = sheets.table(path, header, sheet)
         else:
             text = decoded(path.read_bytes(), str(path), encoding)
-            if kind == ".jsonl":
-                table = _jsonl(path, text)
+            if kind == ".txt" and separated.tabbed(lines(text)):
+                log.info("%s: every line has one tab: read as .tsv, with two columns", path)
+                kind = ".tsv"
+            if kind in JSON:
+                table = pd.DataFrame(_objects(path, text), dtype=object)
             elif kind == ".txt":
-                table = pd.DataFrame({"text": text.split("\n")[: -1 if text.endswith("\n") else None]})
+                table = pd.DataFrame({"text": lines(text)})
             else:
                 table = separated.table(path, text, separated.MARKS[kind], header)
     except ImportError:
@@ -74,15 +85,17 @@ def read(path: str | PathLike[str], *, header: bool = True, encoding: str | None
         raise InputError(
             f"{path} cannot be read as {kind}: {(str(error) or type(error).__name__).splitlines()[0]}"
         ) from None
-    table = named(table, path, header)
+    table = named(table, path, header, kind)
+    if "about" in table.attrs:
+        log.info("%s", table.attrs["about"])
     if not len(table):
         raise InputError(f"{path} has a header line and no rows" if table.attrs["header"] else f"{path} has no rows")
     return table
 
 
-def named(table, path, header=True):
+def named(table, path, header=True, kind=None):
     """The table with plain names of columns, each once, and where it comes from."""
-    headed = path.suffix.lower() in (".csv", ".tsv", ".xlsx")
+    headed = (kind or path.suffix.lower()) in (*separated.MARKS, EXCEL)
     if headed and not header:
         table.columns = range(1, table.shape[1] + 1)
     table.columns = each_once(map(str, table.columns), path)
@@ -181,10 +194,20 @@ def _not_split(rows, name, other):
         )
 
 
-def _jsonl(path, text):
-    import pandas as pd
-
-    return pd.DataFrame([row for _, row in json_rows(path, enumerate(text.split("\n"), 1))], dtype=object)
+def _objects(path, text):
+    """The objects of a JSON file: one a line, or all in one array."""
+    if not text.lstrip().startswith("["):
+        return [row for _, row in json_rows(path, enumerate(lines(text), 1))]
+    try:
+        rows = json.loads(text)
+    except json.JSONDecodeError as error:
+        raise InputError(f"{path}, line {error.lineno} is not JSON: {error.msg}") from None
+    for number, row in enumerate(rows, 1):
+        if not isinstance(row, dict):
+            raise InputError(
+                f'{path}, item {number}: wanted an object such as {{"text": ...}}, found {json.dumps(row, ensure_ascii=False)[:40]}'
+            )
+    return rows
 
 
 def json_rows(path, lines):
@@ -197,7 +220,9 @@ def json_rows(path, lines):
         except RowError as error:
             raise InputError(f"{path}, line {number}: {error}") from None
         except ValueError as error:
-            raise InputError(f"{path}, line {number} is not JSON: {error}") from None
+            raise InputError(
+                f"{path}, line {number} is not JSON: {error}; wanted an object a line, or all objects in one array"
+            ) from None
         if not isinstance(row, dict):
             raise InputError(
                 f'{path}, line {number}: wanted an object such as {{"text": ...}}, found {line.strip()[:40]}'
@@ -214,7 +239,7 @@ def _each_key_once(pairs):
 
 
 def decoded(raw, name, encoding=None):
-    """Bytes as text, its lines ended by a line feed.
+    """Bytes as text.
 
     Args:
         raw: bytes.
@@ -236,7 +261,12 @@ def decoded(raw, name, encoding=None):
             raise InputError(
                 f"{where}: name the file's encoding, such as --encoding gb18030, big5 or latin-1"
             ) from None
-    return text.replace("\r\n", "\n").replace("\r", "\n")
+    return text
+
+
+def lines(text):
+    """The lines of a text, which end at LF, CRLF or CR; an end after the last one is not a line of its own."""
+    return text.replace("\r\n", "\n").replace("\r", "\n").removesuffix("\n").split("\n")
 
 
 def _as_gbk(raw):

@@ -13,7 +13,7 @@ from urllib.parse import urlsplit
 
 from tqdm import tqdm
 
-from .aside import unwritable
+from .disk import unwritable
 from .errors import InputError
 
 log = logging.getLogger("kbert_tasks")

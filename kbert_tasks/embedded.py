@@ -4,6 +4,7 @@ import shutil
 from pathlib import Path
 
 from .aside import aside, is_checkpoint
+from .disk import written
 from .errors import InputError
 
 NAME = "tiny-zh"
@@ -30,7 +31,7 @@ def copied(into):
     """Its copy in the folder `into`, which is made where it is missing; a path."""
     target = Path(into).expanduser() / NAME
     if not is_checkpoint(target):
-        with aside(target) as fresh:
+        with aside(target) as fresh, written(target, "and give the same command again"):
             shutil.copytree(folder(), fresh)
             fresh.rename(target)
     return target

@@ -26,12 +26,14 @@ class Examples:
         sources: for each example the table's rows it was made from, counted from 0: one, or several that were joined.
         skipped: reason to number of rows that are not used.
         notes: remark to number of examples.
+        about: a sentence about how the file was read, or "".
     """
 
     rows: list[Any]
     sources: list[tuple[int, ...]]
     skipped: Counter[str] = field(default_factory=Counter)
     notes: Counter[str] = field(default_factory=Counter)
+    about: str = ""
 
     @property
     def read(self) -> int:
@@ -45,17 +47,17 @@ class Examples:
 
     def copy(self) -> "Examples":
         """A copy: training moves examples to the skipped ones, and adds notes."""
-        return Examples([*self.rows], [*self.sources], self.skipped.copy(), self.notes.copy())
+        return Examples([*self.rows], [*self.sources], self.skipped.copy(), self.notes.copy(), self.about)
 
     def part(self, places, note=None):
         """Some of the examples, as if their rows had been read alone."""
         rows, sources = ([part[i] for i in places] for part in (self.rows, self.sources))
-        return Examples(rows, sources, notes=Counter({note: len(rows)} if note else ()))
+        return Examples(rows, sources, notes=Counter({note: len(rows)} if note else ()), about=self.about)
 
     def without(self, places):
         """The other examples, with what was skipped and noted so far."""
         some = self.part(sorted(set(range(len(self.rows))) - set(places)))
-        return Examples(some.rows, some.sources, self.skipped.copy(), self.notes.copy())
+        return Examples(some.rows, some.sources, self.skipped.copy(), self.notes.copy(), self.about)
 
     def skip(self, reasons):
         """Moves examples to the skipped rows, in place.
@@ -105,7 +107,9 @@ def examples_of(task, rows, labels=None, gold=True):
     second = getattr(settings, task.SECOND) if task.SECOND else "text_b"
     names = settings.text_column, settings.label_column, second
     labels = labels if labels is None else task.beside(labels)
-    rows = data.table(rows, labels, names).reset_index(drop=True)
+    rows = data.table(rows, labels, names)
+    about = rows.attrs.get("about", "")
+    rows = rows.reset_index(drop=True)
     headers = headers_again(rows)
     rows = task.named(rows.drop(index=headers))
     places = rows.index  # in the whole table
@@ -113,7 +117,7 @@ def examples_of(task, rows, labels=None, gold=True):
     sources = [tuple(int(places[position]) for position in source) for source in sources] if headers else sources
     for option in task.columns(gold) if len(rows) else ():
         data.column(rows, getattr(settings, option), option)
-    made = Examples([], [], Counter({HEADER_AGAIN: len(headers)} if headers else ()))
+    made = Examples([], [], Counter({HEADER_AGAIN: len(headers)} if headers else ()), about=about)
     for row, source in zip(records(rows), sources, strict=True):
         with in_row(rows, source[0]):
             example = task.example(row, gold)

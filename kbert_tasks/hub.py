@@ -8,6 +8,7 @@ from pathlib import Path
 from .arrival import keep
 from .aside import aside, is_checkpoint, make_room
 from .errors import InputError
+from .lock import locked
 
 SCHEME = "hf:"
 NAME = re.compile(r"(?:hf:)?([\w.-]+/[\w.-]+)(?:@(.+))?")
@@ -47,12 +48,15 @@ def fetch(repo, into, *, name=None, cased=None, mirror=None, proxy=None):
     from .convert import import_folder
 
     make_room(folder)
-    with _through(proxy):
-        source = _files(*match.groups(), mirror)
-    with aside(folder) as fresh:
-        import_folder(source, fresh)
-        origin = {"name": folder.name, "hub": SCHEME + match[1], "revision": source.name}
-        keep(fresh, folder, origin, cased)
+    with locked(folder):
+        if is_checkpoint(folder):  # the run that had the lock has made it meanwhile
+            return folder
+        with _through(proxy):
+            source = _files(*match.groups(), mirror)
+        with aside(folder) as fresh:
+            import_folder(source, fresh)
+            origin = {"name": folder.name, "hub": SCHEME + match[1], "revision": source.name}
+            keep(fresh, folder, origin, cased)
     return folder
 
 

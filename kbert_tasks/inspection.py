@@ -12,6 +12,7 @@ import numpy as np
 from . import official
 from ._keras import tensorflow
 from .errors import InputError
+from .run_folder import TASK
 from .tokenizer import read_vocabulary
 
 Finding = namedtuple("Finding", "check seen problem")
@@ -48,6 +49,11 @@ def _files(path, parts, cased):
     found = next((f for f in folders if (f / official.CONFIG).is_file()), None)
     listing = ", ".join(sorted(p.name for p in here.iterdir())[:8]) if here.is_dir() else ""
     if found is None:
+        if (here / "config.json").is_file():
+            raise InputError(
+                f"{here} is a Hugging Face model (config.json), not a checkpoint in Google's format: "
+                f"`kbert-checkpoint import {here} NEW_FOLDER` converts it, then name the new folder"
+            )
         raise InputError(f"{path} has no {official.CONFIG} (nor a folder in it); found: {listing or 'nothing'}")
     if prefix is None:
         prefixes = sorted(p.name.removesuffix(".index") for p in found.glob("*.index"))
@@ -61,6 +67,10 @@ def _files(path, parts, cased):
     if not list(found.glob(f"{prefix}.data-?????-of-?????")):
         lacking.append(f"{prefix}.data-00000-of-00001")
     if lacking:
+        if (found / TASK).is_file():
+            raise InputError(
+                f"{found} is a trained task, which has no checkpoint to start from: name the checkpoint that it was trained from"
+            )
         names = ", ".join(sorted(p.name for p in found.iterdir()))
         raise InputError(f"{found} lacks {', '.join(lacking)}; found: {names}")
     parts |= {"folder": found, "config_file": found / official.CONFIG, "vocabulary_file": found / official.VOCABULARY}

@@ -51,7 +51,7 @@ def planned(task, examples, dev, windows, lengths, rows, computed_in, copies=1, 
         "batch_size": settings.batch_size, "accumulate": parts,
         "memory": {"needed": int(needed), "room": int(room.bytes) if room.bytes < math.inf else None},
     }  # fmt: skip
-    plan["lines"] = [*_lines(plan, settings, steps, room), *_resolved_lines(resolved or {})]
+    plan["lines"] = [*about(examples, dev), *_lines(plan, settings, steps, room), *_resolved_lines(resolved or {})]
     for line in plan["lines"]:
         log.info("plan: %s", line)
     for doubt in task.doubts(examples.rows):
@@ -66,6 +66,11 @@ def planned(task, examples, dev, windows, lengths, rows, computed_in, copies=1, 
             raise InputError(problem)
         log.warning("%s", problem)
     return plan
+
+
+def about(*parts):
+    """What is to be said of the files that Examples are from, each sentence once."""
+    return list(dict.fromkeys(each.about for each in parts if each.about))
 
 
 LENGTHS = {"median": 50, "95 %": 95, "longest": 100}

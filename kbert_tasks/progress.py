@@ -11,6 +11,7 @@ import logging
 import shutil
 
 from ._keras import tensorflow
+from .disk import written
 from .errors import InputError
 
 STATE, WEIGHTS, ARRAYS = "state.json", "state", "arrays.safetensors"
@@ -106,13 +107,8 @@ def delete(folder, aside=None):
 def told(folder, aside):
     """Makes one sentence of a disk that takes no more, and deletes what was being written aside."""
     try:
-        yield
-    except (OSError, tensorflow().errors.OpError) as error:
-        reason = getattr(error, "strerror", None) or getattr(error, "message", None) or error
-        raise InputError(
-            f"{folder} could not be written ({str(reason).splitlines()[0][:160]}): "
-            "make room, and give the same command again: it goes on from the last save"
-        ) from None
+        with written(folder, "and give the same command again: it goes on from the last save"):
+            yield
     finally:
         shutil.rmtree(aside, ignore_errors=True)
 

@@ -14,7 +14,10 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from . import __version__
+from .disk import written
 from .errors import InputError
+from .lock import locked
+from .output import json_line
 from .run_folder import (
     ANSWERS,
     CONFIG,
@@ -39,6 +42,7 @@ if TYPE_CHECKING:
 log = logging.getLogger("kbert_tasks")
 FORMAT = 3
 SEEN = "seen"
+AGAIN = "and save again: kbert-train, given the same command, goes on from its last save"
 
 
 def save(task, folder, explain=True):
@@ -50,16 +54,19 @@ def save(task, folder, explain=True):
         explain: whether the page says why the worst mistakes were made, which takes some seconds.
 
     Raises:
-        InputError: see `writable`; or the last step failed, and the sentence says where the new folder lies.
-        OSError: such as a full disk; the earlier folder is as it was.
+        InputError: see `writable`; another run is writing the folder; the disk is full, and the earlier folder is as it was;
+            or the last step failed, and the sentence says where the new folder lies.
     """
-    folder = writable(folder)
+    with locked(folder):
+        _save(task, writable(folder), explain)
+
+
+def _save(task, folder, explain):
     sweep(folder)
     aside = folder.with_name(f".{folder.name}.{os.getpid()}.writing")
     shutil.rmtree(aside, ignore_errors=True)  # of an interrupted save of this very process
-    aside.mkdir(parents=True)
     try:
-        _write(task, aside, explain)
+        _write(task, folder, aside, explain)
     except BaseException:
         shutil.rmtree(aside, ignore_errors=True)
         raise
@@ -92,13 +99,15 @@ def _replace(file, text):
     """Writes beside the folder of the file, and renames: the folder has only whole files of its own at any time."""
     aside = file.parent.with_name(f".{file.parent.name}.{file.name}.writing")
     try:
-        aside.write_text(text, encoding="utf-8", errors="backslashreplace", newline="\n")
-        aside.replace(file)
+        with written(file, "the training itself is saved"):
+            aside.write_text(text, encoding="utf-8", errors="backslashreplace", newline="\n")
+            aside.replace(file)
     finally:
         aside.unlink(missing_ok=True)
 
 
-def _write(task, folder, explain):
+def _write(task, folder, aside, explain):
+    """Writes the files of `folder` into `aside`."""
     from safetensors.numpy import save
 
     learned = {name: getattr(task, name) for name in task.LEARNED}
@@ -111,16 +120,18 @@ def _write(task, folder, explain):
         for file, content in ((TASK, about), (CONFIG, task.config), (REPORT, task.report_))
     }
     for file, rows in ((ERRORS, task.errors_), (ANSWERS, task.answers_)):
-        texts[file] = "".join(json.dumps(each, ensure_ascii=False) + "\n" for each in rows)
+        texts[file] = "".join(map(json_line, rows))
     if page := _page(task, explain):
         texts[PAGE] = page
-    for file, text in texts.items():  # half an emoji is no reason to fail
-        (folder / file).write_text(text, encoding="utf-8", errors="backslashreplace", newline="\n")
-    lines = "".join(token + "\n" for token in task.tokenizer.vocabulary)
-    (folder / VOCABULARY).write_text(lines, encoding="utf-8", newline="\n")
+    texts[VOCABULARY] = "".join(token + "\n" for token in task.tokenizer.vocabulary)
     arrays = {name: np.asarray(weight) for name, weight in _weights(task.model).items()}
-    # Not save_file: that gives the file to its owner alone, whatever the others have.
-    (folder / WEIGHTS).write_bytes(save(arrays | {SEEN: task.seen_}))
+    # Half an emoji is no reason to fail. And not save_file: that gives the file to its owner alone, whatever the others have.
+    files = {file: text.encode("utf-8", "backslashreplace") for file, text in texts.items()}
+    files[WEIGHTS] = save(arrays | {SEEN: task.seen_})
+    with written(folder, AGAIN, sum(map(len, files.values()))):
+        aside.mkdir(parents=True)
+        for file, raw in files.items():
+            (aside / file).write_bytes(raw)
 
 
 def _page(task, explain):

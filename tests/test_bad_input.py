@@ -31,6 +31,8 @@ def world(two_layers, hotel, tmp_path_factory):
     (here / "thesis").mkdir()
     (here / "thesis" / "chapter.txt").write_text("precious")
     (here / "nothing").mkdir()
+    (here / "hf").mkdir()
+    (here / "hf" / "config.json").write_text("{}")
 
     def copy(name, change):
         shutil.copytree(two_layers, here / name)
@@ -85,7 +87,7 @@ CASES = [
     ("train --checkpoint CHECKPOINT --train quotes.csv --output new", "check the quotation marks"),
     ("train --checkpoint CHECKPOINT --train ragged.csv --output new", "Expected 2 fields in line 3, saw 3"),
     ("train --checkpoint CHECKPOINT --train bad.jsonl --output new", "bad.jsonl, line 2 is not JSON"),
-    ("train --checkpoint CHECKPOINT --train list.jsonl --output new", "list.jsonl, line 1: wanted an object"),
+    ("train --checkpoint CHECKPOINT --train list.jsonl --output new", "list.jsonl, item 1: wanted an object"),
     ("train --checkpoint CHECKPOINT --train broken.xlsx --output new", "broken.xlsx cannot be read as .xlsx"),
     ("train --checkpoint CHECKPOINT --train broken.parquet --output new", "broken.parquet cannot be read as .parquet"),
     # columns and rows
@@ -118,6 +120,9 @@ CASES = [
     # checkpoints
     ("train --checkpoint bert-base-chines --train good.csv --output new", "close to it: bert-base-chinese"),
     ("train --checkpoint nothing --train good.csv --output new", "nothing has no bert_config.json"),
+    ("train --checkpoint hf --train good.csv --output new", "`kbert-checkpoint import hf NEW_FOLDER` converts it"),
+    ("train --checkpoint run --train good.csv --output new", "run is a trained task, which has no checkpoint"),
+    ("checkpoint import run new", "run is in Google's format already (bert_config.json)"),
     ("train --checkpoint noindex --train good.csv --output new", "noindex lacks bert_model.ckpt.index; found:"),
     ("train --checkpoint cut --train good.csv --output new", "cut short or damaged"),
     ("train --checkpoint badindex --train good.csv --output new", "bert_model.ckpt.index is damaged"),
@@ -158,8 +163,9 @@ CASES = [
     ("evaluate run good.csv --errors wrong.txt", "--errors should end in .jsonl, not 'wrong.txt'"),
     ("evaluate run good.csv --errors absent/wrong.jsonl", "there is no folder absent"),
     ("predict run absent.csv", "absent.csv is not there"),
-    ("predict run good.csv --output=", "--output should end in .csv or .jsonl, not ''"),
-    ("predict run good.csv --output out.doc", "--output should end in .csv or .jsonl, not 'out.doc'"),
+    ("predict run good.csv --output=", "--output should end in .csv or .tsv or .jsonl, not ''"),
+    ("predict run good.csv --output out.doc", "--output should end in .csv or .tsv or .jsonl, not 'out.doc'"),
+    ("predict run good.csv --sheet 2", "--sheet is for Excel files, which end in .xlsx: leave it out"),
     ("predict run good.csv --output absent/out.csv", "absent/out.csv cannot be written: there is no folder absent"),
 ]
 

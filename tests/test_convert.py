@@ -1,5 +1,6 @@
 """Hugging Face folders: every tensor there and back, every usual variant read, every refusal in one sentence."""
 
+import errno
 import json
 import logging
 import os
@@ -14,7 +15,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from safetensors.numpy import load_file, save_file
 
-from kbert_tasks import convert, official
+from kbert_tasks import cli, convert, official
 from kbert_tasks._keras import tensorflow
 from kbert_tasks.convert import export_folder, import_folder
 from kbert_tasks.errors import InputError
@@ -431,13 +432,33 @@ def test_a_failed_write_leaves_nothing(exported, tmp_path, monkeypatch):
         raise OSError("no space left on device")
 
     monkeypatch.setattr(official, "write", full)
-    with pytest.raises(OSError, match="no space"):
+    with pytest.raises(InputError, match="target could not be written .no space"):
         import_folder(exported, tmp_path / "target")
     assert not list(tmp_path.iterdir())
 
 
+@pytest.mark.parametrize("convert_folder", ["import", "export"])
+def test_a_full_disk_is_not_called_a_lack_of_memory(
+    convert_folder, folder, official_folder, tmp_path, capsys, monkeypatch
+):
+    def write(*_, **__):
+        raise tensorflow().errors.ResourceExhaustedError(None, None, "{{node SaveV2}} out/x; No space left on device")
+
+    def write_bytes(*_):
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    monkeypatch.setattr(official, "write", write)
+    monkeypatch.setattr(Path, "write_bytes", write_bytes)
+    source = folder if convert_folder == "import" else official_folder
+    assert cli.checkpoint([convert_folder, str(source), str(tmp_path / "out")]) == 2
+    error = capsys.readouterr().err
+    assert f"{tmp_path / 'out'} could not be written (" in error and "{" not in error
+    assert "No space left on device): make room" in error
+    assert [path.name for path in tmp_path.iterdir()] == ["given"]
+
+
 def test_export_refuses_what_is_not_official(exported, tmp_path):
-    with pytest.raises(InputError, match="bert_config.json"):
+    with pytest.raises(InputError, match="is a Hugging Face model .config.json., not a checkpoint in Google's format"):
         export_folder(exported, tmp_path / "target")
     assert not list(tmp_path.iterdir())
 

@@ -6,7 +6,7 @@ import pandas as pd
 import pytest
 
 import kbert_tasks as kb
-from kbert_tasks import data
+from kbert_tasks import data, separated
 from kbert_tasks.cells import text_of
 from kbert_tasks.pretraining import documents
 
@@ -75,7 +75,95 @@ def test_jsonl(tmp_path):
     path = put(tmp_path, "a.jsonl", '{"text": "a", "label": ["x", "y"]}\n\n{"text": "b\u2028c", "label": 3}\n')
     assert rows(kb.read(path)) == [{"text": "a", "label": ["x", "y"]}, {"text": "b\u2028c", "label": 3}]
     assert "line 2 is not JSON" in refused(put(tmp_path, "b.jsonl", '{"text": "a"}\n{"text": }\n'))
-    assert "line 1: wanted an object" in refused(put(tmp_path, "c.jsonl", "[1]\n"))
+    assert "line 2: wanted an object" in refused(put(tmp_path, "c.jsonl", '{"text": "a"}\n[1]\n'))
+
+
+@pytest.mark.parametrize("name", ["a.json", "a.jsonl"])
+@pytest.mark.parametrize(
+    "content",
+    [
+        '{"text": "a", "spo_list": []}\n{"text": "b"}\n',  # as DuIE is published, in .json
+        '[{"text": "a", "spo_list": []}, {"text": "b"}]',
+        '\n[\n  {\n    "text": "a",\n    "spo_list": []\n  },\n  {"text": "b"}\n]\n',
+    ],
+)
+def test_json_has_an_object_a_line_or_all_in_one_array(tmp_path, name, content):
+    table = kb.read(put(tmp_path, name, content))
+    assert list(table["text"]) == ["a", "b"] and table["spo_list"][0] == []
+
+
+@pytest.mark.parametrize(
+    "content, words",
+    [
+        ('[{"text": "a"}, "b"]', "a.json, item 2: wanted an object such as"),
+        ('[\n{"text": "a"},\n]', "a.json, line 3 is not JSON: "),
+        ('{\n  "data": []\n}', "line 1 is not JSON: "),
+        ('{\n  "data": []\n}', "wanted an object a line, or all objects in one array"),
+        ("[]", "has no rows"),
+    ],
+)
+def test_what_is_wrong_with_json_is_said_with_its_place(tmp_path, content, words):
+    assert words in refused(put(tmp_path, "a.json", content))
+
+
+@pytest.mark.parametrize(
+    "name, mark, words",
+    [
+        ("a.csv", ";", "semicolons, not by commas"),
+        ("a.csv", "\t", "tabs, not by commas"),
+        ("a.csv", "|", "vertical bars, not by commas"),
+        ("a.tsv", ",", "commas, not by tabs"),
+        ("a.tsv", ";", "semicolons, not by tabs"),
+    ],
+)
+def test_another_delimiter_is_found_and_said(tmp_path, caplog, name, mark, words):
+    caplog.set_level("INFO", "kbert_tasks")
+    content = f'text{mark}label\n"a{mark}b"{mark}好评\n很好{mark}差评\n'
+    texts = ["a" + mark + "b", "很好"] if mark != "\t" else ["a\tb", "很好"]
+    assert kb.read(put(tmp_path, name, content)).to_dict("list") == {"text": texts, "label": ["好评", "差评"]}
+    assert f"its cells are separated by {words}" in caplog.text
+
+
+def test_the_usual_delimiter_stays_where_it_is_or_nothing_is_sure(tmp_path, caplog):
+    caplog.set_level("INFO", "kbert_tasks")
+    one = kb.read(put(tmp_path, "a.csv", "text\ngood; clean\nbad; loud\n"))  # the header tells
+    assert list(one["text"]) == ["good; clean", "bad; loud"]
+    two = kb.read(put(tmp_path, "b.csv", "a;b\nc\n"), header=False)  # not in every line
+    assert list(two["1"]) == ["a;b", "c"]
+    assert list(kb.read(put(tmp_path, "c.csv", "text;note,label\na,1\n"))) == ["text;note", "label"]
+    assert caplog.text == ""
+    assert list(kb.read(put(tmp_path, "d.csv", "a;b\nc;d\n"), header=False)["2"]) == ["b", "d"]
+
+
+def test_a_text_file_with_a_tab_in_every_line_is_read_as_tsv(tmp_path, caplog):
+    caplog.set_level("INFO", "kbert_tasks")
+    path = put(tmp_path, "train.txt", "房间很干净\t好评\n太吵了\t差评\n")
+    assert kb.read(path, header=False).to_dict("list") == {"1": ["房间很干净", "太吵了"], "2": ["好评", "差评"]}
+    assert "train.txt: every line has one tab: read as .tsv" in caplog.text
+    with pytest.raises(kb.InputError, match="name the right one with --label-column .or --no-header"):
+        data.column(kb.read(path), "label", "label_column")
+    headed = put(tmp_path, "b.txt", "text\tlabel\n房间很干净\t好评\n")
+    assert rows(kb.read(headed)) == [{"text": "房间很干净", "label": "好评"}]
+    plain = put(tmp_path, "c.txt", "one\ttwo\nthree\n")
+    assert list(kb.read(plain)["text"]) == ["one\ttwo", "three"]
+
+
+def test_nul_ends_no_cell(tmp_path):
+    path = put(tmp_path, "a.csv", "text,n\0\n太\0吵了,1\n\0,2\n")
+    assert rows(kb.read(path)) == [{"text": "太\0吵了", "n\0": "1"}, {"text": "\0", "n\0": "2"}]
+    (part,) = separated.parts(path, "utf-8", ",")  # for pretraining, whose tokenizer drops it
+    assert rows(part) == [{"text": "太吵了", "n": "1"}, {"text": "", "n": "2"}]
+
+
+@pytest.mark.parametrize("end", ["\n", "\r\n", "\r"])
+def test_lines_may_end_in_three_ways(tmp_path, end):
+    for name, content in (("a.csv", "text,label\na,1\n,2\n"), ("a.tsv", "text\tlabel\na\t1\n\t2\n"),
+                          ("a.jsonl", '{"text": "a", "label": "1"}\n{"text": "", "label": "2"}\n')):  # fmt: skip
+        path = put(tmp_path, name, content.replace("\n", end))
+        assert rows(kb.read(path)) == [{"text": "a", "label": "1"}, {"text": "", "label": "2"}]
+    assert list(kb.read(put(tmp_path, "a.txt", f"a{end}{end}b{end}"))["text"]) == ["a", "", "b"]
+    blank = kb.read(put(tmp_path, "b.csv", f"text{end}hello{end}{end}world{end}{end}"))
+    assert [data.text_of(row["text"]) for row in rows(blank)] == ["hello", "", "world"]
 
 
 @pytest.mark.parametrize("kind", ["xlsx", "parquet"])

@@ -25,6 +25,25 @@ def test_a_table_in_the_terminal(folder, capsys):
     assert [line.split()[0] for line in out.splitlines()[4:]] == ["[CLS]", *TEXT, "[SEP]"]
 
 
+@pytest.mark.parametrize("text", ["-5度太冷", "-，好", "-3"])
+def test_a_text_may_begin_with_a_dash(folder, capsys, text):
+    assert run(folder, text, "--json", "--steps", 2) == 0
+    assert "".join(each["token"] for each in json.loads(capsys.readouterr().out)["tokens"][1:-1]) == text
+    assert run(folder, "--json", "--steps", 2, "--", f"--{text}") == 0
+
+
+@pytest.mark.parametrize("words", [["RUN", "-ab"], ["RUN", "--好"], ["--json", "RUN", "--好"]])
+def test_a_text_that_looks_like_an_option_is_told_the_two_dashes(capsys, words):
+    assert run(*words) == 2
+    (error,) = capsys.readouterr().err.splitlines()
+    assert f"required: TEXT; {words[-1]} was read as an option: write -- before a text" in error
+
+
+def test_a_value_that_looks_like_an_option_is_told_the_equals_sign(capsys):
+    assert run("RUN", "好", "--text-b", "-5", "--answer", "--好") == 2
+    assert "--answer: expected one argument; write = between an option and a value" in capsys.readouterr().err
+
+
 def test_json_for_programs(folder, capsys):
     assert run(folder, TEXT, "--json") == 0
     told = json.loads(capsys.readouterr().out)

@@ -1,3 +1,4 @@
+import errno
 import json
 import os
 import re
@@ -7,7 +8,7 @@ import numpy as np
 import pytest
 
 import kbert_tasks as kb
-from kbert_tasks import run_folder
+from kbert_tasks import cli, run_folder
 from kbert_tasks.saving import FORMAT
 
 
@@ -106,6 +107,50 @@ def test_nothing_that_is_not_ours_is_replaced(task, bare_page, tmp_path):
     assert (tmp_path / "thesis" / "chapter1.txt").read_text() == "precious"
 
 
+@pytest.fixture
+def full(monkeypatch):
+    """A disk that takes no weights; as in Python, the error names no file."""
+    from pathlib import Path
+
+    write = Path.write_bytes
+
+    def write_bytes(self, data):
+        if self.name == run_folder.WEIGHTS:
+            raise OSError(errno.ENOSPC, "No space left on device")
+        return write(self, data)
+
+    with monkeypatch.context() as patched:
+        patched.setattr(Path, "write_bytes", write_bytes)
+        yield patched
+
+
+def test_a_full_disk_is_said_with_the_folder_and_what_is_needed(task, run, bare_page, full):
+    before = {path.name: path.read_bytes() for path in run.iterdir()}
+    size = sum(len(raw) for name, raw in before.items() if name != run_folder.PAGE) / 1e6
+    with pytest.raises(kb.InputError) as caught:
+        task.save(run)
+    assert re.fullmatch(
+        rf"{run} could not be written \(No space left on device; {size:.1f} MB are needed, [0-9.,]+ MB are free\): make room, "
+        "and save again: kbert-train, given the same command, goes on from its last save", str(caught.value)
+    )  # fmt: skip
+    assert {path.name: path.read_bytes() for path in run.iterdir()} == before
+    assert [path.name for path in run.parent.iterdir()] == ["run"]
+
+
+def test_after_a_full_disk_the_same_command_goes_on(checkpoint, tmp_path, bare_page, full, capsys, caplog):
+    (tmp_path / "a.csv").write_text("text,label\n" + "好,a\n坏,b\n" * 4, encoding="utf-8")
+    words = (
+        f"--checkpoint {checkpoint} --train {tmp_path / 'a.csv'} --output {tmp_path / 'run'} --epochs 1 --max-length 16"
+    )
+    assert cli.train(words.split()) == 2
+    assert f"{tmp_path / 'run'} could not be written (No space left on device; " in capsys.readouterr().err
+    full.undo()
+    caplog.set_level("INFO", "kbert_tasks")
+    assert cli.train(words.split()) == 0
+    assert "going on after step 1" in caplog.text
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["a.csv", "run"]
+
+
 @pytest.mark.parametrize("stop_at", range(1, 12))
 def test_a_save_that_is_stopped_anywhere_leaves_a_whole_folder(task, run, bare_page, monkeypatch, stop_at):
     """The n-th write or rename does not happen: the earlier folder must still load, or the new one be complete."""
@@ -126,7 +171,7 @@ def test_a_save_that_is_stopped_anywhere_leaves_a_whole_folder(task, run, bare_p
     import safetensors.numpy
 
     with monkeypatch.context() as patched:
-        for name in ("write_text", "rename", "mkdir"):
+        for name in ("write_text", "write_bytes", "rename", "mkdir"):
             patched.setattr(Path, name, stopping(getattr(Path, name)))
         patched.setattr(safetensors.numpy, "save_file", stopping(safetensors.numpy.save_file))
         patched.setattr(shutil, "rmtree", stopping(shutil.rmtree))

@@ -56,7 +56,7 @@ def points() -> None:
 def scores() -> None:
     task = kb.load("run", engine="openvino")
     assert_type(task, Task[Any])
-    report = task.evaluate(kb.read("test.csv", header=False, encoding="gb18030"))
+    report = task.evaluate(kb.read("test.xlsx", header=False, encoding="gb18030", sheet=2))
     assert_type(report, kb.Report)
     assert_type(report.numbers(), dict[str, int | float])
     assert_type(report.errors, list[dict[str, Any]])

@@ -3,10 +3,13 @@
 import argparse
 import functools
 import os
+import re
 import sys
 import time
+from pathlib import Path
 
 from .. import __version__
+from ..disk import FULL
 from ..errors import InputError
 
 # The console scripts import this module first, a few hundredths of a second after their process has started.
@@ -19,14 +22,30 @@ def elapsed():
 
 
 class Parser(argparse.ArgumentParser):
-    """argparse, but an error is one sentence and no usage page."""
+    """argparse, but an error is one sentence and no usage page, and a text such as -5度 is no option."""
 
     def __init__(self, **kwargs):
         super().__init__(allow_abbrev=False, **kwargs)
+        self._given = []
+        # What argparse takes for a negative number, and so for a value: a dash before anything but a dash or a letter.
+        self._negative_number_matcher = re.compile("-[^-A-Za-z]")
         self.add_argument("--version", action="version", version=f"kbert_tasks {__version__}")
 
+    def parse_known_args(self, args=None, namespace=None):
+        self._given = sys.argv[1:] if args is None else list(args)
+        return super().parse_known_args(args, namespace)
+
     def error(self, message):
-        raise InputError(f"{message}; see {self.prog} --help")
+        dashed = [word for word in self._given if word.startswith("-") and not self._known(word)]
+        advice = ""
+        if dashed and "the following arguments are required" in message:
+            advice = f"; {dashed[0]} was read as an option: write -- before a text that begins with a dash"
+        elif "expected one argument" in message:
+            advice = "; write = between an option and a value that begins with a dash"
+        raise InputError(f"{message}{advice}; see {self.prog} --help")
+
+    def _known(self, word):
+        return word in ("-", "--") or word.split("=")[0] in self._option_string_actions
 
 
 def command(run):
@@ -38,7 +57,7 @@ def command(run):
         _began = _IMPORTED if argv is None else time.perf_counter()
         for stream in (sys.stdout, sys.stderr):
             if hasattr(stream, "reconfigure"):
-                stream.reconfigure(encoding="utf-8", errors="backslashreplace")
+                stream.reconfigure(encoding="utf-8", errors="backslashreplace", newline="\n")
         name = f"kbert-{run.__name__}"
         try:
             run(sys.argv[1:] if argv is None else argv)
@@ -58,7 +77,9 @@ def command(run):
             os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
             return 0
         except OSError as problem:  # a full disk, a folder without permission
-            print(f"{name}: {problem.strerror or problem}: {problem.filename or 'no file named'}", file=sys.stderr)
+            full = "the disk is full; make room, and give the same command again" if problem.errno in FULL else ""
+            where = problem.filename or full or "no file named"
+            print(f"{name}: {problem.strerror or problem}: {where}", file=sys.stderr)
         except Exception as problem:
             if not isinstance(problem, MemoryError) and type(problem).__name__ != "ResourceExhaustedError":
                 raise
@@ -74,12 +95,31 @@ def command(run):
 
 def file_options(parser):
     """How a file of rows is to be read."""
-    group = parser.add_argument_group("files (CSV, TSV, JSONL, Excel, Parquet)")
+    group = parser.add_argument_group("files (CSV, TSV, JSON, JSONL, Excel, Parquet)")
     group.add_argument(
         "--no-header", action="store_false", dest="header", help="the first line is data; columns are 1, 2, ..."
     )
     group.add_argument("--encoding", help="of text files; by default UTF-8, or GBK where the bytes tell")
+    group.add_argument("--sheet", metavar="NAME|NUMBER", help="sheet of Excel files (default: the first)")
     return group
+
+
+def tables(arguments, files):
+    """The tables of files of rows, a dict by name, read as `file_options` say; --sheet is for the Excel files among them."""
+    from ..data import EXCEL, read
+
+    excel = [file for file in files.values() if Path(file).suffix.lower() == EXCEL]
+    if arguments.sheet is not None and not excel:
+        raise InputError(f"--sheet is for Excel files, which end in {EXCEL}: leave it out")
+    return {
+        name: read(
+            file,
+            header=arguments.header,
+            encoding=arguments.encoding,
+            sheet=arguments.sheet if file in excel else None,
+        )
+        for name, file in files.items()
+    }
 
 
 def page_file(path):
@@ -93,13 +133,10 @@ def page_file(path):
 
 def write_page(page, path):
     """Written aside, then renamed."""
-    aside = path.with_name(f".{path.name}.writing")
-    try:
-        aside.write_text(page, encoding="utf-8", errors="backslashreplace", newline="\n")
-        aside.replace(path)
-    except BaseException:
-        aside.unlink(missing_ok=True)
-        raise
+    from ..output import replacing
+
+    with replacing(path) as file:
+        file.write(page)
 
 
 # Entry points name these; each module is loaded when its command runs, so that --help is quick.

@@ -4,7 +4,9 @@ import shlex
 import time
 
 from .. import settings, tasks
-from . import Parser, command, elapsed, file_options
+from ..lock import locked_by_chief
+from ..workers import chief
+from . import Parser, command, elapsed, file_options, tables
 
 
 @command
@@ -13,7 +15,9 @@ def train(argv):
     first.add_argument("--task", default="classify")
     task = tasks.find(first.parse_known_args(argv)[0].task)
     arguments = _parser(task).parse_args(argv)
-    _run(task, arguments, shlex.join(["kbert-train", *argv]))
+    output = arguments.output or f"runs/{arguments.task}"
+    with locked_by_chief(output):
+        _run(task, arguments, output, shlex.join(["kbert-train", *argv]))
 
 
 def _parser(task):
@@ -48,10 +52,9 @@ def _parser(task):
     return parser
 
 
-def _run(kind, arguments, command_line):
+def _run(kind, arguments, output, command_line):
     from .. import devices, embedded
     from ..checkpoint import Checkpoint
-    from ..data import read
     from ..errors import InputError
     from ..progress import delete
     from ..report import advice_text, run_text
@@ -59,7 +62,7 @@ def _run(kind, arguments, command_line):
     from ..saving import save, update_seconds
 
     task = kind(arguments.checkpoint or embedded.NAME, **settings.said(arguments, kind.Settings))
-    output, chief = writable(arguments.output or f"runs/{arguments.task}"), devices.chief()
+    output, writes = writable(output), chief()
     if arguments.checkpoint is None:
         print(
             f"no --checkpoint: {embedded.NAME}, the small Chinese one that comes with the package, is taken", flush=True
@@ -73,9 +76,7 @@ def _run(kind, arguments, command_line):
         task.checkpoint = Checkpoint.find(task.checkpoint, task.settings.cased)
         files = _samples(arguments.task, task.checkpoint.language)
     began = time.perf_counter()
-    rows = {
-        name: read(file, header=arguments.header, encoding=arguments.encoding) for name, file in files.items() if file
-    }
+    rows = tables(arguments, {name: file for name, file in files.items() if file})
     # What is wrong with any of the files is told before training, not after it.
     examples = {}
     for name, each in rows.items():
@@ -94,23 +95,23 @@ def _run(kind, arguments, command_line):
     task.report_["command"] = command_line
     task.report_["files"] = {name: str(file) for name, file in files.items() if file}
     if "test" in examples and not arguments.seeds:
-        if chief:
+        if writes:
             save(task, output, explain=False)  # whatever becomes of the test, the training is not lost
         began = time.perf_counter()
         report = task.evaluate(examples["test"])
         task.add_test(report, time.perf_counter() - began, examples["test"].rows)
     seconds = task.report_["seconds"]
     seconds["total"] = round(elapsed(), 3)
-    if chief:
+    if writes:
         task.save(output)
         delete(backup)
     devices.meet(task.settings.device)
     seconds["total"] = round(elapsed(), 3)  # now with the time to write the report
-    if chief:
+    if writes:
         update_seconds(task.report_, output)
     print(run_text(task.report_))
     print(
-        f"saved in {output}: report.html there shows it all" if chief else f"the first worker has saved it in {output}"
+        f"saved in {output}: report.html there shows it all" if writes else f"the first worker has saved it in {output}"
     )
     if text := advice_text(task.report_):
         print(text)

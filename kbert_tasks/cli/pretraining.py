@@ -6,6 +6,8 @@ from pathlib import Path
 
 from .. import settings
 from ..errors import InputError
+from ..lock import locked
+from ..output import replacing
 from ..pretraining.settings import DataSettings, TrainingSettings, VocabularySettings
 from . import Parser, command
 
@@ -60,16 +62,21 @@ def _text(parser):
 
 
 def _vocab(arguments):
-    from ..checkpoint import Checkpoint
-    from ..pretraining import vocabulary
-
     said = settings.said(arguments, VocabularySettings)
     told = VocabularySettings(**said)
     output = Path(arguments.output)
-    if output.exists():
-        raise InputError(f"{output} is there already and is not replaced: move it away, or take another name")
     if not output.absolute().parent.is_dir():
         raise InputError(f"{output} cannot be written: there is no folder {output.parent}")
+    with locked(output):
+        if output.exists():
+            raise InputError(f"{output} is there already and is not replaced: move it away, or take another name")
+        _write_vocab(arguments, output, said, told)
+
+
+def _write_vocab(arguments, output, said, told):
+    from ..checkpoint import Checkpoint
+    from ..pretraining import vocabulary
+
     reading = {"text_column": told.text_column, "encoding": told.encoding}
     least = {} if told.min_count is None else {"min_count": told.min_count}
     if arguments.extend is None:
@@ -84,12 +91,8 @@ def _vocab(arguments):
             checkpoint.vocabulary, arguments.text, cased, most=told.most, **least, **reading
         )
         print(f"{len(filled)} slots filled: {' '.join(token for _, token in filled[:20])}{' ...' * (len(filled) > 20)}")
-    aside = output.with_name(f".{output.name}.writing")
-    try:
-        aside.write_text("".join(token + "\n" for token in tokens), encoding="utf-8", newline="\n")
-        aside.replace(output)
-    finally:
-        aside.unlink(missing_ok=True)
+    with replacing(output) as file:
+        file.writelines(token + "\n" for token in tokens)
     found = vocabulary.coverage(tokens, arguments.text, cased, **reading)
     print(
         f"{output}: {len(tokens):,} tokens, {'cased' if cased else 'uncased'}; on the text: {found['characters']:,} "
@@ -112,6 +115,15 @@ def _data(arguments):
 
 
 def _train(arguments):
+    told = settings.said(arguments, TrainingSettings)
+    said = settings.said(arguments, DataSettings)
+    # Wrong values are told before a checkpoint comes from afar, or a long text is prepared.
+    training, _ = TrainingSettings(**told), DataSettings(**said)
+    with locked(arguments.output):
+        _pretrain(arguments, training, told, said)
+
+
+def _pretrain(arguments, training, told, said):
     from ..checkpoint import Checkpoint
     from ..pretraining.corpus import Corpus
     from ..pretraining.model import shape
@@ -119,10 +131,6 @@ def _train(arguments):
     from ..pretraining.training import train
     from ..pretraining.writing import DATA, writable
 
-    told = settings.said(arguments, TrainingSettings)
-    said = settings.said(arguments, DataSettings)
-    # Wrong values are told before a checkpoint comes from afar, or a long text is prepared.
-    training, _ = TrainingSettings(**told), DataSettings(**said)
     output = writable(arguments.output)
     if (arguments.data is None) == (arguments.text is None):
         raise InputError("say what to train on: --text FILES, or --data DIR that kbert-pretrain data has made")

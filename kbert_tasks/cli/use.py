@@ -1,7 +1,6 @@
 """kbert-evaluate and kbert-predict: what a saved task says of a file."""
 
 import collections
-import csv
 import dataclasses
 import json
 import sys
@@ -10,9 +9,10 @@ from pathlib import Path
 from .. import settings, tasks
 from ..engine import ENGINES
 from ..errors import InputError
-from . import Parser, command, file_options
+from ..output import Delimited, aside_of, json_line, replacing
+from . import Parser, command, file_options, tables
 
-KINDS = ("csv", "jsonl")
+KINDS = ("csv", "tsv", "jsonl")
 MANY = 20  # answers that are all the same are worth a remark
 SLICE = 20_000  # rows answered and written at once, so that memory does not grow with the file
 
@@ -57,9 +57,7 @@ def evaluate(argv):
     parser.add_argument("--json", action="store_true", help="print the scores as JSON")
     parser.add_argument("--errors", metavar="F", help="a .jsonl file for the texts that are answered wrongly")
     arguments = parser.parse_args(argv)
-    from ..data import read
-
-    rows = read(arguments.file, header=arguments.header, encoding=arguments.encoding)
+    rows = tables(arguments, {"test": arguments.file})["test"]
     if arguments.errors is not None:
         _writable(arguments.errors, ("jsonl",), "--errors")
     report = _load(arguments).evaluate(rows)
@@ -77,7 +75,7 @@ def predict(argv):
     parser.add_argument(
         "file", metavar="F", nargs="?", default="-", help="texts; - or nothing: lines of standard input"
     )
-    parser.add_argument("--output", metavar="F", help="a .csv or .jsonl file (default: standard output)")
+    parser.add_argument("--output", metavar="F", help="a .csv, .tsv or .jsonl file (default: standard output)")
     parser.add_argument(
         "--format",
         choices=KINDS,
@@ -107,31 +105,28 @@ def _kind(arguments, task):
 
 
 def _file(arguments):
-    from ..data import read
-
-    rows = read(arguments.file, header=arguments.header, encoding=arguments.encoding)
+    rows = tables(arguments, {"new": arguments.file})["new"]
     task = _load(arguments)
     _answer(task, rows, arguments.output, _kind(arguments, task))
 
 
 def _lines(arguments):
-    from ..data import decoded, table
+    from ..data import decoded, lines, table
 
     task = _load(arguments)
     kind = _kind(arguments, task)
     second = getattr(task.settings, task.SECOND) if task.paired else None
     columns = (task.settings.text_column, None, second)
 
-    def rows(lines):
-        return table([tuple(line.split("\t", 1)) for line in lines] if task.paired else lines, columns=columns)
+    def rows(texts):
+        return table([tuple(text.split("\t", 1)) for text in texts] if task.paired else texts, columns=columns)
 
     if sys.stdin.isatty() and arguments.output is None:
         for line in sys.stdin:
             _answer(task, rows([line.rstrip("\n")]), None, "jsonl")
     else:
         text = decoded(sys.stdin.buffer.read(), "standard input", arguments.encoding)
-        lines = text.removesuffix("\n").split("\n") if text else []
-        _answer(task, rows(lines), arguments.output, kind)
+        _answer(task, rows(lines(text) if text else []), arguments.output, kind)
 
 
 def _answer(task, rows, output, kind):
@@ -188,32 +183,21 @@ def _write(rows, kind, path):
     if path is None:
         return _to(sys.stdout, rows, kind)
     path = Path(path)
-    special = path.exists() and not path.is_file()
-    aside = path if special else path.with_name(f".{path.name}.writing")
     try:
-        with open(aside, "w", encoding="utf-8", errors="backslashreplace", newline="") as stream:
+        with replacing(path) as stream:
             _to(stream, rows, kind)
-    except BaseException:
-        if not special:
-            aside.unlink(missing_ok=True)
-        raise
-    if not special:
-        try:
-            aside.replace(path)
-        except OSError as error:
-            raise InputError(f"{path} cannot be replaced ({error.strerror}): the answers are in {aside}") from None
+    except PermissionError as error:  # on Windows, where the earlier file is open in another program
+        raise InputError(f"{path} cannot be replaced ({error.strerror}): the answers are in {aside_of(path)}") from None
 
 
 def _to(stream, rows, kind):
     writer = None
     for row in rows:
         if kind == "jsonl":
-            print(json.dumps(row, ensure_ascii=False, default=str), file=stream, flush=stream is sys.stdout)
+            stream.write(json_line(row))
+            if stream is sys.stdout:
+                stream.flush()
             continue
         if writer is None:
-            writer = csv.DictWriter(stream, list(row), lineterminator="\n")
-            writer.writeheader()
-        lists = {
-            name: json.dumps(value, ensure_ascii=False) for name, value in row.items() if type(value) in (list, dict)
-        }
-        writer.writerow(row | lists)
+            writer = Delimited(stream, kind, list(row))
+        writer.add(row)

@@ -43,7 +43,8 @@ def read(files, text_column="text", encoding=None, *, longest=LONGEST, reading=N
     """Yields the documents of text files, each a list of sentences.
 
     In a `.txt` file a line is a sentence or a paragraph, which is cut into its sentences, and a blank line ends a
-    document. In a table (JSONL, CSV, TSV, Excel, Parquet) a row is a document. All but Excel, Parquet and quoted TSV are streamed. A
+    document. In a table (JSON, JSONL, CSV, TSV, Excel, Parquet) a row is a document. All but Excel, Parquet, quoted TSV and
+    JSON arrays are streamed. A
     document longer than `longest` goes out as several: memory stays small, a share of it can be held out, and a novel
     without a blank line has other documents to draw false next sentences from.
 
@@ -138,12 +139,18 @@ def _lines(path, text_column, encoding, skipped):
             ended = line.endswith("\n")
         yield None
         return
-    for text in _rows(path, text_column, encoding) if kind == ".jsonl" else _table(path, text_column, encoding):
+    streamed = kind in data.JSON and not _array(path, encoding)
+    for text in _rows(path, text_column, encoding) if streamed else _table(path, text_column, encoding):
         if blank(text):
             skipped["row without text"] += 1
             continue
         yield from text.splitlines()
         yield None
+
+
+def _array(path, encoding):
+    """Whether a JSON file is one array, which is read at once, and not an object a line."""
+    return next((line for _, line in _streamed(path, encoding, LINE) if line.strip()), "").lstrip().startswith("[")
 
 
 def _table(path, text_column, encoding):
@@ -184,7 +191,7 @@ def _rows(path, text_column, encoding):
 
 
 def _streamed(path, encoding, limit=-1):
-    """Yields (number from 1, line); lines end at LF, CRLF or CR, as in `data.decoded`."""
+    """Yields (number from 1, line); lines end at LF, CRLF or CR, as in `data.lines`."""
     number = 0
     with open(path, encoding=_encoding(path, encoding)) as file:
         try:

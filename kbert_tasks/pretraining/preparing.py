@@ -11,6 +11,7 @@ import numpy as np
 from .. import __version__
 from .._keras import tensorflow
 from ..aside import aside
+from ..disk import written
 from ..errors import InputError
 from ..tokenizer import SPECIAL, Tokenizer, read_vocabulary
 from . import documents
@@ -60,7 +61,7 @@ def prepare(
 
     Raises:
         InputError: the folder is there or cannot be written, the vocabulary is not one, jieba is missing, there is too
-            little text, or what `documents.read` raises.
+            little text, another run is making the folder, or what `documents.read` raises.
     """
     if not 0 <= held_out < 1 or shard_tokens < 1:
         raise InputError(
@@ -110,8 +111,9 @@ def prepare(
             "parts": counts,
         }  # fmt: skip
         text = json.dumps(manifest, ensure_ascii=False, indent=2) + "\n"
-        (fresh / MANIFEST).write_text(text, encoding="utf-8", newline="\n")
-        fresh.rename(folder)
+        with written(folder, "and give the same command again"):
+            (fresh / MANIFEST).write_text(text, encoding="utf-8", newline="\n")
+            fresh.rename(folder)
     log.info("%s: %s tokens of %s documents", folder, f"{manifest['tokens']:,}", f"{manifest['documents']:,}")
     return Corpus.open(folder)
 

@@ -17,6 +17,7 @@ from tqdm.auto import tqdm
 from .. import precision, training
 from .._keras import keras2, tensorflow
 from ..errors import InputError
+from ..lock import locked
 from ..ops import seeded
 from ..optimizers import AdamW, begun, warmed
 from ..progress import Progress
@@ -46,11 +47,15 @@ def train(corpus, output, config=None, checkpoint=None, **settings):
         The content of `pretraining.json`; its `history` is `log.csv`.
 
     Raises:
-        InputError: what was given does not fit together, the folder is not to be written to, or the loss or a weight is
-            no longer a number.
+        InputError: what was given does not fit together, the folder is not to be written to, another run is writing it, or
+            the loss or a weight is no longer a number.
     """
     settings = TrainingSettings.of(settings)
-    output = writing.writable(output)
+    with locked(output):
+        return _train(corpus, writing.writable(output), config, checkpoint, settings)
+
+
+def _train(corpus, output, config, checkpoint, settings):
     if settings.whole_words and not corpus.whole_words:
         raise InputError(
             f"{corpus.folder} was prepared without whole words, which are to be masked: prepare the text again with "

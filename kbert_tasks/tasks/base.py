@@ -12,6 +12,7 @@ from ..advice import advice
 from ..defaults import CLASSIFICATION
 from ..errors import InputError
 from ..examples import Examples, apart, examples_of
+from ..lock import locked_by_chief
 from ..settings import Settings
 from ..tokenizer import Tokenizer
 
@@ -249,7 +250,8 @@ class Task(Generic[P]):
 
         # A new object learns; if that fails, this one is as it was.
         fresh = type(self)(self.checkpoint, **self.settings.as_dict())
-        run(fresh, fresh.examples(train, labels), dev, backup)
+        with locked_by_chief(backup):
+            run(fresh, fresh.examples(train, labels), dev, backup)
         fresh._made.clear()  # it was traced from the model of the tokens met, which the whole one has replaced
         self.__dict__ = fresh.__dict__  # nothing of an earlier training stays
         return self

@@ -68,6 +68,20 @@ def test_a_row_of_a_table_is_a_document(tmp_path):
     assert reading.documents == 2 and reading.skipped == {"row without text": 2}
 
 
+def test_json_arrays_and_other_delimiters_are_read(tmp_path):
+    wanted = [["一。", "二"], ["三", "四"]]
+    rows = [{"n": 1, "text": "一。二"}, {"n": 2, "text": "三\n\n四"}]
+    lines = "".join(json.dumps(row) + "\n" for row in rows)
+    for name, content in (
+        ("a.json", lines),
+        ("b.json", json.dumps(rows, indent=2)),
+        ("c.jsonl", json.dumps(rows)),
+        ("d.csv", 'n;text\n1;一。二\n2;"三\n\n四"\n'),
+        ("e.tsv", 'n,text\n1,一。二\n2,"三\n\n四"\n'),
+    ):
+        assert list(documents.read(put(tmp_path, name, content))) == wanted, name
+
+
 def test_a_long_document_becomes_several(tmp_path):
     path = put(tmp_path, "a.txt", "一二三四。" * 10 + "\n\n短。\n")
     reading = documents.Reading()
@@ -140,7 +154,7 @@ def test_what_cannot_be_read_is_named(tmp_path):
     assert "is not ascii" in refused(latin, encoding="ascii")
     assert "line 2 has no 'text'; it has: body" in refused(put(tmp_path, "a.jsonl", '{"text": "a"}\n{"body": "b"}\n'))
     assert "line 1 is not JSON" in refused(put(tmp_path, "b.jsonl", "text\n"))
-    assert "line 1: wanted an object" in refused(put(tmp_path, "c.jsonl", '["text"]\n'))
+    assert "item 1: wanted an object" in refused(put(tmp_path, "c.jsonl", '["text"]\n'))
     assert "'text' should be one text, found a list" in refused(put(tmp_path, "d.jsonl", '{"text": ["a"]}\n'))
     assert "has no column 'text'" in refused(put(tmp_path, "e.csv", "body\na\n"))
     assert "is a folder" in refused(tmp_path)
