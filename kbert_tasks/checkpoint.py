@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from . import official
-from ._keras import import_keras_bert
+from ._keras import computes_here, import_keras_bert
 from .errors import InputError
 from .settings import ENCODERS
 
@@ -99,6 +99,7 @@ def build_encoder(config, encoder="fast", training=False, seq_len=None, output_l
         encoder: "fast", the package's own graph, or "keras-bert", keras-bert's.
         training, seq_len, output_layer_num, first_only: as in `load_trained_model_from_checkpoint`.
     """
+    computes_here()
     if encoder not in ENCODERS:
         raise InputError(f"encoder must be one of {', '.join(ENCODERS)}, not {encoder!r}")
     if encoder == "fast" and not training:
@@ -116,9 +117,23 @@ def build_encoder(config, encoder="fast", training=False, seq_len=None, output_l
             str(file), training=training, trainable=True, seq_len=seq_len, output_layer_num=output_layer_num,
             dropout_rate=config["hidden_dropout_prob"],
         )  # fmt: skip
+    if config["hidden_act"] == "gelu":
+        _with_named_gelu(model)
     if config["attention_probs_dropout_prob"]:
         log.info("keras-bert's graph has no dropout on attention probabilities (the encoder 'fast' has)")
     return model
+
+
+def _with_named_gelu(model):
+    """Gives keras-bert's layers this package's function of the same formula.
+
+    Theirs is saved under the name gelu, and Keras would load its own, by the error function, in its place.
+    """
+    from .ops import gelu
+
+    for layer in model.layers:
+        if getattr(getattr(layer, "activation", None), "__name__", "").startswith("gelu"):
+            layer.activation = gelu
 
 
 def load_trained_model_from_checkpoint(

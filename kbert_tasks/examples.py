@@ -101,9 +101,10 @@ class Examples:
 def examples_of(task, rows, labels=None, gold=True):
     """A task's Examples of a table, file or list (see `kbert_tasks.data.table`), every row of it accounted for."""
     settings = task.settings
-    second = getattr(settings, task.SECOND) if task.SECOND else "text_b"
+    second = getattr(settings, task.SECOND) if task.SECOND else None
     names = settings.text_column, settings.label_column, second
     rows = task.named(data.table(rows, labels, names).reset_index(drop=True))
+    _check_second(task, rows, second)
     rows, sources = task.grouped(rows) if gold else (rows, apart(rows))
     for option in task.columns(gold) if len(rows) else ():
         data.column(rows, getattr(settings, option), option)
@@ -119,6 +120,17 @@ def examples_of(task, rows, labels=None, gold=True):
             made.rows.append(example)
             made.sources.append(source)
     return made
+
+
+def _check_second(task, rows, name):
+    """Raises InputError where rows have a second text, or a type, that this task was trained without and would not read."""
+    if name not in rows or task.paired is not False:
+        return
+    if rows[name].map(text_of).str.strip().ne("").any():
+        raise InputError(
+            f"{rows.attrs.get('file', 'the table')} has pairs (column {name!r}), and this model reads single texts, as it "
+            f"was trained on: give texts alone, without {name!r}, or train on pairs"
+        )
 
 
 def apart(table):

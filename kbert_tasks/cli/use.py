@@ -10,7 +10,7 @@ from pathlib import Path
 from .. import settings, tasks
 from ..engine import ENGINES
 from ..errors import InputError
-from . import Parser, command, file_options
+from . import NO_OUTPUT, Parser, command, file_options, needs
 
 KINDS = ("csv", "jsonl")
 SLICE = 20_000  # rows answered and written at once, so that memory does not grow with the file
@@ -59,7 +59,9 @@ def evaluate(argv):
     from ..data import read
 
     rows = read(arguments.file, header=arguments.header, encoding=arguments.encoding)
-    if arguments.errors is not None:
+    if arguments.errors is None:
+        needs("stdout", NO_OUTPUT)
+    else:
         _writable(arguments.errors, ("jsonl",), "--errors")
     report = _load(arguments).evaluate(rows)
     if arguments.errors is not None:
@@ -83,7 +85,11 @@ def predict(argv):
         help="of what is written (default: as --output ends, or else csv, jsonl for relations)",
     )
     arguments = parser.parse_args(argv)
-    if arguments.output is not None:
+    if arguments.file == "-":
+        needs("stdin", "name a file of texts")
+    if arguments.output is None:
+        needs("stdout", f"{NO_OUTPUT}, or name a file with --output")
+    else:
         _writable(arguments.output, () if arguments.format else KINDS, "--output")
     if arguments.file == "-":
         _lines(arguments)
