@@ -64,6 +64,26 @@ def keras2():
     return sys.modules["tf_keras"]
 
 
+_process: int | None = None  # in which TensorFlow has begun to compute
+
+
+def computes_here():
+    """Raises InputError in a process that was forked after TensorFlow had begun to compute in its parent.
+
+    A fork copies none of TensorFlow's threads: whatever the child computes would wait for them without end. Called before
+    anything that computes; the first call notes the process.
+    """
+    global _process
+    if _process is None:
+        _process = os.getpid()
+    elif _process != os.getpid():
+        raise InputError(
+            f"this process was forked from process {_process} after TensorFlow had started there, and TensorFlow would hang "
+            "here: call kbert_tasks.load in each worker process, after the fork (gunicorn: without --preload), or start "
+            "the workers with multiprocessing.get_context('spawn')"
+        )
+
+
 @functools.cache
 def import_keras_bert():
     """keras_bert, bound to Keras 2.
@@ -85,6 +105,10 @@ def import_keras_bert():
     feed_forward = importlib.import_module("keras_position_wise_feed_forward").FeedForward
     for layer in (attention, feed_forward):
         layer.build = _without_seed_warning(layer.build)
+    # Under names of their own: some are called as Keras's layers are, and would be taken for these in a saved model.
+    for layer in keras_bert.get_custom_objects().values():
+        if isinstance(layer, type) and issubclass(layer, keras.layers.Layer):
+            keras.utils.register_keras_serializable(package="keras_bert")(layer)
     return keras_bert
 
 

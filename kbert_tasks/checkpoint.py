@@ -1,5 +1,6 @@
 """A checkpoint as Google releases it, and the Keras model made from it. The only room that imports keras_bert."""
 
+import contextlib
 import json
 import logging
 import tempfile
@@ -11,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from . import official
-from ._keras import import_keras_bert, tensorflow
+from ._keras import computes_here, import_keras_bert
 from .errors import InputError
 from .settings import ENCODERS
 
@@ -77,17 +78,17 @@ class Checkpoint:
 
     def tensors(self) -> dict[str, np.ndarray]:
         """All weights of the model and its pretraining heads: dict from Google's name to float32 array."""
-        reader = tensorflow().train.load_checkpoint(self.checkpoint_file)
+        reader = official.Reader(self.checkpoint_file)
         optimizer = ("adam_m", "adam_v", "Adam", "Adam_1", "global_step")
-        names = [n for n in reader.get_variable_to_shape_map() if n.startswith(("bert/", "cls/"))]
-        return {n: np.asarray(reader.get_tensor(n)) for n in sorted(names) if n.rsplit("/", 1)[-1] not in optimizer}
+        names = [n for n in reader.shapes if n.startswith(("bert/", "cls/"))]
+        return {n: reader.tensor(n) for n in sorted(names) if n.rsplit("/", 1)[-1] not in optimizer}
 
     def pooler(self) -> list[np.ndarray] | None:
         """[kernel (hidden, hidden), bias (hidden,)] of the dense layer on [CLS], or None where there is none."""
-        reader = tensorflow().train.load_checkpoint(self.checkpoint_file)
-        if not all(map(reader.has_tensor, official.POOLER)):
+        reader = official.Reader(self.checkpoint_file)
+        if not all(name in reader.shapes for name in official.POOLER):
             return None
-        return [reader.get_tensor(name) for name in official.POOLER]
+        return [reader.tensor(name) for name in official.POOLER]
 
 
 def build_encoder(config, encoder="fast", training=False, seq_len=None, output_layer_num=1, first_only=False):
@@ -98,6 +99,7 @@ def build_encoder(config, encoder="fast", training=False, seq_len=None, output_l
         encoder: "fast", the package's own graph, or "keras-bert", keras-bert's.
         training, seq_len, output_layer_num, first_only: as in `load_trained_model_from_checkpoint`.
     """
+    computes_here()
     if encoder not in ENCODERS:
         raise InputError(f"encoder must be one of {', '.join(ENCODERS)}, not {encoder!r}")
     if encoder == "fast" and not training:
@@ -115,9 +117,23 @@ def build_encoder(config, encoder="fast", training=False, seq_len=None, output_l
             str(file), training=training, trainable=True, seq_len=seq_len, output_layer_num=output_layer_num,
             dropout_rate=config["hidden_dropout_prob"],
         )  # fmt: skip
+    if config["hidden_act"] == "gelu":
+        _with_named_gelu(model)
     if config["attention_probs_dropout_prob"]:
         log.info("keras-bert's graph has no dropout on attention probabilities (the encoder 'fast' has)")
     return model
+
+
+def _with_named_gelu(model):
+    """Gives keras-bert's layers this package's function of the same formula.
+
+    Theirs is saved under the name gelu, and Keras would load its own, by the error function, in its place.
+    """
+    from .ops import gelu
+
+    for layer in model.layers:
+        if getattr(getattr(layer, "activation", None), "__name__", "").startswith("gelu"):
+            layer.activation = gelu
 
 
 def load_trained_model_from_checkpoint(
@@ -155,11 +171,25 @@ def load_trained_model_from_checkpoint(
     model = build_encoder(config, encoder, training, seq_len, output_layer_num, first_only)
     # As many rows of positions as the graph has: keras-bert's has no more than seq_len.
     positions = {"max_position_embeddings": model.get_layer("Embedding-Position").weights[0].shape[0]}
-    import_keras_bert().load_model_weights_from_checkpoint(
-        model, config | positions, str(checkpoint_file), training=training
-    )
+    with _loader_reads(official.Reader(checkpoint_file)) as load_weights:
+        load_weights(model, config | positions, str(checkpoint_file), training=training)
     for layer in model.layers:
         layer.trainable = trainable
     weights = sum(int(np.prod(w.shape)) for w in model.trainable_weights)
     log.info("%s weights in %d arrays train", f"{weights:,}", len(model.trainable_weights))
     return model
+
+
+@contextlib.contextmanager
+def _loader_reads(reader):
+    """keras-bert's function that fills a model, which inside the block takes each tensor from an `official.Reader`.
+
+    keras-bert looks for Google's names in the file itself, where an object-based checkpoint has others.
+    """
+    keras_bert = import_keras_bert()
+    before = keras_bert.loader.checkpoint_loader
+    keras_bert.loader.checkpoint_loader = lambda checkpoint_file: reader.tensor
+    try:
+        yield keras_bert.load_model_weights_from_checkpoint
+    finally:
+        keras_bert.loader.checkpoint_loader = before

@@ -110,7 +110,7 @@ def table(data, labels=None, columns=("text", "label", "text_b")):
         data: a DataFrame; the path of a file; a list of dicts; a list of texts, or of pairs of texts.
         labels: a list of the gold answers, as many as texts, where `data` is a list of texts; without them a list of
             pairs holds (text, text_b).
-        columns: the names that the table gets for text, label and second text.
+        columns: the names that the table gets for text, label and second text; the last is None for a task without pairs.
     """
     import pandas as pd
 
@@ -133,6 +133,8 @@ def table(data, labels=None, columns=("text", "label", "text_b")):
     if rows and isinstance(rows[0], dict):
         made = _plain_names(pd.DataFrame(rows, dtype=object))
     elif rows and isinstance(rows[0], tuple | list):
+        if second is None:
+            raise InputError("this task reads single texts, not pairs: give a list of texts; labels are given apart")
         if {len(row) for row in rows} != {2}:
             raise InputError("a list of tuples should hold pairs (text, second text); labels are given apart")
         made = pd.DataFrame([tuple(row) for row in rows], columns=[text, second], dtype=object)

@@ -7,14 +7,12 @@ segment types. Source: Devlin et al., 2018 (arXiv 1810.04805); google-research/b
 """
 
 from ._keras import keras2, tensorflow
-from .ops import dropped, feed_forward, normalised, one_product, rows_of
+from .ops import dropped, feed_forward, normalised, one_product, register, rows_of
 
 tf, keras = tensorflow(), keras2()
 
 TOKENS, SEGMENTS = "Input-Token", "Input-Segment"
 MASKED = -10000.0  # what Google adds to the score of a padded position before the softmax
-
-register = keras.utils.register_keras_serializable(package="kbert_tasks")
 
 
 def build(config, seq_len=None, output_layer_num=1, first_only=False):
@@ -85,7 +83,10 @@ class FirstToken(keras.layers.Layer):
 
 @register
 class Embedding(keras.layers.Layer):
-    """Numbers (batch, time) to the rows of a table (batch, time, hidden)."""
+    """Numbers (batch, time) to the rows of a table (batch, time, hidden); with `whole` to the table (number, hidden) itself.
+
+    A head that shares the table gets it as an input, so that the graph, and a saved copy of it, knows what is shared.
+    """
 
     def __init__(self, number, size, initializer="uniform", **kwargs):
         super().__init__(**kwargs)
@@ -94,11 +95,13 @@ class Embedding(keras.layers.Layer):
     def build(self, shape):
         self.table = self.add_weight("embeddings", (self.number, self.size), initializer=self.initializer)
 
-    def call(self, numbers):
-        return rows_of(tf.convert_to_tensor(self.table), numbers)
+    def call(self, numbers, whole=False):
+        table = tf.convert_to_tensor(self.table)
+        return table if whole else rows_of(table, numbers)
 
     def get_config(self):
-        return super().get_config() | {"number": self.number, "size": self.size}
+        own = {"number": self.number, "size": self.size}
+        return super().get_config() | own | {"initializer": keras.initializers.serialize(self.initializer)}
 
 
 @register

@@ -10,7 +10,6 @@ from pathlib import Path
 import numpy as np
 
 from . import official
-from ._keras import tensorflow
 from .errors import InputError
 from .run_folder import TASK
 from .tokenizer import read_vocabulary
@@ -156,12 +155,15 @@ def _known_casing(parts, asked):
 
 def _tensors(path, parts, cased):
     prefix, config = parts["checkpoint_file"], parts["config"]
-    shapes = _reader(prefix).get_variable_to_shape_map()
+    reader = _reader(prefix)
+    shapes = reader.shapes
     for name, shape in official.variables(config, pooler=False).items():
+        if name not in shapes and reader.object_based:
+            raise InputError(_unknown_objects(prefix, name, shapes))
         if name not in shapes:
             raise InputError(f"{prefix} has no {name}, which {official.CONFIG} promises: wrong file for this config")
-        if tuple(shapes[name]) != shape:
-            raise InputError(f"{prefix}: {name} has shape {tuple(shapes[name])}, {official.CONFIG} promises {shape}")
+        if shapes[name] != shape:
+            raise InputError(f"{prefix}: {name} has shape {shapes[name]}, {official.CONFIG} promises {shape}")
     layers = {int(n.split("/")[2].removeprefix("layer_")) for n in shapes if n.startswith("bert/encoder/layer_")}
     if max(layers) + 1 != config["num_hidden_layers"]:
         raise InputError(
@@ -169,16 +171,27 @@ def _tensors(path, parts, cased):
         )
     heads = [word for word, name in (("pooler", official.POOLER[0]), ("masked-word head", "cls/predictions/output_bias"),
              ("next-sentence head", "cls/seq_relationship/output_bias")) if name in shapes]  # fmt: skip
-    return f"every tensor of the config is there; also: {', '.join(heads) or 'no heads'}"
+    kind = " in this object-based TensorFlow 2 checkpoint" if reader.object_based else ""
+    return f"every tensor of the config is there{kind}; also: {', '.join(heads) or 'no heads'}"
+
+
+def _unknown_objects(prefix, missing, shapes):
+    """What is said of an object-based checkpoint without a variable of the config."""
+    found = ", ".join(sorted(shapes)[:3]) or "no numbers"
+    return (
+        f"{prefix} is an object-based TensorFlow 2 checkpoint in which {missing} is not found under the names of "
+        f"TensorFlow's model garden; found: {found}: take a checkpoint with Google's variable names, or save the model "
+        "as a Hugging Face folder and convert it with kbert-checkpoint import"
+    )
 
 
 def _data(path, parts, cased):
     prefix = parts["checkpoint_file"]
     reader = _reader(prefix)
-    names = sorted(reader.get_variable_to_shape_map())
+    names = sorted(reader.shapes)
     for name in names:
         try:
-            tensor = reader.get_tensor(name)  # compares the checksum stored for the tensor
+            tensor = reader.tensor(name)
         except Exception as error:
             raise InputError(
                 f"{prefix}.data-* is cut short or damaged at {name}: copy or download it again ({_first_line(error)})"
@@ -187,12 +200,13 @@ def _data(path, parts, cased):
             raise InputError(
                 f"{prefix}: {name} holds numbers that are not finite: these weights are spoilt; take others"
             )
-    return f"{len(names)} tensors read, checksums right, all numbers finite"
+    skipped = f"; {len(reader.skipped)} not numeric, skipped" if reader.skipped else ""
+    return f"{len(names)} tensors read, checksums right, all numbers finite{skipped}"
 
 
 def _reader(prefix):
     try:
-        return tensorflow().train.load_checkpoint(prefix)
+        return official.Reader(prefix)
     except Exception as error:  # TensorFlow raises RuntimeError, ValueError or its own errors, by kind of damage
         raise InputError(f"{prefix}.index is damaged: copy or download it again ({_first_line(error)})") from None
 

@@ -8,6 +8,7 @@ from pathlib import Path
 
 import numpy as np
 
+from . import model_garden
 from ._keras import tensorflow
 
 CONFIG = "bert_config.json"
@@ -16,6 +17,35 @@ VOCABULARY = "vocab.txt"
 
 POOLER = ("bert/pooler/dense/kernel", "bert/pooler/dense/bias")
 HEADS = ("cls/predictions/", "cls/seq_relationship/")
+
+
+class Reader:
+    """The numbers in a TensorFlow checkpoint, under Google's names where they can be told; other tensors are skipped.
+
+    Args:
+        prefix: path prefix, such as `DIR/bert_model.ckpt`.
+
+    Attributes:
+        shapes: name to a tuple of ints.
+        skipped: names of the tensors that are not numeric, such as strings.
+        object_based: saved by `tf.train.Checkpoint`, so that names come from `model_garden`.
+    """
+
+    def __init__(self, prefix):
+        self._reader = tensorflow().train.load_checkpoint(str(prefix))
+        kinds = self._reader.get_variable_to_dtype_map()
+        numeric = {name for name, kind in kinds.items() if kind.is_floating or kind.is_integer or kind.is_bool}
+        self.skipped = sorted(kinds.keys() - numeric)
+        self.object_based = model_garden.GRAPH in kinds and not any(name.startswith("bert/") for name in numeric)
+        found = model_garden.google_names(numeric) if self.object_based else {}
+        self._keys = {name: name for name in numeric - set(found.values())} | found
+        shapes = self._reader.get_variable_to_shape_map()
+        self.shapes = {name: tuple(shapes[key]) for name, key in self._keys.items()}
+        self.shapes |= {name: model_garden.google_shape(name, self.shapes[name]) for name in found}
+
+    def tensor(self, name):
+        """The array; TensorFlow compares its checksum."""
+        return np.asarray(self._reader.get_tensor(self._keys[name])).reshape(self.shapes[name])
 
 
 def variables(config, pooler=True, heads=False):

@@ -8,6 +8,8 @@ from ._keras import keras2, tensorflow
 
 tf = tensorflow()
 
+register = keras2().utils.register_keras_serializable(package="kbert_tasks")  # what Keras should find in a saved model
+
 
 def seeded(number):
     """Everything that is drawn at random from here on depends on `number`.
@@ -47,12 +49,17 @@ def rows_of(table, numbers):
     return tf.gather(table, numbers), gradient
 
 
-@tf.custom_gradient
+@register  # or an .h5 file would hold the name gelu, which is Keras's own, with the error function
 def gelu(x):
     """The Gaussian error linear unit by Google's formula, 0.5 x (1 + tanh(sqrt(2 / pi) (x + 0.044715 x^3))).
 
     Here as x sigmoid(a x + b x^3), which is the same.
     """
+    return _gelu(x)  # Keras writes only plain functions into a saved model, which custom_gradient does not return
+
+
+@tf.custom_gradient
+def _gelu(x):
     share = _share(x)
     return x * share, lambda upstream: upstream * _slope(x, share)
 

@@ -18,8 +18,8 @@ class SpanScores(keras.layers.Layer):
     The score is the product of the two tokens' vectors, plus a term for each of them, plus one for the length.
     """
 
-    def __init__(self, kinds, size=64, **kwargs):
-        super().__init__(dtype="float32", **kwargs)
+    def __init__(self, kinds, size=64, dtype="float32", **kwargs):
+        super().__init__(dtype=dtype, **kwargs)
         self.kinds, self.size = kinds, size
 
     def build(self, shape):
@@ -49,8 +49,8 @@ class PairScores(keras.layers.Layer):
     some sets of triples have no weights that give them.
     """
 
-    def __init__(self, kinds, **kwargs):
-        super().__init__(dtype="float32", **kwargs)
+    def __init__(self, kinds, dtype="float32", **kwargs):
+        super().__init__(dtype=dtype, **kwargs)
         self.kinds = kinds
 
     def build(self, shapes):
@@ -77,6 +77,7 @@ class PairScores(keras.layers.Layer):
         return super().get_config() | {"kinds": self.kinds}
 
 
+@register
 class SetLoss(keras.losses.Loss):
     """Pushes the scores of all that is right above 0 and of all else below: log(1 + sum exp) of either side.
 
@@ -96,6 +97,7 @@ class SetLoss(keras.losses.Loss):
         return tf.reduce_sum(losses * counted, -1) / tf.maximum(tf.reduce_sum(counted, -1), 1.0)
 
 
+@register
 class ChoiceLoss(keras.losses.Loss):
     """Cross entropy of one softmax over all that can be the answer; several right answers share.
 

@@ -4,6 +4,7 @@ import math
 from dataclasses import dataclass
 
 from .defaults import SPANS
+from .errors import InputError
 from .set_metrics import best_threshold
 from .settings import Settings, option
 from .spans import FLOOR, occurrences, tokens_of
@@ -66,6 +67,16 @@ class PointingTask(Task[P]):
             return "is not in the text"
         found = self.tokens(example, string, span, self.whole(example))
         return "stands whole in no window" if found else "does not begin and end with tokens"
+
+    def check_targets(self, examples, targets):
+        if any(targets):
+            return
+        reasons = ", ".join(f"{note} {count}" for note, count in examples.notes.items() if "cannot be found" in note)
+        raise InputError(
+            f"none of the answers in the training examples can be found in its text, so that nothing can be learned "
+            f"({reasons}): an answer should stand in the text of its row letter by letter; check the columns of text and "
+            "answers, and max_length where the texts are long"
+        )
 
     def wrong(self, known, gold, found):
         """What `error` tells of any task that points.

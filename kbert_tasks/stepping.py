@@ -7,10 +7,12 @@ from . import devices
 from ._keras import keras2, tensorflow
 from .errors import InputError
 from .narrow import TABLE
+from .ops import register
 
 tf, keras = tensorflow(), keras2()
 
 
+@register
 class Stepped(keras.Model):
     """A functional model that `fit` trains so; its logs are those of the step alone, not of the epoch so far.
 
@@ -29,6 +31,14 @@ class Stepped(keras.Model):
         self.distribute_reduction_method = "first"  # the logs of the step are summed in it
         if adversarial and not self.get_layer(TABLE).trainable:
             raise InputError("adversarial training moves the embeddings, and freeze_layers keeps them: choose one")
+
+    def get_config(self):
+        model = keras.layers.serialize(keras.Model(self.inputs, self.output, name=self.name))
+        return {"model": model, "parts": self.parts, "adversarial": self.adversarial}
+
+    @classmethod
+    def from_config(cls, config, custom_objects=None):
+        return cls(**config | {"model": keras.layers.deserialize(config["model"], custom_objects)})
 
     @tf.autograph.experimental.do_not_convert
     def train_step(self, data):

@@ -13,7 +13,7 @@ from pathlib import Path
 import numpy as np
 
 from . import defaults, devices, narrow, optimizers, plan, precision, seen
-from ._keras import tensorflow
+from ._keras import computes_here, tensorflow
 from .advice import advice
 from .batches import training_batches
 from .checkpoint import Checkpoint, build_encoder, load_trained_model_from_checkpoint
@@ -36,6 +36,7 @@ def train(task, examples, dev=None, backup=None):
         dev: rows, or (texts, labels), or Examples; without them a share of `examples` is held out.
         backup: folder where the progress is kept, or None.
     """
+    computes_here()
     requested, seconds = task.settings, {}
     if not examples.rows:
         raise InputError(f"there is nothing to train on: {examples.told()}")
@@ -164,6 +165,7 @@ def _encode(task, examples):
         encoded.append(windows)
     examples.skip(skipped)
     examples.note(task, encoded)
+    task.check_targets(examples, [target for _, target in found])
     return found, [parts[0].whole for parts in encoded]
 
 

@@ -4,10 +4,11 @@ import numpy as np
 import pytest
 
 import kbert_tasks as kb
-from kbert_tasks import official
+from kbert_tasks import cli, official
+from kbert_tasks._keras import tensorflow
 from kbert_tasks.inspection import examine
 
-from . import tiny
+from . import object_based, tiny
 
 
 @pytest.fixture
@@ -163,3 +164,85 @@ def test_tensors_leave_out_the_optimizers(folder):
     found = kb.Checkpoint.find(folder).tensors()
     assert found.keys() == tensors.keys()
     assert all(np.array_equal(found[name], tensors[name]) for name in tensors)
+
+
+# What is not numeric, and object-based checkpoints ----------------------------------------------------------------
+
+
+def test_a_string_tensor_is_skipped(folder):
+    """tf.train.Checkpoint leaves one in each file; here in a checkpoint that has Google's names otherwise."""
+    tf, config = tensorflow(), tiny.config()
+    tensors = tiny.tensors(config)
+    arrays = [*tensors.values(), b"\x08\x01", np.array([b"a", b"b"])]
+    names = [*tensors, "_CHECKPOINTABLE_OBJECT_GRAPH", "bert/notes"]
+    tf.raw_ops.SaveV2(
+        prefix=str(folder / "bert_model.ckpt"), tensor_names=names, shape_and_slices=[""] * len(names), tensors=arrays
+    )
+    findings = {each.check: each for each in examine(folder)}
+    assert [each.problem for each in findings.values()] == [None] * 6
+    assert findings["data"].seen.endswith("all numbers finite; 2 not numeric, skipped")
+    found = kb.Checkpoint.find(folder).tensors()
+    assert found.keys() == tensors.keys()
+
+
+GARDEN = {
+    "functional": {"functional": True, "top": "model"},
+    "layer": {"functional": False, "top": "encoder"},
+    "classifier": {"functional": True, "top": "model/layer_with_weights-0"},
+    "first release": {"functional": True, "top": "model", "attention_output": "_attention_output_dense"},
+}
+
+
+@pytest.mark.parametrize("layout", GARDEN)
+def test_a_checkpoint_of_the_model_garden_has_the_same_weights(tmp_path, layout):
+    config = tiny.config()
+    tensors = tiny.tensors(config)
+    ways = object_based.places(config, tensors, **GARDEN[layout])
+    object_based.write(tmp_path / "uncased", config, tiny.vocabulary(), tensors, ways)
+    found = kb.Checkpoint.find(tmp_path / "uncased")
+    assert found.tensors().keys() == {name for name in tensors if not name.startswith("cls/seq_relationship/")}
+    assert all(np.array_equal(array, tensors[name]) for name, array in found.tensors().items())
+    assert np.array_equal(found.pooler()[0], tensors["bert/pooler/dense/kernel"])
+
+
+@pytest.mark.parametrize("encoder", ["fast", "keras-bert"])
+def test_an_encoder_is_filled_from_an_object_based_checkpoint(tmp_path, encoder):
+    config = tiny.config()
+    tensors = tiny.tensors(config)
+    ways = object_based.places(config, tensors, functional=False, top="encoder")
+    # A pretrainer shares the table with its head, and the shortest way to it is that one.
+    ways["bert/embeddings/word_embeddings"] = "masked_lm/embedding_table"
+    folders = tmp_path / "garden", tmp_path / "google"
+    object_based.write(folders[0], config, tiny.vocabulary(), tensors, ways)
+    official.write(folders[1], config, tiny.vocabulary(), tensors)
+    garden, google = (
+        kb.load_trained_model_from_checkpoint(
+            each / "bert_config.json", each / "bert_model.ckpt", encoder=encoder
+        ).get_weights()
+        for each in folders
+    )
+    assert all(np.array_equal(one, other) for one, other in zip(garden, google, strict=True))
+
+
+def test_an_object_based_checkpoint_of_something_else_is_named(tmp_path, capsys):
+    config = tiny.config()
+    tensors = tiny.tensors(config)
+    folder = tmp_path / "uncased"
+    object_based.write(
+        folder, config, tiny.vocabulary(), tensors, {"bert/embeddings/word_embeddings": "net/table/weights"}
+    )
+    sentence = "is an object-based TensorFlow 2 checkpoint in which bert/embeddings/word_embeddings is not found"
+    assert sentence in problem(folder)
+    assert "; found: net/table/weights/.ATTRIBUTES/VARIABLE_VALUE: take a checkpoint" in problem(folder)
+    assert cli.checkpoint(["inspect", str(folder)]) == 2
+    assert sentence in capsys.readouterr().out
+
+
+def test_two_encoders_in_one_checkpoint_are_not_guessed_between(tmp_path):
+    config = tiny.config()
+    tensors = tiny.tensors(config)
+    ways = object_based.places(config, tensors, functional=False, top="encoder")
+    second = {f"{name} again": way.replace("encoder/", "other/") for name, way in ways.items() if "encoder/" in way}
+    twice = tensors | {f"{name} again": array for name, array in tensors.items()}
+    object_based.write(tmp_path / "uncased", config, tiny.vocabulary(), twice, ways | second)
+    assert "object-based TensorFlow 2 checkpoint" in problem(tmp_path / "uncased")

@@ -16,6 +16,10 @@ from ..errors import InputError
 _IMPORTED = _began = time.perf_counter()
 
 
+NO_OUTPUT = "leave it open, as the result is printed there"
+_closed: list[str] = []  # of the standard streams of the running command
+
+
 def elapsed():
     """Seconds since the running command was started: with its process, or by a call from Python."""
     return time.perf_counter() - _began
@@ -55,6 +59,7 @@ def command(run):
     def main(argv=None):
         global _began
         _began = _IMPORTED if argv is None else time.perf_counter()
+        _closed[:] = _opened()
         for stream in (sys.stdout, sys.stderr):
             if hasattr(stream, "reconfigure"):
                 stream.reconfigure(encoding="utf-8", errors="backslashreplace", newline="\n")
@@ -91,6 +96,33 @@ def command(run):
         return 2
 
     return main
+
+
+def _opened():
+    """Opens the null device in place of each standard stream that is closed (`>&-`); returns their names.
+
+    Otherwise Python has None there, and the next file that is opened, such as one of weights, gets the stream's descriptor
+    and with it whatever native code prints.
+    """
+    closed = [name for name in ("stdin", "stdout", "stderr") if getattr(sys, name) is None]
+    for number, name in enumerate(("stdin", "stdout", "stderr")):
+        if name not in closed:
+            continue
+        try:
+            os.fstat(number)
+        except OSError:
+            null = os.open(os.devnull, os.O_RDWR)
+            if null != number:
+                os.dup2(null, number)
+                os.close(null)
+        setattr(sys, name, open(os.devnull, "r" if name == "stdin" else "w", encoding="utf-8"))  # noqa: SIM115
+    return closed
+
+
+def needs(stream, instead):
+    """Raises InputError where a standard stream, without which a command would be of no use, is closed."""
+    if stream in _closed:
+        raise InputError(f"standard {stream.removeprefix('std')} is closed: {instead}")
 
 
 def file_options(parser):

@@ -1,7 +1,7 @@
 """kbert-checkpoint: list, get, inspect, import, export."""
 
 from ..errors import InputError
-from . import Parser, command
+from . import NO_OUTPUT, Parser, command, needs
 
 
 @command
@@ -46,6 +46,7 @@ def _casing(parser):
 def _list(arguments):
     from ..catalog import entries
 
+    needs("stdout", NO_OUTPUT)
     rows = [each for each in entries() if arguments.language in (None, each.language)]
     print(f"{'name':<34} {'language':<13} {'casing':<8} {'layers':>6} {'hidden':>6} {'weights':>8}  where")
     for each in rows:

@@ -3,7 +3,7 @@
 import json
 from pathlib import Path
 
-from . import Parser, command, page_file, write_page
+from . import NO_OUTPUT, Parser, command, needs, page_file, write_page
 
 
 @command
@@ -18,6 +18,8 @@ def compare(argv):
     parser.add_argument("--output", metavar="F", help="an .html file, with the texts that one run alone has right")
     parser.add_argument("--json", action="store_true", help="print the numbers as JSON")
     arguments = parser.parse_args(argv)
+    if arguments.output is None:
+        needs("stdout", f"{NO_OUTPUT}, or name a file with --output")
     output = None if arguments.output is None else page_file(Path(arguments.output))
     from ..comparing.compare import compare as compared
 

@@ -5,7 +5,7 @@ from pathlib import Path
 
 from ..explaining.explain import STEPS
 from ..explaining.explain import explain as explained
-from . import Parser, command, page_file, write_page
+from . import NO_OUTPUT, Parser, command, needs, page_file, write_page
 
 
 @command
@@ -26,6 +26,8 @@ def explain(argv):
     parser.add_argument("--output", metavar="F", help="an .html file, with the attention of each layer and head")
     parser.add_argument("--json", action="store_true", help="print the attributions as JSON")
     arguments = parser.parse_args(argv)
+    if arguments.output is None:
+        needs("stdout", f"{NO_OUTPUT}, or name a file with --output")
     output = None if arguments.output is None else page_file(Path(arguments.output))
     from ..saving import load
 

@@ -10,7 +10,7 @@ from .. import settings, tasks
 from ..engine import ENGINES
 from ..errors import InputError
 from ..output import Delimited, aside_of, json_line, replacing
-from . import Parser, command, file_options, tables
+from . import NO_OUTPUT, Parser, command, file_options, needs, tables
 
 KINDS = ("csv", "tsv", "jsonl")
 MANY = 20  # answers that are all the same are worth a remark
@@ -58,7 +58,9 @@ def evaluate(argv):
     parser.add_argument("--errors", metavar="F", help="a .jsonl file for the texts that are answered wrongly")
     arguments = parser.parse_args(argv)
     rows = tables(arguments, {"test": arguments.file})["test"]
-    if arguments.errors is not None:
+    if arguments.errors is None:
+        needs("stdout", NO_OUTPUT)
+    else:
         _writable(arguments.errors, ("jsonl",), "--errors")
     report = _load(arguments).evaluate(rows)
     if arguments.errors is not None:
@@ -82,7 +84,11 @@ def predict(argv):
         help="of what is written (default: as --output ends, or else csv, jsonl for relations)",
     )
     arguments = parser.parse_args(argv)
-    if arguments.output is not None:
+    if arguments.file == "-":
+        needs("stdin", "name a file of texts")
+    if arguments.output is None:
+        needs("stdout", f"{NO_OUTPUT}, or name a file with --output")
+    else:
         _writable(arguments.output, () if arguments.format else KINDS, "--output")
     if arguments.file == "-":
         _lines(arguments)

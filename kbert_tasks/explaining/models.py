@@ -2,7 +2,7 @@
 
 import functools
 
-from .._keras import keras2, tensorflow
+from .._keras import computes_here, keras2, tensorflow
 from ..checkpoint import build_encoder
 from ..inference import inputs
 from ..precision import computing
@@ -12,6 +12,7 @@ TABLE = "Embedding-Token"
 
 def whole(task):
     """A float32 copy of the task's model, in which the last layer asks from every token, not from [CLS] alone."""
+    computes_here()
     model = _built(task, task.model)
     for layer in model.layers:  # each time: the weights may have changed
         if layer.weights:

@@ -7,6 +7,7 @@ from pathlib import Path
 
 import numpy as np
 
+from .._keras import computes_here
 from ..catalog import locate
 from ..checkpoint import Checkpoint
 from ..encoder import SEGMENTS, TOKENS
@@ -42,6 +43,7 @@ def fill_mask(checkpoint: str | PathLike[str] | Checkpoint, text: str, top: int 
         raise InputError(f"the text should have {MASK} where a word is wanted, found {text!r:.80}")
     if type(top) is not int or top < 1:
         raise InputError(f"top should be a whole number of at least 1, not {top!r}")
+    computes_here()
     if isinstance(checkpoint, Checkpoint):
         place, cased = Path(checkpoint.checkpoint_file), checkpoint.cased
     else:

@@ -4,6 +4,7 @@ Loss of a batch: the mean over its masked tokens, plus the mean over its pairs; 
 """
 
 from .._keras import keras2, tensorflow
+from ..encoder import register
 
 tf, keras = tensorflow(), keras2()
 
@@ -31,6 +32,7 @@ def cross_entropy(gold, logits):
     return each, gradient
 
 
+@register
 def masked_words(gold, logits):
     """Mean cross entropy of the masked tokens, a number.
 
@@ -44,11 +46,13 @@ def masked_words(gold, logits):
     return tf.math.divide_no_nan(tf.reduce_sum(each * counted), tf.reduce_sum(counted))
 
 
+@register
 def next_sentence(gold, logits):
     """Mean cross entropy of gold (batch, 1), 0 or 1, under logits (batch, 2)."""
     return tf.reduce_mean(tf.nn.sparse_softmax_cross_entropy_with_logits(tf.cast(gold[:, 0], tf.int32), logits))
 
 
+@register
 class Accuracy(keras.metrics.Mean):
     """Share of gold ids, -1 not counted, whose logit is the highest."""
 

@@ -71,7 +71,8 @@ def build(config):
     x = AtPositions(name="Extract-Masked")([bert.output, positions])  # (batch * masked, hidden)
     x = keras.layers.Dense(hidden, activation, name="MLM-Dense")(x)
     x = encoder.LayerNormalization(name="MLM-Norm")(x)
-    words = TokenScores(bert.get_layer("Embedding-Token"), name="MLM-Sim")([x, positions])
+    table = bert.get_layer("Embedding-Token")(bert.input[0], whole=True)
+    words = TokenScores(config["vocab_size"], name="MLM-Sim")([x, positions, table])
     words = keras.layers.Activation("linear", dtype="float32", name="MLM")(words)  # its name is that of the loss
     first = First(name="Extract")(bert.output)
     first = keras.layers.Dense(hidden, "tanh", dtype="float32", name="NSP-Dense")(first)
@@ -79,11 +80,13 @@ def build(config):
     return Pretraining([*bert.inputs, positions], {"MLM": words, "NSP": following}, name="pretraining")
 
 
+@register
 class Pretraining(keras.Model):
     """A `keras.Model` that counts the tokens it was trained on, without padding, in the variable `tokens`."""
 
-    def __init__(self, *args, **kwargs):
-        super().__init__(*args, **kwargs)
+    # With the parameters of a functional model, so that Keras copies and loads it as one.
+    def __init__(self, inputs, outputs, name=None, trainable=True, **kwargs):
+        super().__init__(inputs, outputs, name=name, trainable=trainable, **kwargs)
         self.tokens = tf.Variable(0, dtype=tf.int64, trainable=False, name="tokens")
 
     def train_step(self, data):
@@ -100,25 +103,29 @@ class AtPositions(keras.layers.Layer):
         return tf.reshape(tf.gather(x, positions, batch_dims=1), (-1, x.shape[-1]))
 
 
+@register
 class TokenScores(keras.layers.Layer):
-    """[(batch * masked, hidden), positions (batch, masked)] to a logit for each token, (batch, masked, vocabulary).
+    """A logit for each token, (batch, masked, vocabulary).
 
-    The product is with the table of the token embeddings itself; only the bias is this layer's own.
+    From [(batch * masked, hidden), positions (batch, masked), table of the token embeddings (vocabulary, hidden)]. Only the
+    bias is this layer's own.
     """
 
-    def __init__(self, embedding, **kwargs):
+    def __init__(self, number, **kwargs):
         super().__init__(**kwargs)
-        self.table = lambda: tf.convert_to_tensor(embedding.table)  # a function, as Keras would count a layer's weights
-        self.number = embedding.number
+        self.number = number
 
     def build(self, shapes):
         self.bias = self.add_weight("bias", (self.number,), initializer="zeros", experimental_autocast=False)
 
     def call(self, inputs):
-        x, positions = inputs
-        logits = tf.matmul(x, tf.cast(self.table(), x.dtype), transpose_b=True)  # (batch * masked, vocabulary)
+        x, positions, table = inputs
+        logits = tf.matmul(x, tf.cast(table, x.dtype), transpose_b=True)  # (batch * masked, vocabulary)
         logits = tf.nn.bias_add(tf.cast(logits, tf.float32), tf.convert_to_tensor(self.bias))
         return tf.reshape(logits, (*tf.unstack(tf.shape(positions)), self.number))
+
+    def get_config(self):
+        return super().get_config() | {"number": self.number}
 
 
 def places(config):

@@ -15,7 +15,7 @@ import numpy as np
 from tqdm.auto import tqdm
 
 from .. import precision, training
-from .._keras import keras2, tensorflow
+from .._keras import computes_here, keras2, tensorflow
 from ..errors import InputError
 from ..lock import locked
 from ..ops import seeded
@@ -50,6 +50,7 @@ def train(corpus, output, config=None, checkpoint=None, **settings):
         InputError: what was given does not fit together, the folder is not to be written to, another run is writing it, or
             the loss or a weight is no longer a number.
     """
+    computes_here()
     settings = TrainingSettings.of(settings)
     with locked(output):
         return _train(corpus, writing.writable(output), config, checkpoint, settings)

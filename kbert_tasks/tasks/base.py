@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any, Generic, TypeVar
 import numpy as np
 
 from .. import label_forms, seen
+from .._keras import computes_here
 from ..advice import advice
 from ..defaults import CLASSIFICATION
 from ..errors import InputError
@@ -111,6 +112,9 @@ class Task(Generic[P]):
     def target(self, example, encoded):
         """What `draw` makes the target of one window from, or Skip; as it is, a dict of output name to array."""
         raise NotImplementedError
+
+    def check_targets(self, examples, targets):
+        """Raises InputError where the targets of all windows of the training examples leave nothing to learn."""
 
     def decode(self, example, encoded, outputs):
         """What is possible for one example, from its windows and what `outputs` gave for each; `choose` decides."""
@@ -218,6 +222,7 @@ class Task(Generic[P]):
 
     def once(self, make):
         """`make(self)`, made once for each model that this task has: what is traced from it, which takes seconds."""
+        computes_here()
         model, made = self._made.get(make, (None, None))
         if model is not self.model or made is None:
             made = make(self)
