@@ -163,7 +163,7 @@ def test_lines_may_end_in_three_ways(tmp_path, end):
         assert rows(kb.read(path)) == [{"text": "a", "label": "1"}, {"text": "", "label": "2"}]
     assert list(kb.read(put(tmp_path, "a.txt", f"a{end}{end}b{end}"))["text"]) == ["a", "", "b"]
     blank = kb.read(put(tmp_path, "b.csv", f"text{end}hello{end}{end}world{end}{end}"))
-    assert [data.text_of(row["text"]) for row in rows(blank)] == ["hello", "", "world"]
+    assert [text_of(row["text"]) for row in rows(blank)] == ["hello", "", "world"]
 
 
 @pytest.mark.parametrize("kind", ["xlsx", "parquet"])

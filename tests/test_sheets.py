@@ -6,7 +6,7 @@ import pandas as pd
 import pytest
 
 import kbert_tasks as kb
-from kbert_tasks import cli, data, plan
+from kbert_tasks import cells, cli, plan
 from kbert_tasks.examples import Examples, examples_of
 
 pytest.importorskip("openpyxl")
@@ -86,4 +86,4 @@ def test_the_option_is_for_the_excel_files_among_all(months, tmp_path):
     GOOD.to_csv(tmp_path / "dev.csv", index=False)
     arguments = types.SimpleNamespace(header=True, encoding=None, sheet="二月")
     found = cli.tables(arguments, {"train": str(months), "dev": str(tmp_path / "dev.csv")})
-    assert [data.text_of(table["text"][0]) for table in found.values()] == ["太吵", "很好"]
+    assert [cells.text_of(table["text"][0]) for table in found.values()] == ["太吵", "很好"]
