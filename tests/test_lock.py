@@ -176,7 +176,18 @@ def test_answers_that_are_being_written_are_left_alone(hotel, tmp_path, capsys):
 
 @pytest.mark.slow  # the tests above show it with locks alone
 def test_a_second_training_leaves_the_first_one_alone(checkpoint, tmp_path):
-    words = ["--checkpoint", checkpoint, "--output", str(tmp_path / "run"), "--epochs", "12", "--max-length", "32"]
+    words = [
+        "--checkpoint",
+        checkpoint,
+        "--output",
+        str(tmp_path / "run"),
+        "--epochs",
+        "12",
+        "--patience",
+        "0",
+        "--max-length",
+        "32",
+    ]
     program = [sys.executable, "-c", f"import sys; from kbert_tasks.cli import train; sys.exit(train({words!r}))"]
     with subprocess.Popen(program, stderr=subprocess.PIPE, text=True) as first:
         for line in first.stderr:
