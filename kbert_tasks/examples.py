@@ -1,12 +1,15 @@
 """What becomes of rows: examples, with every row accounted for."""
 
 import collections
+import logging
 from dataclasses import dataclass, field
 from typing import Any
 
 from . import data
 from .data import text_of
 from .errors import InputError, RowError
+
+log = logging.getLogger("kbert_tasks")
 
 
 @dataclass(frozen=True)
@@ -101,10 +104,10 @@ class Examples:
 def examples_of(task, rows, labels=None, gold=True):
     """A task's Examples of a table, file or list (see `kbert_tasks.data.table`), every row of it accounted for."""
     settings = task.settings
-    second = getattr(settings, task.SECOND) if task.SECOND else None
+    second = getattr(settings, task.SECOND) if task.SECOND and task.paired is not False else None
     names = settings.text_column, settings.label_column, second
     rows = task.named(data.table(rows, labels, names).reset_index(drop=True))
-    _check_second(task, rows, second)
+    _note_second(task, rows)
     rows, sources = task.grouped(rows) if gold else (rows, apart(rows))
     for option in task.columns(gold) if len(rows) else ():
         data.column(rows, getattr(settings, option), option)
@@ -122,15 +125,12 @@ def examples_of(task, rows, labels=None, gold=True):
     return made
 
 
-def _check_second(task, rows, name):
-    """Raises InputError where rows have a second text, or a type, that this task was trained without and would not read."""
-    if name not in rows or task.paired is not False:
-        return
-    if rows[name].map(text_of).str.strip().ne("").any():
-        raise InputError(
-            f"{rows.attrs.get('file', 'the table')} has pairs (column {name!r}), and this model reads single texts, as it "
-            f"was trained on: give texts alone, without {name!r}, or train on pairs"
-        )
+def _note_second(task, rows):
+    """Logs that a table has a column of second texts, or of types, which this task was trained without and does not read."""
+    name = getattr(task.settings, task.SECOND) if task.SECOND else None
+    if name in rows and task.paired is False and rows[name].map(text_of).str.strip().ne("").any():
+        file = rows.attrs.get("file", "the table")
+        log.warning("%s: column %r is not read, as this model was trained on single texts", file, name)
 
 
 def apart(table):

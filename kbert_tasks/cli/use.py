@@ -56,12 +56,12 @@ def evaluate(argv):
     parser.add_argument("--json", action="store_true", help="print the scores as JSON")
     parser.add_argument("--errors", metavar="F", help="a .jsonl file for the texts that are answered wrongly")
     arguments = parser.parse_args(argv)
+    if arguments.errors is None:
+        needs("stdout", NO_OUTPUT)
     from ..data import read
 
     rows = read(arguments.file, header=arguments.header, encoding=arguments.encoding)
-    if arguments.errors is None:
-        needs("stdout", NO_OUTPUT)
-    else:
+    if arguments.errors is not None:
         _writable(arguments.errors, ("jsonl",), "--errors")
     report = _load(arguments).evaluate(rows)
     if arguments.errors is not None:
