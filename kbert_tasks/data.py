@@ -134,7 +134,10 @@ def table(data, labels=None, columns=("text", "label", "text_b")):
         made = _plain_names(pd.DataFrame(rows, dtype=object))
     elif rows and isinstance(rows[0], tuple | list):
         if second is None:
-            raise InputError("this task reads single texts, not pairs: give a list of texts; labels are given apart")
+            raise InputError(
+                "a list of pairs is for models that were trained on pairs, and this one reads single texts: give a list of "
+                "texts; labels are given apart"
+            )
         if {len(row) for row in rows} != {2}:
             raise InputError("a list of tuples should hold pairs (text, second text); labels are given apart")
         made = pd.DataFrame([tuple(row) for row in rows], columns=[text, second], dtype=object)

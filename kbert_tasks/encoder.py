@@ -66,6 +66,14 @@ def build(config, seq_len=None, output_layer_num=1, first_only=False):
 
 
 @register
+class Layer(keras.layers.Layer):
+    """A layer with weights. It is built when it is called, under its name, also where Keras loads a saved model."""
+
+    def build_from_config(self, config):
+        """Nothing: Keras would build the layer here, without its name, which `optimizers` reads, and then once more."""
+
+
+@register
 class Dropout(keras.layers.Dropout):
     """Keras's Dropout, from fewer random bits."""
 
@@ -82,7 +90,7 @@ class FirstToken(keras.layers.Layer):
 
 
 @register
-class Embedding(keras.layers.Layer):
+class Embedding(Layer):
     """Numbers (batch, time) to the rows of a table (batch, time, hidden); with `whole` to the table (number, hidden) itself.
 
     A head that shares the table gets it as an input, so that the graph, and a saved copy of it, knows what is shared.
@@ -105,7 +113,7 @@ class Embedding(keras.layers.Layer):
 
 
 @register
-class LayerNormalization(keras.layers.Layer):
+class LayerNormalization(Layer):
     """Each vector of (batch, time, hidden) to mean 0 and deviation 1, then scaled and moved by learned vectors."""
 
     def build(self, shape):
@@ -124,7 +132,7 @@ class LayerNormalization(keras.layers.Layer):
 
 
 @register
-class PositionEmbedding(keras.layers.Layer):
+class PositionEmbedding(Layer):
     """Adds a learned vector for each position to (batch, time, hidden)."""
 
     def __init__(self, positions, **kwargs):
@@ -150,7 +158,7 @@ class PaddingBias(keras.layers.Layer):
 
 
 @register
-class SelfAttention(keras.layers.Layer):
+class SelfAttention(Layer):
     """Multi-head self-attention on [(batch, time, hidden), padding bias], with dropout on the probabilities.
 
     With `first_only` only the first token asks: (batch, 1, hidden).
@@ -198,7 +206,7 @@ class SelfAttention(keras.layers.Layer):
 
 
 @register
-class FeedForward(keras.layers.Layer):
+class FeedForward(Layer):
     """Two dense layers on each token: hidden to intermediate, activation, and back."""
 
     def __init__(self, units, activation, **kwargs):

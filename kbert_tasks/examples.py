@@ -1,14 +1,16 @@
 """What becomes of rows: examples, with every row accounted for."""
 
+import logging
 from collections import Counter
 from dataclasses import dataclass, field
 from typing import Any
 
 from . import data
 from .cells import blank, filled, in_row, items, records, text_of, texts_of
-from .errors import InputError
 
 HEADER_AGAIN = "the header line again"
+
+log = logging.getLogger("kbert_tasks")
 
 
 @dataclass(frozen=True)
@@ -105,7 +107,7 @@ class Examples:
 def examples_of(task, rows, labels=None, gold=True):
     """A task's Examples of a table, file or list (see `kbert_tasks.data.table`), every row of it accounted for."""
     settings = task.settings
-    second = getattr(settings, task.SECOND) if task.SECOND else None
+    second = getattr(settings, task.SECOND) if task.SECOND and task.paired is not False else None
     names = settings.text_column, settings.label_column, second
     labels = labels if labels is None else task.beside(labels)
     rows = data.table(rows, labels, names)
@@ -114,7 +116,7 @@ def examples_of(task, rows, labels=None, gold=True):
     headers = headers_again(rows)
     rows = task.named(rows.drop(index=headers))
     places = rows.index  # in the whole table
-    _check_second(task, rows, second)
+    _note_second(task, rows)
     rows, sources = task.grouped(rows) if gold else (rows, apart(rows))
     sources = [tuple(int(places[position]) for position in source) for source in sources] if headers else sources
     for option in task.columns(gold) if len(rows) else ():
@@ -145,15 +147,12 @@ def _is_name(cell, name):
     return isinstance(cell, str) and cell.strip() == name
 
 
-def _check_second(task, rows, name):
-    """Raises InputError where rows have a second text, or a type, that this task was trained without and would not read."""
-    if name not in rows or task.paired is not False:
-        return
-    if not all(map(blank, texts_of(rows, name))):
-        raise InputError(
-            f"{rows.attrs.get('file', 'the table')} has pairs (column {name!r}), and this model reads single texts, as it "
-            f"was trained on: give texts alone, without {name!r}, or train on pairs"
-        )
+def _note_second(task, rows):
+    """Logs that a table has a column of second texts, or of types, which this task was trained without and does not read."""
+    name = getattr(task.settings, task.SECOND) if task.SECOND else None
+    if name in rows and task.paired is False and not all(map(blank, texts_of(rows, name))):
+        file = rows.attrs.get("file", "the table")
+        log.warning("%s: column %r is not read, as this model was trained on single texts", file, name)
 
 
 def apart(table):

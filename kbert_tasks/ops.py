@@ -49,7 +49,7 @@ def rows_of(table, numbers):
     return tf.gather(table, numbers), gradient
 
 
-@register  # or an .h5 file would hold the name gelu, which is Keras's own, with the error function
+@register  # or Keras would load its own function of the name gelu, with the error function, from an .h5 file
 def gelu(x):
     """The Gaussian error linear unit by Google's formula, 0.5 x (1 + tanh(sqrt(2 / pi) (x + 0.044715 x^3))).
 

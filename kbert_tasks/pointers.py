@@ -4,7 +4,7 @@ Source of the scores of spans, and of the loss of sets: Su et al., "Global Point
 """
 
 from ._keras import keras2, tensorflow
-from .encoder import register
+from .encoder import Layer, register
 
 tf, keras = tensorflow(), keras2()
 
@@ -12,7 +12,7 @@ FAR = 64  # tokens; spans longer than that share one bias
 
 
 @register
-class SpanScores(keras.layers.Layer):
+class SpanScores(Layer):
     """(batch, time, hidden) to a score for each span: (batch, kinds, time of its first token, time of its last).
 
     The score is the product of the two tokens' vectors, plus a term for each of them, plus one for the length.
@@ -41,7 +41,7 @@ class SpanScores(keras.layers.Layer):
 
 
 @register
-class PairScores(keras.layers.Layer):
+class PairScores(Layer):
     """Scores of each predicate between spans.
 
     From [(batch, time, hidden), subjects (batch, count, 2: first and last token), objects (batch, number, 2)] to (batch, count,

@@ -33,12 +33,12 @@ class Stepped(keras.Model):
             raise InputError("adversarial training moves the embeddings, and freeze_layers keeps them: choose one")
 
     def get_config(self):
-        model = keras.layers.serialize(keras.Model(self.inputs, self.output, name=self.name))
+        model = keras.saving.serialize_keras_object(keras.Model(self.inputs, self.output, name=self.name))
         return {"model": model, "parts": self.parts, "adversarial": self.adversarial}
 
     @classmethod
     def from_config(cls, config, custom_objects=None):
-        return cls(**config | {"model": keras.layers.deserialize(config["model"], custom_objects)})
+        return cls(**config | {"model": keras.saving.deserialize_keras_object(config["model"], custom_objects)})
 
     @tf.autograph.experimental.do_not_convert
     def train_step(self, data):

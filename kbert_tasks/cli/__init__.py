@@ -122,7 +122,7 @@ def _opened():
 def needs(stream, instead):
     """Raises InputError where a standard stream, without which a command would be of no use, is closed."""
     if stream in _closed:
-        raise InputError(f"standard {stream.removeprefix('std')} is closed: {instead}")
+        raise InputError(f"standard {'input' if stream == 'stdin' else 'output'} is closed: {instead}")
 
 
 def file_options(parser):

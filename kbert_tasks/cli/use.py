@@ -57,10 +57,10 @@ def evaluate(argv):
     parser.add_argument("--json", action="store_true", help="print the scores as JSON")
     parser.add_argument("--errors", metavar="F", help="a .jsonl file for the texts that are answered wrongly")
     arguments = parser.parse_args(argv)
-    rows = tables(arguments, {"test": arguments.file})["test"]
     if arguments.errors is None:
         needs("stdout", NO_OUTPUT)
-    else:
+    rows = tables(arguments, {"test": arguments.file})["test"]
+    if arguments.errors is not None:
         _writable(arguments.errors, ("jsonl",), "--errors")
     report = _load(arguments).evaluate(rows)
     if arguments.errors is not None:

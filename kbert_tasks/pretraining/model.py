@@ -104,7 +104,7 @@ class AtPositions(keras.layers.Layer):
 
 
 @register
-class TokenScores(keras.layers.Layer):
+class TokenScores(encoder.Layer):
     """A logit for each token, (batch, masked, vocabulary).
 
     From [(batch * masked, hidden), positions (batch, masked), table of the token embeddings (vocabulary, hidden)]. Only the

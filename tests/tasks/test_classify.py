@@ -61,9 +61,24 @@ def test_pairs_of_texts(checkpoint):
     assert answers[0] is not None and answers[1] is None
 
 
-def test_a_second_column_that_training_did_not_have_is_not_read(plain):
+def test_a_second_column_that_training_did_not_have_is_not_read(plain, caplog):
     frame = pd.DataFrame({"text": GOOD, "text_b": BAD})
     assert plain.predict(frame) == plain.predict(GOOD)
+    assert caplog.messages == ["the table: column 'text_b' is not read, as this model was trained on single texts"]
+
+
+@pytest.mark.parametrize("pairs", [list(zip(GOOD, BAD, strict=True)), np.array([GOOD, BAD]).T])
+def test_pairs_are_refused_by_a_model_of_single_texts(plain, pairs):
+    with pytest.raises(kb.InputError, match="a list of pairs is for models that were trained on pairs"):
+        plain.predict(pairs)
+    with pytest.raises(kb.InputError, match="a list of pairs is for models that were trained on pairs"):
+        plain.evaluate(pairs, ["good"] * len(pairs))
+    with pytest.raises(kb.InputError, match="a list of pairs is for models that were trained on pairs"):
+        kb.RelationExtractor().fit(pairs, [[["a", "is", "b"]]] * len(pairs))
+    task = kb.SubjectExtractor()
+    task.typed_ = False
+    with pytest.raises(kb.InputError, match="a list of pairs is for models that were trained on pairs"):
+        task.examples(pairs, gold=False)
 
 
 def test_several_labels_at_once(checkpoint, tmp_path):

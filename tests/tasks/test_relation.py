@@ -300,3 +300,15 @@ def test_the_commands(fitted, tmp_path, monkeypatch, capsys):
     errors = kb.read("errors.jsonl")
     assert list(errors["row"]) == [number for number, r in enumerate(CHAINS, 1) if r["spo_list"]]
     assert all(len(p) == len(found) for p, found in zip(errors["probability"], errors["predicted"], strict=True))
+
+
+def test_a_file_in_which_no_triple_can_be_found_is_refused_before_training(checkpoint, tmp_path, capsys):
+    rows = [{"text": f"the room is clean {n}", "spo_list": [["hotel", "is", "bad"]]} for n in range(4)]
+    file = tmp_path / "train.jsonl"
+    file.write_text("".join(json.dumps(row) + "\n" for row in rows), encoding="utf-8")
+    words = ["--task", "relation", "--checkpoint", checkpoint, "--train", str(file), "--output", str(tmp_path / "run")]
+    assert cli.train([*words, "--max-length", "32"]) == 2
+    assert "(triples that cannot be found: subject is not in the text 4)" in capsys.readouterr().err
+    assert not (tmp_path / "run").exists()
+    found = kb.RelationExtractor(checkpoint).examples([*rows, {"text": "good", "spo_list": [["good", "is", "good"]]}])
+    assert len(found.rows) == 5  # with one that can be found there is something to learn; `remarks` count the others

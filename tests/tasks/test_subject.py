@@ -306,3 +306,9 @@ def test_each_span_of_the_text_has_a_probability_of_its_own(checkpoint, typed):
         assert not np.tril(spans, -1).any()
         if typed:
             assert not spans[window.segments == 0, 1:].any() and not spans[1:, window.segments == 0].any()
+
+
+def test_a_file_in_which_no_subject_can_be_found_is_refused_before_training(checkpoint):
+    rows = [{"text": f"早餐好{n}", "subject": subject} for n, subject in enumerate(["酒店", "房间", ""])]
+    with pytest.raises(kb.InputError, match=r"\(subjects that cannot be found: it is not in the text 2\)"):
+        SubjectExtractor(checkpoint, dev_share=0.0, max_length=32).fit(rows)
