@@ -125,7 +125,7 @@ def test_rows_of_an_example_without_a_target_are_skipped_together():
             return [SimpleNamespace(ids=[], segments=[], whole=1, cut=0)]
 
         def target(self, example, window):
-            return Skip("not wanted") if example.text == "丙和丁" else []
+            return Skip("not wanted") if example.text == "丙和丁" else [(0, 0)]
 
         def remarks(self, example, windows):
             return ()
