@@ -10,7 +10,7 @@ from pathlib import Path
 
 from .disk import unwritable
 from .errors import InputError
-from .workers import chief
+from .training.cluster import chief
 
 try:
     import fcntl

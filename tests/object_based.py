@@ -4,8 +4,8 @@ from pathlib import Path
 
 import numpy as np
 
-from kbert_tasks import official
 from kbert_tasks._keras import tensorflow
+from kbert_tasks.checkpoint import google_format
 
 PARTS = {
     "attention/self/query": "_attention_layer/_query_dense",
@@ -64,8 +64,8 @@ def with_heads(name, array, heads):
 def write(folder, config, vocabulary, tensors, ways):
     """Like `official.write`, but object-based; `ways` is what `places` returns, perhaps changed."""
     tf = tensorflow()
-    official.write(folder, config, vocabulary, {"global_step": np.zeros((), "int64")})
-    for file in Path(folder).glob(f"{official.PREFIX}.*"):
+    google_format.write(folder, config, vocabulary, {"global_step": np.zeros((), "int64")})
+    for file in Path(folder).glob(f"{google_format.PREFIX}.*"):
         file.unlink()
     root = {}
     for name, way in ways.items():
@@ -74,7 +74,7 @@ def write(folder, config, vocabulary, tensors, ways):
         for part in path:
             inner = inner.setdefault(part, {})
         inner[last] = tf.Variable(with_heads(name, np.asarray(tensors[name]), config["num_attention_heads"]))
-    tracked(root).write(str(Path(folder) / official.PREFIX))
+    tracked(root).write(str(Path(folder) / google_format.PREFIX))
     return str(folder)
 
 

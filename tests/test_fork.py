@@ -7,7 +7,7 @@ import pytest
 
 import kbert_tasks as kb
 from kbert_tasks import _keras
-from kbert_tasks.explaining import models
+from kbert_tasks.explanation import models
 
 TEXTS = ["房间很干净", "太吵"]
 SECONDS = 60  # that a child may take

@@ -145,13 +145,13 @@ def refused(do, *words, **options):
 
 
 def test_downloads_copies_exports_and_corpora_refuse_too(checkpoint, hotel, tmp_path):
-    from kbert_tasks import arrival, catalog, convert, embedded, hub
+    from kbert_tasks.checkpoint import catalog, convert, embedded, hub, install
     from kbert_tasks.pretraining.corpus import prepare
 
     (tmp_path / "a.txt").write_text("房间很干净\n", encoding="utf-8")
     entry = catalog.find("bert-tiny")
     for name, do, words in (
-        (entry.name, arrival.get, (entry, tmp_path)),
+        (entry.name, install.get, (entry, tmp_path)),
         ("hf_owner_name", hub.fetch, ("hf:owner/name", tmp_path)),
         (embedded.NAME, embedded.copied, (tmp_path,)),
         ("exported", convert.export_folder, (checkpoint, tmp_path / "exported")),

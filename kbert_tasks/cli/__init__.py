@@ -138,7 +138,7 @@ def file_options(parser):
 
 def tables(arguments, files):
     """The tables of files of rows, a dict by name, read as `file_options` say; --sheet is for the Excel files among them."""
-    from ..data import EXCEL, read
+    from ..data.tables import EXCEL, read
 
     excel = [file for file in files.values() if Path(file).suffix.lower() == EXCEL]
     if arguments.sheet is not None and not excel:
@@ -165,7 +165,7 @@ def page_file(path):
 
 def write_page(page, path):
     """Written aside, then renamed."""
-    from ..output import replacing
+    from ..data.output import replacing
 
     with replacing(path) as file:
         file.write(page)

@@ -21,11 +21,11 @@ def compare(argv):
     if arguments.output is None:
         needs("stdout", f"{NO_OUTPUT}, or name a file with --output")
     output = None if arguments.output is None else page_file(Path(arguments.output))
-    from ..comparing.compare import compare as compared
+    from ..comparison.compare import compare as compared
 
     found = compared(arguments.runs)
     if output is not None:
-        from ..comparing.page import html
+        from ..comparison.page import html
 
         write_page(html(found), output)
     if arguments.json:

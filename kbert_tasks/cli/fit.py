@@ -5,7 +5,7 @@ import time
 
 from .. import settings, tasks
 from ..lock import locked_by_chief
-from ..workers import chief
+from ..training.cluster import chief
 from . import Parser, command, elapsed, file_options, tables
 
 
@@ -53,13 +53,14 @@ def _parser(task):
 
 
 def _run(kind, arguments, output, command_line):
-    from .. import devices, embedded
-    from ..checkpoint import Checkpoint
+    from ..checkpoint import embedded
+    from ..checkpoint.checkpoint import Checkpoint
     from ..errors import InputError
-    from ..progress import delete
-    from ..report import advice_text, run_text
-    from ..run_folder import progress_of, writable
-    from ..saving import save, update_seconds
+    from ..metrics.formatting import advice_text, run_text
+    from ..saving.folder import progress_of, writable
+    from ..saving.saving import save, update_seconds
+    from ..training import distribution
+    from ..training.resume import delete
 
     task = kind(arguments.checkpoint or embedded.NAME, **settings.said(arguments, kind.Settings))
     output, writes = writable(output), chief()
@@ -105,7 +106,7 @@ def _run(kind, arguments, output, command_line):
     if writes:
         task.save(output)
         delete(backup)
-    devices.meet(task.settings.device)
+    distribution.meet(task.settings.device)
     seconds["total"] = round(elapsed(), 3)  # now with the time to write the report
     if writes:
         update_seconds(task.report_, output)
@@ -118,7 +119,7 @@ def _run(kind, arguments, output, command_line):
 
 
 def _trained(task, arguments, examples, backup):
-    from ..several import fit_folds, fit_seeds
+    from ..training.repeated import fit_folds, fit_seeds
 
     train, dev = examples["train"], examples.get("dev")
     if arguments.folds is not None:

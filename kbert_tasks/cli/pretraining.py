@@ -5,9 +5,9 @@ import string
 from pathlib import Path
 
 from .. import settings
+from ..data.output import replacing
 from ..errors import InputError
 from ..lock import locked
-from ..output import replacing
 from ..pretraining.settings import DataSettings, TrainingSettings, VocabularySettings
 from . import Parser, command
 
@@ -74,7 +74,7 @@ def _vocab(arguments):
 
 
 def _write_vocab(arguments, output, said, told):
-    from ..checkpoint import Checkpoint
+    from ..checkpoint.checkpoint import Checkpoint
     from ..pretraining import vocabulary
 
     reading = {"text_column": told.text_column, "encoding": told.encoding}
@@ -106,7 +106,7 @@ def _write_vocab(arguments, output, said, told):
 
 def _data(arguments):
     from ..pretraining.corpus import prepare
-    from ..tokenizer import read_vocabulary
+    from ..text.tokenizer import read_vocabulary
 
     told = dataclasses.asdict(DataSettings(**settings.said(arguments, DataSettings)))
     tokens = read_vocabulary(_file(arguments.vocab))
@@ -124,7 +124,7 @@ def _train(arguments):
 
 
 def _pretrain(arguments, training, told, said):
-    from ..checkpoint import Checkpoint
+    from ..checkpoint.checkpoint import Checkpoint
     from ..pretraining.corpus import Corpus
     from ..pretraining.model import shape
     from ..pretraining.start import check, fits
@@ -165,7 +165,7 @@ def _prepared(arguments, folder, checkpoint, said):
     """The corpus of --text, in the output folder: made now, or by the run that was killed."""
     from ..pretraining.corpus import Corpus, prepare, sha256
     from ..pretraining.documents import paths
-    from ..tokenizer import read_vocabulary
+    from ..text.tokenizer import read_vocabulary
 
     if arguments.vocab is not None:
         tokens = read_vocabulary(_file(arguments.vocab))

@@ -7,9 +7,9 @@ import sys
 from pathlib import Path
 
 from .. import settings, tasks
-from ..engine import ENGINES
+from ..data.output import Delimited, aside_of, json_line, replacing
 from ..errors import InputError
-from ..output import Delimited, aside_of, json_line, replacing
+from ..inference.openvino import ENGINES
 from . import NO_OUTPUT, Parser, command, file_options, needs, tables
 
 KINDS = ("csv", "tsv", "jsonl")
@@ -39,7 +39,7 @@ def _parser(name, description):
 
 
 def _load(arguments):
-    from ..saving import load
+    from ..saving.saving import load
 
     task = load(arguments.run, arguments.engine)
     said = {name: value for name, value in vars(arguments).items() if name in _later()}
@@ -117,7 +117,7 @@ def _file(arguments):
 
 
 def _lines(arguments):
-    from ..data import decoded, lines, table
+    from ..data.tables import decoded, lines, table
 
     task = _load(arguments)
     kind = _kind(arguments, task)
@@ -160,7 +160,7 @@ def _answer(task, rows, output, kind):
 
 def _joined(task, rows, answers):
     """Each row's columns, then its answer's; an input column of the same name is kept as input_NAME."""
-    from ..cells import missing
+    from ..data.cells import missing
 
     taken = {name for row in rows[:1] for name in row}
     kept = {}

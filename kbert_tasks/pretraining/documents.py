@@ -7,8 +7,8 @@ from collections import Counter
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from .. import data, separated
-from ..cells import blank, text_of, texts_of
+from ..data import delimited, tables
+from ..data.cells import blank, text_of, texts_of
 from ..errors import InputError
 
 log = logging.getLogger("kbert_tasks")
@@ -92,8 +92,8 @@ def paths(files):
             raise InputError(f"{path} is a folder: name the files in it, such as {path / '*.txt'}")
         if not path.is_file():
             raise InputError(f"{path} is not there: name a file of text")
-        if path.suffix.lower() not in data.KINDS:
-            raise InputError(f"{path} should end in one of {', '.join(data.KINDS)}: by its ending its kind is known")
+        if path.suffix.lower() not in tables.KINDS:
+            raise InputError(f"{path} should end in one of {', '.join(tables.KINDS)}: by its ending its kind is known")
     return found
 
 
@@ -139,7 +139,7 @@ def _lines(path, text_column, encoding, skipped):
             ended = line.endswith("\n")
         yield None
         return
-    streamed = kind in data.JSON and not _array(path, encoding)
+    streamed = kind in tables.JSON and not _array(path, encoding)
     for text in _rows(path, text_column, encoding) if streamed else _table(path, text_column, encoding):
         if blank(text):
             skipped["row without text"] += 1
@@ -154,23 +154,23 @@ def _array(path, encoding):
 
 
 def _table(path, text_column, encoding):
-    for table in [data.read(path, encoding=encoding)] if _whole(path, encoding) else _parts(path, encoding):
-        data.column(table, text_column, "text_column")
+    for table in [tables.read(path, encoding=encoding)] if _whole(path, encoding) else _parts(path, encoding):
+        tables.column(table, text_column, "text_column")
         yield from texts_of(table, text_column)
 
 
 def _whole(path, encoding):
     """Whether a table is read at once: Excel, Parquet, and TSV with quotation marks around its cells."""
     kind = path.suffix.lower()
-    return kind != ".csv" and not (kind == ".tsv" and separated.bare(line for _, line in _streamed(path, encoding)))
+    return kind != ".csv" and not (kind == ".tsv" and delimited.bare(line for _, line in _streamed(path, encoding)))
 
 
 def _parts(path, encoding):
     rows = 0
     try:
-        for table in separated.parts(path, _encoding(path, encoding), separated.MARKS[path.suffix.lower()]):
+        for table in delimited.parts(path, _encoding(path, encoding), delimited.MARKS[path.suffix.lower()]):
             rows += len(table)
-            yield data.named(table, path)
+            yield tables.named(table, path)
     except UnicodeError as error:
         raise _undecodable(f"{path}, after row {rows}", error) from None
     if not rows:
@@ -178,7 +178,7 @@ def _parts(path, encoding):
 
 
 def _rows(path, text_column, encoding):
-    for number, row in data.json_rows(path, _streamed(path, encoding)):
+    for number, row in tables.json_rows(path, _streamed(path, encoding)):
         if text_column not in row:
             raise InputError(
                 f"{path}, line {number} has no {text_column!r}; it has: {', '.join(map(str, list(row)[:12]))}; "
@@ -232,7 +232,7 @@ def _encoding(path, told):
             foreign += b"" if line.isascii() else line
     # The last line may be cut, within a character of up to four bytes.
     cuts = range(4) if len(foreign) >= BLOCK else (0,)
-    if all(data._as_gbk(foreign[: len(foreign) - cut]) is None for cut in cuts):
+    if all(tables._as_gbk(foreign[: len(foreign) - cut]) is None for cut in cuts):
         raise problem
     log.info("%s is not UTF-8 and is read as GBK (gb18030); if it is not Chinese, name its encoding", path)
     return "gb18030"

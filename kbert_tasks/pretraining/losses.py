@@ -4,7 +4,7 @@ Loss of a batch: the mean over its masked tokens, plus the mean over its pairs; 
 """
 
 from .._keras import keras2, tensorflow
-from ..encoder import register
+from ..encoder.bert import register
 
 tf, keras = tensorflow(), keras2()
 

@@ -1,0 +1,161 @@
+"""Cells and names of columns: one rule for files, DataFrames and lists."""
+
+import contextlib
+import re
+import unicodedata
+from collections import Counter
+from collections.abc import Iterable, Iterator
+from decimal import Decimal
+from numbers import Integral
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from ..errors import InputError, RowError
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+# Characters that are not white space, control or format characters, and still show nothing: fillers, the empty braille
+# cell, and what stands for a byte that could not be decoded, which Google's tokenizer drops too.
+UNSEEN = re.compile(
+    "[\u034f\u115f\u1160\u17b4\u17b5\u180b-\u180f\u2800\u3164\ufe00-\ufe0f\uffa0\ufffd\U000e0100-\U000e01ef]"
+)
+
+
+def each_once(names: Iterable[Any], where: object) -> list[Any]:
+    """Names of columns without white space around them.
+
+    Raises:
+        InputError: two are the same.
+    """
+    names = [name.strip() if isinstance(name, str) else name for name in names]
+    for name, number in Counter(name for name in names if not missing(name) and name != "").items():
+        if number > 1:
+            raise InputError(f"{where} has two columns called {name!r}: rename one")
+    return names
+
+
+def missing(value: object) -> bool:
+    """Whether a cell holds nothing: None, NaN, NaT, pandas's NA."""
+    if type(value) is str:
+        return False
+    import pandas as pd
+
+    return value is None or (pd.api.types.is_scalar(value) and bool(pd.isna(value)))
+
+
+def text_of(value: Any, column: str | None = None) -> str:
+    """A cell as text.
+
+    Strings are kept. A missing value is "". Numbers are written as they are, 3.0 as "3", and True as "True". Bytes are
+    decoded as UTF-8. Scalars of NumPy and TensorFlow count as what they hold.
+
+    Args:
+        value: of the cell.
+        column: its name, for the error; None where there is none.
+
+    Raises:
+        RowError: a list, a dict, a date or any other object, or bytes that are not UTF-8.
+    """
+    if type(value) is str:
+        return value
+    value = _scalar(value)
+    if missing(value):
+        return ""
+    if isinstance(value, str):
+        return str.__str__(value)  # of an Enum its value, not its name
+    if isinstance(value, bytes | bytearray | memoryview):
+        return _decoded(bytes(value), column)
+    if isinstance(value, bool | np.bool_):
+        return str(bool(value))
+    if isinstance(value, Integral):
+        return str(int(value))
+    if isinstance(value, float | np.floating):
+        return str(int(value)) if value.is_integer() else str(value)
+    if isinstance(value, Decimal):
+        return str(value)
+    found = " ".join(str(value).split())[:60]
+    raise RowError(f"{_where(column)}wanted a text or a number, found {type(value).__name__} {found}")
+
+
+def items(values: Any) -> list[Any]:
+    """What a list, an array, a tensor, a Series or another iterable holds, as a list.
+
+    Raises:
+        TypeError: it is not iterable.
+    """
+    if not isinstance(values, np.ndarray) and hasattr(values, "numpy"):
+        values = values.numpy()  # of TensorFlow or PyTorch
+    axes, kind = getattr(values, "ndim", 1), getattr(getattr(values, "dtype", None), "kind", "")
+    if axes == 1 and kind == "f" and not isinstance(values, np.ma.MaskedArray):
+        return list(np.asarray(values))  # NumPy's numbers: as Python's a float32 of 0.1 is 0.10000000149011612
+    return values.tolist() if axes and hasattr(values, "tolist") else list(values)
+
+
+def records(table: "pd.DataFrame") -> list[dict[Any, Any]]:
+    """The rows of a DataFrame, each a dict of column to value."""
+    columns = [items(table[name]) for name in table.columns]
+    return [dict(zip(table.columns, row, strict=True)) for row in zip(*columns, strict=True)]
+
+
+def texts_of(rows: "pd.DataFrame", column: str) -> list[str]:
+    """The cells of a column as a list of texts; the error of `text_of` names the row."""
+    found = []
+    for place, value in zip(rows.index, items(rows[column]), strict=True):
+        with in_row(rows, place):
+            found.append(text_of(value, column))
+    return found
+
+
+@contextlib.contextmanager
+def in_row(rows: "pd.DataFrame", place: int) -> Iterator[None]:
+    """Puts the file and the number of the row in front of a RowError.
+
+    Args:
+        rows: a table; `attrs["before"]`, where there is one, counts the rows of the file before it.
+        place: of the row in the table, from 0.
+    """
+    try:
+        yield
+    except RowError as error:
+        number = rows.attrs.get("before", 0) + place + 1
+        raise InputError(f"{rows.attrs.get('file', 'the table')}, row {number}: {error}") from None
+
+
+def filled(value: Any) -> bool:
+    """Whether a cell holds anything: a list or any other object counts, also an empty one."""
+    return not blank(text_of(value)) if isinstance(value, str | bytes) else not missing(value)
+
+
+def blank(text: str) -> bool:
+    """Whether nothing of a text can be seen: white space, control and zero-width characters alone, or no character."""
+    return not any(map(_seen, text))
+
+
+def without_unseen(text: str) -> str:
+    """A text without the characters that cannot be seen, its white space evened out."""
+    return " ".join("".join(letter for letter in text if letter.isspace() or _seen(letter)).split())
+
+
+def _seen(letter: str) -> bool:
+    return not (letter.isspace() or unicodedata.category(letter) in ("Cc", "Cf") or UNSEEN.match(letter))
+
+
+def _scalar(value: Any) -> Any:
+    """What an array without axes or a tensor of one value holds; any other value as it is."""
+    if not isinstance(value, np.generic | np.ndarray) and hasattr(value, "numpy"):
+        with contextlib.suppress(Exception):  # a symbolic tensor holds nothing; it is refused as what it is
+            value = value.numpy() if tuple(value.shape) == () else value
+    return value.item() if isinstance(value, np.ndarray) and value.ndim == 0 else value
+
+
+def _decoded(raw: bytes, column: str | None) -> str:
+    try:
+        return raw.decode("utf-8")
+    except UnicodeDecodeError:
+        raise RowError(f"{_where(column)}these bytes are not UTF-8, decode them first: {raw[:40]!r}") from None
+
+
+def _where(column: str | None) -> str:
+    return "" if column is None else f"column {column!r}: "

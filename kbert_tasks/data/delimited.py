@@ -1,0 +1,205 @@
+"""CSV and TSV as tables, whole or in parts, with every cell as it is written."""
+
+import contextlib
+import csv
+import io
+import logging
+import re
+import warnings
+
+from ..errors import InputError
+from .cells import each_once
+
+log = logging.getLogger("kbert_tasks")
+
+MARKS = {".csv": ",", ".tsv": "\t"}
+NAMES = {",": "commas", "\t": "tabs", ";": "semicolons", "|": "vertical bars"}  # of what stands between cells
+ROWS = 10_000  # of a part
+QUOTED = re.compile(r'"(?:[^"]|"")*"')
+
+
+class _Odd(ValueError):
+    """What is odd about a line, as a part of a sentence."""
+
+
+def table(path, text, mark, header):
+    """A DataFrame of a whole file.
+
+    Args:
+        path: what it is called in sentences.
+        text: str.
+        mark: what should stand between cells, of MARKS.
+        header: whether the first line names the columns.
+
+    Raises:
+        InputError: a line that does not fit.
+    """
+    text = text.strip("\r\n")
+    lines = text.replace("\r\n", "\n").replace("\r", "\n").split("\n")
+    mark = _found(path, mark, lines[:1] if header else lines)
+    quoted = mark != "\t" or not bare(lines)
+    try:
+        with _strictly():
+            # With its carriage returns, which within quotation marks are text.
+            found = _with_nul(text, lambda source: _whole(path, source, mark, quoted, header))
+        if not quoted or mark != "\t" or _in_marks(lines[0]) or not _run_together(found):
+            return found
+        said = "lines run together"
+    except _Odd as odd:
+        said = odd
+    if mark != "\t":
+        raise InputError(f"{path}: {said}")
+    tabs = [line.count("\t") for line in lines]
+    odd = next(i for i, count in enumerate(tabs) if count != tabs[0])
+    raise InputError(
+        f"{path}, line {odd + 1} has {tabs[odd]} tabs, the first line {tabs[0]}, and read with quotation marks as in CSV "
+        "its lines do not fit either: mend that line"
+    )
+
+
+def parts(path, encoding, mark):
+    """Yields DataFrames of ROWS rows, at most, of a file with a header line: CSV, or TSV that is `bare`.
+
+    Raises:
+        InputError: a line that does not fit.
+        UnicodeDecodeError: a byte that is not of the encoding.
+    """
+    with open(path, encoding=encoding) as file:
+        mark = _found(path, mark, [file.readline()])
+        file.seek(0)
+        file, reader = _WithoutNul(file), None
+        while True:
+            try:
+                with _strictly():
+                    if reader is None:
+                        _check_names(path, file, mark, mark != "\t")
+                        reader = _parsed(file, mark, mark != "\t", chunksize=ROWS, skip_blank_lines=True)
+                    part = next(reader, None)
+            except _Odd as odd:
+                raise InputError(f"{path}: {odd}") from None
+            if part is None:
+                return
+            yield part
+
+
+def _found(path, mark, lines):
+    """What stands between the cells of these lines: `mark`, or where no line has it another one that all have alike often.
+
+    Of a file with a header that is its first line alone.
+    """
+    if any(mark in QUOTED.sub("", line) for line in lines):
+        return mark
+    outside = [QUOTED.sub("", line) for line in lines if line.strip()]
+    for other, name in NAMES.items():
+        counts = {line.count(other) for line in outside}
+        if len(counts) == 1 and counts != {0}:
+            log.info("%s: its cells are separated by %s, not by %s", path, name, NAMES[mark])
+            return other
+    return mark
+
+
+def tabbed(lines):
+    """Whether each line that is not blank has one tab, and there are two at least."""
+    counts = [line.count("\t") for line in lines if line.strip()]
+    return len(counts) > 1 and set(counts) == {1}
+
+
+def bare(lines):
+    """Whether the quotation marks of a TSV file are text.
+
+    Published files mostly hold such. One that was written with quoting has cells with line breaks or tabs in them, and so
+    lines with another number of tabs; or all cells of its first line stand in quotation marks; or all cells that have
+    some stand in them, and those within are doubled.
+    """
+    counts, doubled, quoted = set(), False, True
+    for line in lines:
+        if not counts and _in_marks(line.strip("\n")):
+            return False
+        if line := line.strip("\n"):
+            counts.add(line.count("\t"))
+            for cell in line.split("\t") if quoted and '"' in line else ():
+                if '"' in cell:
+                    quoted = QUOTED.fullmatch(cell) is not None
+                    doubled |= '""' in cell[1:-1]
+    return len(counts) == 1 and not (quoted and doubled)
+
+
+def _whole(path, source, mark, quoted, header):
+    if header:
+        _check_names(path, source, mark, quoted)
+    return _parsed(source, mark, quoted, header=0 if header else None, skip_blank_lines=False)
+
+
+def _check_names(path, source, mark, quoted):
+    """Refuses a name that two columns have: pandas would rename the second one. Leaves the source at its beginning."""
+    each_once(_parsed(source, mark, quoted, header=None, nrows=1, skip_blank_lines=True).iloc[0], path)
+    source.seek(0)
+
+
+def _with_nul(text, parse):
+    """parse(file) of a text; NUL, at which pandas 2 ends a cell, stays in the cells."""
+    if "\0" not in text:
+        return parse(io.StringIO(text))
+    other = next(letter for letter in map(chr, range(0xE000, 0xF8FF)) if letter not in text)  # of private use
+    table = parse(io.StringIO(text.replace("\0", other)))
+
+    def back(cell):
+        return cell.replace(other, "\0") if isinstance(cell, str) else cell
+
+    return table.apply(lambda column: column.map(back)).rename(columns=back)
+
+
+class _WithoutNul(io.TextIOBase):
+    """A file to be read in blocks, without the NUL in it, which no tokenizer keeps."""
+
+    def __init__(self, file):
+        self.file = file
+
+    def seek(self, *place):
+        return self.file.seek(*place)
+
+    def read(self, size=-1):
+        while (block := self.file.read(size)) and not (kept := block.replace("\0", "")):
+            pass
+        return kept if block else ""
+
+
+def _in_marks(line):
+    return all(map(QUOTED.fullmatch, line.split("\t")))
+
+
+def _parsed(source, mark, quoted, **how):
+    import pandas as pd
+
+    return pd.read_csv(
+        source,
+        sep=mark,
+        dtype=str,
+        keep_default_na=False,
+        na_filter=False,
+        quoting=csv.QUOTE_MINIMAL if quoted else csv.QUOTE_NONE,
+        index_col=False,
+        **how,
+    )
+
+
+@contextlib.contextmanager
+def _strictly():
+    """_Odd for what pandas would cut off or take for an index, and for what it cannot read."""
+    import pandas as pd
+
+    try:
+        with warnings.catch_warnings():
+            warnings.simplefilter("error", pd.errors.ParserWarning)
+            yield
+    except pd.errors.ParserWarning:
+        raise _Odd(
+            "the first line has fewer cells than the lines below it: put texts with commas in quotation marks"
+        ) from None
+    except (pd.errors.ParserError, pd.errors.EmptyDataError) as error:
+        said = str(error).replace("Error tokenizing data. C error: ", "").strip()
+        raise _Odd(f"{said}: check the quotation marks and commas there") from None
+
+
+def _run_together(table):
+    return any(type(cell) is str and "\t" in cell and "\n" in cell for cell in table.to_numpy().ravel())

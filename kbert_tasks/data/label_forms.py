@@ -1,0 +1,127 @@
+"""The forms in which people write labels: columns, lists in cells, rows of 0 and 1; read as labels or refused."""
+
+import ast
+import contextlib
+import io
+import itertools
+import json
+import re
+import tokenize
+from collections.abc import Mapping
+from numbers import Real
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from ..errors import InputError, RowError
+from .cells import in_row, items, missing
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+LISTS = list | tuple | set | frozenset | np.ndarray
+NUMBERS = re.compile(r"\[\s*[-+]?[\d.]+(\s+[-+]?[\d.]+)*\s*\]")  # as NumPy prints an array
+
+
+def beside(labels: Any) -> list[Any]:
+    """Labels that are passed beside texts as a list, an entry for each text; a column of one is that column.
+
+    Raises:
+        InputError: a table of several columns, or nothing that has an order.
+    """
+    import pandas as pd
+
+    if isinstance(labels, pd.DataFrame):
+        if labels.shape[1] != 1:
+            names = ", ".join(map(str, labels.columns[:12]))
+            raise InputError(
+                f"the labels are a table of {labels.shape[1]} columns ({names}): give one column, or for several labels "
+                "a text a list of names for each"
+            )
+        labels = labels.iloc[:, 0]
+    array = labels.numpy() if hasattr(labels, "numpy") else labels
+    if isinstance(array, np.ndarray) and array.ndim == 2 and array.shape[1] == 1:
+        array = np.asarray(array)[:, 0]
+    if not isinstance(array, str | bytes | bytearray | Mapping | set | frozenset):
+        with contextlib.suppress(TypeError):
+            return items(array)
+    raise InputError(f"wanted a list of labels, one for each text, got {type(labels).__name__}: {str(labels)[:40]}")
+
+
+def column_of_one(cells: list[Any]) -> list[Any] | None:
+    """The entries of cells that are lists of one entry each; None if any cell is something else, or there is none."""
+    if cells and all(isinstance(cell, list | tuple | np.ndarray) and len(cell) == 1 for cell in cells):
+        return [cell[0] for cell in cells]
+    return None
+
+
+def listed(text: str) -> list[Any] | None:
+    """The entries of a text that is a list in JSON, in Python or as NumPy prints it; None for any other text."""
+    text = text.strip()
+    if text[:1] + text[-1:] not in ("[]", "()", "{}"):
+        return None
+    with contextlib.suppress(ValueError, RecursionError):
+        found = json.loads(text)
+        return found if isinstance(found, list) else None
+    if NUMBERS.fullmatch(text):
+        return [float(number) for number in text[1:-1].split()]
+    with contextlib.suppress(ValueError, SyntaxError, RecursionError, MemoryError, tokenize.TokenError):
+        found = ast.literal_eval(text)
+        if isinstance(found, list | tuple | set):
+            strings = _strings(text)
+            # Python joins 'a' 'b'; NumPy prints an array so.
+            return strings if len(strings) > sum(isinstance(each, str) for each in found) else [*found]
+    return None
+
+
+def with_lists(table: "pd.DataFrame", column: str) -> "pd.DataFrame":
+    """The table with lists in place of the cells of a column that are written as lists."""
+    import pandas as pd
+
+    read = [(cell, listed(cell) if isinstance(cell, str) else None) for cell in items(table[column])]
+    cells = [cell if found is None else found for cell, found in read]
+    return table.assign(**{column: pd.Series(cells, index=table.index, dtype=object)})
+
+
+def _strings(text: str) -> list[str]:
+    tokens = tokenize.generate_tokens(io.StringIO(text).readline)
+    return [ast.literal_eval(token.string) for token in tokens if token.type == tokenize.STRING]
+
+
+def refuse_vectors(table: "pd.DataFrame", column: str) -> None:
+    """Refuses labels that are rows of numbers, one for each label, instead of names.
+
+    Lists of numbers are taken for such rows where all are equally long, at least 2, and hold 0 and 1 (or -1 and 1) alone, or
+    fractions, or a number more than once. A list of strings is a list of names whatever they are.
+
+    Args:
+        table: a DataFrame.
+        column: name of its column of labels.
+
+    Raises:
+        InputError: they are rows of numbers.
+    """
+    cells = [(place, cell) for place, cell in zip(table.index, items(table[column]), strict=True) if not missing(cell)]
+    if not cells or not all(isinstance(cell, list | tuple | np.ndarray) for _, cell in cells):
+        return
+    first = cells[0][0]
+    rows = [np.ravel(cell) if isinstance(cell, np.ndarray) else cell for _, cell in cells]
+    lengths = {len(row) for row in rows}
+    if len(lengths) > 1 or min(lengths) < 2 or not all(map(_is_number, itertools.chain(*rows))):
+        return
+    values = {float(each) for row in rows for each in row}
+    if values <= {0, 1} or values <= {-1, 1} or any(len(set(row)) < len(row) or not _whole(row) for row in rows):
+        with in_row(table, first):
+            raise RowError(
+                f"column {column!r} holds a row of numbers, one for each label: {str([*rows[0]])[:40]}. Give names instead: "
+                "[names[i] for i in numpy.argmax(labels, axis=1)] where a text has one label, "
+                "[[name for name, has in zip(names, row) if has] for row in labels] where it may have several"
+            )
+
+
+def _is_number(value: object) -> bool:
+    return isinstance(value, Real | np.bool_)
+
+
+def _whole(row: Any) -> bool:
+    return all(float(each).is_integer() for each in row)

@@ -1,0 +1,286 @@
+"""Files and Python lists to one table of rows, with every value kept as it was written.
+
+A label "NA", a text "null" or a number "007" stays that text: pandas is told to interpret nothing.
+"""
+
+import contextlib
+import json
+import logging
+from collections import Counter
+from collections.abc import Mapping
+from os import PathLike
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from ..errors import InputError, RowError
+from . import delimited, sheets
+from .cells import each_once, items, missing
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+log = logging.getLogger("kbert_tasks")
+
+EXCEL, JSON = ".xlsx", (".jsonl", ".json")
+KINDS = (".csv", ".tsv", *JSON, EXCEL, ".parquet", ".txt")
+
+
+def read(
+    path: str | PathLike[str], *, header: bool = True, encoding: str | None = None, sheet: str | int | None = None
+) -> "pd.DataFrame":
+    """A table from a CSV, TSV, JSON, JSONL, Excel, Parquet or plain text file (a text a line).
+
+    Cells of a CSV or TSV file that are separated by another usual character are read too, and so is a `.txt` file with one
+    tab in each line; the log says so.
+
+    Args:
+        path: the file; its ending tells the kind.
+        header: False where the first line is data already; columns are then called "1", "2", ...
+        encoding: of text files; by default UTF-8 (with or without BOM), UTF-16 with BOM, or GBK where the bytes
+            are not UTF-8 and plainly read as Chinese.
+        sheet: of an Excel file, its name, or its number from 1; by default the first one.
+
+    Returns:
+        A DataFrame; `attrs["file"]` is the path, and `attrs["about"]`, where an Excel file has several sheets, a sentence
+        that names the one that was read.
+
+    Raises:
+        InputError: no such file, another kind, a wrong encoding, no such sheet, or a line that does not fit.
+    """
+    import pandas as pd
+
+    path = Path(path)
+    kind = path.suffix.lower()
+    if not path.is_file():
+        raise InputError(
+            f"{path} is {'a folder, not a file' if path.is_dir() else 'not there'}: name a file of labelled texts"
+        )
+    if kind not in KINDS:
+        raise InputError(f"{path} should end in one of {', '.join(KINDS)}: by its ending its kind is known")
+    if path.stat().st_size == 0:
+        raise InputError(f"{path} is empty")
+    if sheet is not None and kind != EXCEL:
+        raise InputError(f"{path} has no sheets: sheet (--sheet) is for Excel files, which end in {EXCEL}")
+    try:
+        if kind == ".parquet":
+            table = pd.read_parquet(path)
+        elif kind == EXCEL:
+            table = sheets.table(path, header, sheet)
+        else:
+            text = decoded(path.read_bytes(), str(path), encoding)
+            if kind == ".txt" and delimited.tabbed(lines(text)):
+                log.info("%s: every line has one tab: read as .tsv, with two columns", path)
+                kind = ".tsv"
+            if kind in JSON:
+                table = pd.DataFrame(_objects(path, text), dtype=object)
+            elif kind == ".txt":
+                table = pd.DataFrame({"text": lines(text)})
+            else:
+                table = delimited.table(path, text, delimited.MARKS[kind], header)
+    except ImportError:
+        raise InputError(f"{path} needs a package that is not installed: pip install 'kbert-tasks[tables]'") from None
+    except InputError:
+        raise
+    except Exception as error:  # each of pandas's engines has its own errors
+        raise InputError(
+            f"{path} cannot be read as {kind}: {(str(error) or type(error).__name__).splitlines()[0]}"
+        ) from None
+    table = named(table, path, header, kind)
+    if "about" in table.attrs:
+        log.info("%s", table.attrs["about"])
+    if not len(table):
+        raise InputError(f"{path} has a header line and no rows" if table.attrs["header"] else f"{path} has no rows")
+    return table
+
+
+def named(table, path, header=True, kind=None):
+    """The table with plain names of columns, each once, and where it comes from."""
+    headed = (kind or path.suffix.lower()) in (*delimited.MARKS, EXCEL)
+    if headed and not header:
+        table.columns = range(1, table.shape[1] + 1)
+    table.columns = each_once(map(str, table.columns), path)
+    table.attrs |= {"file": str(path), "header": header and headed}
+    return table
+
+
+def table(data, labels=None, columns=("text", "label", "text_b")):
+    """A DataFrame of whatever holds rows: a DataFrame, a path, dicts, tuples, or texts (with `labels`).
+
+    Args:
+        data: a DataFrame; the path of a file; a list of dicts; a list of texts, or of pairs of texts.
+        labels: a list of the gold answers, as many as texts, where `data` is a list of texts; without them a list of
+            pairs holds (text, text_b).
+        columns: the names that the table gets for text, label and second text; the last is None for a task without pairs.
+    """
+    import pandas as pd
+
+    text, label, second = columns
+    if isinstance(data, pd.DataFrame):
+        data = _plain_names(data)
+        return data if labels is None else _labelled(data.copy(deep=False), labels, label)
+    if isinstance(data, Path) or (isinstance(data, str) and Path(data).suffix.lower() in KINDS):
+        return read(data)
+    if isinstance(data, str | bytes | bytearray):
+        raise InputError(f"wanted a list of texts, got one text: put it in square brackets, [{data[:20]!r}]")
+    if isinstance(data, Mapping):
+        raise InputError(
+            "wanted a list of texts, of pairs or of dicts, got one dict: pandas.DataFrame(...) makes a table of it"
+        )
+    rows = _listed(data)
+    kinds = {dict if isinstance(row, dict) else list if isinstance(row, tuple | list) else str for row in rows}
+    if len(kinds) > 1:
+        raise InputError("wanted a list of texts, of pairs or of dicts: this one mixes them")
+    if rows and isinstance(rows[0], dict):
+        made = _plain_names(pd.DataFrame(rows, dtype=object))
+    elif rows and isinstance(rows[0], tuple | list):
+        if second is None:
+            raise InputError(
+                "a list of pairs is for models that were trained on pairs, and this one reads single texts: give a list of "
+                "texts; labels are given apart"
+            )
+        if {len(row) for row in rows} != {2}:
+            raise InputError("a list of tuples should hold pairs (text, second text); labels are given apart")
+        made = pd.DataFrame([tuple(row) for row in rows], columns=[text, second], dtype=object)
+    else:
+        made = pd.DataFrame({text: pd.Series(rows, dtype=object)})
+    return made if labels is None else _labelled(made, labels, label)
+
+
+def _listed(data):
+    with contextlib.suppress(TypeError):
+        if not isinstance(data, set | frozenset):  # they have no order
+            return items(data)
+    raise InputError(f"wanted a list of texts, of pairs or of dicts, got {type(data).__name__}")
+
+
+def _plain_names(rows):
+    """A DataFrame of a user, its names of columns as a file's would be."""
+    where = rows.attrs.get("file", "the table")
+    if rows.columns.nlevels > 1:
+        raise InputError(
+            f"{where} has {rows.columns.nlevels} levels of column names: keep one, with rows.droplevel(0, axis=1)"
+        )
+    names = each_once(rows.columns, where)
+    return rows if names == list(rows.columns) else rows.set_axis(names, axis=1)
+
+
+def _labelled(rows, labels, name):
+    import pandas as pd
+
+    if len(labels) != len(rows):
+        raise InputError(f"there are {len(rows)} texts and {len(labels)} labels: give as many of one as of the other")
+    rows[name] = pd.Series(labels, index=rows.index, dtype=object)
+    return rows
+
+
+def column(rows, name, option):
+    """The column called `name`, or InputError that lists the columns and names the option that chooses one."""
+    if name not in rows.columns:
+        file = rows.attrs.get("file", "the table")
+        numbered = " (or --no-header, where the first line is data already, and a column's number)"
+        numbered = numbered if rows.attrs.get("header") else ""
+        raise InputError(
+            f"{file} has no column {name!r}; its columns: {', '.join(map(str, rows.columns[:12]))}; "
+            f"name the right one with --{option.replace('_', '-')}{numbered}"
+        )
+    for other in rows.columns:
+        if other != name and str(other).casefold() == name.casefold():
+            _not_split(rows, name, other)
+    return rows[name]
+
+
+def _not_split(rows, name, other):
+    """Refuses a column that some rows have under another name, which would be left out there."""
+    split = rows[name].map(missing) & ~rows[other].map(missing)
+    if split.any():
+        where = rows.attrs.get("file", "the table")
+        raise InputError(
+            f"{where}, row {split.idxmax() + 1} has {other!r} where others have {name!r}: use one name in all rows"
+        )
+
+
+def _objects(path, text):
+    """The objects of a JSON file: one a line, or all in one array."""
+    if not text.lstrip().startswith("["):
+        return [row for _, row in json_rows(path, enumerate(lines(text), 1))]
+    try:
+        rows = json.loads(text)
+    except json.JSONDecodeError as error:
+        raise InputError(f"{path}, line {error.lineno} is not JSON: {error.msg}") from None
+    for number, row in enumerate(rows, 1):
+        if not isinstance(row, dict):
+            raise InputError(
+                f'{path}, item {number}: wanted an object such as {{"text": ...}}, found {json.dumps(row, ensure_ascii=False)[:40]}'
+            )
+    return rows
+
+
+def json_rows(path, lines):
+    """Yields (number, dict) for each (number, line) that is not blank; InputError names the file and line of any other."""
+    for number, line in lines:
+        if not line.strip():
+            continue
+        try:
+            row = json.loads(line, object_pairs_hook=_each_key_once)
+        except RowError as error:
+            raise InputError(f"{path}, line {number}: {error}") from None
+        except ValueError as error:
+            raise InputError(
+                f"{path}, line {number} is not JSON: {error}; wanted an object a line, or all objects in one array"
+            ) from None
+        if not isinstance(row, dict):
+            raise InputError(
+                f'{path}, line {number}: wanted an object such as {{"text": ...}}, found {line.strip()[:40]}'
+            )
+        yield number, row
+
+
+def _each_key_once(pairs):
+    made = dict(pairs)
+    if len(made) < len(pairs):
+        twice = next(key for key, number in Counter(key for key, _ in pairs).items() if number > 1)
+        raise RowError(f"one object has two values of {twice!r}: rename one")
+    return made
+
+
+def decoded(raw, name, encoding=None):
+    """Bytes as text.
+
+    Args:
+        raw: bytes.
+        name: what they are called in sentences.
+        encoding: or None: UTF-8 (a BOM is accepted), UTF-16 with BOM, or GBK where it plainly is Chinese.
+    """
+    if encoding is None and raw[:2] in (b"\xff\xfe", b"\xfe\xff"):
+        encoding = "utf-16"
+    try:
+        text = raw.decode(encoding or "utf-8-sig")
+    except LookupError:
+        raise InputError(f"there is no encoding {encoding!r}; usual ones: utf-8, gb18030, big5, latin-1") from None
+    except UnicodeDecodeError as error:
+        line = error.object[: error.start].count(b"\n") + 1
+        where = f"{name}, line {line}: byte 0x{error.object[error.start]:02x} is not {error.encoding}"
+        if encoding is None and (text := _as_gbk(raw)) is not None:
+            log.info("%s; read as GBK (gb18030); if it is not Chinese, name its encoding with --encoding", where)
+        else:
+            raise InputError(
+                f"{where}: name the file's encoding, such as --encoding gb18030, big5 or latin-1"
+            ) from None
+    return text
+
+
+def lines(text):
+    """The lines of a text, which end at LF, CRLF or CR; an end after the last one is not a line of its own."""
+    return text.replace("\r\n", "\n").replace("\r", "\n").removesuffix("\n").split("\n")
+
+
+def _as_gbk(raw):
+    """The bytes read as GB18030, or None where what comes out is not Chinese text."""
+    try:
+        text = raw.decode("gb18030")
+    except UnicodeDecodeError:
+        return None
+    foreign = [c for c in text if ord(c) > 127]
+    # Common Chinese characters and punctuation; other encodings read as GBK give rare characters.
+    common = sum(c in "，。！？、：；（）“”《》…　—" or len(c.encode("gb2312", "ignore")) == 2 for c in foreign)
+    return text if common >= 0.95 * len(foreign) else None

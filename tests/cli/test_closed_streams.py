@@ -1,0 +1,68 @@
+"""Commands whose standard streams are closed: a sentence where the result would be lost, and work otherwise."""
+
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from kbert_tasks import cli
+
+ROOT = Path(__file__).parents[2]
+
+
+@pytest.fixture
+def texts(tmp_path):
+    (tmp_path / "texts.txt").write_text("房间很干净\n\n太吵\n", encoding="utf-8")
+    return str(tmp_path / "texts.txt")
+
+
+@pytest.mark.parametrize(
+    "command, words, problem",
+    [
+        ("predict", ["RUN", "TEXTS"], "standard output is closed: leave it open"),
+        ("evaluate", ["RUN", "TEXTS"], "standard output is closed: leave it open"),
+        ("explain", ["RUN", "TEXT"], "standard output is closed: leave it open"),
+        ("compare", ["RUN", "RUN"], "standard output is closed: leave it open"),
+        ("checkpoint", ["list"], "standard output is closed: leave it open"),
+    ],
+)
+def test_a_result_is_not_lost(command, words, problem, monkeypatch, capsys):
+    """Said before anything is read: none of the names is there."""
+    monkeypatch.setattr(sys, "stdout", None)
+    assert getattr(cli, command)(words) == 2
+    assert problem in capsys.readouterr().err
+
+
+def test_standard_input_that_is_closed(monkeypatch, capsys):
+    monkeypatch.setattr(sys, "stdin", None)
+    assert cli.predict(["RUN"]) == 2
+    assert capsys.readouterr().err == "kbert-predict: standard input is closed: name a file of texts\n"
+
+
+def test_with_output_it_works_and_nothing_else_lands_in_the_file(hotel, texts, tmp_path, monkeypatch):
+    output = tmp_path / "answers.csv"
+    monkeypatch.setattr(sys, "stdout", None)
+    monkeypatch.setattr(sys, "stderr", None)
+    assert cli.predict([str(hotel[1]), texts, "--output", str(output)]) == 0
+    assert len(output.read_text(encoding="utf-8").splitlines()) == 4
+
+
+def test_a_message_does_not_land_in_the_answers(hotel, texts, monkeypatch, capsys):
+    """print(file=None) writes to standard output."""
+    monkeypatch.setattr(sys, "stderr", None)
+    assert cli.predict([str(hotel[1]), texts]) == 0
+    out = capsys.readouterr().out
+    assert len(out.splitlines()) == 4 and "have no answer" not in out
+
+
+@pytest.mark.slow
+@pytest.mark.skipif(os.name == "nt", reason="a POSIX shell closes the streams")
+def test_the_descriptors_are_taken():
+    """Otherwise the next file that is opened would get what is printed."""
+    script = (
+        "import os, sys; from kbert_tasks import cli; assert cli.checkpoint(['--version-of-nothing']) == 2; "
+        "file = open(os.devnull); assert file.fileno() > 2, file.fileno()"
+    )
+    subprocess.run(["sh", "-c", f'exec "{sys.executable}" -c "{script}" <&- >&- 2>&-'], cwd=ROOT, check=True)

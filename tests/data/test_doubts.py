@@ -1,0 +1,126 @@
+"""Names of labels that are probably a mistake: said before training."""
+
+import logging
+
+import pandas as pd
+import pytest
+
+import kbert_tasks as kb
+from kbert_tasks import tasks
+
+ALIKE = "differ only by case, width, white space or invisible characters"
+
+
+def doubts(labels, task="classify", **settings):
+    """What is said of texts with these gold answers."""
+    task = tasks.find(task)(**settings)
+    examples = task.examples([f"text {i}" for i in range(len(labels))], labels).rows
+    task.learn(examples)
+    return [*task.doubts(examples)]
+
+
+@pytest.mark.parametrize(
+    "labels, shown",
+    [
+        (["Good", "good", "good", "bad"], "'Good' (1), 'good' (2)"),
+        (["ＡＢ", "AB", "bad"], "'AB' (1), 'ＡＢ' (1)"),
+        (["ｶﾞ", "ガ", "bad"], "'ガ' (1), 'ｶﾞ' (1)"),
+        (["好评", "好评\u200b", "\ufeff好评", "差"], r"'好评' (1), '好评\u200b' (1), '\ufeff好评' (1)"),
+        (["好评", "好评\u3164", "差"], r"'好评' (1), '好评\u3164' (1)"),
+        (
+            ["room service", "room  service", "room\u00a0service", "x"],
+            r"'room  service' (1), 'room service' (1), 'room\xa0",
+        ),
+        (["STRASSE", "straße", "x"], "'STRASSE' (1), 'straße' (1)"),
+    ],
+)
+def test_labels_that_look_alike_are_named(labels, shown):
+    (sentence,) = doubts(labels)
+    assert f"the labels {shown}" in sentence and ALIKE in sentence
+
+
+@pytest.mark.parametrize(
+    "labels", [["好评", "差评"], ["a", "b", "ab"], ["①", "1"], ["1", "01", "1.0"], ["customer service", "room"]]
+)
+def test_other_labels_are_not(labels):
+    assert doubts(labels) == []
+
+
+def test_many_groups_are_counted():
+    found = doubts([name for i in range(9) for name in (f"x{i}", f"X{i}")])
+    assert len(found) == 6 and found[-1] == "4 more groups of labels differ only so"
+
+
+def test_so_are_predicates_and_event_types():
+    (sentence,) = doubts([[["t", "作者", "e"]], [["t", "作者\u200b", "e"]]], "relation")
+    assert r"the predicates '作者' (1), '作者\u200b' (1)" in sentence
+    task = kb.SubjectExtractor()
+    examples = task.examples([{"text": "ab", "event_type": kind, "subject": "a"} for kind in ("Ipo", "IPO")]).rows
+    task.learn(examples)
+    assert "the event types 'IPO' (1), 'Ipo' (1)" in [*task.doubts(examples)][0]
+
+
+def test_a_label_that_training_knows_in_another_spelling_is_counted_in_evaluation():
+    task = kb.TextClassifier()
+    task.learn(task.examples(["x", "y"], ["good", "bad"]).rows)
+    rows = task.examples(["x", "y", "z"], ["Good", "bad\u200b", "new"]).rows
+    assert task._unseen(rows) == {
+        "a label that training never saw: counted as wrong": 3,
+        "such a label differs from one that training saw only by case, width, white space or invisible characters": 2,
+    }
+
+
+@pytest.mark.parametrize(
+    "cells, mark, number",
+    [
+        (["好评,酒店", "好评", "酒店"], ",", 1),
+        (["好评;酒店", "好评;酒店", "", "酒店;早餐"], ";", 3),
+        (["好评，酒店", "差评"], "，", 1),
+        (["好评、酒店", "差评，酒店", "差评，早餐"], "，", 2),
+        (["sport money", "money", "sport"], " ", 1),
+    ],
+)
+def test_another_separator_than_the_one_that_is_set(cells, mark, number):
+    (sentence,) = doubts(cells, multi_label=True)
+    assert sentence.startswith(f"no cell of labels holds the separator '|', and {number} of ")
+    assert sentence.endswith(f"--label-separator {mark!r} reads them as several labels")
+    assert doubts(cells, multi_label=True, label_separator=mark) == []
+
+
+@pytest.mark.parametrize(
+    "cells",
+    [
+        ["好评|酒店", "好评,酒店", "x"],
+        ["customer service", "room quality"],
+        ["a, b"] + [f"c{i}" for i in range(40)],
+        ["['a', 'b']", "c"],
+        ["", "a"],
+    ],
+)
+def test_no_other_separator(cells):
+    assert doubts(cells, multi_label=True) == []
+
+
+def test_several_labels_that_are_read_as_one():
+    (lists,) = doubts(["['a', 'b']", "['b']", "c"])
+    assert lists.startswith("2 labels are lists in one cell, such as \"['a', 'b']\": --multi-label reads them")
+    (made,) = doubts(["sport|money", "sport", "money"])
+    assert made == (
+        "the label 'sport|money' is made of other labels: --multi-label --label-separator '|' reads it as several"
+    )
+    assert doubts([["sport|money"], ["sport", "money"]]) == []
+
+
+def test_they_are_logged_before_training_and_kept(checkpoint, caplog, monkeypatch):
+    class Stop(Exception):
+        pass
+
+    def fit(*_):
+        raise Stop
+
+    plans = []
+    monkeypatch.setattr("kbert_tasks.training.plan.carried_out", lambda plan, *_: plans.append(plan) or fit())
+    frame = pd.DataFrame({"text": ["好", "坏", "吃"], "label": ["Good", "good", "bad"]})
+    with caplog.at_level(logging.WARNING, "kbert_tasks"), pytest.raises(Stop):
+        kb.TextClassifier(checkpoint, max_length=32, baseline=False).fit(frame)
+    assert ALIKE in caplog.text and ALIKE in plans[0]["lines"][-1]

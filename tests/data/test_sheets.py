@@ -1,0 +1,91 @@
+"""Sheets of Excel files: which one is read, and that the others are not forgotten."""
+
+import types
+
+import pandas as pd
+import pytest
+
+import kbert_tasks as kb
+from kbert_tasks import cli
+from kbert_tasks.data import cells
+from kbert_tasks.data.examples import Examples, examples_of
+from kbert_tasks.training import plan
+
+pytest.importorskip("openpyxl")
+
+GOOD = pd.DataFrame({"text": ["很好", "不错"], "label": ["好评", "好评"]})
+BAD = pd.DataFrame({"text": ["太吵"], "label": ["差评"]})
+
+
+def book(path, **sheets):
+    with pd.ExcelWriter(path) as writer:
+        for name, rows in sheets.items():
+            rows.to_excel(writer, sheet_name=name, index=False)
+    return path
+
+
+@pytest.fixture(scope="module")
+def months(tmp_path_factory):
+    return book(tmp_path_factory.mktemp("sheets") / "months.xlsx", 一月=GOOD, 二月=BAD, **{"1": BAD})
+
+
+def test_the_sheet_that_is_read_is_named_and_the_others_are_counted(months, caplog):
+    caplog.set_level("INFO", "kbert_tasks")
+    table = kb.read(months)
+    assert list(table["text"]) == ["很好", "不错"]
+    assert table.attrs["about"] == f"{months}: sheet '一月' is read, 2 others are not (二月, 1)"
+    assert caplog.messages == [table.attrs["about"]]
+
+
+def test_one_sheet_needs_no_words(tmp_path, caplog):
+    caplog.set_level("INFO", "kbert_tasks")
+    assert "about" not in kb.read(book(tmp_path / "a.xlsx", Sheet1=GOOD)).attrs and caplog.messages == []
+
+
+@pytest.mark.parametrize("sheet, text", [("二月", "太吵"), (2, "太吵"), ("2", "太吵"), (1, "很好"), ("1", "太吵")])
+def test_a_sheet_by_its_name_or_number(months, sheet, text):
+    assert kb.read(months, sheet=sheet)["text"][0] == text
+
+
+@pytest.mark.parametrize("sheet", ["三月", 0, 4, "9", -1, True])
+def test_a_sheet_that_is_not_there(months, sheet):
+    with pytest.raises(kb.InputError, match="has no sheet .*; its sheets: 1 一月, 2 二月, 3 1"):
+        kb.read(months, sheet=sheet)
+
+
+def test_sheets_are_of_excel_files(tmp_path):
+    GOOD.to_csv(tmp_path / "a.csv", index=False)
+    with pytest.raises(kb.InputError, match="a.csv has no sheets"):
+        kb.read(tmp_path / "a.csv", sheet=1)
+
+
+def test_a_first_sheet_without_rows_is_said(tmp_path):
+    for first in (pd.DataFrame(), GOOD[:0]):
+        path = book(tmp_path / "a.xlsx", 说明=first, 数据=GOOD, 空=GOOD[:0])
+        with pytest.raises(
+            kb.InputError, match="the first sheet, '说明', has no rows; sheets with rows: 数据: put one"
+        ):
+            kb.read(path)
+        assert len(kb.read(path, sheet="数据")) == 2
+        with pytest.raises(kb.InputError, match="has a header line and no rows"):
+            kb.read(path, sheet="说明")
+
+
+def test_the_sheet_comes_to_the_plan_and_stays_with_a_share_of_the_rows(months):
+    settings = types.SimpleNamespace(text_column="text", label_column="label")
+    task = types.SimpleNamespace(
+        settings=settings, SECOND=None, named=lambda rows: rows.rename(columns=str), columns=lambda gold: (),
+        grouped=lambda rows: (rows, [(i,) for i in range(len(rows))]), example=lambda row, gold: row["text"],
+    )  # fmt: skip
+    examples = examples_of(task, kb.read(months))
+    about = f"{months}: sheet '一月' is read, 2 others are not (二月, 1)"
+    parts = examples, examples.copy(), examples.part([0]), examples.without([0])
+    assert [each.about for each in parts] == [about] * 4
+    assert plan.about(examples, examples.part([1])) == [about] and plan.about(Examples([], []), Examples([], [])) == []
+
+
+def test_the_option_is_for_the_excel_files_among_all(months, tmp_path):
+    GOOD.to_csv(tmp_path / "dev.csv", index=False)
+    arguments = types.SimpleNamespace(header=True, encoding=None, sheet="二月")
+    found = cli.tables(arguments, {"train": str(months), "dev": str(tmp_path / "dev.csv")})
+    assert [cells.text_of(table["text"][0]) for table in found.values()] == ["太吵", "很好"]

@@ -1,0 +1,382 @@
+import json
+import sys
+
+import numpy as np
+import pandas as pd
+import pytest
+
+import kbert_tasks as kb
+from kbert_tasks.data import delimited, tables
+from kbert_tasks.data.cells import text_of
+from kbert_tasks.pretraining import documents
+
+TEXT = "text,label\n房间很干净,好评\n太吵了,差评\n"
+
+
+def put(tmp_path, name, content):
+    path = tmp_path / name
+    path.write_bytes(content if isinstance(content, bytes) else content.encode("utf-8"))
+    return path
+
+
+def rows(table):
+    return table.to_dict("records")
+
+
+def refused(path, **options):
+    with pytest.raises(kb.InputError) as caught:
+        kb.read(path, **options)
+    return str(caught.value)
+
+
+@pytest.mark.parametrize("encoding", ["utf-8", "utf-8-sig", "utf-16", "gbk", "gb18030"])
+def test_encodings_are_recognised(tmp_path, encoding):
+    assert rows(kb.read(put(tmp_path, "a.csv", TEXT.encode(encoding))))[0] == {"text": "房间很干净", "label": "好评"}
+
+
+def test_an_unknown_encoding_is_named_with_its_line_and_the_option(tmp_path):
+    path = put(tmp_path, "a.csv", "text,label\nok,1\ncafé très,0\n".encode("latin-1"))
+    assert "line 3: byte 0xe9 is not utf-8: name the file's encoding, such as --encoding" in refused(path)
+    assert rows(kb.read(path, encoding="latin-1"))[1]["text"] == "café très"
+    assert "no encoding 'klingon'" in refused(path, encoding="klingon")
+
+
+def test_big5_is_not_taken_for_gbk(tmp_path):
+    assert "is not utf-8" in refused(
+        put(tmp_path, "a.csv", "text,label\n房間很乾淨而且服務態度相當不錯,好\n".encode("big5"))
+    )
+
+
+def test_values_stay_as_they_were_written(tmp_path):
+    table = kb.read(put(tmp_path, "a.csv", 'text,label\nNA,null\n007,1.0\n"a, ""b""\nc",True\n'))
+    assert rows(table) == [
+        {"text": "NA", "label": "null"},
+        {"text": "007", "label": "1.0"},
+        {"text": 'a, "b"\nc', "label": "True"},
+    ]
+
+
+def test_bare_quotation_marks_in_tsv(tmp_path):
+    table = kb.read(put(tmp_path, "a.tsv", 'label\ttext\n1\t"so good\n0\tit says "no" here\n1\t" x\n'))
+    assert [row["text"] for row in rows(table)] == ['"so good', 'it says "no" here', '" x']
+
+
+def test_quoted_tsv_with_a_line_break(tmp_path):
+    table = kb.read(put(tmp_path, "a.tsv", 'label\ttext\n1\t"one\ntwo"\n0\tthree\n'))
+    assert [row["text"] for row in rows(table)] == ["one\ntwo", "three"]
+
+
+def test_a_file_without_header(tmp_path):
+    table = kb.read(put(tmp_path, "a.tsv", "1\tgood\n0\tbad\n"), header=False)
+    assert rows(table) == [{"1": "1", "2": "good"}, {"1": "0", "2": "bad"}]
+
+
+def test_jsonl(tmp_path):
+    path = put(tmp_path, "a.jsonl", '{"text": "a", "label": ["x", "y"]}\n\n{"text": "b\u2028c", "label": 3}\n')
+    assert rows(kb.read(path)) == [{"text": "a", "label": ["x", "y"]}, {"text": "b\u2028c", "label": 3}]
+    assert "line 2 is not JSON" in refused(put(tmp_path, "b.jsonl", '{"text": "a"}\n{"text": }\n'))
+    assert "line 2: wanted an object" in refused(put(tmp_path, "c.jsonl", '{"text": "a"}\n[1]\n'))
+
+
+@pytest.mark.parametrize("name", ["a.json", "a.jsonl"])
+@pytest.mark.parametrize(
+    "content",
+    [
+        '{"text": "a", "spo_list": []}\n{"text": "b"}\n',  # as DuIE is published, in .json
+        '[{"text": "a", "spo_list": []}, {"text": "b"}]',
+        '\n[\n  {\n    "text": "a",\n    "spo_list": []\n  },\n  {"text": "b"}\n]\n',
+    ],
+)
+def test_json_has_an_object_a_line_or_all_in_one_array(tmp_path, name, content):
+    table = kb.read(put(tmp_path, name, content))
+    assert list(table["text"]) == ["a", "b"] and table["spo_list"][0] == []
+
+
+@pytest.mark.parametrize(
+    "content, words",
+    [
+        ('[{"text": "a"}, "b"]', "a.json, item 2: wanted an object such as"),
+        ('[\n{"text": "a"},\n]', "a.json, line 3 is not JSON: "),
+        ('{\n  "data": []\n}', "line 1 is not JSON: "),
+        ('{\n  "data": []\n}', "wanted an object a line, or all objects in one array"),
+        ("[]", "has no rows"),
+    ],
+)
+def test_what_is_wrong_with_json_is_said_with_its_place(tmp_path, content, words):
+    assert words in refused(put(tmp_path, "a.json", content))
+
+
+@pytest.mark.parametrize(
+    "name, mark, words",
+    [
+        ("a.csv", ";", "semicolons, not by commas"),
+        ("a.csv", "\t", "tabs, not by commas"),
+        ("a.csv", "|", "vertical bars, not by commas"),
+        ("a.tsv", ",", "commas, not by tabs"),
+        ("a.tsv", ";", "semicolons, not by tabs"),
+    ],
+)
+def test_another_delimiter_is_found_and_said(tmp_path, caplog, name, mark, words):
+    caplog.set_level("INFO", "kbert_tasks")
+    content = f'text{mark}label\n"a{mark}b"{mark}好评\n很好{mark}差评\n'
+    texts = ["a" + mark + "b", "很好"] if mark != "\t" else ["a\tb", "很好"]
+    assert kb.read(put(tmp_path, name, content)).to_dict("list") == {"text": texts, "label": ["好评", "差评"]}
+    assert f"its cells are separated by {words}" in caplog.text
+
+
+def test_the_usual_delimiter_stays_where_it_is_or_nothing_is_sure(tmp_path, caplog):
+    caplog.set_level("INFO", "kbert_tasks")
+    one = kb.read(put(tmp_path, "a.csv", "text\ngood; clean\nbad; loud\n"))  # the header tells
+    assert list(one["text"]) == ["good; clean", "bad; loud"]
+    two = kb.read(put(tmp_path, "b.csv", "a;b\nc\n"), header=False)  # not in every line
+    assert list(two["1"]) == ["a;b", "c"]
+    assert list(kb.read(put(tmp_path, "c.csv", "text;note,label\na,1\n"))) == ["text;note", "label"]
+    assert caplog.text == ""
+    assert list(kb.read(put(tmp_path, "d.csv", "a;b\nc;d\n"), header=False)["2"]) == ["b", "d"]
+
+
+def test_a_text_file_with_a_tab_in_every_line_is_read_as_tsv(tmp_path, caplog):
+    caplog.set_level("INFO", "kbert_tasks")
+    path = put(tmp_path, "train.txt", "房间很干净\t好评\n太吵了\t差评\n")
+    assert kb.read(path, header=False).to_dict("list") == {"1": ["房间很干净", "太吵了"], "2": ["好评", "差评"]}
+    assert "train.txt: every line has one tab: read as .tsv" in caplog.text
+    with pytest.raises(kb.InputError, match="name the right one with --label-column .or --no-header"):
+        tables.column(kb.read(path), "label", "label_column")
+    headed = put(tmp_path, "b.txt", "text\tlabel\n房间很干净\t好评\n")
+    assert rows(kb.read(headed)) == [{"text": "房间很干净", "label": "好评"}]
+    plain = put(tmp_path, "c.txt", "one\ttwo\nthree\n")
+    assert list(kb.read(plain)["text"]) == ["one\ttwo", "three"]
+
+
+def test_nul_ends_no_cell(tmp_path):
+    path = put(tmp_path, "a.csv", "text,n\0\n太\0吵了,1\n\0,2\n")
+    assert rows(kb.read(path)) == [{"text": "太\0吵了", "n\0": "1"}, {"text": "\0", "n\0": "2"}]
+    (part,) = delimited.parts(path, "utf-8", ",")  # for pretraining, whose tokenizer drops it
+    assert rows(part) == [{"text": "太吵了", "n": "1"}, {"text": "", "n": "2"}]
+
+
+@pytest.mark.parametrize("end", ["\n", "\r\n", "\r"])
+def test_lines_may_end_in_three_ways(tmp_path, end):
+    for name, content in (("a.csv", "text,label\na,1\n,2\n"), ("a.tsv", "text\tlabel\na\t1\n\t2\n"),
+                          ("a.jsonl", '{"text": "a", "label": "1"}\n{"text": "", "label": "2"}\n')):  # fmt: skip
+        path = put(tmp_path, name, content.replace("\n", end))
+        assert rows(kb.read(path)) == [{"text": "a", "label": "1"}, {"text": "", "label": "2"}]
+    assert list(kb.read(put(tmp_path, "a.txt", f"a{end}{end}b{end}"))["text"]) == ["a", "", "b"]
+    blank = kb.read(put(tmp_path, "b.csv", f"text{end}hello{end}{end}world{end}{end}"))
+    assert [text_of(row["text"]) for row in rows(blank)] == ["hello", "", "world"]
+
+
+@pytest.mark.parametrize("kind", ["xlsx", "parquet"])
+def test_excel_and_parquet(tmp_path, kind):
+    pytest.importorskip({"xlsx": "openpyxl", "parquet": "pyarrow"}[kind])
+    frame = pd.DataFrame({"text": ["房间很干净", "NA"], "label": [1, 0]})
+    path = tmp_path / f"a.{kind}"
+    frame.to_excel(path, index=False) if kind == "xlsx" else frame.to_parquet(path)
+    assert [(r["text"], text_of(r["label"])) for r in rows(kb.read(path))] == [("房间很干净", "1"), ("NA", "0")]
+
+
+@pytest.mark.parametrize("kind", ["xlsx", "parquet"])
+def test_without_tables_the_extra_is_named(tmp_path, monkeypatch, kind):
+    pytest.importorskip("openpyxl")
+    path = tmp_path / f"a.{kind}"
+    pd.DataFrame({"text": ["a"]}).to_excel(tmp_path / "a.xlsx", index=False)
+    (tmp_path / "a.parquet").write_bytes(b"PAR1")
+    for package in ("openpyxl", "pyarrow"):
+        monkeypatch.setitem(sys.modules, package, None)
+    assert refused(path).endswith("pip install 'kbert-tasks[tables]'")
+
+
+@pytest.mark.parametrize(
+    "name, content, words",
+    [
+        ("none.csv", None, "is not there"),
+        ("a.doc", "x", "should end in one of .csv, .tsv"),
+        ("a.csv", "", "a.csv is empty"),
+        ("a.csv", "text,label\n", "has a header line and no rows"),
+        ("a.csv", 'text,label\na,1\n"b,2\n', "check the quotation marks"),
+        ("a.csv", "text,label\na,1\nb,2,3\n", "line 3"),
+        ("a.csv", "text,label\nhello, world,1\n", "the first line has fewer cells"),
+        ("a.csv", "text,label\nhello, world,1\nfine, thanks,2\n", "the first line has fewer cells"),
+        ("a.xlsx", "not a workbook", "cannot be read as .xlsx"),
+        ("a.parquet", "not parquet", "cannot be read as .parquet"),
+    ],
+)
+def test_bad_files(tmp_path, name, content, words):
+    if content is not None:
+        put(tmp_path, name, content)
+    assert words in refused(tmp_path / name)
+
+
+def test_a_tsv_whose_lines_would_run_together_is_refused(tmp_path):
+    rows = '1\t"a\n0\tb\n1\t"c\textra\n0\td\n1\t"e\n0\t"f\n'
+    assert "line 4 has 2 tabs, the first line 1" in refused(put(tmp_path, "a.tsv", "label\ttext\n" + rows))
+
+
+def test_blank_lines_are_rows_but_for_the_last(tmp_path):
+    table = kb.read(put(tmp_path, "a.csv", "text\nhello\n\nworld\n\n\n"))
+    assert [text_of(row["text"]) for row in rows(table)] == ["hello", "", "world"]
+
+
+def test_two_columns_of_one_name(tmp_path):
+    assert "two columns called 'text'" in refused(put(tmp_path, "a.csv", "text, text\na,b\n"))
+
+
+def test_missing_values_of_every_kind():
+    values = [None, float("nan"), pd.NA, pd.NaT, np.float32("nan")]
+    assert [text_of(value) for value in values] == [""] * 5
+
+
+def test_labels_beside_a_table():
+    assert rows(tables.table(pd.DataFrame({"text": ["a"], "label": ["old"]}), ["new"])) == [
+        {"text": "a", "label": "new"}
+    ]
+    with pytest.raises(kb.InputError, match="should hold pairs"):
+        tables.table([("a", "b", "c")])
+
+
+def test_a_row_with_too_few_cells_is_not_lost(tmp_path):
+    table = kb.read(put(tmp_path, "a.csv", "text,label\na,1\nb\n"))
+    assert len(table) == 2
+    assert text_of(rows(table)[1]["label"]) == ""
+
+
+def test_a_folder_is_not_a_file(tmp_path):
+    assert "a folder, not a file" in refused(tmp_path)
+
+
+def test_text_of_cells():
+    assert [text_of(v) for v in (None, float("nan"), 3, 3.0, 2.5, "a", np.float64(4))] == [
+        "",
+        "",
+        "3",
+        "3",
+        "2.5",
+        "a",
+        "4",
+    ]
+
+
+def test_python_lists():
+    assert rows(tables.table(["a", "b"], [1, 0])) == [{"text": "a", "label": 1}, {"text": "b", "label": 0}]
+    assert rows(tables.table([("a", "b")])) == [{"text": "a", "text_b": "b"}]
+    assert rows(tables.table([{"text": "a", "x": 1}])) == [{"text": "a", "x": 1}]
+    with pytest.raises(kb.InputError, match="2 texts and 1 labels"):
+        tables.table(["a", "b"], [1])
+    with pytest.raises(kb.InputError, match="wanted a list of texts, got one text"):
+        tables.table("房间很干净")
+
+
+def test_a_missing_column_lists_the_others(tmp_path):
+    table = kb.read(put(tmp_path, "a.csv", "review,stars\na,1\n"))
+    with pytest.raises(
+        kb.InputError, match="no column 'text'; its columns: review, stars; name the right one with --text-column"
+    ):
+        tables.column(table, "text", "text_column")
+
+
+def test_the_samples_are_what_they_say():
+    from kbert_tasks import samples
+
+    for language, read, labels in (("zh", 1600, {"好评", "差评"}), ("en", 480, {"positive", "negative"})):
+        train, test = (kb.read(samples.path("classify", language, part)) for part in ("train", "test"))
+        assert (len(train), len(test)) == (read, 120)
+        assert set(train["label"]) == set(test["label"]) == labels
+        assert not set(train["text"]) & set(test["text"])
+        assert train["label"].value_counts().nunique() == 1
+
+
+@pytest.mark.parametrize("language", ["zh", "en"])
+def test_the_samples_of_the_tasks_to_come_point_at_their_texts(language):
+    from kbert_tasks import samples
+
+    texts = {}
+    for part in ("train", "test"):
+        triples = rows(kb.read(samples.path("relation", language, part)))
+        subjects = rows(kb.read(samples.path("subject", language, part)))
+        for row in triples:
+            for triple in row["spo_list"]:
+                assert triple["subject"] in row["text"] and triple["object"] in row["text"]
+            assert len({tuple(triple.values()) for triple in row["spo_list"]}) == len(row["spo_list"])
+        assert all(row["subject"] in row["text"] and row["event_type"] for row in subjects)
+        texts[part] = {row["text"] for row in (*triples, *subjects)}
+    assert not texts["train"] & texts["test"]
+
+
+def test_quotation_marks_of_a_tsv_by_pandas_are_not_text(tmp_path):
+    rows = pd.DataFrame({"text": ['他说"好"', "plain", '"', 'a "b", c'], "label": ["1", "0", "1", "0"]})
+    rows.to_csv(tmp_path / "a.tsv", sep="\t", index=False)
+    assert kb.read(tmp_path / "a.tsv").to_dict("list") == rows.to_dict("list")
+    bare = put(tmp_path, "b.tsv", 'text\tlabel\n"好"\t1\n他说"好"\t0\n"a ""b"""\t1\n')
+    assert list(kb.read(bare)["text"]) == ['"好"', '他说"好"', '"a ""b"""']
+
+
+def test_arrays_of_numpy_are_rows_and_a_dict_is_none():
+    assert tables.table(np.array([["a", "b"], ["c", "d"]], dtype=object)).to_dict("list") == {
+        "text": ["a", "c"],
+        "text_b": ["b", "d"],
+    }
+    assert list(tables.table(np.array(["a", "b"]))["text"]) == ["a", "b"]
+    with pytest.raises(kb.InputError, match="got one dict"):
+        tables.table({"text": ["a", "b"]})
+
+
+# Two columns of one name ----------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("kind", ["csv", "tsv", "xlsx"])
+@pytest.mark.parametrize("names", [["text", "text"], ["text ", "text"], ["id", "label", "text", "label"]])
+def test_two_columns_of_one_name_in_a_file_of_each_kind(tmp_path, kind, names):
+    pytest.importorskip("openpyxl")
+    path, frame = tmp_path / f"a.{kind}", pd.DataFrame([["a"] * len(names)], columns=names)
+    if kind == "xlsx":
+        frame.to_excel(path, index=False)
+    else:
+        frame.to_csv(path, index=False, sep={"csv": ",", "tsv": "\t"}[kind])
+    assert f"has two columns called {names[-1]!r}: rename one" in refused(path)
+    with pytest.raises(kb.InputError, match=f"two columns called {names[-1]!r}"):
+        list(documents.read(path))
+
+
+def test_names_that_look_like_renamed_ones_and_empty_names_are_kept(tmp_path):
+    table = kb.read(put(tmp_path, "a.csv", "text,text.1,,\na,b,,\n"))
+    assert list(table.columns)[:2] == ["text", "text.1"] and len(table) == 1
+
+
+def test_two_columns_of_one_name_in_a_table():
+    for names in (["text", "text"], ["text", " text"], ["text", "label", "label"]):
+        with pytest.raises(kb.InputError, match=f"the table has two columns called {names[-1].strip()!r}: rename one"):
+            tables.table(pd.DataFrame([["a"] * len(names)], columns=names))
+    levels = pd.DataFrame([["a", "b"]], columns=pd.MultiIndex.from_tuples([("text", ""), ("label", "x")]))
+    with pytest.raises(kb.InputError, match="2 levels of column names"):
+        tables.table(levels)
+    padded = pd.DataFrame({" text": ["a"], 3: ["b"]})
+    assert list(tables.table(padded).columns) == ["text", 3] and list(padded.columns) == [" text", 3]
+
+
+@pytest.mark.parametrize("rows", [[{"text": "a", "text ": "b"}], [{"text": "a"}, {" text": "b"}]])
+def test_keys_that_differ_by_spaces(rows):
+    with pytest.raises(kb.InputError, match="two columns called 'text'"):
+        tables.table(rows)
+
+
+def test_keys_that_differ_by_case_where_rows_would_lose_their_value(tmp_path):
+    def texts(rows):
+        return [example.text for example in kb.TextClassifier().examples(rows, gold=False).rows]
+
+    split = [{"text": "a", "id": 1}, {"Text": "b", "id": 2}]
+    with pytest.raises(
+        kb.InputError, match="the table, row 2 has 'Text' where others have 'text': use one name in all rows"
+    ):
+        texts(split)
+    path = put(tmp_path, "a.jsonl", "\n".join(map(json.dumps, split)))
+    with pytest.raises(kb.InputError, match="a.jsonl, row 2 has 'Text'"):
+        texts(kb.read(path))
+    assert texts([{"text": "a", "Text": "b"}, {"text": "c"}]) == ["a", "c"]
+    assert texts(pd.DataFrame({"text": ["a", ""], "TEXT": ["b", "c"]})) == ["a"]
+
+
+def test_a_key_that_stands_twice_in_one_object(tmp_path):
+    path = put(tmp_path, "a.jsonl", '{"text": "a"}\n{"text": "b", "text": "c"}\n')
+    assert "line 2: one object has two values of 'text': rename one" in refused(path)
+    path = put(tmp_path, "b.jsonl", '{"text": "a", "spo_list": [{"subject": "a", "subject": "b"}]}\n')
+    assert "line 1: one object has two values of 'subject'" in refused(path)
