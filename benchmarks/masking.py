@@ -16,7 +16,7 @@ import numpy as np
 
 from kbert_tasks.pretraining import corpus, stream
 from kbert_tasks.pretraining.masking import Numbers
-from kbert_tasks.tokenizer import read_vocabulary
+from kbert_tasks.text.tokenizer import read_vocabulary
 
 BOUNDS = {  # name: (per cent that is wanted, most that may be missing or too much)
     "to predict": (15, 0.2),

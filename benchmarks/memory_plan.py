@@ -1,4 +1,4 @@
-"""The memory that a training is said to need (`kbert_tasks/demand.py`) beside what it took: a Markdown table.
+"""The memory that a training is said to need (`kbert_tasks/training/memory_estimate.py`) beside what it took: a Markdown table.
 
     python benchmarks/memory_plan.py [--only NAME ...] [--output table.md]
 
@@ -46,13 +46,14 @@ CASES = {  # name: (task, shape, texts in a batch, tokens, settings)
 
 def train(name, steps=2):
     """Trains and prints what was estimated and what was taken, as JSON."""
-    from kbert_tasks import official, tasks
+    from kbert_tasks import tasks
+    from kbert_tasks.checkpoint import google_format
 
     kind, shape, texts, length, settings = CASES[name]
     draw = random.Random(1)
     words = ["".join(draw.choices(string.ascii_lowercase, k=8)) for _ in range(WORDS)]
     with tempfile.TemporaryDirectory() as folder:
-        _write(official, Path(folder) / "uncased_random", shape, words)
+        _write(google_format, Path(folder) / "uncased_random", shape, words)
         settings = {"epochs": 1, "batch_size": texts, "max_length": length, "dev_share": 0.0} | settings
         task = tasks.find(kind)(Path(folder) / "uncased_random", **settings)
         task.fit([_row(kind, draw.choices(words, k=length - 2), i) for i in range(texts * steps)])
@@ -67,7 +68,7 @@ def _row(kind, words, number):
     return row
 
 
-def _write(official, folder, shape, words):
+def _write(google_format, folder, shape, words):
     import numpy as np
 
     vocabulary = ["[PAD]", "[UNK]", "[CLS]", "[SEP]", "[MASK]", *words]
@@ -76,9 +77,9 @@ def _write(official, folder, shape, words):
         "intermediate_size": 4 * shape["hidden_size"], "max_position_embeddings": 512, "type_vocab_size": 2,
         "vocab_size": len(vocabulary),
     }  # fmt: skip
-    draw, shapes = np.random.default_rng(1), official.variables(config | shape)
+    draw, shapes = np.random.default_rng(1), google_format.variables(config | shape)
     tensors = {name: draw.standard_normal(size, "float32") * np.float32(0.02) for name, size in shapes.items()}
-    official.write(folder, config | shape, vocabulary, tensors)
+    google_format.write(folder, config | shape, vocabulary, tensors)
 
 
 def main():

@@ -1,4 +1,4 @@
-"""The operations of `kbert_tasks/ops.py` beside TensorFlow's own, forward and backward together, in CPU milliseconds.
+"""The operations of `kbert_tasks/encoder/ops.py` beside TensorFlow's own, forward and backward together, in CPU milliseconds.
 
     python benchmarks/ops.py [--tokens 768] [--hidden 384]
 
@@ -8,8 +8,8 @@ Each is the least of several rounds, run in turn: a busy machine makes them long
 import argparse
 import time
 
-from kbert_tasks import ops
 from kbert_tasks._keras import keras2, tensorflow
+from kbert_tasks.encoder import ops
 
 tf, keras = tensorflow(), keras2()
 

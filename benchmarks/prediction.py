@@ -14,8 +14,8 @@ import numpy as np
 
 import kbert_tasks as kb
 from kbert_tasks._keras import keras2
-from kbert_tasks.inference import inputs
-from kbert_tasks.spans import likely
+from kbert_tasks.inference.predict import inputs
+from kbert_tasks.text.spans import likely
 
 
 def usual(task):

@@ -26,7 +26,7 @@ import numpy as np
 import pandas as pd
 
 import kbert_tasks as kb
-from kbert_tasks import official
+from kbert_tasks.checkpoint import google_format
 from kbert_tasks.pretraining import model
 
 STARTS = "pretrained", "random"
@@ -70,7 +70,7 @@ DATA = {
 def randomised(checkpoint, folder, seed):
     """Writes a checkpoint of the same config and vocabulary, with weights as pretraining draws them to start from."""
     config = checkpoint.config | {"do_lower_case": not checkpoint.cased}
-    official.write(folder, config, checkpoint.vocabulary, model.drawn(config, seed))
+    google_format.write(folder, config, checkpoint.vocabulary, model.drawn(config, seed))
     return folder
 
 

@@ -12,14 +12,14 @@ import statistics
 import numpy as np
 from relation_pointers import Additive, Normalised, PointerExtractor
 
-from kbert_tasks import pointers
 from kbert_tasks._keras import keras2, tensorflow
-from kbert_tasks.tasks.relation import RelationExtractor
+from kbert_tasks.tasks import heads
+from kbert_tasks.tasks.relation.task import RelationExtractor
 
 tf, keras = tensorflow(), keras2()
 
 
-class Biaffine(pointers.PairScores):
+class Biaffine(heads.PairScores):
     """A product of subject and object instead of a layer that is not linear."""
 
     def meet(self, subject, object_):
@@ -36,7 +36,7 @@ class Binary(keras.losses.Loss):
         return tf.reduce_sum(each, axis=range(1, len(each.shape)))
 
 
-class ByPair(pointers.SetLoss):
+class ByPair(heads.SetLoss):
     """Each pair of a subject and an object is a group of its own."""
 
     def call(self, y_true, y_pred):
@@ -48,15 +48,15 @@ class ByPair(pointers.SetLoss):
 
 
 class Variant(RelationExtractor):
-    Head = pointers.PairScores
-    Loss = pointers.SetLoss
+    Head = heads.PairScores
+    Loss = heads.SetLoss
 
     def build(self, encoder):
         model = super().build(encoder)
         if self.Loss is Binary:  # begin where all is unlikely, as nearly all cells are 0
             model.get_layer("spans").lengths.assign_sub(6.0 * tf.ones_like(model.get_layer("spans").lengths))
             model.get_layer("pairs").b2.assign_sub(4.0 * tf.ones_like(model.get_layer("pairs").b2))
-        if self.Head is pointers.PairScores:
+        if self.Head is heads.PairScores:
             return model
         subjects, objects = model.inputs[2:]
         x = model.get_layer("Head-Dropout").output

@@ -7,11 +7,12 @@ import functools
 
 import numpy as np
 
-from kbert_tasks import cascade, pointers
 from kbert_tasks._keras import keras2, tensorflow
-from kbert_tasks.encoder import register
-from kbert_tasks.spans import likely
-from kbert_tasks.tasks.relation import RelationExtractor
+from kbert_tasks.encoder.bert import register
+from kbert_tasks.tasks import heads
+from kbert_tasks.tasks.relation import cascade
+from kbert_tasks.tasks.relation.task import RelationExtractor
+from kbert_tasks.text.spans import likely
 
 tf, keras = tensorflow(), keras2()
 SUBJECTS = 3  # of a text in one step
@@ -84,12 +85,12 @@ class PointerExtractor(RelationExtractor):
     def build(self, encoder):
         subjects = keras.Input((None, 2), dtype="int32", name="Subjects")
         x = keras.layers.Dropout(self.settings.dropout, name="Head-Dropout")(encoder.output)
-        outputs = {"spans": pointers.SpanScores(2, name="spans")(x)}
+        outputs = {"spans": heads.SpanScores(2, name="spans")(x)}
         outputs["objects"] = self.Head(len(self.predicates_), name="objects")([x, subjects])
         return keras.Model([*encoder.inputs, subjects], outputs, name="relation")
 
     def losses(self):
-        return {"spans": pointers.SetLoss(), "objects": pointers.SetLoss()}
+        return {"spans": heads.SetLoss(), "objects": heads.SetLoss()}
 
     def draw(self, x, target, chance):
         length, kinds = len(x["Input-Token"]), len(self.predicates_)
@@ -107,7 +108,7 @@ class PointerExtractor(RelationExtractor):
         return x | {"Subjects": subjects}, {"spans": y["spans"], "objects": objects}
 
     def outputs(self, encoded):
-        from kbert_tasks.inference import inputs
+        from kbert_tasks.inference.predict import inputs
 
         find, follow = _halves(self.model)
         hidden, spans = find(inputs(encoded))

@@ -13,10 +13,10 @@ import statistics
 import numpy as np
 
 from kbert_tasks._keras import keras2, tensorflow
-from kbert_tasks.pointers import SetLoss
 from kbert_tasks.tasks.base import Task
-from kbert_tasks.tasks.subject import SubjectExtractor
-from kbert_tasks.tokenizer import Encoded
+from kbert_tasks.tasks.heads import SetLoss
+from kbert_tasks.tasks.subject.task import SubjectExtractor
+from kbert_tasks.text.tokenizer import Encoded
 
 tf, keras = tensorflow(), keras2()
 
@@ -136,12 +136,12 @@ VARIANTS = {
 
 def first_only(task, rows):
     """F1 on texts with several subjects where only the most probable subject is answered."""
-    from kbert_tasks import set_metrics
+    from kbert_tasks.metrics import sets
 
     examples = [e for e in task.examples(rows).rows if len({s.subject for s in e.subjects}) > 1]
     table = [{"text": e.text, "event_type": e.event_type} for e in examples]
     answers = [{s.subject for s in p.subjects[:1]} for p in task.predict(table)]
-    return set_metrics.counted([{s.subject for s in e.subjects} for e in examples], answers)["f1"]
+    return sets.counted([{s.subject for s in e.subjects} for e in examples], answers)["f1"]
 
 
 def run(name, arguments, seed):

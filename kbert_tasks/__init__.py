@@ -11,22 +11,22 @@ from typing import TYPE_CHECKING
 __version__ = "0.1.0"
 
 _HOME = {
-    "TextClassifier": "tasks.classify",
-    "RelationExtractor": "tasks.relation",
-    "SubjectExtractor": "tasks.subject",
-    "Checkpoint": "checkpoint",
-    "load_trained_model_from_checkpoint": "checkpoint",
+    "TextClassifier": "tasks.classify.task",
+    "RelationExtractor": "tasks.relation.task",
+    "SubjectExtractor": "tasks.subject.task",
+    "Checkpoint": "checkpoint.checkpoint",
+    "load_trained_model_from_checkpoint": "checkpoint.checkpoint",
     "fill_mask": "pretraining.fill",
-    "fit_seeds": "several",
-    "fit_folds": "several",
-    "explain": "explaining.explain",
-    "compare": "comparing.compare",
-    "Tokenizer": "tokenizer",
-    "strategy": "devices",
+    "fit_seeds": "training.repeated",
+    "fit_folds": "training.repeated",
+    "explain": "explanation.explain",
+    "compare": "comparison.compare",
+    "Tokenizer": "text.tokenizer",
+    "strategy": "training.distribution",
     "InputError": "errors",
-    "Report": "metrics",
-    "load": "saving",
-    "read": "data",
+    "Report": "metrics.classification",
+    "load": "saving.saving",
+    "read": "data.tables",
 }
 __all__ = [*_HOME]
 
@@ -42,22 +42,22 @@ if not _log.handlers:
 
 
 if TYPE_CHECKING:  # the same names for type checkers and editors, which then know that there are no others
-    from .checkpoint import Checkpoint as Checkpoint
-    from .checkpoint import load_trained_model_from_checkpoint as load_trained_model_from_checkpoint
-    from .comparing.compare import compare as compare
-    from .data import read as read
-    from .devices import strategy as strategy
+    from .checkpoint.checkpoint import Checkpoint as Checkpoint
+    from .checkpoint.checkpoint import load_trained_model_from_checkpoint as load_trained_model_from_checkpoint
+    from .comparison.compare import compare as compare
+    from .data.tables import read as read
     from .errors import InputError as InputError
-    from .explaining.explain import explain as explain
-    from .metrics import Report as Report
+    from .explanation.explain import explain as explain
+    from .metrics.classification import Report as Report
     from .pretraining.fill import fill_mask as fill_mask
-    from .saving import load as load
-    from .several import fit_folds as fit_folds
-    from .several import fit_seeds as fit_seeds
-    from .tasks.classify import TextClassifier as TextClassifier
-    from .tasks.relation import RelationExtractor as RelationExtractor
-    from .tasks.subject import SubjectExtractor as SubjectExtractor
-    from .tokenizer import Tokenizer as Tokenizer
+    from .saving.saving import load as load
+    from .tasks.classify.task import TextClassifier as TextClassifier
+    from .tasks.relation.task import RelationExtractor as RelationExtractor
+    from .tasks.subject.task import SubjectExtractor as SubjectExtractor
+    from .text.tokenizer import Tokenizer as Tokenizer
+    from .training.distribution import strategy as strategy
+    from .training.repeated import fit_folds as fit_folds
+    from .training.repeated import fit_seeds as fit_seeds
 else:
 
     def __getattr__(name):

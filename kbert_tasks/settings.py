@@ -13,8 +13,8 @@ import typing
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Literal
 
-from . import devices
 from .errors import InputError
+from .training import distribution
 
 if TYPE_CHECKING:
     from typing_extensions import Self
@@ -98,7 +98,7 @@ class Settings:
     precision: str = option(
         "auto", "numbers that the encoder computes in: the fastest of the hardware, or as told", choices=PRECISIONS
     )
-    device: str = option("auto", "what to train on: " + devices.KINDS, check=devices.checked)
+    device: str = option("auto", "what to train on: " + distribution.KINDS, check=distribution.checked)
     cased: bool | None = option(None, "the checkpoint keeps capital letters (where names and files do not tell)")
     text_column: str = option("text", "column of the text", later=True)
     label_column: str = option("label", "column of the gold answer", later=True)

@@ -41,7 +41,7 @@ if spec is None or spec.origin is None:  # a folder of that name without the pac
 import matplotlib.pyplot as plt
 
 import kbert_tasks as kb
-from kbert_tasks.page import fonts
+from kbert_tasks.reporting import fonts
 
 warnings.filterwarnings("ignore", message="IProgress not found")  # without ipywidgets there is no progress bar
 for handler in logging.getLogger("kbert_tasks").handlers:
@@ -255,7 +255,7 @@ print("rotated = 3 places on · 旋转等于后移 3 位:", np.allclose(rotated.
 # 多条文本一起计算，称为一**批**（batch）。数组必须是矩形的，所以短的文本用 `[PAD]`（0 号词元）补齐。我们的批里有两条文本：上面的句对，以及单独的第二句。三种嵌入相加以后，每个向量还要**归一化**：使其中各数的均值为 0、标准差为 1，再用两个学到的向量缩放和平移。这就是*层归一化*，之后每一层里还会出现两次。
 
 # %%
-from kbert_tasks.inference import inputs
+from kbert_tasks.inference.predict import inputs
 
 batch = inputs([pair, tokenizer.encode(FOLLOWING)])
 ids, segments = batch["Input-Token"], batch["Input-Segment"]  # [batch, length]
@@ -503,7 +503,7 @@ assert np.allclose(states[1], after_layer, atol=1e-5)
 # 各个头在看什么？每张小图是一个头：行是发出查询的词元，列是被查询的词元。对角线亮，说明这个头看词元自己；对角线旁边有一条亮线，说明它看相邻的词元；出现两个方块，说明每个词元只看自己那句话；某一列亮，说明大家都看同一个词元，常常是 `[SEP]`，相当于这个头说“这里没有我要的”。图由本软件包算出（`kbert-explain` 对微调后的模型画的也是它），与我们自己算的相同。
 
 # %%
-from kbert_tasks.explaining import attention as explained
+from kbert_tasks.explanation import attention as explained
 
 packaged = explained.maps(bert, pair, heads)  # [layers, heads, length, length]
 print("equal to ours · 与我们算的相同:", np.allclose(packaged, np.stack(maps)[:, 0], atol=1e-4))

@@ -8,8 +8,8 @@ import hypothesis
 import pytest
 
 import kbert_tasks as kb
-from kbert_tasks import precision
-from kbert_tasks.explaining import mistakes
+from kbert_tasks.encoder import precision
+from kbert_tasks.explanation import mistakes
 
 from . import tiny
 
@@ -19,7 +19,7 @@ hypothesis.settings.load_profile("busy")
 
 precision.CPU = Path("a processor without AMX")  # the tests' numbers are float32 on every machine
 
-mistakes.SECONDS = 0  # each saved folder would take ten more; tests/test_explain_mistakes.py gives them back
+mistakes.SECONDS = 0  # each saved folder would take ten more; tests/explanation/test_mistakes.py gives them back
 
 SHARED = Path(os.environ.get("KBERT_SHARED", Path(__file__).parents[2] / "shared"))
 
@@ -55,7 +55,7 @@ def hotel(checkpoint, tmp_path_factory):
 @pytest.fixture
 def bare_page(monkeypatch):
     """Saves an empty report.html instead of the real one, which takes most of the time of a save."""
-    monkeypatch.setattr("kbert_tasks.page.html", lambda *_: "<!DOCTYPE html>\n")
+    monkeypatch.setattr("kbert_tasks.reporting.html", lambda *_: "<!DOCTYPE html>\n")
 
 
 @pytest.fixture

@@ -11,9 +11,11 @@ import sys
 from pathlib import Path
 
 import kbert_tasks as kb
-from kbert_tasks import data, devices, precision
+from kbert_tasks.data import tables
+from kbert_tasks.encoder import precision
 from kbert_tasks.samples import path
 from kbert_tasks.tasks import find, names
+from kbert_tasks.training import distribution
 
 # Batches of 8, 8 and 1 texts: of the last one a second device gets none.
 ROWS = 17
@@ -37,7 +39,7 @@ JOBS = {
 
 
 def rows(name, number=ROWS):
-    return data.read(path(name, "zh", "train")).head(number)
+    return tables.read(path(name, "zh", "train")).head(number)
 
 
 def trained(device, checkpoint, jobs=JOBS):
@@ -59,7 +61,7 @@ if __name__ == "__main__":
     device, checkpoint, file, *chosen = sys.argv[1:]
     jobs = {job: JOBS[job] for job in chosen or JOBS}
     if device == "fixed":
-        devices.fixed = lambda strategy: True
+        distribution.fixed = lambda strategy: True
         device, jobs = "cpu:2", {job: JOBS[job] for job in names()}
     kb.strategy(device)
     Path(file).write_text(json.dumps(trained(device, checkpoint, jobs)))

@@ -12,7 +12,9 @@ from pathlib import Path
 import pytest
 
 import kbert_tasks as kb
-from kbert_tasks import cli, long_text, pointing, settings, tasks
+from kbert_tasks import cli, settings, tasks
+from kbert_tasks.tasks import span_task
+from kbert_tasks.text import truncation
 
 ROOT = Path(__file__).parents[1]
 DOCS, PACKAGE = ROOT / "docs", ROOT / "kbert_tasks"
@@ -68,11 +70,11 @@ def test_every_page_stands_in_the_menu():
 KINDS = [  # as the tables of settings.md follow one another: what a class adds to, or changes of, the one before
     (settings.Settings, object),
     (tasks.find("classify").Settings, settings.Settings),
-    (pointing.PointingSettings, settings.Settings),
-    (tasks.find("relation").Settings, pointing.PointingSettings),
-    (tasks.find("subject").Settings, pointing.PointingSettings),
+    (span_task.PointingSettings, settings.Settings),
+    (tasks.find("relation").Settings, span_task.PointingSettings),
+    (tasks.find("subject").Settings, span_task.PointingSettings),
 ]
-assert issubclass(KINDS[1][0], long_text.LongTextSettings)
+assert issubclass(KINDS[1][0], truncation.LongTextSettings)
 
 
 def told(field):

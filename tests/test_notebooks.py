@@ -6,7 +6,7 @@ import re
 
 import pytest
 
-from .test_embedded import ROOT
+from .checkpoint.test_embedded import ROOT
 
 SOURCES = sorted((ROOT / "notebooks").glob("[0-9]*.py"))
 NAMES = ["01_inside_bert", "02_classify", "03_relation", "04_subject", "05_pretrain"]

@@ -2,7 +2,7 @@
 
 import numpy as np
 
-from kbert_tasks import official
+from kbert_tasks.checkpoint import google_format
 
 SPECIAL = ["[PAD]", "[unused1]", "[UNK]", "[CLS]", "[SEP]", "[MASK]"]
 PUNCTUATION = list("!?.,:;'\"()-。，！？、：；（）")
@@ -36,7 +36,7 @@ def tensors(config, seed=0, heads=True, scale=0.2):
     """Random weights, large enough that every part of the graph shows in the output."""
     draw = np.random.default_rng(seed)
     made = {}
-    for name, shape in official.variables(config, heads=heads).items():
+    for name, shape in google_format.variables(config, heads=heads).items():
         centre = 1.0 if name.endswith("gamma") else 0.0
         made[name] = (centre + scale * draw.standard_normal(shape)).astype("float32")
     return made
@@ -46,5 +46,5 @@ def checkpoint(folder, seed=0, tokens=None, **changes):
     """Writes `uncased_tiny` style folder; returns its path as a string."""
     tokens = tokens or vocabulary()
     made = config(**{"vocab_size": len(tokens)} | changes)
-    official.write(folder, made, tokens, tensors(made, seed))
+    google_format.write(folder, made, tokens, tensors(made, seed))
     return str(folder)

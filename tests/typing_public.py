@@ -8,13 +8,15 @@ from typing import Any
 from typing_extensions import assert_type
 
 import kbert_tasks as kb
-from kbert_tasks.comparing.compare import Comparison
-from kbert_tasks.explaining.explanation import Explanation
-from kbert_tasks.spans import Span
-from kbert_tasks.subjects import Subject
-from kbert_tasks.tasks import classify, relation, subject
+from kbert_tasks.comparison.compare import Comparison
+from kbert_tasks.explanation.explanation import Explanation
 from kbert_tasks.tasks.base import Task
-from kbert_tasks.triples import Triple
+from kbert_tasks.tasks.classify import task as classify
+from kbert_tasks.tasks.relation import task as relation
+from kbert_tasks.tasks.relation.triples import Triple
+from kbert_tasks.tasks.subject import task as subject
+from kbert_tasks.tasks.subject.subjects import Subject
+from kbert_tasks.text.spans import Span
 
 
 def classifies() -> None:

@@ -7,11 +7,12 @@ import numpy as np
 from rounds import BASE, BATCH, LENGTH, STEP, USED, Skip, examples, prepared, random_batch, rounds, serve, tenth
 
 import kbert_tasks as kb
-from kbert_tasks import callbacks, precision
 from kbert_tasks._keras import keras2
-from kbert_tasks.batches import training_batches
-from kbert_tasks.checkpoint import build_encoder
-from kbert_tasks.stepping import Stepped
+from kbert_tasks.checkpoint.checkpoint import build_encoder
+from kbert_tasks.data.batches import training_batches
+from kbert_tasks.encoder import precision
+from kbert_tasks.training import callbacks
+from kbert_tasks.training.step import Stepped
 
 keras = keras2()
 
@@ -44,7 +45,7 @@ def epoch(job):
 
 
 def step(job):
-    """The model as `kbert_tasks.training` makes it, but random; its table has the rows that stand in the texts."""
+    """The model as `kbert_tasks.training.trainer` makes it, but random; its table has the rows that stand in the texts."""
     task = kb.TextClassifier(schedule="constant")
     task.labels_, task.multi_label_ = ["0", "1"], False
     computed_in, _ = precision.choose(task.settings.precision)
@@ -79,9 +80,9 @@ def pretrain(job):
     """The model, the losses and the optimizer as `kbert_tasks.pretraining.training` has them, on batches made before."""
     import tensorflow as tf
 
-    from kbert_tasks.optimizers import AdamW, warmed
     from kbert_tasks.pretraining import losses, model
     from kbert_tasks.pretraining.settings import TrainingSettings
+    from kbert_tasks.training.optimizers import AdamW, warmed
 
     settings = TrainingSettings(steps=job.steps * (job.rounds + 1))
     config, made = prepared(job)

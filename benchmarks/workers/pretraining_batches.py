@@ -12,7 +12,7 @@ from pathlib import Path
 
 import numpy as np
 
-from kbert_tasks.checkpoint import Checkpoint
+from kbert_tasks.checkpoint.checkpoint import Checkpoint
 from kbert_tasks.pretraining import corpus, model, stream
 
 SIZE, LENGTH = 64, 128

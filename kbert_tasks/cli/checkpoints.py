@@ -44,7 +44,7 @@ def _casing(parser):
 
 
 def _list(arguments):
-    from ..catalog import entries
+    from ..checkpoint.catalog import entries
 
     rows = [each for each in entries() if arguments.language in (None, each.language)]
     print(f"{'name':<34} {'language':<13} {'casing':<8} {'layers':>6} {'hidden':>6} {'weights':>8}  where")
@@ -57,14 +57,14 @@ def _list(arguments):
 
 
 def _get(arguments):
-    from ..catalog import locate
+    from ..checkpoint.catalog import locate
 
     print(locate(arguments.name, into=arguments.into, mirror=arguments.mirror, proxy=arguments.proxy))
 
 
 def _inspect(arguments):
-    from ..catalog import locate
-    from ..inspection import examine
+    from ..checkpoint.catalog import locate
+    from ..checkpoint.validate import examine
 
     problems = 0
     for finding in examine(locate(arguments.path), arguments.cased):
@@ -78,13 +78,13 @@ def _inspect(arguments):
 
 
 def _import(arguments):
-    from ..convert import import_folder
+    from ..checkpoint.convert import import_folder
 
     print(import_folder(arguments.source, arguments.target))
 
 
 def _export(arguments):
-    from ..convert import export_folder
+    from ..checkpoint.convert import export_folder
 
     print(export_folder(arguments.source, arguments.target))
 

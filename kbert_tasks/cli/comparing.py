@@ -19,11 +19,11 @@ def compare(argv):
     parser.add_argument("--json", action="store_true", help="print the numbers as JSON")
     arguments = parser.parse_args(argv)
     output = None if arguments.output is None else page_file(Path(arguments.output))
-    from ..comparing.compare import compare as compared
+    from ..comparison.compare import compare as compared
 
     found = compared(arguments.runs)
     if output is not None:
-        from ..comparing.page import html
+        from ..comparison.page import html
 
         write_page(html(found), output)
     if arguments.json:

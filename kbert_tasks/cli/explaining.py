@@ -3,8 +3,8 @@
 import json
 from pathlib import Path
 
-from ..explaining.explain import STEPS
-from ..explaining.explain import explain as explained
+from ..explanation.explain import STEPS
+from ..explanation.explain import explain as explained
 from . import Parser, command, page_file, write_page
 
 
@@ -27,12 +27,12 @@ def explain(argv):
     parser.add_argument("--json", action="store_true", help="print the attributions as JSON")
     arguments = parser.parse_args(argv)
     output = None if arguments.output is None else page_file(Path(arguments.output))
-    from ..saving import load
+    from ..saving.saving import load
 
     found = explained(load(arguments.run), arguments.text, arguments.text_b, arguments.answer, arguments.steps)
     if output is not None:
-        from ..explaining.page import html
-        from ..page import fonts
+        from ..explanation.page import html
+        from ..reporting import fonts
 
         write_page(fonts.embedded(html(found), fonts.chinese()), output)
     if arguments.json:
@@ -40,6 +40,6 @@ def explain(argv):
     elif output is None:
         print(found)
     else:
-        from ..explaining.terminal import summary
+        from ..explanation.terminal import summary
 
         print(f"{summary(found)}\nsaved in {output}")

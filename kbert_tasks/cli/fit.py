@@ -49,17 +49,18 @@ def _parser(task):
 
 
 def _run(kind, arguments, command_line):
-    from .. import devices, embedded
-    from ..checkpoint import Checkpoint
-    from ..data import read
+    from ..checkpoint import embedded
+    from ..checkpoint.checkpoint import Checkpoint
+    from ..data.tables import read
     from ..errors import InputError
-    from ..progress import delete
-    from ..report import advice_text, run_text
-    from ..run_folder import progress_of, writable
-    from ..saving import save, update_seconds
+    from ..metrics.formatting import advice_text, run_text
+    from ..saving.folder import progress_of, writable
+    from ..saving.saving import save, update_seconds
+    from ..training import distribution
+    from ..training.resume import delete
 
     task = kind(arguments.checkpoint or embedded.NAME, **settings.said(arguments, kind.Settings))
-    output, chief = writable(arguments.output or f"runs/{arguments.task}"), devices.chief()
+    output, chief = writable(arguments.output or f"runs/{arguments.task}"), distribution.chief()
     if arguments.checkpoint is None:
         print(
             f"no --checkpoint: {embedded.NAME}, the small Chinese one that comes with the package, is taken", flush=True
@@ -104,7 +105,7 @@ def _run(kind, arguments, command_line):
     if chief:
         task.save(output)
         delete(backup)
-    devices.meet(task.settings.device)
+    distribution.meet(task.settings.device)
     seconds["total"] = round(elapsed(), 3)  # now with the time to write the report
     if chief:
         update_seconds(task.report_, output)
@@ -117,7 +118,7 @@ def _run(kind, arguments, command_line):
 
 
 def _trained(task, arguments, examples, backup):
-    from ..several import fit_folds, fit_seeds
+    from ..training.repeated import fit_folds, fit_seeds
 
     train, dev = examples["train"], examples.get("dev")
     if arguments.folds is not None:

@@ -60,7 +60,7 @@ def _text(parser):
 
 
 def _vocab(arguments):
-    from ..checkpoint import Checkpoint
+    from ..checkpoint.checkpoint import Checkpoint
     from ..pretraining import vocabulary
 
     said = settings.said(arguments, VocabularySettings)
@@ -103,7 +103,7 @@ def _vocab(arguments):
 
 def _data(arguments):
     from ..pretraining.corpus import prepare
-    from ..tokenizer import read_vocabulary
+    from ..text.tokenizer import read_vocabulary
 
     told = dataclasses.asdict(DataSettings(**settings.said(arguments, DataSettings)))
     tokens = read_vocabulary(_file(arguments.vocab))
@@ -112,7 +112,7 @@ def _data(arguments):
 
 
 def _train(arguments):
-    from ..checkpoint import Checkpoint
+    from ..checkpoint.checkpoint import Checkpoint
     from ..pretraining.corpus import Corpus
     from ..pretraining.model import shape
     from ..pretraining.start import check, fits
@@ -157,7 +157,7 @@ def _prepared(arguments, folder, checkpoint, said):
     """The corpus of --text, in the output folder: made now, or by the run that was killed."""
     from ..pretraining.corpus import Corpus, prepare, sha256
     from ..pretraining.documents import paths
-    from ..tokenizer import read_vocabulary
+    from ..text.tokenizer import read_vocabulary
 
     if arguments.vocab is not None:
         tokens = read_vocabulary(_file(arguments.vocab))

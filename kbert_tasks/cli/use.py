@@ -8,8 +8,8 @@ import sys
 from pathlib import Path
 
 from .. import settings, tasks
-from ..engine import ENGINES
 from ..errors import InputError
+from ..inference.openvino import ENGINES
 from . import Parser, command, file_options
 
 KINDS = ("csv", "jsonl")
@@ -38,7 +38,7 @@ def _parser(name, description):
 
 
 def _load(arguments):
-    from ..saving import load
+    from ..saving.saving import load
 
     task = load(arguments.run, arguments.engine)
     said = {name: value for name, value in vars(arguments).items() if name in _later()}
@@ -56,7 +56,7 @@ def evaluate(argv):
     parser.add_argument("--json", action="store_true", help="print the scores as JSON")
     parser.add_argument("--errors", metavar="F", help="a .jsonl file for the texts that are answered wrongly")
     arguments = parser.parse_args(argv)
-    from ..data import read
+    from ..data.tables import read
 
     rows = read(arguments.file, header=arguments.header, encoding=arguments.encoding)
     if arguments.errors is not None:
@@ -106,7 +106,7 @@ def _kind(arguments, task):
 
 
 def _file(arguments):
-    from ..data import read
+    from ..data.tables import read
 
     rows = read(arguments.file, header=arguments.header, encoding=arguments.encoding)
     task = _load(arguments)
@@ -114,7 +114,7 @@ def _file(arguments):
 
 
 def _lines(arguments):
-    from ..data import decoded, table
+    from ..data.tables import decoded, table
 
     task = _load(arguments)
     kind = _kind(arguments, task)
@@ -153,7 +153,7 @@ def _answer(task, rows, output, kind):
 
 def _joined(task, rows, answers):
     """Each row's columns, then its answer's; an input column of the same name is kept as input_NAME."""
-    from ..data import missing
+    from ..data.tables import missing
 
     taken = {name for row in rows[:1] for name in row}
     kept = {}

@@ -16,7 +16,7 @@ import numpy as np
 
 from .._keras import tensorflow
 from ..errors import InputError
-from ..tokenizer import read_vocabulary
+from ..text.tokenizer import read_vocabulary
 
 FORMAT = 1
 MANIFEST, VOCABULARY = "manifest.json", "vocab.txt"

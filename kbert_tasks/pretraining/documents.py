@@ -7,7 +7,7 @@ from collections import Counter
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from .. import data, separated
+from ..data import delimited, tables
 from ..errors import InputError
 
 log = logging.getLogger("kbert_tasks")
@@ -90,8 +90,8 @@ def paths(files):
             raise InputError(f"{path} is a folder: name the files in it, such as {path / '*.txt'}")
         if not path.is_file():
             raise InputError(f"{path} is not there: name a file of text")
-        if path.suffix.lower() not in data.KINDS:
-            raise InputError(f"{path} should end in one of {', '.join(data.KINDS)}: by its ending its kind is known")
+        if path.suffix.lower() not in tables.KINDS:
+            raise InputError(f"{path} should end in one of {', '.join(tables.KINDS)}: by its ending its kind is known")
     return found
 
 
@@ -146,22 +146,22 @@ def _lines(path, text_column, encoding, skipped):
 
 
 def _table(path, text_column, encoding):
-    for table in [data.read(path, encoding=encoding)] if _whole(path, encoding) else _parts(path, encoding):
-        yield from map(data.text_of, data.column(table, text_column, "text_column"))
+    for table in [tables.read(path, encoding=encoding)] if _whole(path, encoding) else _parts(path, encoding):
+        yield from map(tables.text_of, tables.column(table, text_column, "text_column"))
 
 
 def _whole(path, encoding):
     """Whether a table is read at once: Excel, Parquet, and TSV with quotation marks around its cells."""
     kind = path.suffix.lower()
-    return kind != ".csv" and not (kind == ".tsv" and separated.bare(line for _, line in _streamed(path, encoding)))
+    return kind != ".csv" and not (kind == ".tsv" and delimited.bare(line for _, line in _streamed(path, encoding)))
 
 
 def _parts(path, encoding):
     rows = 0
     try:
-        for table in separated.parts(path, _encoding(path, encoding), separated.MARKS[path.suffix.lower()]):
+        for table in delimited.parts(path, _encoding(path, encoding), delimited.MARKS[path.suffix.lower()]):
             rows += len(table)
-            yield data.named(table, path)
+            yield tables.named(table, path)
     except UnicodeError as error:
         raise _undecodable(f"{path}, after row {rows}", error) from None
     if not rows:
@@ -169,7 +169,7 @@ def _parts(path, encoding):
 
 
 def _rows(path, text_column, encoding):
-    for number, row in data.json_rows(path, _streamed(path, encoding)):
+    for number, row in tables.json_rows(path, _streamed(path, encoding)):
         if text_column not in row:
             raise InputError(
                 f"{path}, line {number} has no {text_column!r}; it has: {', '.join(map(str, list(row)[:12]))}; "
@@ -178,7 +178,7 @@ def _rows(path, text_column, encoding):
         if isinstance(row[text_column], list | dict):
             found = type(row[text_column]).__name__
             raise InputError(f"{path}, line {number}: {text_column!r} should be one text, found a {found}")
-        yield data.text_of(row[text_column])
+        yield tables.text_of(row[text_column])
 
 
 def _streamed(path, encoding, limit=-1):
@@ -223,7 +223,7 @@ def _encoding(path, told):
             foreign += b"" if line.isascii() else line
     # The last line may be cut, within a character of up to four bytes.
     cuts = range(4) if len(foreign) >= BLOCK else (0,)
-    if all(data._as_gbk(foreign[: len(foreign) - cut]) is None for cut in cuts):
+    if all(tables._as_gbk(foreign[: len(foreign) - cut]) is None for cut in cuts):
         raise problem
     log.info("%s is not UTF-8 and is read as GBK (gb18030); if it is not Chinese, name its encoding", path)
     return "gb18030"

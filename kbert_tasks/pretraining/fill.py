@@ -7,11 +7,11 @@ from pathlib import Path
 
 import numpy as np
 
-from ..catalog import locate
-from ..checkpoint import Checkpoint
-from ..encoder import SEGMENTS, TOKENS
+from ..checkpoint.catalog import locate
+from ..checkpoint.checkpoint import Checkpoint
+from ..encoder.bert import SEGMENTS, TOKENS
 from ..errors import InputError
-from ..tokenizer import SPECIAL, Tokenizer
+from ..text.tokenizer import SPECIAL, Tokenizer
 from . import model
 
 MASK = "[MASK]"

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from ..errors import InputError
-from ..tokenizer import SPECIAL
+from ..text.tokenizer import SPECIAL
 
 SHARE = 0.15  # of the tokens are to be predicted; Devlin et al. 2018, 3.1
 HIDDEN, RANDOM = 0.8, 0.1  # of those are [MASK], are another token; the rest stays

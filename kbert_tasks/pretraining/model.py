@@ -9,13 +9,14 @@ from pathlib import Path
 
 import numpy as np
 
-from .. import encoder, official
 from .._keras import keras2, tensorflow
-from ..encoder import TOKENS, register
+from ..checkpoint import google_format
+from ..checkpoint.validate import read_config
+from ..encoder import bert as encoder
+from ..encoder.bert import TOKENS, register
+from ..encoder.layers import First
+from ..encoder.ops import gelu
 from ..errors import InputError
-from ..inspection import read_config
-from ..layers import First
-from ..ops import gelu
 
 tf, keras = tensorflow(), keras2()
 log = logging.getLogger("kbert_tasks")
@@ -183,7 +184,7 @@ def drawn(config, seed):
     position, where random vectors must be learned one by one. The same config and seed give the same numbers.
     """
     deviation, made = config.get("initializer_range", 0.02), {}
-    for i, (name, shape) in enumerate(official.variables(config, heads=True).items()):
+    for i, (name, shape) in enumerate(google_format.variables(config, heads=True).items()):
         if name == "bert/embeddings/position_embeddings":
             made[name] = (waves(*shape) * deviation * 2**0.5).astype("float32")
         elif len(shape) > 1:

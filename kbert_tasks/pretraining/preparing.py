@@ -10,9 +10,9 @@ import numpy as np
 
 from .. import __version__
 from .._keras import tensorflow
-from ..aside import aside
 from ..errors import InputError
-from ..tokenizer import SPECIAL, Tokenizer, read_vocabulary
+from ..files import aside
+from ..text.tokenizer import SPECIAL, Tokenizer, read_vocabulary
 from . import documents
 from .corpus import FORMAT, HELD_OUT, MANIFEST, PARTS, TRAIN, VOCABULARY, Corpus, Document, sha256
 from .shards import COUNTED, Shards

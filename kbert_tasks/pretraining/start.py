@@ -3,10 +3,10 @@
 import logging
 import re
 
-from ..checkpoint import Checkpoint
+from ..checkpoint.checkpoint import Checkpoint
 from ..errors import InputError
-from ..optimizers import warmed
-from ..tokenizer import Tokenizer
+from ..text.tokenizer import Tokenizer
+from ..training.optimizers import warmed
 from . import model
 
 log = logging.getLogger("kbert_tasks")

@@ -11,7 +11,7 @@ import logging
 import numpy as np
 
 from .._keras import tensorflow
-from ..batches import order
+from ..data.batches import order
 from ..errors import InputError
 from .masking import Numbers, mask
 from .pairs import Text, pairs

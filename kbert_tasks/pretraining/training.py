@@ -14,12 +14,13 @@ from hashlib import sha256
 import numpy as np
 from tqdm.auto import tqdm
 
-from .. import precision, training
 from .._keras import keras2, tensorflow
+from ..encoder import precision
+from ..encoder.ops import seeded
 from ..errors import InputError
-from ..ops import seeded
-from ..optimizers import AdamW, begun, warmed
-from ..progress import Progress
+from ..training import trainer
+from ..training.optimizers import AdamW, begun, warmed
+from ..training.resume import Progress
 from . import losses, model, stream, writing
 from .settings import TrainingSettings
 from .start import fits, starting
@@ -191,7 +192,7 @@ class Saves(Callback):
     def _write(self):
         tokens, trained = int(self.network.tokens), round(self.seconds, 3)
         self.report = self.about | {
-            "versions": training.versions(),
+            "versions": trainer.versions(),
             "step": self.step,
             "tokens": tokens,
             "seconds": trained,

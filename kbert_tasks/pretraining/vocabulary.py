@@ -5,10 +5,10 @@ import logging
 import re
 from collections import Counter
 
-from .. import wordpiece
 from ..errors import InputError
-from ..tokenizer import SPECIAL
-from ..wordpiece import LONGEST
+from ..text import wordpiece
+from ..text.tokenizer import SPECIAL
+from ..text.wordpiece import LONGEST
 from . import documents
 
 log = logging.getLogger("kbert_tasks")
@@ -40,7 +40,7 @@ def learn(files, size, cased=False, *, unused=99, min_count=1, pieces=0.2, text_
         encoding: of text files, where it is not to be recognised.
 
     Returns:
-        A list of tokens, which `kbert_tasks.tokenizer.Tokenizer` takes.
+        A list of tokens, which `kbert_tasks.text.tokenizer.Tokenizer` takes.
 
     Raises:
         InputError: size has no room for the special tokens and ASCII, or what `documents.read` raises.

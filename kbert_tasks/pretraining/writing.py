@@ -6,16 +6,16 @@ import re
 import shutil
 from pathlib import Path
 
-from .. import official
+from ..checkpoint import google_format
 from ..errors import InputError
-from ..progress import told
+from ..training.resume import told
 
 LOG, ABOUT, PROGRESS, DATA = "log.csv", "pretraining.json", "progress", "data"
 LAYOUT = {
-    official.CONFIG: "the model's sizes, as Google writes them, and its casing",
-    official.VOCABULARY: "a token a line",
-    f"{official.PREFIX}.index": "names and places of the weights, under Google's names",
-    f"{official.PREFIX}.data-00000-of-00001": "the weights",
+    google_format.CONFIG: "the model's sizes, as Google writes them, and its casing",
+    google_format.VOCABULARY: "a token a line",
+    f"{google_format.PREFIX}.index": "names and places of the weights, under Google's names",
+    f"{google_format.PREFIX}.data-00000-of-00001": "the weights",
     "checkpoint": "the name of the two, for TensorFlow",
     LOG: "losses and accuracies of each stretch of steps, in training and on held-out text",
     ABOUT: "settings, versions, what was trained on, and how fast",
@@ -43,7 +43,7 @@ def writable(folder):
             raise InputError(
                 f"{folder} holds other files ({', '.join(others[:4])}) and is not touched: name a new folder"
             )
-        if found & {ABOUT, official.CONFIG} and PROGRESS not in found:
+        if found & {ABOUT, google_format.CONFIG} and PROGRESS not in found:
             raise InputError(
                 f"{folder} holds a checkpoint that is finished and is not replaced: name a new folder, "
                 f"and to go on from it, give it as the checkpoint"
@@ -78,7 +78,7 @@ def write(folder, config, vocabulary, tensors, history, about):
     aside = folder / WRITING
     with told(folder, aside):
         shutil.rmtree(aside, ignore_errors=True)
-        official.write(aside, config, vocabulary, tensors)
+        google_format.write(aside, config, vocabulary, tensors)
         pd.DataFrame(history).to_csv(aside / LOG, index=False, lineterminator="\n")
         text = json.dumps(about, ensure_ascii=False, indent=2) + "\n"
         (aside / ABOUT).write_text(text, encoding="utf-8", newline="\n")

@@ -7,21 +7,21 @@ from typing import TYPE_CHECKING, Any, Generic, TypeVar
 
 import numpy as np
 
-from .. import seen
-from ..advice import advice
-from ..defaults import CLASSIFICATION
+from ..data import overlap
+from ..data.examples import Examples, apart, examples_of
 from ..errors import InputError
-from ..examples import Examples, apart, examples_of
 from ..settings import Settings
-from ..tokenizer import Tokenizer
+from ..text.tokenizer import Tokenizer
+from ..training.advice import advice
+from ..training.defaults import CLASSIFICATION
 
 if TYPE_CHECKING:
     from typing_extensions import Self
 
     from .._keras import Model
-    from ..checkpoint import Checkpoint
-    from ..hints import Labels, Rows
-    from ..metrics import Report
+    from ..checkpoint.checkpoint import Checkpoint
+    from ..metrics.classification import Report
+    from ..typing import Labels, Rows
 
 P = TypeVar("P")  # a task's Prediction
 _TRACED: "weakref.WeakSet[Task[Any]]" = weakref.WeakSet()
@@ -173,7 +173,7 @@ class Task(Generic[P]):
 
     def outputs(self, encoded):
         """What the model says of a batch of Encoded: for each a dict of output name to array."""
-        from ..inference import inputs, run
+        from ..inference.predict import inputs, run
 
         found = run(self)(inputs(encoded))
         return [{name: value[i] for name, value in found.items()} for i in range(len(encoded))]
@@ -205,6 +205,11 @@ class Task(Generic[P]):
         """The prediction: of what `decode` holds possible for an example, what is answered."""
         return possible
 
+    @property
+    def name(self) -> str:
+        """The name of the task: that of the folder its module is in."""
+        return type(self).__module__.split(".")[-2]
+
     # What tasks share -----------------------------------------------------------------------------------------
 
     def once(self, make):
@@ -217,7 +222,7 @@ class Task(Generic[P]):
         return made
 
     def examples(self, rows, labels=None, gold=True):
-        """Examples of a table, file or list (see `kbert_tasks.data.table`), every row of it accounted for."""
+        """Examples of a table, file or list (see `kbert_tasks.data.tables.table`), every row of it accounted for."""
         return rows.copy() if isinstance(rows, Examples) else examples_of(self, rows, labels, gold)
 
     def fit(
@@ -237,7 +242,7 @@ class Task(Generic[P]):
             backup: a folder where the progress is kept (after each epoch, and every `save_minutes`). The same call goes on
                 from what it finds there, and ends with the same model. It stays there: delete it once the task is saved.
         """
-        from ..training import train as run
+        from ..training.trainer import train as run
 
         # A new object learns; if that fails, this one is as it was.
         fresh = type(self)(self.checkpoint, **self.settings.as_dict())
@@ -252,7 +257,7 @@ class Task(Generic[P]):
         Args:
             texts: list of texts (of pairs, if trained on pairs), DataFrame or file.
         """
-        from ..inference import predictions
+        from ..inference.predict import predictions
 
         self._is_trained()
         examples = self.examples(texts, gold=False)
@@ -264,13 +269,13 @@ class Task(Generic[P]):
 
     def evaluate(self, rows: "Rows | Examples", labels: "Labels | None" = None) -> "Report":
         """A Report of the predictions for rows with gold; prints readably."""
-        from ..inference import decoded
+        from ..inference.predict import decoded
 
         self._is_trained()
         examples = self.examples(rows, labels)
         if not examples.rows:
             raise InputError(f"there is nothing to evaluate: {examples.told()}")
-        seen.note(self, examples, self.seen_)
+        overlap.note(self, examples, self.seen_)
         encoded = [self.encode(example) for example in examples.rows]
         examples.note(self, encoded)
         report = self.judge(examples.rows, encoded, decoded(self, examples.rows, encoded))
@@ -310,8 +315,8 @@ class Task(Generic[P]):
 
     def save(self, folder: str | PathLike[str]) -> None:
         """Writes a folder that `kbert_tasks.load` reads, with no need of the checkpoint; whole or not at all."""
-        from ..saving import save
-        from ..workers import chief
+        from ..saving.saving import save
+        from ..training.cluster import chief
 
         self._is_trained()
         if chief():  # of several machines the first writes

@@ -8,7 +8,7 @@ import pytest
 import kbert_tasks as kb
 from kbert_tasks.pretraining import corpus, preparing
 from kbert_tasks.pretraining.corpus import Corpus, prepare
-from kbert_tasks.tokenizer import Tokenizer
+from kbert_tasks.text.tokenizer import Tokenizer
 from tests import tiny
 
 TEXT = "".join(

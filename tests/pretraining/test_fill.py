@@ -4,10 +4,10 @@ import numpy as np
 import pytest
 
 import kbert_tasks as kb
-from kbert_tasks import official
-from kbert_tasks.checkpoint import Checkpoint, load_trained_model_from_checkpoint
+from kbert_tasks.checkpoint import google_format
+from kbert_tasks.checkpoint.checkpoint import Checkpoint, load_trained_model_from_checkpoint
 from kbert_tasks.errors import InputError
-from kbert_tasks.tokenizer import SPECIAL, Tokenizer
+from kbert_tasks.text.tokenizer import SPECIAL, Tokenizer
 
 from .. import tiny
 
@@ -70,9 +70,9 @@ def test_what_cannot_be_filled_is_told(checkpoint, text, top, message):
 
 def test_a_checkpoint_without_the_head_is_refused(tmp_path):
     folder = tmp_path / "uncased_bare"
-    official.write(folder, tiny.config(), tiny.vocabulary(), tiny.tensors(tiny.config(), heads=False))
+    google_format.write(folder, tiny.config(), tiny.vocabulary(), tiny.tensors(tiny.config(), heads=False))
     with pytest.raises(InputError, match="has no masked-word head .cls/predictions/.* is missing."):
         kb.fill_mask(folder, "[MASK]")
     only_words = {n: a for n, a in tiny.tensors(tiny.config()).items() if not n.startswith(("cls/seq", "bert/pooler"))}
-    official.write(tmp_path / "uncased_words", tiny.config(), tiny.vocabulary(), only_words)
+    google_format.write(tmp_path / "uncased_words", tiny.config(), tiny.vocabulary(), only_words)
     assert len(kb.fill_mask(tmp_path / "uncased_words", "[MASK]")) == 1

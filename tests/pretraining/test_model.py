@@ -3,12 +3,13 @@
 import numpy as np
 import pytest
 
-from kbert_tasks import official, precision
 from kbert_tasks._keras import import_keras_bert, keras2, tensorflow
-from kbert_tasks.checkpoint import Checkpoint, load_trained_model_from_checkpoint
+from kbert_tasks.checkpoint import google_format
+from kbert_tasks.checkpoint.checkpoint import Checkpoint, load_trained_model_from_checkpoint
+from kbert_tasks.encoder import precision
 from kbert_tasks.errors import InputError
-from kbert_tasks.optimizers import AdamW
 from kbert_tasks.pretraining import losses, model
+from kbert_tasks.training.optimizers import AdamW
 
 from .. import tiny
 
@@ -67,7 +68,9 @@ def test_keras_berts_loader_fills_it_as_ours_does(filled):
 def test_every_weight_goes_out_under_googles_name(filled):
     checkpoint, ours = filled
     found = model.tensors(ours, checkpoint.config)
-    assert {name: array.shape for name, array in found.items()} == official.variables(checkpoint.config, heads=True)
+    assert {name: array.shape for name, array in found.items()} == google_format.variables(
+        checkpoint.config, heads=True
+    )
     for name, array in checkpoint.tensors().items():
         assert np.array_equal(found[name], array), name
     # One weight more, and it would be lost: each is in one place, and no weight has none.
@@ -86,7 +89,7 @@ def test_what_is_missing_is_named_and_the_layer_left_alone(filled):
 def test_the_start_is_googles_but_for_the_positions():
     config = tiny.config(hidden_size=64, vocab_size=500)
     arrays = model.drawn(config, 3)
-    assert {name: array.shape for name, array in arrays.items()} == official.variables(config, heads=True)
+    assert {name: array.shape for name, array in arrays.items()} == google_format.variables(config, heads=True)
     table = arrays["bert/embeddings/word_embeddings"]
     assert np.abs(table).max() <= 0.04 and table.std() == pytest.approx(0.0176, rel=0.02)  # cut at two deviations
     for name, array in arrays.items():

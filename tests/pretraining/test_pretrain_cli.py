@@ -8,9 +8,9 @@ import pytest
 
 import kbert_tasks as kb
 from kbert_tasks import cli
-from kbert_tasks.checkpoint import Checkpoint
+from kbert_tasks.checkpoint.checkpoint import Checkpoint
 from kbert_tasks.pretraining import training
-from kbert_tasks.tokenizer import read_vocabulary
+from kbert_tasks.text.tokenizer import read_vocabulary
 
 from . import small
 from .small import curve, files

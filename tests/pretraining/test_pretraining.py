@@ -6,9 +6,10 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from kbert_tasks import cli, convert, official
+from kbert_tasks import cli
 from kbert_tasks._keras import tensorflow
-from kbert_tasks.checkpoint import Checkpoint, load_trained_model_from_checkpoint
+from kbert_tasks.checkpoint import convert, google_format
+from kbert_tasks.checkpoint.checkpoint import Checkpoint, load_trained_model_from_checkpoint
 from kbert_tasks.errors import InputError
 from kbert_tasks.pretraining import model, training, writing
 
@@ -40,11 +41,11 @@ def test_the_log_tells_losses_and_accuracies_of_each_stretch(run):
 
 def test_everybody_reads_the_folder_and_sees_the_same(run, capsys):
     folder, _ = run
-    prefix = str(folder / official.PREFIX)
+    prefix = str(folder / google_format.PREFIX)
     checkpoint = Checkpoint.find(folder)
     assert checkpoint.cased is False and checkpoint.casing == "from do_lower_case in bert_config.json"
     arrays = checkpoint.tensors()
-    assert arrays.keys() == official.variables(checkpoint.config, heads=True).keys()
+    assert arrays.keys() == google_format.variables(checkpoint.config, heads=True).keys()
     for name, array in arrays.items():
         assert np.array_equal(tensorflow().train.load_variable(prefix, name), array)
 
@@ -70,10 +71,12 @@ def test_everybody_reads_the_folder_and_sees_the_same(run, capsys):
 def test_written_read_and_written_again_is_bit_equal(run, tmp_path):
     folder, _ = run
     checkpoint = Checkpoint.find(folder)
-    official.write(tmp_path / "plain", checkpoint.config, checkpoint.vocabulary, checkpoint.tensors())
+    google_format.write(tmp_path / "plain", checkpoint.config, checkpoint.vocabulary, checkpoint.tensors())
     ours = model.build(checkpoint.config)
     model.fill(ours, checkpoint.config, checkpoint.tensors())
-    official.write(tmp_path / "model", checkpoint.config, checkpoint.vocabulary, model.tensors(ours, checkpoint.config))
+    google_format.write(
+        tmp_path / "model", checkpoint.config, checkpoint.vocabulary, model.tensors(ours, checkpoint.config)
+    )
     for again in ("plain", "model"):
         for name in ("bert_config.json", "vocab.txt", "checkpoint"):
             assert (tmp_path / again / name).read_bytes() == (folder / name).read_bytes()

@@ -6,9 +6,9 @@ import time
 
 import pytest
 
-from kbert_tasks import official
 from kbert_tasks._keras import tensorflow
-from kbert_tasks.checkpoint import Checkpoint
+from kbert_tasks.checkpoint import google_format
+from kbert_tasks.checkpoint.checkpoint import Checkpoint
 from kbert_tasks.errors import InputError
 from kbert_tasks.pretraining import training
 
@@ -68,17 +68,17 @@ def test_a_real_kill_changes_nothing_either(run, corpus, config, tmp_path):
 
 def test_killed_in_the_middle_of_a_save_it_goes_on_from_the_one_before(run, corpus, config, tmp_path, monkeypatch):
     folder, _ = run
-    replace = official.write
+    replace = google_format.write
 
     def torn(place, *more):
         replace(place, *more)
         if training.Saves.count == 2:
-            (tmp_path / "run" / f"{official.PREFIX}.index").write_bytes(b"torn")
+            (tmp_path / "run" / f"{google_format.PREFIX}.index").write_bytes(b"torn")
             raise KeyboardInterrupt
         training.Saves.count += 1
 
     monkeypatch.setattr(training.Saves, "count", 1, raising=False)
-    monkeypatch.setattr(official, "write", torn)
+    monkeypatch.setattr(google_format, "write", torn)
     with pytest.raises(KeyboardInterrupt):
         training.train(corpus, tmp_path / "run", config, **QUICK)
     monkeypatch.undo()
@@ -137,7 +137,7 @@ def test_a_full_disk_is_told_and_the_last_save_stays(stopped, corpus, config, mo
     def full(*_):
         raise tensorflow().errors.ResourceExhaustedError(None, None, "No space left on device")
 
-    monkeypatch.setattr(official, "write", full)
+    monkeypatch.setattr(google_format, "write", full)
     with pytest.raises(InputError, match="could not be written .No space left on device.: make room"):
         training.train(corpus, stopped, config, **QUICK)
     assert files(stopped) == before and not (stopped / ".writing").exists()

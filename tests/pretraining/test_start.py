@@ -3,12 +3,12 @@
 import numpy as np
 import pytest
 
-from kbert_tasks import official
-from kbert_tasks.checkpoint import Checkpoint
+from kbert_tasks.checkpoint import google_format
+from kbert_tasks.checkpoint.checkpoint import Checkpoint
 from kbert_tasks.errors import InputError
 from kbert_tasks.pretraining import training
 from kbert_tasks.pretraining.start import BIAS, WORDS, new_tokens, starting
-from kbert_tasks.tokenizer import Tokenizer
+from kbert_tasks.text.tokenizer import Tokenizer
 
 from .. import tiny
 from . import small
@@ -28,10 +28,10 @@ def test_on_from_a_checkpoint_with_its_heads(checkpoint, corpus, tmp_path):
 
 def test_a_checkpoint_without_heads_gets_new_ones(corpus, tmp_path, caplog):
     made = tiny.config()
-    official.write(tmp_path / "uncased_bare", made, tiny.vocabulary(), tiny.tensors(made, heads=False))
+    google_format.write(tmp_path / "uncased_bare", made, tiny.vocabulary(), tiny.tensors(made, heads=False))
     _, arrays, about = starting(corpus, None, tmp_path / "uncased_bare", 1)
     assert "cls/predictions/output_bias" in about["drawn"] and "bert/pooler/dense/kernel" not in about["drawn"]
-    assert arrays.keys() == official.variables(made, heads=True).keys()
+    assert arrays.keys() == google_format.variables(made, heads=True).keys()
     assert "these start from random numbers" in caplog.text
     report = training.train(corpus, tmp_path / "run", checkpoint=tmp_path / "uncased_bare", **QUICK | {"steps": 2})
     assert report["step"] == 2

@@ -7,7 +7,7 @@ from hypothesis import strategies as st
 
 import kbert_tasks as kb
 from kbert_tasks.pretraining import vocabulary
-from kbert_tasks.tokenizer import Tokenizer, read_vocabulary
+from kbert_tasks.text.tokenizer import Tokenizer, read_vocabulary
 
 TEXT = "的的的的，一一一。丁\nlower lowest lower Lower, newer NEWER 2024 2024 Café\n\n的一丁龘 низкий\n"
 

@@ -2,8 +2,8 @@
 
 import pytest
 
-from kbert_tasks.aside import aside
 from kbert_tasks.errors import InputError
+from kbert_tasks.files import aside
 from kbert_tasks.pretraining.writing import writable
 
 

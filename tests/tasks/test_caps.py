@@ -3,12 +3,12 @@
 import numpy as np
 import pytest
 
-from kbert_tasks import cascade
-from kbert_tasks.page import tables
-from kbert_tasks.report import run_text
-from kbert_tasks.spans import MOST
-from kbert_tasks.tasks import relation
-from kbert_tasks.tasks.relation import RelationExtractor
+from kbert_tasks.metrics.formatting import run_text
+from kbert_tasks.reporting import tables
+from kbert_tasks.tasks.relation import cascade
+from kbert_tasks.tasks.relation import task as relation
+from kbert_tasks.tasks.relation.task import RelationExtractor
+from kbert_tasks.text.spans import MOST
 
 LONG, SHORT = "房间很干净好坏差服务态度不错", "好坏"
 

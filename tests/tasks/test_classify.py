@@ -6,8 +6,9 @@ import pandas as pd
 import pytest
 
 import kbert_tasks as kb
-from kbert_tasks import calibration, cli, metrics
-from kbert_tasks.page import html
+from kbert_tasks import cli
+from kbert_tasks.metrics import calibration, classification
+from kbert_tasks.reporting import html
 
 GOOD = ["房间很干净", "服务态度不错", "早餐很好吃", "the room was very clean", "good food", "环境很好"]
 BAD = ["房间很差", "服务态度差", "早餐不好吃", "the room was not clean", "terrible food", "环境很差"]
@@ -161,7 +162,7 @@ def test_the_best_epoch_is_kept_and_patience_stops(checkpoint):
     "dev, schedule", [(None, "constant"), ((GOOD, ["1"] * 6), "linear")]
 )
 def test_a_loss_that_is_not_a_number_is_told(checkpoint, dev, schedule):
-    from kbert_tasks.label_losses import LabelLoss
+    from kbert_tasks.tasks.classify.losses import LabelLoss
 
     class Spoilt(kb.TextClassifier):
         def losses(self):
@@ -194,7 +195,7 @@ def test_no_checkpoint():
 
 def test_scores_against_numbers_worked_out_by_hand():
     gold, predicted = ["a", "a", "a", "b", "c"], ["a", "a", "b", "b", "b"]
-    scores = metrics.classification(gold, predicted, ["a", "b", "c", "d"])
+    scores = classification.classification(gold, predicted, ["a", "b", "c", "d"])
     assert scores["accuracy"] == 3 / 5
     assert scores["per_class"]["a"] == {"precision": 1.0, "recall": 2 / 3, "f1": 0.8, "support": 3}
     assert scores["per_class"]["b"] == {"precision": 1 / 3, "recall": 1.0, "f1": 0.5, "support": 1}
@@ -202,35 +203,35 @@ def test_scores_against_numbers_worked_out_by_hand():
     assert scores["per_class"]["d"] == {"precision": None, "recall": None, "f1": None, "support": 0}
     assert scores["macro_f1"] == pytest.approx((0.8 + 0.5 + 0) / 3)
     assert scores["confusion_matrix"]["rows_gold_columns_predicted"][0] == [2, 1, 0, 0]
-    assert "no predictions" in str(metrics.Report(scores))
+    assert "no predictions" in str(classification.Report(scores))
 
 
 def test_texts_without_an_answer_are_not_right_and_stand_in_no_column():
     gold, predicted = ["a", "a", "b", "b"], ["a", None, None, "a"]
-    scores = metrics.classification(gold, predicted, ["a", "b"])
+    scores = classification.classification(gold, predicted, ["a", "b"])
     assert scores["accuracy"] == 1 / 4
     assert scores["per_class"]["a"] == {"precision": 0.5, "recall": 0.5, "f1": 0.5, "support": 2}
     assert scores["per_class"]["b"] == {"precision": None, "recall": 0.0, "f1": 0.0, "support": 2}
     assert scores["confusion_matrix"] == {"labels": ["a", "b"], "rows_gold_columns_predicted": [[1, 0], [1, 0]]}
-    assert metrics.answered(gold, predicted) == {"answered": 0.5, "accuracy_answered": 0.5}
-    assert metrics.answered(["a"], [None]) == {"answered": 0.0, "accuracy_answered": None}
-    assert metrics.classification(["a"], [None], ["a", "b"])["accuracy"] == 0
+    assert classification.answered(gold, predicted) == {"answered": 0.5, "accuracy_answered": 0.5}
+    assert classification.answered(["a"], [None]) == {"answered": 0.0, "accuracy_answered": None}
+    assert classification.classification(["a"], [None], ["a", "b"])["accuracy"] == 0
 
 
 def test_one_label_alone_is_scored_as_that_label():
-    scores = metrics.multi_label([("a",), ("a",), ()], [("a",), (), ()], ["a"])
+    scores = classification.multi_label([("a",), ("a",), ()], [("a",), (), ()], ["a"])
     assert scores["per_class"] == {"a": {"precision": 1.0, "recall": 0.5, "f1": pytest.approx(2 / 3), "support": 2}}
     assert scores["micro_f1"] == scores["macro_f1"] == pytest.approx(2 / 3)
 
 
 def test_a_label_that_is_nowhere_does_not_lower_the_mean():
-    assert metrics.multi_label([("a",)], [("a",)], ["a", "b"])["macro_f1"] == 1.0
-    assert metrics.classification(["a"], ["a"], ["a", "b"])["macro_f1"] == 1.0
+    assert classification.multi_label([("a",)], [("a",)], ["a", "b"])["macro_f1"] == 1.0
+    assert classification.classification(["a"], ["a"], ["a", "b"])["macro_f1"] == 1.0
 
 
 @pytest.mark.parametrize("each", [1, 4, 5, 14, 15])
 def test_the_held_out_share_is_right_where_classes_are_small(each):
-    from kbert_tasks.training import hold_out
+    from kbert_tasks.training.trainer import hold_out
 
     task = kb.TextClassifier("nowhere")
     rows = task.examples([f"text {i}" for i in range(150 * each)], [i % 150 for i in range(150 * each)])
@@ -265,7 +266,7 @@ def test_a_list_as_label_of_a_model_that_gives_one(plain):
 
 
 def test_multi_label_scores_worked_out_by_hand():
-    scores = metrics.multi_label([("a", "b"), (), ("a",)], [("a",), (), ("b",)], ["a", "b"])
+    scores = classification.multi_label([("a", "b"), (), ("a",)], [("a",), (), ("b",)], ["a", "b"])
     assert scores["accuracy"] == 1 / 3
     assert scores["micro_f1"] == pytest.approx(2 * 1 / (2 + 3))
     assert scores["per_class"]["a"] == {"precision": 1.0, "recall": 0.5, "f1": pytest.approx(2 / 3), "support": 2}

@@ -10,8 +10,9 @@ import numpy as np
 import pytest
 
 import kbert_tasks as kb
-from kbert_tasks import run_folder, tasks
+from kbert_tasks import tasks
 from kbert_tasks.samples import path
+from kbert_tasks.saving import folder
 
 FEW = {"epochs": 2, "max_length": 32, "learning_rate": 1e-3, "precision": "float32", "dev_share": 0.1}
 
@@ -187,7 +188,7 @@ def test_a_loaded_task_knows_all_that_it_knew(trained, tmp_path):
     assert again.report_ == json.loads(json.dumps(task.report_))
     assert again.errors_ == json.loads(json.dumps(task.errors_))
     assert again.evaluate(test).scores == task.evaluate(test).scores
-    assert sorted(p.name for p in (tmp_path / "run").iterdir()) == sorted(run_folder.LAYOUT)
+    assert sorted(p.name for p in (tmp_path / "run").iterdir()) == sorted(folder.LAYOUT)
 
 
 def test_a_failed_fit_leaves_the_task_as_it_was(trained):

@@ -6,9 +6,11 @@ import numpy as np
 import pytest
 
 import kbert_tasks as kb
-import kbert_tasks.tokenizer
-from kbert_tasks import cascade, cli, inference
-from kbert_tasks.tasks.relation import RelationExtractor
+import kbert_tasks.text.tokenizer
+from kbert_tasks import cli
+from kbert_tasks.inference import predict
+from kbert_tasks.tasks.relation import cascade
+from kbert_tasks.tasks.relation.task import RelationExtractor
 
 from .. import tiny
 
@@ -124,8 +126,8 @@ def test_the_places_are_told_and_the_score(fitted):
 
 def test_the_encoder_runs_once_for_a_text_however_many_subjects_it_has(fitted, monkeypatch):
     ran = []
-    read = inference.run(fitted)
-    monkeypatch.setattr(inference, "run", lambda task: lambda x: ran.append(len(x["Input-Token"])) or read(x))
+    read = predict.run(fitted)
+    monkeypatch.setattr(predict, "run", lambda task: lambda x: ran.append(len(x["Input-Token"])) or read(x))
     texts = [row["text"] for row in CHAINS]
     assert sum(len(p.triples) for p in fitted.predict(texts)) == 14
     assert sum(ran) == len(texts)
@@ -137,7 +139,7 @@ def test_no_batch_changes_a_prediction(fitted, monkeypatch):
     ]
     whole = fitted.predict(texts)
     for size in (1, 7):
-        monkeypatch.setattr("kbert_tasks.inference.BATCH", size)
+        monkeypatch.setattr("kbert_tasks.inference.predict.BATCH", size)
         for one, other in zip(whole, fitted.predict(texts), strict=True):
             assert one.triples == other.triples
 

@@ -7,10 +7,10 @@ import numpy as np
 import pytest
 
 import kbert_tasks as kb
-import kbert_tasks.tokenizer
+import kbert_tasks.text.tokenizer
 from kbert_tasks import cli
-from kbert_tasks.subjects import Subject, apart
-from kbert_tasks.tasks.subject import SubjectExtractor
+from kbert_tasks.tasks.subject.subjects import Subject, apart
+from kbert_tasks.tasks.subject.task import SubjectExtractor
 
 from .. import tiny
 
@@ -283,7 +283,7 @@ def test_a_text_whose_subject_cannot_be_found_teaches_nothing():
 
 
 def test_the_loss_is_a_softmax_over_what_can_be_the_answer():
-    from kbert_tasks.pointers import ChoiceLoss
+    from kbert_tasks.tasks.heads import ChoiceLoss
 
     scores = np.random.default_rng(0).standard_normal((3, 1, 4, 4)).astype("float32")
     gold = np.full(scores.shape, -1, "int8")

@@ -1,0 +1,159 @@
+"""A fourth task, for the guide: the rating of a text, such as one to five stars, as a number."""
+
+import math
+from dataclasses import dataclass
+
+import numpy as np
+
+from ...data.examples import Skip
+from ...data.tables import text_of
+from ...errors import InputError, RowError
+from ...metrics.classification import Report
+from ...settings import Settings, option
+from ..base import Task
+
+
+@dataclass(frozen=True)
+class RatingSettings(Settings):
+    """What rating can be told beside what every task can."""
+
+    label_column: str = option("rating", "column of the rating, a number", later=True)
+    tolerance: float = option(0.5, "an answer no further from the gold is right", least=0, later=True)
+
+
+@dataclass(frozen=True)
+class Example:
+    """A text and its gold rating, or None."""
+
+    text: str
+    rating: float | None
+
+
+@dataclass(frozen=True)
+class Prediction:
+    """A rating, between the lowest and the highest that training has seen."""
+
+    rating: float
+
+
+class TextRater(Task[Prediction]):
+    """A number for a text.
+
+    Examples:
+        >>> task = TextRater("tiny-zh", epochs=10, learning_rate=1e-3)
+        >>> task.fit(kb.read("train.csv")).predict(["房间很干净"])
+        [Prediction(rating=4.37)]
+    """
+
+    Settings = RatingSettings
+    MAIN_SCORE = "closeness"
+    LEARNED = ("mean_", "deviation_", "lowest_", "highest_")
+    ANSWER = ("rating",)
+    first_only = True
+
+    # From rows to examples --------------------------------------------------------
+
+    def columns(self, gold):
+        return ["text_column", *["label_column"] * gold]
+
+    def example(self, row, gold):
+        text = text_of(row[self.settings.text_column])
+        if not text.strip():
+            return Skip("empty text")
+        if not gold:
+            return Example(text, None)
+        cell = text_of(row[self.settings.label_column]).strip()
+        if not cell:
+            return Skip("no rating")
+        try:
+            rating = float(cell)
+        except ValueError:
+            rating = math.nan
+        if not math.isfinite(rating):
+            raise RowError(f"the rating should be a number, not {cell[:40]!r}")
+        return Example(text, rating)
+
+    def stratum(self, example):
+        return round(example.rating)
+
+    def learn(self, examples):
+        ratings = [example.rating for example in examples]
+        self.lowest_, self.highest_ = min(ratings), max(ratings)
+        self.mean_, self.deviation_ = float(np.mean(ratings)), float(np.std(ratings))
+        if self.lowest_ == self.highest_:
+            raise InputError(f"all texts have the rating {self.lowest_:g}: different ones are needed")
+
+    # The head ---------------------------------------------------------------------
+
+    def build(self, encoder):
+        from ..._keras import keras2
+        from ...encoder.bert import Dropout
+        from ...encoder.layers import pooled
+
+        keras = keras2()
+        vector = pooled(encoder, "cls")  # (batch, hidden)
+        vector = Dropout(self.settings.dropout, name="Head-Dropout")(vector)
+        # In standard deviations from the mean; float32 whatever the encoder computes in.
+        rating = keras.layers.Dense(1, dtype="float32", name="rating")(vector)  # (batch, 1)
+        return keras.Model(encoder.inputs, {"rating": rating}, name="rater")
+
+    def losses(self):
+        from ..._keras import keras2
+
+        return {"rating": keras2().losses.MeanSquaredError()}
+
+    # From text to tokens, and back ------------------------------------------------
+
+    def encode(self, example):
+        return [self.tokenizer.encode(example.text, None, self.settings.max_length)]
+
+    def target(self, example, encoded):
+        return {"rating": np.array([self._standard(example.rating)], "float32")}
+
+    def _standard(self, rating):
+        return (rating - self.mean_) / self.deviation_
+
+    def decode(self, example, encoded, outputs):
+        (window,) = outputs  # a text is one window here
+        return self.mean_ + self.deviation_ * float(window["rating"][0])
+
+    def choose(self, example, possible):
+        return Prediction(min(max(possible, self.lowest_), self.highest_))
+
+    # What is told of it -----------------------------------------------------------
+
+    def row(self, prediction):
+        return {"rating": round(prediction.rating, 4)}
+
+    def error(self, example, prediction):
+        return None if self._right(example, prediction) else self._told(example, prediction)
+
+    def record(self, example, possible, prediction):
+        loss = self._standard(example.rating) - self._standard(possible)
+        right = self._right(example, prediction)
+        return self._told(example, prediction) | {"loss": round(loss**2, 6), "right": right}
+
+    def _right(self, example, prediction):
+        return abs(example.rating - prediction.rating) <= self.settings.tolerance
+
+    def _told(self, example, prediction):
+        return {"text": example.text, "gold": example.rating, "predicted": round(prediction.rating, 4)}
+
+    def score(self, examples, predictions):
+        from scipy.stats import spearmanr
+
+        gold, found = (np.array([each.rating for each in part]) for part in (examples, predictions))
+        ranked = len({*gold}) > 1 and len({*found}) > 1  # else there is no order to compare
+        right = [self._right(*each) for each in zip(examples, predictions, strict=True)]
+        error = float(np.mean(np.abs(gold - found)))
+        return Report(
+            {
+                "closeness": 1 - error / (self.highest_ - self.lowest_),  # 1 is perfect
+                "mean_absolute_error": error,
+                "accuracy": float(np.mean(right)),
+                "spearman": float(spearmanr(gold, found).statistic) if ranked else None,
+            }
+        )
+
+
+TASK = TextRater

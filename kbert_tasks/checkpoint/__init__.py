@@ -1,0 +1,1 @@
+"""Checkpoints in Google's format: reading, checking, finding, downloading and converting them."""

@@ -1,0 +1,200 @@
+"""Downloads that go on where they stopped."""
+
+import http.client
+import json
+import logging
+import shutil
+import ssl
+import time
+import urllib.error
+import urllib.request
+from pathlib import Path
+from urllib.parse import urlsplit
+
+from tqdm import tqdm
+
+from ..errors import InputError
+from ..files import unwritable
+
+log = logging.getLogger("kbert_tasks")
+
+GOOGLE = "https://storage.googleapis.com"
+PAUSES = (1, 2, 4, 8)  # seconds before the second, third... try
+TIMEOUT = 30  # seconds without a byte
+BLOCK = 1 << 20
+GAIN = 1 << 20  # a try that brought so many bytes is not counted as a failure
+OTHER_WAYS = (
+    f"--mirror URL (or KBERT_MIRROR in the environment) takes another server instead of {GOOGLE}, "
+    "--proxy URL (or HTTPS_PROXY) goes through a proxy"
+)
+
+
+class _Cut(Exception):
+    """A try that may go better the next time."""
+
+    def __init__(self, reason, total=None, answered=True):
+        super().__init__(reason)
+        self.total, self.answered = total, answered
+
+
+def fetch(url, target, *, proxy=None):
+    """Downloads a file; a download that stopped is continued, in this call and in later ones.
+
+    Until it is whole, the file is called `target` + ".part". Beside it lies what the server said of its version (ETag
+    or date), so that a file that has changed since is downloaded from its start.
+
+    Args:
+        url: http or https address.
+        target: path of the file; nothing is downloaded if it is there.
+        proxy: address of an HTTP proxy; without it, those that the environment names.
+
+    Returns:
+        The path `target`.
+
+    Raises:
+        InputError: the server was not reached, refused, or went silent too often; the disk is full.
+    """
+    target = Path(target)
+    if target.is_file():
+        return target
+    opener = _opener(url, proxy)
+    part, note = _beside(target, ".part"), _beside(target, ".part.json")
+    failures, furthest, total = 0, _size(part), None
+    try:
+        while True:
+            try:
+                _receive(opener, url, part, note)
+                break
+            except _Cut as cut:
+                if failures == 0 and not cut.answered:
+                    raise InputError(f"{url} could not be reached ({cut}): {OTHER_WAYS}") from None
+                total = cut.total or total
+                failures = failures + 1 if _size(part) < furthest + GAIN else 1
+                furthest = max(furthest, _size(part))
+                if failures > len(PAUSES):
+                    raise InputError(
+                        f"{url}: {_size(part):,} of {f'{total:,}' if total else 'an unknown number of'} bytes came, "
+                        f"then {cut}: the same command goes on where it stopped; {OTHER_WAYS}"
+                    ) from None
+                log.warning("%s: %s; trying again", url, cut)
+                time.sleep(PAUSES[failures - 1])
+        part.replace(target)
+        note.unlink(missing_ok=True)
+    except OSError as error:
+        if isinstance(error, FileNotFoundError) and target.is_file():  # another process was faster
+            return target
+        raise unwritable(part, error) from None
+    return target
+
+
+def _receive(opener, url, part, note):
+    """One try to bring `part` to its full length; _Cut where a further try makes sense."""
+    have, version = _size(part), _version(note, url)
+    have = have if version else 0
+    request = urllib.request.Request(url, headers={"User-Agent": "kbert_tasks"})
+    if have:
+        request.add_header("Range", f"bytes={have}-")
+        request.add_header("If-Range", version)
+    try:
+        response = opener.open(request, timeout=TIMEOUT)
+    except urllib.error.HTTPError as error:
+        with error:
+            if error.code != 416 or not have:
+                raise _refusal(url, error) from None
+            if error.headers.get("Content-Range", "") == f"bytes */{have}":
+                return  # all had come, only the renaming had not
+        part.unlink()
+        raise _Cut("the file on the server had become shorter") from None
+    except (OSError, http.client.HTTPException) as error:
+        reason = getattr(error, "reason", error)
+        if isinstance(reason, ssl.SSLCertVerificationError):
+            raise InputError(
+                f"{url}: the server's certificate is not trusted ({reason.verify_message}): if your network has "
+                f"a certificate of its own, name its file in SSL_CERT_FILE; {OTHER_WAYS}"
+            ) from None
+        raise _Cut(_words(reason), answered=isinstance(error, http.client.RemoteDisconnected)) from None
+
+    with response:
+        start = have if response.status == 206 else 0
+        if start and not response.headers.get("Content-Range", "").startswith(f"bytes {start}-"):
+            part.unlink()
+            raise _Cut("the server sent another part of the file than was asked for")
+        length = response.headers.get("Content-Length", "")
+        total = start + int(length) if length.isdigit() else None
+        free = shutil.disk_usage(part.parent).free
+        if total and free < total - start:
+            raise InputError(f"{part.parent} has {free:,} bytes free, {url} needs {total - start:,}: make room there")
+        came = start
+        # Always at the place it belongs, never appended: a second process writes the same bytes to the same place.
+        with part.open("r+b" if start else "wb") as file, _bar(part, start, total) as bar:
+            if not start:
+                _remember(note, url, response.headers)
+            file.seek(start)
+            while total is None or came < total:
+                try:
+                    piece = response.read1(BLOCK)  # what is there, so that nothing that came is lost when it breaks off
+                except (OSError, http.client.HTTPException) as error:
+                    raise _Cut(_words(error), total) from None
+                if not piece:
+                    break
+                came += file.write(piece)
+                bar.update(len(piece))
+    if total is not None and came < total:
+        raise _Cut("the connection was cut", total)
+
+
+def _opener(url, proxy):
+    scheme = urlsplit(url).scheme
+    if scheme not in ("http", "https"):
+        raise InputError(f"{url!r} is not an address to download from: it should begin with https:// (or http://)")
+    proxies = {"http": proxy, "https": proxy} if proxy else urllib.request.getproxies()
+    if proxies.get(scheme, "").startswith("socks"):
+        raise InputError(f"{proxies[scheme]} is a SOCKS proxy: give the address of an HTTP proxy, http://HOST:PORT")
+    return urllib.request.build_opener(urllib.request.ProxyHandler(proxies))
+
+
+def _refusal(url, error):
+    """What to raise on an HTTP status that means no."""
+    if error.code in (408, 429) or error.code >= 500:
+        return _Cut(f"the server answered {error.code} {error.reason}")
+    meaning = {
+        403: "the server does not give it to you",
+        404: "it is not there",
+        407: "the proxy wants a name and a password, as in http://NAME:PASSWORD@HOST:PORT",
+    }.get(error.code, "that was not expected")
+    return InputError(f"{url}: HTTP {error.code}, {meaning}; {OTHER_WAYS}")
+
+
+def _words(reason):
+    """A network error as a reader knows it."""
+    if isinstance(reason, TimeoutError):
+        return f"no answer for {TIMEOUT} seconds"
+    return getattr(reason, "strerror", None) or str(reason) or type(reason).__name__
+
+
+def _beside(path, ending):
+    return path.with_name(path.name + ending)
+
+
+def _size(path):
+    return path.stat().st_size if path.is_file() else 0
+
+
+def _bar(part, start, total):
+    name = part.name.removesuffix(".part")
+    return tqdm(desc=name, initial=start, total=total, unit="B", unit_scale=True, unit_divisor=1024, disable=None)
+
+
+def _remember(note, url, headers):
+    """Writes down which version of the file this is; without that, a later try starts anew."""
+    etag = headers.get("ETag", "")
+    version = etag if etag.startswith('"') else headers.get("Last-Modified")  # If-Range takes no weak ETag
+    note.write_text(json.dumps({"url": url, "version": version}), encoding="utf-8")
+
+
+def _version(note, url):
+    try:
+        remembered = json.loads(note.read_text(encoding="utf-8"))
+        return remembered["version"] if remembered["url"] == url else None
+    except (OSError, ValueError, KeyError, TypeError):
+        return None

@@ -1,0 +1,36 @@
+"""The small Chinese checkpoint that comes with the package: where it lies."""
+
+import shutil
+from pathlib import Path
+
+from ..errors import InputError
+from ..files import aside, is_checkpoint
+
+NAME = "tiny-zh"
+PACKAGE = Path(__file__).parents[1]
+
+
+def folder():
+    """Its folder: in the package where a wheel was installed, beside the package in a clone.
+
+    Raises:
+        InputError: this installation lacks it.
+    """
+    places = [above / "checkpoints" / NAME for above in (PACKAGE, PACKAGE.parent)]
+    for place in places:
+        if is_checkpoint(place):
+            return place
+    raise InputError(
+        f"{NAME} comes with the package, but is neither in {places[0]} nor in {places[1]}: "
+        "install kbert_tasks again, or name another checkpoint"
+    )
+
+
+def copied(into):
+    """Its copy in the folder `into`, which is made where it is missing; a path."""
+    target = Path(into).expanduser() / NAME
+    if not is_checkpoint(target):
+        with aside(target) as fresh:
+            shutil.copytree(folder(), fresh)
+            fresh.rename(target)
+    return target

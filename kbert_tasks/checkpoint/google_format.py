@@ -1,0 +1,83 @@
+"""Google's checkpoint format: which variables a `bert_config.json` promises, reading them, writing them.
+
+Source: google-research/bert, `modeling.py` and `run_pretraining.py`, whose variable names these are.
+"""
+
+import json
+from pathlib import Path
+
+import numpy as np
+
+from .._keras import tensorflow
+
+CONFIG = "bert_config.json"
+PREFIX = "bert_model.ckpt"
+VOCABULARY = "vocab.txt"
+
+POOLER = ("bert/pooler/dense/kernel", "bert/pooler/dense/bias")
+HEADS = ("cls/predictions/", "cls/seq_relationship/")
+
+
+def variables(config, pooler=True, heads=False):
+    """Names and shapes of the weights of a BERT of this config.
+
+    Args:
+        config: the parsed `bert_config.json`.
+        pooler: with the dense layer on [CLS].
+        heads: with the masked-word and next-sentence heads.
+
+    Returns:
+        A dict from Google's variable name to a tuple of ints.
+    """
+    h, inner, words = config["hidden_size"], config["intermediate_size"], config["vocab_size"]
+
+    def dense(name, rows, columns):
+        return {f"{name}/kernel": (rows, columns), f"{name}/bias": (columns,)}
+
+    def norm(name):
+        return {f"{name}/LayerNorm/gamma": (h,), f"{name}/LayerNorm/beta": (h,)}
+
+    shapes = {
+        "bert/embeddings/word_embeddings": (words, h),
+        "bert/embeddings/position_embeddings": (config["max_position_embeddings"], h),
+        "bert/embeddings/token_type_embeddings": (config.get("type_vocab_size", 2), h),
+        **norm("bert/embeddings"),
+    }
+    for i in range(config["num_hidden_layers"]):
+        layer = f"bert/encoder/layer_{i}"
+        for part in ("query", "key", "value"):
+            shapes |= dense(f"{layer}/attention/self/{part}", h, h)
+        shapes |= dense(f"{layer}/attention/output/dense", h, h) | norm(f"{layer}/attention/output")
+        shapes |= dense(f"{layer}/intermediate/dense", h, inner)
+        shapes |= dense(f"{layer}/output/dense", inner, h) | norm(f"{layer}/output")
+    if pooler:
+        shapes |= dense("bert/pooler/dense", h, h)
+    if heads:
+        shapes |= dense("cls/predictions/transform/dense", h, h) | norm("cls/predictions/transform")
+        shapes |= {"cls/predictions/output_bias": (words,)}
+        shapes |= {"cls/seq_relationship/output_weights": (2, h), "cls/seq_relationship/output_bias": (2,)}
+    return shapes
+
+
+def write(folder, config, vocabulary, tensors):
+    """Writes a folder as Google releases them.
+
+    Args:
+        folder: made if it is not there.
+        config: goes to `bert_config.json`.
+        vocabulary: list of tokens, one line each in `vocab.txt`.
+        tensors: dict from Google's variable names to float32 arrays.
+    """
+    tf = tensorflow()
+    folder = Path(folder)
+    folder.mkdir(parents=True, exist_ok=True)
+    text = json.dumps(config, indent=2, sort_keys=True, ensure_ascii=False)
+    (folder / CONFIG).write_text(text + "\n", encoding="utf-8")
+    (folder / VOCABULARY).write_text("".join(token + "\n" for token in vocabulary), encoding="utf-8", newline="\n")
+    names = sorted(tensors)
+    arrays = [np.ascontiguousarray(tensors[name]) for name in names]
+    tf.raw_ops.SaveV2(
+        prefix=str(folder / PREFIX), tensor_names=names, shape_and_slices=[""] * len(names), tensors=arrays
+    )
+    state = f'model_checkpoint_path: "{PREFIX}"\nall_model_checkpoint_paths: "{PREFIX}"\n'
+    (folder / "checkpoint").write_text(state, encoding="utf-8")

@@ -1,0 +1,91 @@
+"""How a released checkpoint arrives: downloaded, unpacked, checked, and only then in its place."""
+
+import hashlib
+import json
+import logging
+import os
+from pathlib import Path
+
+from ..errors import InputError
+from ..files import aside, is_checkpoint, make_room, unwritable
+from .archive import BLOCK, BadArchive, unpack
+from .download import GOOGLE, OTHER_WAYS, fetch
+
+log = logging.getLogger("kbert_tasks")
+
+
+def get(entry, into, mirror=None, proxy=None):
+    """Downloads an entry of the catalogue, unpacks it and checks it. The folder appears only when it is whole.
+
+    Args:
+        entry: a `kbert_tasks.checkpoint.catalog.Entry`.
+        into: the folder is made in here, under the name of the entry.
+        mirror: address of a server to use instead of https://storage.googleapis.com; without it, KBERT_MIRROR in the
+            environment.
+        proxy: address of an HTTP proxy; without it, those that the environment names.
+
+    Returns:
+        The path of the folder.
+
+    Raises:
+        InputError: it could not be downloaded, or what came is not a usable checkpoint.
+    """
+    folder = Path(into) / entry.name
+    if is_checkpoint(folder):
+        return folder
+    mirror = mirror or os.environ.get("KBERT_MIRROR")
+    url = entry.url.replace(GOOGLE, mirror.rstrip("/"), 1) if mirror else entry.url
+    archive = Path(into) / f"{entry.name}.zip"  # not the name in the URL: two of Google's archives share one
+    make_room(folder)
+    log.info("downloading %s to %s", url, folder)
+    fetch(url, archive, proxy=proxy)
+    if is_checkpoint(folder):  # another process was faster
+        return folder
+    with aside(folder) as fresh:
+        try:
+            unpack(archive, fresh)
+            source = {"name": entry.name, "url": url, "sha256": _sha256(archive)}
+            keep(fresh, folder, source, entry.cased)
+        except BadArchive as error:
+            archive.unlink(missing_ok=True)  # or the next try would find it and stop at the same place
+            raise InputError(f"{url} is of no use, and what came was deleted: {error}; {OTHER_WAYS}") from None
+    archive.unlink(missing_ok=True)
+    return folder
+
+
+def keep(fresh, folder, source, cased=None):
+    """Checks a new checkpoint, writes down where it came from, and moves it to its place.
+
+    Args:
+        fresh: the new checkpoint, on the same disk as `folder`.
+        folder: where it belongs.
+        source: dict for `kbert_source.json`; the casing is added.
+        cased: casing where it is known; otherwise what the files say.
+
+    Raises:
+        InputError: it is not a usable checkpoint.
+    """
+    from .checkpoint import Checkpoint
+    from .validate import SOURCE
+
+    try:
+        cased = Checkpoint.find(fresh, cased=cased).cased
+    except InputError as error:
+        # the place aside is gone when the sentence is read
+        raise BadArchive(str(error).replace(str(fresh), str(folder))) from None
+    text = json.dumps(source | {"cased": cased}, indent=2, ensure_ascii=False)
+    try:
+        (fresh / SOURCE).write_text(text + "\n", encoding="utf-8")
+        fresh.rename(folder)
+    except OSError as error:
+        if not is_checkpoint(folder):  # else another process was faster
+            raise unwritable(folder, error) from None
+    log.info("checkpoint ready: %s", folder)
+
+
+def _sha256(path):
+    total = hashlib.sha256()
+    with path.open("rb") as file:
+        while piece := file.read(BLOCK):
+            total.update(piece)
+    return total.hexdigest()

@@ -1,0 +1,204 @@
+"""What is checked of a checkpoint before anything is trained on it.
+
+Each check reads and fills `parts`, the fields of a Checkpoint, and says what it saw; `examine` runs all.
+"""
+
+import json
+from collections import namedtuple
+from pathlib import Path
+
+import numpy as np
+
+from .._keras import tensorflow
+from ..errors import InputError
+from ..text.tokenizer import read_vocabulary
+from . import google_format
+
+Finding = namedtuple("Finding", "check seen problem")
+
+SIZES = (
+    "hidden_size", "num_hidden_layers", "num_attention_heads", "intermediate_size", "max_position_embeddings", "vocab_size",
+)  # fmt: skip
+ACTIVATIONS = ("gelu", "relu", "tanh", "linear")
+SOURCE = "kbert_source.json"  # written beside a downloaded checkpoint: where it came from, its casing
+
+
+def examine(path, cased=None, parts=None):
+    """Yields a Finding for each check; those that need what an earlier one did not find say so.
+
+    Args:
+        path: a folder, or a path prefix such as `DIR/bert_model.ckpt`.
+        cased: the user's word on casing, or None.
+        parts: an empty dict; afterwards the fields of a Checkpoint.
+    """
+    parts = {} if parts is None else parts
+    for name, check in CHECKS.items():
+        try:
+            yield Finding(name, check(Path(path), parts, cased), None)
+        except InputError as problem:
+            yield Finding(name, None, str(problem))
+        except KeyError as missing:
+            yield Finding(name, None, f"not checked, for want of the {missing.args[0].replace('_', ' ')}")
+
+
+def _files(path, parts, cased):
+    here = path if path.is_dir() else path.parent
+    prefix = None if path.is_dir() else path.name.removesuffix(".index")
+    folders = [here, *sorted(p for p in here.iterdir() if p.is_dir())] if here.is_dir() else []
+    found = next((f for f in folders if (f / google_format.CONFIG).is_file()), None)
+    listing = ", ".join(sorted(p.name for p in here.iterdir())[:8]) if here.is_dir() else ""
+    if found is None:
+        raise InputError(f"{path} has no {google_format.CONFIG} (nor a folder in it); found: {listing or 'nothing'}")
+    if prefix is None:
+        prefixes = sorted(p.name.removesuffix(".index") for p in found.glob("*.index"))
+        if len(prefixes) > 1 and google_format.PREFIX not in prefixes:
+            raise InputError(
+                f"{found} has several checkpoints ({', '.join(prefixes)}): name one, as {found / prefixes[0]}"
+            )
+        prefix = google_format.PREFIX if google_format.PREFIX in prefixes or not prefixes else prefixes[0]
+    wanted = [google_format.VOCABULARY, f"{prefix}.index"]
+    lacking = [name for name in wanted if not (found / name).is_file()]
+    if not list(found.glob(f"{prefix}.data-?????-of-?????")):
+        lacking.append(f"{prefix}.data-00000-of-00001")
+    if lacking:
+        names = ", ".join(sorted(p.name for p in found.iterdir()))
+        raise InputError(f"{found} lacks {', '.join(lacking)}; found: {names}")
+    parts |= {
+        "folder": found,
+        "config_file": found / google_format.CONFIG,
+        "vocabulary_file": found / google_format.VOCABULARY,
+    }
+    parts["checkpoint_file"] = str(found / prefix)
+    return f"{google_format.CONFIG}, {google_format.VOCABULARY}, {prefix}.* in {found}"
+
+
+def read_config(file):
+    """The parsed `bert_config.json`, with what may be left out filled in; InputError for what cannot be a BERT."""
+    file = Path(file)
+    try:
+        config = json.loads(file.read_text(encoding="utf-8-sig"))
+    except (ValueError, UnicodeDecodeError) as error:
+        raise InputError(f"{file} is not JSON: {error}") from None
+    if not isinstance(config, dict):
+        raise InputError(f"{file} holds a {type(config).__name__}, not the settings of a BERT model")
+    for key in SIZES:
+        if type(config.get(key)) is not int or config[key] < 1:
+            raise InputError(f"{file}: {key} should be a whole number above 0, found {config.get(key, 'nothing')!r}")
+    if config["hidden_size"] % config["num_attention_heads"]:
+        heads = config["num_attention_heads"]
+        raise InputError(f"{file}: hidden_size {config['hidden_size']} does not divide into {heads} attention heads")
+    if config.setdefault("hidden_act", "gelu") not in ACTIVATIONS:
+        raise InputError(f"{file}: hidden_act is {config['hidden_act']!r}; known: {', '.join(ACTIVATIONS)}")
+    for key in ("hidden_dropout_prob", "attention_probs_dropout_prob"):
+        rate = config.setdefault(key, 0.1)
+        if not isinstance(rate, int | float) or not 0 <= rate < 1:
+            raise InputError(f"{file}: {key} should be at least 0 and below 1, found {rate!r}")
+    return config
+
+
+def _config(path, parts, cased):
+    config = parts["config"] = read_config(parts["config_file"])
+    sizes = "{num_hidden_layers} layers of {hidden_size}, {num_attention_heads} heads, {vocab_size} tokens".format(
+        **config
+    )
+    return f"{sizes}, {config['max_position_embeddings']} positions"
+
+
+def _vocabulary(path, parts, cased):
+    file = parts["vocabulary_file"]
+    vocabulary = read_vocabulary(file)
+    if "config" in parts and len(vocabulary) != parts["config"]["vocab_size"]:
+        rows = parts["config"]["vocab_size"]
+        raise InputError(
+            f"{file} has {len(vocabulary)} tokens, {google_format.CONFIG} says vocab_size {rows}: wrong file for these weights"
+        )
+    parts["vocabulary"] = vocabulary
+    return f"{len(vocabulary)} different tokens, the special ones among them"
+
+
+def _casing(path, parts, cased):
+    parts["cased"], parts["casing"] = _known_casing(parts, cased)
+    return f"{'cased' if parts['cased'] else 'uncased'} ({parts['casing']})"
+
+
+def _known_casing(parts, asked):
+    from .catalog import find as in_catalog
+
+    if asked is not None:
+        return asked, "as asked"
+    source = parts["folder"] / SOURCE
+    if source.is_file():
+        try:
+            return bool(json.loads(source.read_text(encoding="utf-8"))["cased"]), f"from {SOURCE}"
+        except (ValueError, KeyError, TypeError):
+            raise InputError(f"{source} is damaged: delete it, and say --cased or --uncased") from None
+    if isinstance(parts["config"].get("do_lower_case"), bool):
+        return not parts["config"]["do_lower_case"], f"from do_lower_case in {google_format.CONFIG}"
+    for folder in (parts["folder"].resolve(), parts["folder"].resolve().parent):
+        if entry := in_catalog(folder.name):
+            return entry.cased, f"as {entry.title}"
+        if "uncased" in folder.name.lower():
+            return False, f"from the name {folder.name}"
+        if "cased" in folder.name.lower():
+            return True, f"from the name {folder.name}"
+    words = [word for token in parts["vocabulary"] if (word := token.removeprefix("##")).isalpha()]
+    capitals = sum(word != word.lower() for word in words)
+    if capitals > len(words) / 100:  # one or two that were added by hand say nothing
+        return True, f"its vocabulary has {capitals} tokens with capital letters"
+    return False, "its vocabulary has no capital letters"
+
+
+def _tensors(path, parts, cased):
+    prefix, config = parts["checkpoint_file"], parts["config"]
+    shapes = _reader(prefix).get_variable_to_shape_map()
+    for name, shape in google_format.variables(config, pooler=False).items():
+        if name not in shapes:
+            raise InputError(
+                f"{prefix} has no {name}, which {google_format.CONFIG} promises: wrong file for this config"
+            )
+        if tuple(shapes[name]) != shape:
+            raise InputError(
+                f"{prefix}: {name} has shape {tuple(shapes[name])}, {google_format.CONFIG} promises {shape}"
+            )
+    layers = {int(n.split("/")[2].removeprefix("layer_")) for n in shapes if n.startswith("bert/encoder/layer_")}
+    if max(layers) + 1 != config["num_hidden_layers"]:
+        raise InputError(
+            f"{prefix} has {max(layers) + 1} layers, {google_format.CONFIG} promises {config['num_hidden_layers']}"
+        )
+    heads = [word for word, name in (("pooler", google_format.POOLER[0]), ("masked-word head", "cls/predictions/output_bias"),
+             ("next-sentence head", "cls/seq_relationship/output_bias")) if name in shapes]  # fmt: skip
+    return f"every tensor of the config is there; also: {', '.join(heads) or 'no heads'}"
+
+
+def _data(path, parts, cased):
+    prefix = parts["checkpoint_file"]
+    reader = _reader(prefix)
+    names = sorted(reader.get_variable_to_shape_map())
+    for name in names:
+        try:
+            tensor = reader.get_tensor(name)  # compares the checksum stored for the tensor
+        except Exception as error:
+            raise InputError(
+                f"{prefix}.data-* is cut short or damaged at {name}: copy or download it again ({_first_line(error)})"
+            ) from None
+        if tensor.dtype.kind == "f" and not np.isfinite(tensor).all():
+            raise InputError(
+                f"{prefix}: {name} holds numbers that are not finite: these weights are spoilt; take others"
+            )
+    return f"{len(names)} tensors read, checksums right, all numbers finite"
+
+
+def _reader(prefix):
+    try:
+        return tensorflow().train.load_checkpoint(prefix)
+    except Exception as error:  # TensorFlow raises RuntimeError, ValueError or its own errors, by kind of damage
+        raise InputError(f"{prefix}.index is damaged: copy or download it again ({_first_line(error)})") from None
+
+
+def _first_line(error):
+    return (str(error) or type(error).__name__).splitlines()[0][:160]
+
+
+CHECKS = {
+    "files": _files, "config": _config, "vocabulary": _vocabulary, "casing": _casing, "tensors": _tensors, "data": _data,
+}  # fmt: skip

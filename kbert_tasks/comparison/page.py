@@ -1,0 +1,111 @@
+"""A comparison as one page that opens offline, in the clothes of report.html."""
+
+from pathlib import Path
+
+from .. import reporting, tasks
+from ..reporting import fonts, mistakes, plots, tables
+from ..reporting.drawing import FIRST, INK, SECOND, THIRD, svg
+from . import compare
+
+TOGETHER = 3  # runs beside the baseline in one plot of curves: it has four kinds of lines
+LONGEST = {"legend": 16, "axis": 20}  # characters of a name that a plot has room for
+
+
+def html(comparison):
+    """The page.
+
+    Args:
+        comparison: a Comparison.
+
+    Returns:
+        str. Half an emoji in the texts stays one, so encode it with an `errors` that takes it.
+    """
+    import jinja2
+
+    font, runs = fonts.chinese(), comparison.runs
+    title, chinese, *_ = reporting.TITLES.get(comparison.task, (comparison.task, ""))
+    folders = Path(__file__).parent, Path(reporting.__file__).parent
+    environment = jinja2.Environment(
+        loader=jinja2.FileSystemLoader(folders), autoescape=True, trim_blocks=True, lstrip_blocks=True,
+        undefined=jinja2.StrictUndefined,
+    )  # fmt: skip
+    environment.filters |= {"cell": compare.cell, "said": compare.said, "span": compare.span, "points": compare.points}
+    made = environment.get_template("page.html.jinja").render(
+        c=comparison,
+        title=title,
+        chinese=chinese,
+        main={run.name: _main(run) for run in runs},
+        curves=_curves(comparison, font),
+        intervals=_intervals(comparison, font),
+        compared=[each for each in comparison.differences if not each.why_not],
+        apart=_apart,
+        other_seed=compare.OTHER_SEED,
+        advice=fonts.advice(font),
+        family=fonts.FAMILY,
+    )
+    return fonts.embedded(made, font)
+
+
+def _main(run):
+    """(name, value, of which texts) of the score that stands for a run, or None."""
+    score = tables.main_score(run.report["scores"].get(run.answered, {}))
+    return score and (*score, run.answered)
+
+
+def _curves(comparison, font):
+    """Plots of the development scores by epoch: the baseline in each, beside it up to TOGETHER others."""
+    score, made = tasks.find(comparison.task).MAIN_SCORE, []
+    names = _short([run.name for run in comparison.runs], "legend")
+    drawn = [
+        (name, [(epoch.get("dev") or {}).get(score) for epoch in run.report["history"]])
+        for name, run in zip(names, comparison.runs, strict=True)
+    ]
+    for start in range(1, len(drawn), TOGETHER):
+        lines = {name: line for name, line in (drawn[0], *drawn[start : start + TOGETHER]) if set(line) - {None}}
+        if lines:
+            y = f"development {compare.said(score)}", "开发集得分"
+            made.append(plots.curves(lines, f"dev-{start}", font, y, share=True))
+    return made
+
+
+def _intervals(comparison, font):
+    """A plot of the main score's differences with their intervals; None where nothing is compared."""
+    names = [run.name for run in comparison.runs]
+    short = dict(zip(names, _short(names, "axis"), strict=True))
+    found = [(short[each.run], next(iter(each.scores.values()))) for each in comparison.differences if not each.why_not]
+    if not found:
+        return None
+
+    def draw(axes):
+        for i, (_, each) in enumerate(found):
+            colour = THIRD if each.low > 0 else SECOND if each.high < 0 else FIRST
+            axes.hlines(i, 100 * each.low, 100 * each.high, color=colour, linewidth=2)
+            axes.plot(100 * each.difference, i, "o", color=colour, markersize=7)
+        axes.axvline(0, color=INK, linewidth=0.8, linestyle=(0, (2, 3)), zorder=0)
+        axes.set_yticks(range(len(found)), [name for name, _ in found])
+        axes.set_ylim(len(found) - 0.4, -0.6)
+        axes.grid(False, axis="y")
+        name = compare.said(tasks.find(comparison.task).MAIN_SCORE)
+        told = f"points of {name}"
+        axes.set_xlabel(f"{told} 得分差（百分点）" if font else told)
+
+    return svg(draw, "intervals", font, 4.6, 1.1 + 0.34 * len(found))
+
+
+def _short(names, place):
+    """Names for a plot: of long ones the end, where most differ; where that is not enough their numbers."""
+    most = LONGEST[place]
+    short = [name if len(name) <= most else "…" + name[1 - most :] for name in names]
+    return short if len({*short}) == len(names) else [f"run {i}" for i in range(1, len(names) + 1)]
+
+
+def _apart(difference, task):
+    """Texts that one run has right and the other wrong, ready to be shown: [(right run, wrong run, texts, how many)]."""
+    found, half = [], mistakes.SHOWN // 2
+    wrong = {True: [other for one, other in difference.pairs if one["right"]]}
+    wrong[False] = [one for one, _ in difference.pairs if not one["right"]]
+    for of_baseline in (False, True):
+        most = max(half, mistakes.SHOWN - len(wrong[not of_baseline]))
+        names = (difference.baseline, difference.run) if of_baseline else (difference.run, difference.baseline)
+        found.append((*names, mistakes.worst(task, wrong[of_baseline])[:most], len(wrong[of_baseline])))
+    return found

@@ -1,0 +1,1 @@
+"""Tables of rows: reading files, examples, splitting and batching."""

@@ -1,0 +1,154 @@
+"""What becomes of rows: examples, with every row accounted for."""
+
+import collections
+from dataclasses import dataclass, field
+from typing import Any
+
+from ..errors import InputError, RowError
+from . import tables
+from .tables import text_of
+
+
+@dataclass(frozen=True)
+class Skip:
+    """Why a row or an example is not used; counted under that reason."""
+
+    reason: str
+
+
+@dataclass
+class Examples:
+    """The examples of one table, with the rows they were made from.
+
+    Attributes:
+        rows: the examples.
+        sources: for each example the table's rows it was made from, counted from 0: one, or several that were joined.
+        skipped: reason to number of rows that are not used.
+        notes: remark to number of examples.
+    """
+
+    rows: list[Any]
+    sources: list[tuple[int, ...]]
+    skipped: collections.Counter[str] = field(default_factory=collections.Counter)
+    notes: collections.Counter[str] = field(default_factory=collections.Counter)
+
+    @property
+    def read(self) -> int:
+        """Rows that were read. Each was used, joined to another one, or skipped."""
+        return len(self.rows) + self.joined + self.skipped.total()
+
+    @property
+    def joined(self) -> int:
+        """Rows that became part of an example beside its first row."""
+        return sum(len(source) - 1 for source in self.sources)
+
+    def copy(self) -> "Examples":
+        """A copy: training moves examples to the skipped ones, and adds notes."""
+        return Examples([*self.rows], [*self.sources], self.skipped.copy(), self.notes.copy())
+
+    def part(self, places, note=None):
+        """Some of the examples, as if their rows had been read alone."""
+        rows, sources = ([part[i] for i in places] for part in (self.rows, self.sources))
+        return Examples(rows, sources, notes=collections.Counter({note: len(rows)} if note else ()))
+
+    def without(self, places):
+        """The other examples, with what was skipped and noted so far."""
+        some = self.part(sorted(set(range(len(self.rows))) - set(places)))
+        return Examples(some.rows, some.sources, self.skipped.copy(), self.notes.copy())
+
+    def skip(self, reasons):
+        """Moves examples to the skipped rows, in place.
+
+        Args:
+            reasons: place of an example to the reason why it is not used.
+        """
+        for place, reason in reasons.items():
+            self.skipped[reason] += len(self.sources[place])
+        rest = self.without(reasons)
+        self.rows, self.sources = rest.rows, rest.sources
+
+    def told(self):
+        """For a sentence: "2 rows read, none used (empty text 2)"."""
+        skipped = ", ".join(f"{reason} {count}" for reason, count in self.skipped.items())
+        return f"{self.read} rows read, {len(self.rows) or 'none'} used" + (f" ({skipped})" if skipped else "")
+
+    def count(self):
+        """As in report.json: read = used + joined + the sum of skipped. Notes are about examples that are used."""
+        joined = {"joined": self.joined} if self.joined else {}
+        used = {"read": self.read, "used": len(self.rows)} | joined
+        return used | {"skipped": dict(self.skipped), "notes": dict(self.notes)}
+
+    def locate(self, report):
+        """Replaces the `place` in each answer and error of a Report by the numbers of its rows in the table, from 1.
+
+        They get `row`, the first one, and `rows`, all of them, where several were joined.
+        """
+        report.errors, report.answers = (
+            [self._located(each) for each in part] for part in (report.errors, report.answers)
+        )
+
+    def _located(self, answer):
+        rows = [row + 1 for row in self.sources[answer["place"]]]
+        rest = {name: value for name, value in answer.items() if name != "place"}
+        return {"row": rows[0]} | ({"rows": rows} if len(rows) > 1 else {}) | rest
+
+    def note(self, task, encoded):
+        """Counts what the task has to say of the examples as they are encoded."""
+        remarks = (task.remarks(example, windows) for example, windows in zip(self.rows, encoded, strict=True))
+        self.notes.update(remark for each in remarks for remark in each)
+
+
+def examples_of(task, rows, labels=None, gold=True):
+    """A task's Examples of a table, file or list (see `kbert_tasks.data.tables.table`), every row of it accounted for."""
+    settings = task.settings
+    second = getattr(settings, task.SECOND) if task.SECOND else "text_b"
+    names = settings.text_column, settings.label_column, second
+    rows = task.named(tables.table(rows, labels, names).reset_index(drop=True))
+    rows, sources = task.grouped(rows) if gold else (rows, apart(rows))
+    for option in task.columns(gold) if len(rows) else ():
+        tables.column(rows, getattr(settings, option), option)
+    made = Examples([], [])
+    for row, source in zip(rows.to_dict("records"), sources, strict=True):
+        try:
+            example = task.example(row, gold)
+        except RowError as error:
+            raise InputError(f"{rows.attrs.get('file', 'the table')}, row {source[0] + 1}: {error}") from None
+        if isinstance(example, Skip):
+            made.skipped[example.reason] += len(source)
+        else:
+            made.rows.append(example)
+            made.sources.append(source)
+    return made
+
+
+def apart(table):
+    """The sources of a table in which each row is an example."""
+    return [(position,) for position in range(len(table))]
+
+
+def joined(table, keys, cells, into):
+    """A table with one answer a row, as one row an example with the column `into`: a list of its answers.
+
+    A row whose cells are all empty says that there is no answer. Rows with an empty first key stay apart.
+
+    Args:
+        table: a DataFrame.
+        keys: names of the columns that are alike in all rows of an example, the text first.
+        cells: names of the columns of an answer; they are lists in the new column, in that order.
+        into: name of the column that is made.
+
+    Returns:
+        (the table, for each of its rows the positions of the rows that it was made from).
+    """
+    sources, found = {}, {}
+    columns = [table[name] for name in (*keys, *cells)]
+    for position, row in enumerate(zip(*columns, strict=True)):
+        key, answer = tuple(map(text_of, row[: len(keys)])), list(row[len(keys) :])
+        key = key if key[0].strip() else position
+        sources.setdefault(key, []).append(position)
+        found.setdefault(key, [])
+        if any(text_of(cell).strip() for cell in answer):
+            found[key].append(answer)
+    rows = table.iloc[[source[0] for source in sources.values()]].drop(columns=list(cells))
+    rows[into] = list(found.values())
+    return rows, [*map(tuple, sources.values())]

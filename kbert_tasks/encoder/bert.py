@@ -1,0 +1,225 @@
+"""The encoder: Google's graph in few, large operations.
+
+Its layers bear keras-bert's names and keep their weights in keras-bert's order, so that keras-bert's own
+`load_model_weights_from_checkpoint` fills it. Unlike keras-bert's graph it has every dropout of the config
+where Google has it (after the embeddings' LayerNorm, on the attention probabilities) and any number of
+segment types. Source: Devlin et al., 2018 (arXiv 1810.04805); google-research/bert, `modeling.py`.
+"""
+
+from .._keras import keras2, tensorflow
+from .ops import dropped, feed_forward, normalised, one_product, rows_of
+
+tf, keras = tensorflow(), keras2()
+
+TOKENS, SEGMENTS = "Input-Token", "Input-Segment"
+MASKED = -10000.0  # what Google adds to the score of a padded position before the softmax
+
+register = keras.utils.register_keras_serializable(package="kbert_tasks")
+
+
+def build(config, seq_len=None, output_layer_num=1, first_only=False):
+    """A BERT encoder with random weights.
+
+    Args:
+        config: the parsed `bert_config.json`.
+        seq_len: tokens of every text; None lets each batch have its own (a TPU needs a number).
+        output_layer_num: so many of the last layers are joined along the last axis.
+        first_only: give the vector of [CLS] alone. The last layer then computes that one only, but for
+            keys and values: the same numbers for less work.
+
+    Returns:
+        A `keras.Model` from two int32 inputs (batch, time), `Input-Token` and `Input-Segment`, where token 0 is
+        padding, to the token vectors (batch, time, hidden * output_layer_num); with `first_only` time is 1.
+    """
+    hidden, rate, depth = config["hidden_size"], config["hidden_dropout_prob"], config["num_hidden_layers"]
+    first_only = first_only and output_layer_num == 1
+
+    def normalised_sum(name, x, y):
+        y = Dropout(rate, name=f"{name}-Dropout")(y)
+        x = keras.layers.Add(name=f"{name}-Add")([x, y])
+        return LayerNormalization(name=f"{name}-Norm")(x)
+
+    def embedding(number, name):
+        start = keras.initializers.TruncatedNormal(stddev=config.get("initializer_range", 0.02))
+        return Embedding(number, hidden, start, dtype="float32", name=name)
+
+    tokens = keras.Input((seq_len,), dtype="int32", name=TOKENS)
+    segments = keras.Input((seq_len,), dtype="int32", name=SEGMENTS)
+    words = embedding(config["vocab_size"], "Embedding-Token")(tokens)
+    types = embedding(config.get("type_vocab_size", 2), "Embedding-Segment")(segments)
+    x = keras.layers.Add(dtype="float32", name="Embedding-Token-Segment")([words, types])
+    x = PositionEmbedding(config["max_position_embeddings"], dtype="float32", name="Embedding-Position")(x)
+    x = LayerNormalization(name="Embedding-Norm")(x)
+    x = Dropout(rate, name="Embedding-Dropout")(x)  # (batch, time, hidden)
+    bias = PaddingBias(name="Padding-Bias")(tokens)
+    layers = []
+    for i in range(1, depth + 1):
+        name = f"Encoder-{i}-MultiHeadSelfAttention"
+        heads, attention_rate = config["num_attention_heads"], config["attention_probs_dropout_prob"]
+        alone = first_only and i == depth
+        y = SelfAttention(heads, attention_rate, alone, name=name)([x, bias])
+        x = normalised_sum(name, FirstToken(name="Extract-First")(x) if alone else x, y)
+        name = f"Encoder-{i}-FeedForward"
+        x = normalised_sum(name, x, FeedForward(config["intermediate_size"], config["hidden_act"], name=name)(x))
+        layers.append(x)
+    last = layers[-output_layer_num:]
+    x = last[0] if len(last) == 1 else keras.layers.Concatenate(name="Encoder-Output")(last)
+    return keras.Model([tokens, segments], x, name="bert")
+
+
+@register
+class Dropout(keras.layers.Dropout):
+    """Keras's Dropout, from fewer random bits."""
+
+    def call(self, x, training=None):
+        return dropped(x, self.rate) if training and self.rate else x
+
+
+@register
+class FirstToken(keras.layers.Layer):
+    """(batch, time, hidden) to (batch, 1, hidden)."""
+
+    def call(self, x):
+        return x[:, :1]
+
+
+@register
+class Embedding(keras.layers.Layer):
+    """Numbers (batch, time) to the rows of a table (batch, time, hidden)."""
+
+    def __init__(self, number, size, initializer="uniform", **kwargs):
+        super().__init__(**kwargs)
+        self.number, self.size, self.initializer = number, size, keras.initializers.get(initializer)
+
+    def build(self, shape):
+        self.table = self.add_weight("embeddings", (self.number, self.size), initializer=self.initializer)
+
+    def call(self, numbers):
+        return rows_of(tf.convert_to_tensor(self.table), numbers)
+
+    def get_config(self):
+        return super().get_config() | {"number": self.number, "size": self.size}
+
+
+@register
+class LayerNormalization(keras.layers.Layer):
+    """Each vector of (batch, time, hidden) to mean 0 and deviation 1, then scaled and moved by learned vectors."""
+
+    def build(self, shape):
+        # float32, and not cast, under mixed precision too
+        self.gamma = self.add_weight("gamma", shape[-1:], initializer="ones", experimental_autocast=False)
+        self.beta = self.add_weight("beta", shape[-1:], initializer="zeros", experimental_autocast=False)
+
+    def call(self, x, training=None):
+        gamma, beta = tf.convert_to_tensor(self.gamma), tf.convert_to_tensor(self.beta)
+        if training:
+            return normalised(x, gamma, beta)
+        # The form that TensorFlow and OpenVINO know and compute at once.
+        wide = tf.cast(x, tf.float32)
+        mean, variance = tf.nn.moments(wide, [-1], keepdims=True)
+        return tf.cast(tf.nn.batch_normalization(wide, mean, variance, beta, gamma, 1e-12), x.dtype)
+
+
+@register
+class PositionEmbedding(keras.layers.Layer):
+    """Adds a learned vector for each position to (batch, time, hidden)."""
+
+    def __init__(self, positions, **kwargs):
+        super().__init__(**kwargs)
+        self.positions = positions
+
+    def build(self, shape):
+        self.table = self.add_weight("embeddings", (self.positions, shape[-1]), initializer="uniform")
+
+    def call(self, x):
+        return x + self.table[: tf.shape(x)[1]]
+
+    def get_config(self):
+        return super().get_config() | {"positions": self.positions}
+
+
+@register
+class PaddingBias(keras.layers.Layer):
+    """Token ids (batch, time) to what is added to attention scores: float32 (batch, 1, 1, time), 0 or -10000."""
+
+    def call(self, tokens):
+        return tf.where(tokens[:, None, None, :] == 0, MASKED, 0.0)
+
+
+@register
+class SelfAttention(keras.layers.Layer):
+    """Multi-head self-attention on [(batch, time, hidden), padding bias], with dropout on the probabilities.
+
+    With `first_only` only the first token asks: (batch, 1, hidden).
+    """
+
+    def __init__(self, heads, dropout_rate, first_only=False, **kwargs):
+        super().__init__(**kwargs)
+        self.heads, self.dropout_rate, self.first_only = heads, dropout_rate, first_only
+
+    def build(self, shapes):
+        size = shapes[0][-1]
+        for part in "qkvo":
+            setattr(self, f"W{part}", self.add_weight(f"W{part}", (size, size), initializer="glorot_normal"))
+            setattr(self, f"b{part}", self.add_weight(f"b{part}", (size,), initializer="zeros"))
+
+    def call(self, inputs, training=None):
+        x, bias = inputs
+        size = x.shape[-1]
+        if self.first_only:
+            (queries,), (keys, values) = self.heads_of(x[:, :1], "q"), self.heads_of(x, "kv")
+        else:
+            queries, keys, values = self.heads_of(x, "qkv")
+        scores = tf.matmul(queries, keys, transpose_b=True) * (size // self.heads) ** -0.5
+        # The softmax is float32 whatever the products are.
+        probabilities = tf.nn.softmax(tf.cast(scores, tf.float32) + tf.cast(bias, tf.float32))
+        probabilities = tf.cast(probabilities, x.dtype)  # (batch, heads, time that asks, time)
+        if training and self.dropout_rate:
+            probabilities = dropped(probabilities, self.dropout_rate)
+        y = tf.transpose(tf.matmul(probabilities, values), (0, 2, 1, 3))
+        time = 1 if self.first_only else tf.shape(x)[1]
+        return tf.reshape(tf.reshape(y, (-1, size)) @ self.Wo + self.bo, (tf.shape(x)[0], time, size))
+
+    def heads_of(self, x, parts):
+        """Queries, keys, values, as `parts` says, by one product: each (batch, heads, time, hidden / heads)."""
+        size = x.shape[-1]
+        batch, time = tf.unstack(tf.shape(x)[:2])
+        weights = [tf.convert_to_tensor(getattr(self, kind + part)) for kind in "Wb" for part in parts]
+        y = one_product(tf.reshape(x, (-1, size)), *weights)
+        y = tf.reshape(y, (batch, time, len(parts), self.heads, size // self.heads))
+        return tf.unstack(tf.transpose(y, (2, 0, 3, 1, 4)))
+
+    def get_config(self):
+        own = {"heads": self.heads, "dropout_rate": self.dropout_rate, "first_only": self.first_only}
+        return super().get_config() | own
+
+
+@register
+class FeedForward(keras.layers.Layer):
+    """Two dense layers on each token: hidden to intermediate, activation, and back."""
+
+    def __init__(self, units, activation, **kwargs):
+        super().__init__(**kwargs)
+        self.units, self.activation = units, activation
+
+    def build(self, shape):
+        size = shape[-1]
+        self.W1 = self.add_weight("W1", (size, self.units), initializer="glorot_normal")
+        self.b1 = self.add_weight("b1", (self.units,), initializer="zeros")
+        self.W2 = self.add_weight("W2", (self.units, size), initializer="glorot_normal")
+        self.b2 = self.add_weight("b2", (size,), initializer="zeros")
+
+    def call(self, x, training=None):
+        flat = tf.reshape(x, (-1, x.shape[-1]))
+        if training and self.activation == "gelu":
+            weights = (tf.convert_to_tensor(each) for each in (self.W1, self.b1, self.W2, self.b2))
+            return tf.reshape(feed_forward(flat, *weights), tf.shape(x))
+        y = flat @ self.W1 + self.b1
+        if self.activation == "gelu":  # a form that is joined with the product
+            y = tf.nn.gelu(y, approximate=True)
+        else:
+            y = keras.activations.get(self.activation)(y)
+        return tf.reshape(y @ self.W2 + self.b2, tf.shape(x))
+
+    def get_config(self):
+        return super().get_config() | {"units": self.units, "activation": self.activation}

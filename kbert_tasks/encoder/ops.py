@@ -1,0 +1,124 @@
+"""What the encoder computes between its matrix products, with gradients written by hand where that saves time.
+
+TensorFlow's own gradients of these go over the numbers again and again; `benchmarks/ops.py` measures both.
+"""
+
+from .._keras import keras2, tensorflow
+from ..training import distribution
+
+tf = tensorflow()
+
+
+def seeded(number):
+    """Everything that is drawn at random from here on depends on `number`.
+
+    Dropout draws from TensorFlow's global generator: its state is a variable, so that a run that was stopped can go on
+    with the very draws that it would have made. Inside the scope of a strategy each device draws its own numbers.
+    """
+    keras2().utils.set_random_seed(number)
+    tf.random.set_global_generator(tf.random.Generator.from_seed(number))
+
+
+def dropped(x, rate):
+    """x with a share `rate` of its numbers, drawn at random, set to 0 and the others scaled so that the mean stays.
+
+    A number takes 16 random bits, where `tf.nn.dropout` takes 32 and makes a float of them. The share is rounded to a
+    65536th. On a TPU, which does not take 64 bits apart, it takes 32.
+    """
+    seed = tf.random.get_global_generator().make_seeds()[:, 0]
+    if distribution.on_tpu():
+        bits = tf.random.stateless_uniform(tf.shape(x), seed, None, None, tf.uint32)
+        return tf.where(bits >= tf.constant(round(rate * 2**32), tf.uint32), x / (1 - rate), tf.zeros((), x.dtype))
+    size, limit = tf.size(x), round(rate * 2**16)
+    bits = tf.random.stateless_uniform((-(-size // 4),), seed, None, None, tf.uint64)
+    bits = tf.reshape(tf.reshape(tf.bitcast(bits, tf.uint16), (-1,))[:size], tf.shape(x))
+    scale = tf.cast(2**16 / (2**16 - limit), x.dtype)
+    return tf.where(bits >= tf.constant(limit, tf.uint16), x * scale, tf.zeros((), x.dtype))
+
+
+@tf.custom_gradient
+def rows_of(table, numbers):
+    """Rows of a matrix, with a dense gradient: the fused kernel of Adam takes no other."""
+
+    def gradient(upstream):
+        flat = tf.reshape(upstream, (-1, table.shape[1]))
+        return tf.math.unsorted_segment_sum(flat, tf.reshape(numbers, (-1,)), table.shape[0]), None
+
+    return tf.gather(table, numbers), gradient
+
+
+@tf.custom_gradient
+def gelu(x):
+    """The Gaussian error linear unit by Google's formula, 0.5 x (1 + tanh(sqrt(2 / pi) (x + 0.044715 x^3))).
+
+    Here as x sigmoid(a x + b x^3), which is the same.
+    """
+    share = _share(x)
+    return x * share, lambda upstream: upstream * _slope(x, share)
+
+
+GELU_A = 2 * 0.7978845608028654
+GELU_B = GELU_A * 0.044715
+
+
+def _share(x):
+    return tf.sigmoid(x * (x * x * GELU_B + GELU_A))
+
+
+def _slope(x, share):
+    return share + tf.raw_ops.SigmoidGrad(y=share, dy=x * (x * x * (3 * GELU_B) + GELU_A))
+
+
+@tf.custom_gradient
+def feed_forward(x, W1, b1, W2, b2):
+    """gelu(x W1 + b1) W2 + b2 of (tokens, hidden); of its wide numbers only x W1 + b1 waits for the gradient."""
+    wide = x @ W1 + b1
+
+    def gradient(upstream):
+        with tf.control_dependencies([upstream]):  # or it would be computed at once, and kept
+            again = tf.identity(wide)
+        share = _share(again)
+        dW2 = tf.matmul(again * share, upstream, transpose_a=True)
+        down = tf.matmul(upstream, W2, transpose_b=True) * _slope(again, share)
+        dW1 = tf.matmul(x, down, transpose_a=True)
+        dx = tf.matmul(down, W1, transpose_b=True)
+        return dx, dW1, tf.reduce_sum(down, 0), dW2, tf.reduce_sum(upstream, 0)
+
+    return wide * _share(wide) @ W2 + b2, gradient
+
+
+@tf.custom_gradient
+def one_product(x, *weights):
+    """x by several matrices at once: (tokens, hidden) to (tokens, sum of their columns).
+
+    `weights` are the matrices, all of one shape, then their biases. The matrix they make together is made again for the gradient.
+    """
+    number = len(weights) // 2
+
+    def gradient(upstream):
+        with tf.control_dependencies([upstream]):
+            W = tf.concat([tf.identity(each) for each in weights[:number]], -1)
+        dW, db = tf.matmul(x, upstream, transpose_a=True), tf.reduce_sum(upstream, 0)
+        dx = tf.matmul(upstream, W, transpose_b=True)
+        return dx, *tf.split(dW, number, -1), *tf.split(db, number, -1)
+
+    return x @ tf.concat(weights[:number], -1) + tf.concat(weights[number:], -1), gradient
+
+
+@tf.custom_gradient
+def normalised(x, gamma, beta, epsilon=1e-12):
+    """Layer normalisation of (..., hidden) in float32: each vector to mean 0 and deviation 1, times gamma, plus beta."""
+    wide = tf.cast(x, tf.float32)
+    away = wide - tf.reduce_mean(wide, -1, keepdims=True)
+    scale = tf.math.rsqrt(tf.reduce_mean(away * away, -1, keepdims=True) + epsilon)
+    unit = away * scale
+
+    def gradient(upstream):
+        upstream = tf.cast(upstream, tf.float32)
+        inner = upstream * gamma
+        mean, along = (tf.reduce_mean(each, -1, keepdims=True) for each in (inner, inner * unit))
+        flat, rows = (tf.reshape(each, (-1, each.shape[-1])) for each in (upstream, unit))
+        down = tf.cast((inner - mean - unit * along) * scale, x.dtype)
+        return down, tf.reduce_sum(flat * rows, 0), tf.reduce_sum(flat, 0)
+
+    return tf.cast(unit * gamma + beta, x.dtype), gradient

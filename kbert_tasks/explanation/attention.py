@@ -1,0 +1,40 @@
+"""What each head of each layer attends to."""
+
+import numpy as np
+
+from .._keras import keras2
+from ..encoder.bert import SEGMENTS, TOKENS
+from ..inference.predict import inputs
+
+
+def maps(model, window, heads):
+    """Attention probabilities, computed again from what goes into each attention layer and from its weights.
+
+    Args:
+        model: with layers named as keras-bert names them.
+        window: an Encoded.
+        heads: of each layer.
+
+    Returns:
+        float32 (layers, heads, tokens that ask, tokens that are asked).
+    """
+    layers = [layer for layer in model.layers if layer.name.endswith("-MultiHeadSelfAttention")]
+    # The first input; the second is the bias of padding, of which one window has none.
+    into = [layer.input[0] if isinstance(layer.input, list) else layer.input for layer in layers]
+    x = inputs([window])
+    read = keras2().Model([model.get_layer(name).output for name in (TOKENS, SEGMENTS)], into)
+    found = read([x[TOKENS], x[SEGMENTS]], training=False)
+    found = found if isinstance(found, list) else [found]  # of one layer
+    return np.stack([_probabilities(each.numpy()[0], layer, heads) for each, layer in zip(found, layers, strict=True)])
+
+
+def _probabilities(x, layer, heads):
+    """(heads, tokens, tokens) from a layer's input (tokens, hidden)."""
+    Wq, bq, Wk, bk = layer.get_weights()[:4]
+    queries, keys = (
+        (x @ W + b).reshape(len(x), heads, -1).transpose(1, 0, 2)  # (heads, tokens, hidden / heads)
+        for W, b in ((Wq, bq), (Wk, bk))
+    )
+    scores = queries @ keys.transpose(0, 2, 1) * queries.shape[-1] ** -0.5
+    p = np.exp(scores - scores.max(-1, keepdims=True))
+    return p / p.sum(-1, keepdims=True)

@@ -1,0 +1,1 @@
+"""Scores of predictions, calibration of probabilities, and their formatting."""

@@ -1,0 +1,112 @@
+"""The folder of a trained task: its layout as data, and what may be replaced by it."""
+
+import json
+import os
+import re
+import shutil
+import time
+from pathlib import Path
+
+from ..errors import InputError
+
+TASK, CONFIG, VOCABULARY, WEIGHTS, REPORT, ERRORS, ANSWERS, PAGE = (
+    "task.json",
+    "bert_config.json",
+    "vocab.txt",
+    "model.safetensors",
+    "report.json",
+    "errors.jsonl",
+    "answers.jsonl",
+    "report.html",
+)
+LAYOUT = {
+    TASK: "format, task, settings, and what the task learned from the training rows (labels, ...)",
+    CONFIG: "the encoder's sizes, as Google writes them",
+    VOCABULARY: "a token a line",
+    WEIGHTS: "every array of the model under LAYER/NUMBER; `seen`: fingerprints of the training texts",
+    REPORT: "what was trained on what, and the scores",
+    ERRORS: "the texts of the test (without one, of the development) rows that are answered wrongly: row, gold, answer, probability",
+    ANSWERS: "all of those texts, the right answers included, with their loss",
+    PAGE: "the report as a page, which opens offline",
+}
+
+
+def writable(folder):
+    """The folder as a Path, if a task may be saved there: InputError for what is not ours to replace."""
+    folder = Path(folder).resolve()
+    recover(folder)
+    if folder.is_file():
+        raise InputError(f"{folder} is a file: name a folder for the trained task")
+    if folder.is_dir():
+        others = sorted(_others(folder))
+        if others:
+            raise InputError(
+                f"{folder} holds other files ({', '.join(others[:4])}) and is not replaced: name a new folder"
+            )
+        if os.path.ismount(folder):
+            raise InputError(f"{folder} is a mounted disk and cannot be replaced: name a folder in it")
+    existing = next(p for p in folder.parents if p.exists())
+    if not existing.is_dir() or not os.access(existing, os.W_OK):
+        raise InputError(f"{folder} cannot be made: {existing} is not a folder that you may write to")
+    return folder
+
+
+def _others(folder):
+    """The names of what lies in the folder and was not written by this package."""
+    from ..inference import openvino
+
+    for path in folder.iterdir():
+        if path.name == openvino.FOLDER and path.is_dir():
+            yield from (f"{path.name}/{p.name}" for p in path.iterdir() if p.name not in openvino.LAYOUT)
+        elif path.name not in LAYOUT and not writing(folder / openvino.FOLDER).fullmatch(path.name):
+            yield path.name
+
+
+def progress_of(folder):
+    """Where the progress of a training that is to be saved in `folder` is kept."""
+    return folder.with_name(f".{folder.name}.progress")
+
+
+def previous_of(folder):
+    return folder.with_name(f".{folder.name}.previous")
+
+
+def json_of(file):
+    """What a JSON file of a saved folder holds.
+
+    Raises:
+        InputError: it is damaged.
+    """
+    return _parsed(file)[0]
+
+
+def json_lines(file):
+    """The same of one that has a value a line: a list."""
+    return _parsed(file, lines=True)
+
+
+def _parsed(file, lines=False):
+    try:
+        text = file.read_text(encoding="utf-8")
+        return [json.loads(part) for part in (text.split("\n")[:-1] if lines else [text])]
+    except ValueError as error:  # also of bytes that are no UTF-8
+        raise InputError(f"{file} is damaged: {error}; copy the folder again") from None
+
+
+def recover(folder):
+    """Puts back the earlier folder if a save was killed between its two renames."""
+    if previous_of(folder).is_dir() and not folder.exists():
+        previous_of(folder).rename(folder)
+
+
+def writing(folder):
+    """The name, as a pattern, of what is to become `folder`."""
+    return re.compile(re.escape(f".{folder.name}.") + r"\d+\.writing")
+
+
+def sweep(folder):
+    """Deletes what killed runs have left; a folder that another process is writing is younger."""
+    if folder.parent.is_dir():
+        for left in folder.parent.iterdir():
+            if writing(folder).fullmatch(left.name) and time.time() - left.stat().st_mtime > 3600:
+                shutil.rmtree(left, ignore_errors=True)

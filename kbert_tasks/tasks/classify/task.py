@@ -1,0 +1,295 @@
+"""Text classification: one label a text or pair of texts, or any number of labels (multi-label)."""
+
+from dataclasses import dataclass, field
+
+import numpy as np
+
+from ...data.examples import Skip
+from ...data.labels import balanced, labels_of, marked, thresholds
+from ...data.tables import text_of
+from ...errors import InputError
+from ...metrics import calibration, classification
+from ...settings import AUTO, option
+from ...text import truncation
+from ...text.truncation import LongTextSettings
+from ...training import defaults
+from ..base import Task
+from .baseline import Baseline
+
+POOLINGS = ("cls", "pooler", "mean", "max")
+
+
+@dataclass(frozen=True)
+class ClassifySettings(LongTextSettings):
+    """What classification can be told beside what every task can."""
+
+    pooling: str = option(
+        AUTO,
+        "cls: vector of [CLS]; pooler: Google's dense layer on it; mean, max: of all tokens",
+        choices=(AUTO, *POOLINGS),
+    )
+    text_b_column: str = option("text_b", "column of the second text, where there is one", later=True)
+    multi_label: bool = option(False, "a text may have several labels (or none)")
+    label_separator: str = option("|", "between several labels in one cell")
+    calibrate: bool = option(True, "fit a temperature on the development texts, so that probabilities can be believed")
+    abstain_below: float | None = option(
+        None, "no label (None) for a text where the best one is less probable", least=0, most=1, later=True
+    )
+    class_weights: str = option("none", "in the loss; balanced: rare labels count more", choices=("none", "balanced"))
+    focal: float = option(0.0, "gamma of the focal loss: less for what is known already; 0 is none", least=0)
+    label_smoothing: float = option(0.0, "share of the gold that is spread over all labels", least=0, below=1)
+    baseline: bool = option(True, "also fit TF-IDF with logistic regression on the training rows, for comparison")
+
+    def __post_init__(self):
+        super().__post_init__()
+        if not self.label_separator:
+            raise InputError("label_separator should be at least one character")
+
+
+@dataclass(frozen=True)
+class Example:
+    """A text (with a second one, or None) and its gold: a label, a tuple of labels, or None."""
+
+    text: str
+    text_b: str | None
+    label: str | tuple[str, ...] | None
+
+
+@dataclass(frozen=True)
+class Prediction:
+    """An answer: the label and its probability; for multi-label a tuple of each.
+
+    `probabilities` has every label's. With `abstain_below` the label may be None; the score is then the best label's.
+    """
+
+    label: str | tuple[str, ...] | None
+    score: float | tuple[float, ...]
+    probabilities: dict[str, float] = field(repr=False)
+
+
+class TextClassifier(Task[Prediction]):
+    """A label for a text.
+
+    Examples:
+        >>> task = TextClassifier("checkpoints/chinese_L-12_H-768_A-12", epochs=3)
+        >>> task.fit(kb.read("train.csv")).predict(["房间很干净"])
+        [Prediction(label='好评', score=0.98)]
+    """
+
+    settings: ClassifySettings
+
+    Settings = ClassifySettings
+    LEARNED = ("labels_", "pairs_", "multi_label_", "temperature_", "temperature_note_", "thresholds_")
+    ANSWER = ("label", "probability")
+    SECOND = "text_b_column"
+    paired = property(lambda self: self.pairs_)
+    first_only = property(lambda self: self.pooling in ("cls", "pooler"))
+    pairs_ = multi_label_ = None  # until the training examples tell
+    weights_ = None  # of classes, in the loss; needed in training alone
+
+    @property
+    def pooling(self):
+        """The pooling in use: one of POOLINGS."""
+        return self.derived()["pooling"].value
+
+    def derived(self):
+        return {"pooling": defaults.pooling(self.settings, self.config["hidden_size"])}
+
+    def example(self, row, gold):
+        text = text_of(row[self.settings.text_column])
+        if not text.strip():
+            return Skip("empty text")
+        second = self._second(row)
+        label = self._label(row.get(self.settings.label_column)) if gold else None
+        for part in (second, label):
+            if isinstance(part, Skip):
+                return part
+        return Example(text, second, label)
+
+    def _second(self, row):
+        name = self.settings.text_b_column
+        if self.pairs_ is False:
+            return None
+        if name not in row:
+            if self.pairs_:
+                raise InputError(f"this model is trained on pairs of texts: give the second text, as column {name!r}")
+            return None
+        second = text_of(row[name])
+        return second if second.strip() else Skip("empty second text")
+
+    def _label(self, value):
+        if isinstance(value, list | tuple | set | np.ndarray):
+            found = labels_of(value)
+            if self.multi_label_ is not False:
+                return found
+            return found[0] if len(found) == 1 else Skip("several labels or none, and the model gives one")
+        if (self.settings.multi_label or self.multi_label_) and isinstance(value, str):
+            # An empty cell says that no label applies; a missing value says nothing.
+            return labels_of(value.split(self.settings.label_separator))
+        return text_of(value).strip() or Skip("no label")
+
+    def columns(self, gold):
+        self._can_abstain()
+        named = self.settings.text_b_column != ClassifySettings.text_b_column  # then it must be there
+        return ["text_column", *["text_b_column"] * named, *["label_column"] * gold]
+
+    def learn(self, examples):
+        self.pairs_ = any(example.text_b is not None for example in examples)
+        self.multi_label_ = self.settings.multi_label or any(isinstance(example.label, tuple) for example in examples)
+        self.labels_ = sorted({label for example in examples for label in self._labels(example)})
+        least = 1 if self.multi_label_ else 2
+        if len(self.labels_) < least:
+            seen = f" ({self.labels_[0]})" if self.labels_ else ""
+            raise InputError(
+                f"the training texts have {len(self.labels_)} different labels{seen}: at least {least} are needed"
+            )
+        self._can_abstain()
+        self.temperature_, self.temperature_note_ = 1.0, None  # until development texts tell, and so the thresholds
+        self.thresholds_ = dict.fromkeys(self.labels_, 0.5) if self.multi_label_ else None
+        if self.settings.class_weights == "balanced":
+            self.weights_ = balanced(self._gold(examples), self.multi_label_)
+
+    def _can_abstain(self):
+        if self.multi_label_ and self.settings.abstain_below is not None:
+            raise InputError("abstain_below is for one label a text; where there may be several, leave it out")
+
+    def _labels(self, example):
+        return example.label if isinstance(example.label, tuple) else (example.label,)
+
+    def gold_of(self, example):
+        """The gold answer in the form that the model answers in."""
+        return self._labels(example) if self.multi_label_ else example.label
+
+    def _gold(self, examples):
+        return marked([self._labels(example) for example in examples], self.labels_)
+
+    def stratum(self, example):
+        return example.label
+
+    def needed(self, example):
+        return self._labels(example)
+
+    def baseline(self, examples):
+        return Baseline(self, examples) if self.settings.baseline else None
+
+    def build(self, encoder):
+        from ..._keras import keras2
+        from ...encoder.bert import Dropout
+        from ...encoder.layers import pooled
+
+        keras = keras2()
+        vector = pooled(encoder, self.pooling)  # (batch, hidden)
+        vector = Dropout(self.settings.dropout, name="Head-Dropout")(vector)
+        # Scores before softmax or sigmoid; float32 whatever the encoder computes in.
+        label = keras.layers.Dense(len(self.labels_), dtype="float32", name="label")(vector)  # (batch, labels)
+        return keras.Model(encoder.inputs, {"label": label}, name="classifier")
+
+    def losses(self):
+        from .losses import loss
+
+        return {"label": loss(self.multi_label_, self.weights_, self.settings.focal, self.settings.label_smoothing)}
+
+    def parts(self, example):
+        return example.text, example.text_b
+
+    def encode(self, example):
+        return truncation.encode(self.tokenizer, *self.parts(example), self.settings)
+
+    def remarks(self, example, encoded):
+        yield from super().remarks(example, encoded)
+        if truncation.first_cut(self.tokenizer, example.text, encoded):
+            yield "the first text of a pair cut, for room in the windows"
+
+    def target(self, example, encoded):
+        if self.multi_label_:
+            return {"label": self._gold([example])[0].astype("float32")}
+        return {"label": np.int32(self.labels_.index(example.label))}
+
+    def probabilities(self, scores):
+        if self.multi_label_:
+            return super().probabilities(scores)
+        p = np.exp(scores.astype("float64") - scores.max(-1, keepdims=True))
+        return p / p.sum(-1, keepdims=True)
+
+    def decode(self, example, encoded, outputs):
+        """Probabilities (labels,), as the model gives them."""
+        p = self.probabilities(np.array([each["label"] for each in outputs]))  # (windows, labels)
+        p = truncation.merged(p, self.settings.merge)
+        return p if self.multi_label_ else p / p.sum()
+
+    def tune(self, examples, possible):
+        p, gold, several = np.array(possible), self._gold(examples), self.multi_label_
+        if self.settings.calibrate:
+            self.temperature_, self.temperature_note_ = calibration.reliable_temperature(p, gold, several)
+        if several:
+            found = thresholds(calibration.tempered(p, self.temperature_, several), gold)
+            self.thresholds_ = dict(zip(self.labels_, found, strict=True))
+
+    def tuning_notes(self):
+        if self.temperature_note_:
+            yield f"probabilities are not calibrated (temperature 1): {self.temperature_note_}"
+
+    def choose(self, example, possible):
+        p = calibration.tempered(possible, self.temperature_, self.multi_label_)
+        if self.multi_label_:
+            chosen = [i for i, label in enumerate(self.labels_) if p[i] >= self.thresholds_[label]]
+            label, score = tuple(self.labels_[i] for i in chosen), tuple(float(p[i]) for i in chosen)
+        else:
+            best = possible.argmax()
+            label, score = self.labels_[best], float(p[best])
+            if score < (self.settings.abstain_below or 0):
+                label = None
+        return Prediction(label, score, dict(zip(self.labels_, p.tolist(), strict=True)))
+
+    def error(self, example, prediction):
+        return None if prediction.label == self.gold_of(example) else self._told(example, prediction)
+
+    def record(self, example, possible, prediction):
+        """All that is known of one answer, as a dict; its loss is None where training never saw the gold label."""
+        gold, p = self._gold([example]), calibration.tempered(possible[None], self.temperature_, self.multi_label_)
+        loss = float(calibration.losses(p, gold, self.multi_label_)[0])
+        return self._told(example, prediction) | {
+            "probabilities": {label: round(each, 6) for label, each in prediction.probabilities.items()},
+            "loss": round(loss, 6) if self.multi_label_ or gold.any() else None,
+            "right": prediction.label == self.gold_of(example),
+        }
+
+    def _told(self, example, prediction):
+        pair = {} if example.text_b is None else {"text_b": example.text_b}
+        gold = self.gold_of(example)
+        answer = {"text": example.text, **pair, "gold": gold, "predicted": prediction.label}
+        # Of a label that training never saw there is no probability; where the model abstains, it is that of the best label.
+        p = {label: round(each, 6) for label, each in prediction.probabilities.items()}
+        if self.multi_label_:
+            sure = [p[label] for label in prediction.label], [p.get(label) for label in gold]
+        else:
+            sure = round(prediction.score, 6), p.get(gold)
+        return answer | dict(zip(("probability", "gold_probability"), sure, strict=True))
+
+    def row(self, prediction):
+        if not self.multi_label_:
+            return {"label": prediction.label, "probability": round(prediction.score, 6)}
+        separator = self.settings.label_separator
+        scores = separator.join(f"{p:.6f}" for p in prediction.score)
+        return {"label": separator.join(prediction.label), "probability": scores}
+
+    def score(self, examples, predictions):
+        several, found = self.multi_label_, [p.label for p in predictions]
+        gold = [self.gold_of(e) for e in examples]
+        scores = (classification.multi_label if several else classification.classification)(gold, found, self.labels_)
+        if several:
+            scores["thresholds"] = self.thresholds_
+        elif self.settings.abstain_below is not None:
+            scores |= classification.answered(gold, found)
+        p = np.array([[*each.probabilities.values()] for each in predictions])
+        scores |= calibration.told(p, self._gold(examples), self.temperature_, several)
+        if self.temperature_note_:
+            scores["temperature_note"] = self.temperature_note_
+        report = classification.Report(scores)
+        unseen = sum(not set(self._labels(e)) <= set(self.labels_) for e in examples)
+        if unseen:
+            report.examples["notes"] = {"a label that training never saw: counted as wrong": unseen}
+        return report
+
+
+TASK = TextClassifier

@@ -1,0 +1,110 @@
+"""What points at parts of a text: scores of spans, scores of predicates between them, and their losses.
+
+Source of the scores of spans, and of the loss of sets: Su et al., "Global Pointer", 2022 (arXiv 2208.03054).
+"""
+
+from .._keras import keras2, tensorflow
+from ..encoder.bert import register
+
+tf, keras = tensorflow(), keras2()
+
+FAR = 64  # tokens; spans longer than that share one bias
+
+
+@register
+class SpanScores(keras.layers.Layer):
+    """(batch, time, hidden) to a score for each span: (batch, kinds, time of its first token, time of its last).
+
+    The score is the product of the two tokens' vectors, plus a term for each of them, plus one for the length.
+    """
+
+    def __init__(self, kinds, size=64, **kwargs):
+        super().__init__(dtype="float32", **kwargs)
+        self.kinds, self.size = kinds, size
+
+    def build(self, shape):
+        self.W = self.add_weight("W", (shape[-1], self.kinds * (2 * self.size + 2)), initializer="glorot_uniform")
+        self.b = self.add_weight("b", (self.kinds * (2 * self.size + 2),), initializer="zeros")
+        self.lengths = self.add_weight("lengths", (FAR + 1, self.kinds), initializer="zeros")
+
+    def call(self, x):
+        batch, time = tf.unstack(tf.shape(x)[:2])
+        size = self.size
+        y = tf.reshape(tf.reshape(x, (-1, x.shape[-1])) @ self.W + self.b, (batch, time, self.kinds, 2 * size + 2))
+        first, last, begins, ends = tf.split(tf.transpose(y, (0, 2, 1, 3)), [size, size, 1, 1], axis=-1)
+        scores = tf.matmul(first, last, transpose_b=True) * size**-0.5 + begins + tf.linalg.matrix_transpose(ends)
+        far = tf.clip_by_value(tf.range(time)[None] - tf.range(time)[:, None], 0, FAR)
+        return scores + tf.transpose(tf.gather(self.lengths, far), (2, 0, 1))
+
+    def get_config(self):
+        return super().get_config() | {"kinds": self.kinds, "size": self.size}
+
+
+@register
+class PairScores(keras.layers.Layer):
+    """Scores of each predicate between spans.
+
+    From [(batch, time, hidden), subjects (batch, count, 2: first and last token), objects (batch, number, 2)] to (batch, count,
+    number, kinds). Subject and object meet in a layer that is not linear: where a sum of the two is all there is,
+    some sets of triples have no weights that give them.
+    """
+
+    def __init__(self, kinds, **kwargs):
+        super().__init__(dtype="float32", **kwargs)
+        self.kinds = kinds
+
+    def build(self, shapes):
+        size = shapes[0][-1]
+        self.subject = self.add_weight("subject", (2 * size, size), initializer="glorot_uniform")
+        self.object = self.add_weight("object", (2 * size, size), initializer="glorot_uniform")
+        self.b = self.add_weight("b", (size,), initializer="zeros")
+        self.W = self.add_weight("W", (size, self.kinds), initializer="glorot_uniform")
+        self.b2 = self.add_weight("b2", (self.kinds,), initializer="zeros")
+
+    def call(self, inputs):
+        x, subjects, objects = inputs
+        size, batch, count, number = x.shape[-1], tf.shape(x)[0], tf.shape(subjects)[1], tf.shape(objects)[1]
+        ends = tf.reshape(tf.gather(x, subjects, batch_dims=1), (batch * count, 2 * size))
+        subject = tf.reshape(ends @ self.subject + self.b, (batch, count, 1, size))
+        ends = tf.reshape(tf.gather(x, objects, batch_dims=1), (batch * number, 2 * size))
+        y = self.meet(subject, tf.reshape(ends @ self.object, (batch, 1, number, size)))
+        return tf.reshape(tf.reshape(y, (-1, size)) @ self.W + self.b2, (batch, count, number, self.kinds))
+
+    def meet(self, subject, object_):
+        return tf.nn.gelu(subject + object_, approximate=True)
+
+    def get_config(self):
+        return super().get_config() | {"kinds": self.kinds}
+
+
+class SetLoss(keras.losses.Loss):
+    """Pushes the scores of all that is right above 0 and of all else below: log(1 + sum exp) of either side.
+
+    y_true (batch, groups, ...) is 1 or 0, or -1 where nothing is counted; y_pred are scores of that shape. The loss of
+    a text is the mean over those of its groups that have something to count.
+    """
+
+    def call(self, y_true, y_pred):
+        shape = tf.shape(y_pred)
+        flat = tf.concat([shape[:2], [-1]], axis=0)
+        y_true, y_pred = tf.reshape(y_true, flat), tf.reshape(y_pred, flat)
+        one = tf.zeros_like(y_pred[..., :1])
+        wrong = tf.concat([tf.where(y_true == 0, y_pred, y_pred.dtype.min), one], -1)
+        right = tf.concat([tf.where(y_true == 1, -y_pred, y_pred.dtype.min), one], -1)
+        losses = tf.reduce_logsumexp(wrong, -1) + tf.reduce_logsumexp(right, -1)
+        counted = tf.cast(tf.reduce_any(y_true >= 0, -1), losses.dtype)
+        return tf.reduce_sum(losses * counted, -1) / tf.maximum(tf.reduce_sum(counted, -1), 1.0)
+
+
+class ChoiceLoss(keras.losses.Loss):
+    """Cross entropy of one softmax over all that can be the answer; several right answers share.
+
+    y_true (batch, ...) is 1 or 0, or -1 for what cannot be the answer; y_pred are scores of that shape.
+    """
+
+    def call(self, y_true, y_pred):
+        flat = tf.stack([tf.shape(y_pred)[0], -1])
+        y_true, y_pred = tf.reshape(y_true, flat), tf.reshape(y_pred, flat)
+        logs = tf.nn.log_softmax(tf.where(y_true >= 0, y_pred, y_pred.dtype.min / 2))
+        right = tf.cast(y_true == 1, y_pred.dtype)
+        return -tf.reduce_sum(right * logs, -1) / tf.maximum(tf.reduce_sum(right, -1), 1.0)

@@ -1,0 +1,1 @@
+"""Relation extraction: (subject, predicate, object) triples."""

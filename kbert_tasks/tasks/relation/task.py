@@ -1,0 +1,229 @@
+"""Relation extraction: the (subject, predicate, object) triples of a text: its spans, then the pairs of them."""
+
+import collections
+from dataclasses import dataclass
+
+from ...data import tables
+from ...data.examples import Skip, joined
+from ...data.tables import text_of
+from ...errors import InputError
+from ...metrics import sets
+from ...metrics.classification import Report
+from ...settings import option
+from ...text.spans import MOST, span_of
+from ..span_task import PointingSettings, PointingTask
+from . import cascade, triples
+from .triples import Triple
+
+_ADVICE = (
+    "This is normal for a model that is hardly trained: use more --epochs or a higher --learning-rate. "
+    "For a trained model, a smaller --max-length gives each window fewer candidates"
+)
+MANY_SPANS = (
+    f"at least {MOST} candidate subjects or objects in a window: only the {MOST} most probable are used. {_ADVICE}"
+)
+MANY_TRIPLES = f"at least {cascade.TRIPLES} candidate triples in a window: only the {cascade.TRIPLES} most probable are used. {_ADVICE}"
+COLUMNS = ("subject_column", "predicate_column", "object_column")
+
+
+@dataclass(frozen=True)
+class RelationSettings(PointingSettings):
+    """What relation extraction can be told beside what every task can."""
+
+    label_column: str = option("spo_list", "column of the triples", later=True)
+    subject_column: str = option("subject", "where a row has one triple: column of the subject", later=True)
+    predicate_column: str = option("predicate", "the same, of the predicate", later=True)
+    object_column: str = option("object", "the same, of the object", later=True)
+    draws: int = option(8, "subjects, and objects, of a text in one step, at most", least=1)
+
+
+@dataclass(frozen=True)
+class Example:
+    """A text and its gold triples, or None."""
+
+    text: str
+    triples: tuple[Triple, ...] | None
+
+
+@dataclass(frozen=True)
+class Prediction:
+    """The triples of a text, most probable first; each once, at its most probable place."""
+
+    triples: tuple[Triple, ...] = ()
+
+
+class Possible(tuple):
+    """The triples that are possible, most probable first; `remarks`: what was not looked at any further."""
+
+    remarks = ()
+
+
+class RelationExtractor(PointingTask[Prediction]):
+    """Triples of a text.
+
+    Examples:
+        >>> task = kb.RelationExtractor("checkpoints/chinese_L-12_H-768_A-12", epochs=10)
+        >>> task.fit(kb.read("train.jsonl")).predict(["《雪的体重》的作者是方小雪。"])
+        [Prediction(triples=(Triple(subject='雪的体重', predicate='作者', object='方小雪', ...),))]
+    """
+
+    settings: RelationSettings
+
+    Settings = RelationSettings
+    LEARNED = ("predicates_", "threshold_")
+    ANSWER = ("spo_list",)
+    FORMAT = "jsonl"
+
+    def example(self, row, gold):
+        text = text_of(row[self.settings.text_column])
+        if not text.strip():
+            return Skip("empty text")
+        if not gold:
+            return Example(text, None)
+        found = triples.triples_of(row[self.settings.label_column], text)
+        return Skip("no list of triples") if found is None else Example(text, found)
+
+    def grouped(self, rows):
+        settings, names = self.settings, [getattr(self.settings, option) for option in COLUMNS]
+        if settings.label_column in rows or not set(names) & set(rows.columns):
+            return super().grouped(rows)
+        for name in ("text_column", *COLUMNS):
+            tables.column(rows, getattr(settings, name), name)
+        spans = [name for name in ("subject_span", "object_span") if name in rows]
+        rows, sources = joined(rows, [settings.text_column], [*names, *spans], settings.label_column)
+        parts = ("subject", "predicate", "object", *spans)
+        lists = [[dict(zip(parts, cells, strict=True)) for cells in each] for each in rows[settings.label_column]]
+        return rows.assign(**{settings.label_column: lists}), sources
+
+    def stratum(self, example):
+        return bool(example.triples)
+
+    def columns(self, gold):
+        return ["text_column", *["label_column"] * gold]
+
+    def learn(self, examples):
+        self.predicates_ = sorted({triple.predicate for example in examples for triple in example.triples})
+        if not self.predicates_:
+            raise InputError("the training texts have no triples: at least one is needed")
+
+    def build(self, encoder):
+        from ..._keras import keras2
+        from ...encoder.bert import Dropout
+        from ..heads import PairScores, SpanScores
+
+        keras = keras2()
+        # First and last token of each.
+        subjects, objects = (keras.Input((None, 2), dtype="int32", name=name) for name in ("Subjects", "Objects"))
+        x = Dropout(self.settings.dropout, name="Head-Dropout")(encoder.output)
+        outputs = {"spans": SpanScores(2, name="spans")(x)}  # (batch, subject or object, time, time)
+        # (batch, subjects, objects, predicates)
+        outputs["pairs"] = PairScores(len(self.predicates_), name="pairs")([x, subjects, objects])
+        return keras.Model([*encoder.inputs, subjects, objects], outputs, name="relation")
+
+    @staticmethod
+    def reader(model):
+        from ..._keras import keras2
+
+        outputs = {"hidden": model.get_layer("Head-Dropout").input, "spans": model.get_layer("spans").output}
+        return keras2().Model(model.inputs[:2], outputs)
+
+    def losses(self):
+        from ..heads import SetLoss
+
+        return {"spans": SetLoss(), "pairs": SetLoss()}
+
+    # From text and gold to tokens ------------------------------------------------------------------------------
+
+    def target(self, example, encoded):
+        """The window's gold: {subject's tokens: [(predicate's number, object's tokens)]}."""
+        gold = collections.defaultdict(list)
+        for triple in example.triples:
+            for subject, object_ in self._pairs(example, triple, encoded):
+                gold[subject].append((self.predicates_.index(triple.predicate), object_))
+        return dict(gold)
+
+    def _pairs(self, example, triple, encoded):
+        """Tokens of subject and object, at every place where both stand."""
+        subjects = self.tokens(example, triple.subject, triple.subject_span, encoded)
+        objects = self.tokens(example, triple.object, triple.object_span, encoded)
+        return [(subject, object_) for subject in subjects for object_ in objects]
+
+    def remarks(self, example, encoded):
+        yield from super().remarks(example, encoded)
+        for triple in example.triples or ():
+            if reason := self._lost(example, triple, encoded):
+                yield f"triples that cannot be found: {reason}"
+
+    def _lost(self, example, triple, encoded):
+        if triple.predicate not in self.predicates_:
+            return "training never saw the predicate"
+        if any(self._pairs(example, triple, window) for window in encoded):
+            return None
+        if reason := self.lost(example, triple.subject, triple.subject_span, encoded):
+            return f"subject {reason}"
+        if reason := self.lost(example, triple.object, triple.object_span, encoded):
+            return f"object {reason}"
+        return "subject and object stand in no window together"
+
+    def draw(self, x, target, chance):
+        size = len(x["Input-Token"]), len(self.predicates_)
+        more, y = cascade.step(target, *size, self.settings.draws, chance)
+        return x | more, y
+
+    # From tokens to triples ------------------------------------------------------------------------------------
+
+    def outputs(self, encoded):
+        from ...inference.predict import inputs, run
+
+        found = run(self)(inputs(encoded))
+        return cascade.probabilities(
+            self.once(cascade.followed), found["hidden"], self.probabilities(found["spans"]), encoded
+        )
+
+    def decode(self, example, encoded, outputs):
+        found, remarks = {}, set()
+        for window, each in zip(encoded, outputs, strict=True):
+            answers = list(cascade.answers(**each))
+            if MOST in (len(each["subjects"]), len(each["objects"])):
+                remarks.add(MANY_SPANS)
+            if len(answers) == cascade.TRIPLES:
+                remarks.add(MANY_TRIPLES)
+            for subject, predicate, object_, score in answers:
+                one, other = span_of(window, *subject), span_of(window, *object_)
+                strings = example.text[slice(*one)], self.predicates_[predicate], example.text[slice(*other)]
+                if strings not in found or found[strings].score < score:
+                    found[strings] = Triple(*strings, one, other, score)
+        possible = Possible(sorted(found.values(), key=lambda t: (-t.score, t.strings)))
+        possible.remarks = remarks
+        return possible
+
+    def judge(self, examples, encoded, possible):
+        report = super().judge(examples, encoded, possible)
+        report.examples["notes"] = dict(collections.Counter(remark for each in possible for remark in each.remarks))
+        return report
+
+    def tune(self, examples, possible):
+        gold = [{t.strings for t in example.triples} for example in examples]
+        answers = [[(t.strings, t.score) for t in found] for found in possible]
+        self.threshold_ = self.best_threshold(gold, answers)
+
+    def choose(self, example, possible):
+        return Prediction(tuple(triple for triple in possible if triple.score >= self.least))
+
+    def row(self, prediction):
+        return {"spo_list": [triple.as_dict() for triple in prediction.triples]}
+
+    def error(self, example, prediction):
+        gold, found = {t.strings for t in example.triples}, {t.strings: t.score for t in prediction.triples}
+        return self.wrong({"text": example.text}, gold, found)
+
+    def record(self, example, possible, prediction):
+        gold, answers = ({t.strings: t.as_dict() for t in each} for each in (example.triples, prediction.triples))
+        return self.recorded(example, gold, {t.strings: t.score for t in possible}, answers)
+
+    def score(self, examples, predictions):
+        scores = sets.triples([e.triples for e in examples], [p.triples for p in predictions])
+        return Report(scores | {"threshold": self.least})
+
+
+TASK = RelationExtractor

@@ -1,0 +1,100 @@
+"""Triples (subject, predicate, object) as they are published: reading them, and where they stand in a text."""
+
+import json
+from dataclasses import dataclass, field
+from typing import Any
+
+import numpy as np
+
+from ...data.tables import missing, text_of
+from ...errors import RowError
+from ...text.spans import Span, told
+
+PARTS = ("subject", "predicate", "object")
+WANTED = 'wanted {"subject": ..., "predicate": ..., "object": ...} or [subject, predicate, object]'
+
+
+@dataclass(frozen=True)
+class Triple:
+    """A triple; the spans (half-open characters of the text) where they are known, the score where it is an answer."""
+
+    subject: str
+    predicate: str
+    object: str
+    subject_span: Span | None = None
+    object_span: Span | None = None
+    score: float | None = field(default=None, compare=False)
+
+    @property
+    def strings(self) -> tuple[str, str, str]:
+        return self.subject, self.predicate, self.object
+
+    @property
+    def located(self) -> bool:
+        return self.subject_span is not None and self.object_span is not None
+
+    def as_dict(self) -> dict[str, Any]:
+        """As in an `spo_list`, with `subject_span`, `object_span` and `score` where there are any."""
+        made: dict[str, Any] = {"subject": self.subject, "predicate": self.predicate, "object": self.object}
+        for name in ("subject_span", "object_span"):
+            if getattr(self, name) is not None:
+                made[name] = list(getattr(self, name))
+        return made | ({} if self.score is None else {"score": round(self.score, 6)})
+
+
+def triples_of(value, text):
+    """The triples of one `spo_list`, each once, or None where there is no list.
+
+    Args:
+        value: a list, or its JSON. An object may be a dict of slots as in DuIE 2.0: `@value` belongs to the predicate,
+            each other slot that is filled to a predicate of its own, PREDICATE_SLOT.
+        text: where spans, if given, must hold the strings.
+
+    Raises:
+        RowError: not a list of triples, or a span that does not hold its string.
+    """
+    given = value
+    if isinstance(value, str):
+        if not value.strip():
+            return None
+        try:
+            value = json.loads(value)
+        except (ValueError, RecursionError):
+            pass  # is no list, and told so
+    if not _is_list(value):
+        if missing(value):
+            return None
+        found = repr(given.strip()[:60]) if isinstance(given, str) else str(given)[:60]
+        raise RowError(f"wanted a list of triples, found {found}")
+    return tuple(dict.fromkeys(triple for each in value for triple in _read(each, text)))
+
+
+def _is_list(value):
+    return isinstance(value, list | tuple | np.ndarray)  # the last from Parquet
+
+
+def _read(each, text):
+    if isinstance(each, dict):
+        if lacking := [name for name in PARTS if name not in each]:
+            raise RowError(f"a triple lacks {', '.join(lacking)}: {str(each)[:60]}; {WANTED}")
+        subject, predicate, object_ = (each[name] for name in PARTS)
+    elif _is_list(each) and len(each) == 3:
+        (subject, predicate, object_), each = each, {}
+    else:
+        raise RowError(f"found {str(each)[:60]}; {WANTED}")
+    slots = object_ if isinstance(object_, dict) else {"@value": object_}
+    for part in (subject, predicate, *slots.values()):
+        if isinstance(part, dict) or _is_list(part):
+            raise RowError(f"found {str(part)[:60]} where a text belongs; {WANTED}")
+    subject, predicate, slots = text_of(subject), text_of(predicate), {n: text_of(slot) for n, slot in slots.items()}
+    if not predicate.strip():
+        raise RowError(f"the predicate between {subject[:40]!r} and {str(object_)[:40]!r} is empty; {WANTED}")
+    filled = {name: slot for name, slot in slots.items() if slot.strip()} or {"@value": slots.get("@value", "")}
+    subject_span = told(each.get("subject_span"), subject, text)
+    object_span = told(each.get("object_span"), slots.get("@value", ""), text)
+    return [
+        Triple(subject, predicate, slot, subject_span, object_span)
+        if name == "@value"
+        else Triple(subject, f"{predicate}_{name}", slot, subject_span)
+        for name, slot in filled.items()
+    ]

@@ -1,0 +1,1 @@
+"""Subject extraction: the entities that an event is about."""

@@ -1,0 +1,232 @@
+"""Subject extraction: the parts of a text, any number or none, that an event of a given type is about."""
+
+from dataclasses import dataclass
+
+import numpy as np
+
+from ...data.examples import Skip, joined
+from ...data.tables import text_of
+from ...errors import InputError
+from ...metrics import sets
+from ...metrics.classification import Report
+from ...settings import option
+from ...text.spans import FLOOR, likely, marked, span_of
+from ..span_task import PointingSettings, PointingTask
+from .subjects import Subject, apart, subjects_of
+
+NO_SUBJECT = 0, 0  # the span that answers so: [CLS]
+
+
+@dataclass(frozen=True)
+class SubjectSettings(PointingSettings):
+    """What subject extraction can be told beside what every task can."""
+
+    label_column: str = option("subject", "column of the subject", later=True)
+    type_column: str = option("event_type", "column of the event's type, where there is one", later=True)
+    without_subject: str = option(
+        "keep", "texts without a subject: keep them, or skip them, in scoring too", choices=("keep", "skip"), later=True
+    )
+
+
+@dataclass(frozen=True)
+class Example:
+    """A text, the event's type or None, and its gold subjects, or None."""
+
+    text: str
+    event_type: str | None
+    subjects: tuple[Subject, ...] | None
+
+
+@dataclass(frozen=True)
+class Prediction:
+    """The subjects, most probable first, none overlapping a more probable one."""
+
+    subjects: tuple[Subject, ...] = ()
+
+
+class SubjectExtractor(PointingTask[Prediction]):
+    """Whom or what an event is about.
+
+    Examples:
+        >>> task = kb.SubjectExtractor("checkpoints/chinese_L-12_H-768_A-12", epochs=3)
+        >>> task.fit(kb.read("train.csv")).predict([("长河科技股东减持", "股东减持")])
+        [Prediction(subjects=(Subject(subject='长河科技', span=Span(start=0, end=4), score=0.98),))]
+    """
+
+    settings: SubjectSettings
+
+    Settings = SubjectSettings
+    LEARNED = ("typed_", "always_", "longest_", "threshold_")
+    ANSWER = ("subject", "score", "subjects")
+    SECOND = "type_column"
+    typed_ = None  # until the training rows tell
+    paired = property(lambda self: self.typed_)
+
+    # From rows to examples -------------------------------------------------------------------------------------
+
+    def named(self, rows):
+        settings = self.settings
+        names = ["id", settings.text_column, settings.type_column, settings.label_column][: rows.shape[1]]
+        numbered = [str(i) for i in range(1, len(names) + 1)]
+        # CCKS 2019 as published, without a header: id, text, type and, in the training file, subject.
+        if len(names) >= 3 and list(rows.columns) == numbered and settings.text_column not in numbered:
+            if rows["1"].map(text_of).str.isdigit().all():
+                rows = rows.set_axis(names, axis=1)
+        if settings.type_column in rows:
+            rows = rows.assign(**{settings.type_column: rows[settings.type_column].map(text_of).str.strip()})
+        if self.typed_ is None:
+            self.typed_ = settings.type_column in rows and bool((rows[settings.type_column] != "").any())
+        return rows
+
+    def grouped(self, rows):
+        text, kind, label = (getattr(self.settings, f"{name}_column") for name in ("text", "type", "label"))
+        if text not in rows or label not in rows:
+            return super().grouped(rows)
+        return joined(
+            rows, [text, kind] if self.typed_ else [text], [label, *["subject_span"] * ("subject_span" in rows)], label
+        )
+
+    def stratum(self, example):
+        return example.event_type, bool(example.subjects)
+
+    def columns(self, gold):
+        typed = self.typed_ or self.settings.type_column != SubjectSettings.type_column  # then it must be there
+        return ["text_column", *["type_column"] * bool(typed), *["label_column"] * gold]
+
+    def example(self, row, gold):
+        text = text_of(row[self.settings.text_column])
+        if not text.strip():
+            return Skip("empty text")
+        kind = row[self.settings.type_column] if self.typed_ else None
+        if kind == "":
+            return Skip("no event type")
+        if not gold:
+            return Example(text, kind, None)
+        found = [each for cells in row[self.settings.label_column] for each in subjects_of(text, *cells)]
+        if not found and self.settings.without_subject == "skip":
+            return Skip("no subject")
+        return Example(text, kind, tuple(dict.fromkeys(found)))
+
+    def learn(self, examples):
+        kinds = {example.event_type for example in examples}
+        self.typed_ = kinds != {None}
+        # A type that had a subject whenever it was seen is answered with one, however unsure the model is.
+        self.always_ = sorted(kinds - {e.event_type for e in examples if not e.subjects}, key=str)
+        self.longest_ = max((len(each.subject) for example in examples for each in example.subjects), default=0)
+        if not self.longest_:
+            raise InputError("the training texts have no subjects: at least one is needed")
+
+    # The model -------------------------------------------------------------------------------------------------
+
+    def build(self, encoder):
+        from ..._keras import keras2
+        from ...encoder.bert import Dropout
+        from ..heads import SpanScores
+
+        x = Dropout(self.settings.dropout, name="Head-Dropout")(encoder.output)
+        # `spans` answers: each span has a probability of its own, so that several can be sure. `choice` is there in training
+        # alone: one softmax over all spans, which teaches the encoder what sets the subject apart from its rivals.
+        outputs = {name: SpanScores(1, name=name)(x) for name in ("spans", "choice")}
+        return keras2().Model(encoder.inputs, outputs, name="subject")
+
+    @staticmethod
+    def reader(model):
+        from ..._keras import keras2
+
+        return keras2().Model(model.inputs, {"spans": model.get_layer("spans").output})
+
+    def losses(self):
+        from ..heads import ChoiceLoss, SetLoss
+
+        return {"spans": SetLoss(), "choice": ChoiceLoss()}
+
+    # From text and gold to tokens, and back --------------------------------------------------------------------
+
+    def parts(self, example):
+        return (example.event_type, example.text) if self.typed_ else (example.text, None)
+
+    def target(self, example, encoded):
+        """The window's gold, as tokens; none says that there is no subject here, None that nobody knows."""
+        found = self._found(example, encoded)
+        return found if found or not example.subjects or self._found(example, self.whole(example)) else None
+
+    def _found(self, example, encoded):
+        return [t for each in example.subjects for t in self.tokens(example, each.subject, each.span, encoded)]
+
+    def draw(self, x, target, chance):
+        spans = self._answers(x["Input-Segment"])
+        if target is None:
+            spans[:] = -1
+        else:
+            for first, last in target or [NO_SUBJECT]:
+                spans[first, last] = 1
+        return x, {"spans": spans[None], "choice": spans[None]}
+
+    def _answers(self, segments):
+        """int8 (length, length): 0 at (first, last) of what can be the answer, -1 elsewhere, such as in the type."""
+        spans = marked([], len(segments))
+        if self.typed_:
+            spans[segments == 0] = -1
+        spans[NO_SUBJECT] = 0
+        return spans
+
+    def remarks(self, example, encoded):
+        yield from super().remarks(example, encoded)
+        for each in example.subjects or ():
+            reason = self.lost(example, each.subject, each.span, encoded)
+            if reason is None and len(each.subject) > self.longest_:
+                reason = "is longer than any in training"
+            if reason:
+                yield f"subjects that cannot be found: it {reason}"
+
+    def outputs(self, encoded):
+        found = []
+        for window, each in zip(encoded, super().outputs(encoded), strict=True):
+            can, size = self._answers(window.segments) == 0, len(window.ids)
+            found.append({"spans": np.where(can, self.probabilities(each["spans"][0, :size, :size]), 0.0)})
+        return found
+
+    def decode(self, example, encoded, outputs):
+        found, floor = {}, 0.0 if example.event_type in self.always_ else FLOOR
+        for window, each in zip(encoded, outputs, strict=True):
+            for first, last in likely(each["spans"], window, int(self.typed_), floor):
+                span, score = span_of(window, first, last), float(each["spans"][first, last])
+                if span.end - span.start <= self.longest_ and (span not in found or found[span].score < score):
+                    found[span] = Subject(example.text[slice(*span)], span, score)
+        return apart(sorted(found.values(), key=lambda s: (-s.score, s.span)))
+
+    def tune(self, examples, possible):
+        gold = [{each.subject for each in example.subjects} for example in examples]
+        answers = [
+            [(s.subject, 1.0 if s is found[0] and example.event_type in self.always_ else s.score) for s in found]
+            for example, found in zip(examples, possible, strict=True)
+        ]
+        self.threshold_ = self.best_threshold(gold, answers)
+
+    def choose(self, example, possible):
+        sure = 1 if example.event_type in self.always_ else 0
+        return Prediction(tuple(s for i, s in enumerate(possible) if i < sure or s.score >= self.least))
+
+    # Scores and answers ----------------------------------------------------------------------------------------
+
+    def row(self, prediction):
+        made = [each.as_dict() for each in prediction.subjects]
+        best = made[0] if made else {"subject": "", "score": None}
+        return {"subject": best["subject"], "score": best["score"], "subjects": made}
+
+    def error(self, example, prediction):
+        gold, found = {s.subject for s in example.subjects}, {s.subject: s.score for s in prediction.subjects}
+        return self.wrong({"text": example.text, "event_type": example.event_type}, gold, found)
+
+    def record(self, example, possible, prediction):
+        gold, answers = ({s.subject: s.as_dict() for s in each} for each in (example.subjects, prediction.subjects))
+        found = {s.subject: s.score for s in possible}
+        return {"event_type": example.event_type} | self.recorded(example, gold, found, answers)
+
+    def score(self, examples, predictions):
+        gold, found = ([[s.subject for s in each.subjects] for each in part] for part in (examples, predictions))
+        scores = sets.subjects(gold, found, [example.event_type for example in examples])
+        return Report(scores | {"threshold": self.least})
+
+
+TASK = SubjectExtractor

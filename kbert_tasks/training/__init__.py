@@ -1,0 +1,1 @@
+"""Training: settings, optimizers, callbacks, resuming, several devices."""

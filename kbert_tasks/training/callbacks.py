@@ -1,0 +1,250 @@
+"""Keras callbacks: the loss of an epoch, the development score, the progress that is kept, and the bar."""
+
+import contextlib
+import dataclasses
+import logging
+import math
+import time
+from pathlib import Path
+
+from tqdm.auto import tqdm
+
+from .._keras import keras2, tensorflow
+from ..errors import InputError
+from ..inference.predict import decoded
+from ..metrics.classification import Report
+from . import distribution
+from .resume import Progress, aside_of
+
+log = logging.getLogger("kbert_tasks")
+Callback = keras2().callbacks.Callback
+
+
+class Losses(Callback):
+    """Makes the mean over the epoch so far of each step's losses, for the callbacks that come later.
+
+    Keras's own mean cannot be taken up again in the middle of an epoch.
+
+    Args:
+        rate: the learning rate, for a sentence.
+    """
+
+    def __init__(self, rate):
+        super().__init__()
+        self.rate, self.sums, self.texts, self.seconds = rate, {}, 0, 0.0
+
+    def on_epoch_begin(self, epoch, logs=None):
+        self._began = time.perf_counter() - self.seconds
+
+    def on_train_batch_end(self, batch, logs=None):
+        if not math.isfinite(logs["loss"]):
+            raise InputError(f"the loss is no longer a number: learning_rate {self.rate:.3g} is too high; try a tenth")
+        texts = int(logs["texts"])
+        self.texts += texts
+        for name in logs.keys() - {"texts"}:
+            self.sums[name] = self.sums.get(name, 0.0) + texts * float(logs[name])
+        logs.update(self._means())
+        self.seconds = time.perf_counter() - self._began
+
+    def on_epoch_end(self, epoch, logs=None):
+        logs.update(self._means(), seconds=round(self.seconds, 3))
+        self.sums, self.texts, self.seconds = {}, 0, 0.0
+
+    def _means(self):
+        return {name: value / self.texts for name, value in self.sums.items()}
+
+
+class DevScore(Callback):
+    """Scores the development examples after each epoch, by the same code that predicts, and keeps the best epoch.
+
+    Puts the task's main score (while it is 0, the negative loss) into the epoch's logs as `dev`, for callbacks that come
+    later. `finish` gives the model the weights of the best epoch: the one with the best score, of equals the one with the
+    lowest development loss.
+
+    Args:
+        task: with its model.
+        examples, encoded: the development examples.
+        average: an `Average`, whose weights are scored and kept then, or None.
+
+    Attributes:
+        history: per epoch `epoch`, `loss`, `dev` (scores), `seconds` (of training alone).
+        best_epoch: from 1.
+        best_report: the development Report of that epoch.
+        seconds: spent on scoring.
+    """
+
+    def __init__(self, task, examples, encoded, average=None):
+        super().__init__()
+        self.task, self.examples, self.encoded, self.average = task, examples, encoded, average
+        self.history, self.best_epoch, self.best_report, self.seconds = [], None, None, 0.0
+        self.best = self.best_weights = self.best_learned = None
+
+    def on_epoch_end(self, epoch, logs=None):
+        entry = {"epoch": epoch + 1, "loss": float(logs["loss"]), "seconds": logs["seconds"]}
+        if parts := {
+            name.removesuffix("_loss"): float(value) for name, value in logs.items() if name.endswith("_loss")
+        }:
+            entry["losses"] = parts
+        if self.examples:
+            began = time.perf_counter()
+            with self.average.shown() if self.average else contextlib.nullcontext():
+                self._score(entry, logs)
+            self.seconds += time.perf_counter() - began
+        self.history.append(entry)
+        shown = "".join(f", dev {name} {value:.4f}" for name, value in entry.get("dev", {}).items())
+        parts = ", ".join(f"{name} {value:.4f}" for name, value in entry.get("losses", {}).items())
+        parts = f" ({parts})" if parts else ""
+        log.info("epoch %d: loss %.4f%s%s, %.1f s", epoch + 1, entry["loss"], parts, shown, entry["seconds"])
+        self.model.stop_training = self.stops
+        zeros = [each["epoch"] for each in self.history if each.get("dev", {}).get("f1") == 0]
+        last = self.model.stop_training or entry["epoch"] == self.task.settings.epochs
+        if zeros == [entry["epoch"]] and not last:
+            log.info("an F1 of 0 is usual in the first epochs, as long as the loss falls")
+
+    def _score(self, entry, logs):
+        task = self.task
+        possible = decoded(task, self.examples, self.encoded)
+        task.tune(self.examples, possible)
+        report = task.judge(self.examples, self.encoded, possible)
+        entry["dev"] = report.numbers()
+        known = [answer["loss"] for answer in report.answers if answer["loss"] is not None]
+        entry["dev_loss"] = sum(known) / len(known) if known else None
+        # As long as nothing is right a lower loss is better.
+        logs["dev"] = report[task.MAIN_SCORE] or -entry["loss"]
+        found = [logs["dev"], -math.inf if entry["dev_loss"] is None else -entry["dev_loss"]]
+        if self.best is None or found > self.best:
+            self.best, self.best_epoch, self.best_report = found, entry["epoch"], report
+            last = entry["epoch"] == task.settings.epochs and not self.average
+            self.best_weights = None if last else self.model.get_weights()
+            self.best_learned = {name: getattr(task, name) for name in task.LEARNED}
+
+    @property
+    def stops(self):
+        """Whether `patience` is at its end. Of several machines the first decides, should others score a little differently."""
+        patience = self.task.settings.patience
+        if not (patience and self.history):
+            return False
+        return distribution.as_chief(self.model, len(self.history) - self.best_epoch >= patience)
+
+    def finish(self):
+        if self.best_weights is not None and (self.average or self.best_epoch != len(self.history)):
+            self.model.set_weights(self.best_weights)
+        elif self.average:
+            self.average.take()
+        for name, value in (self.best_learned or {}).items():
+            setattr(self.task, name, value)
+        self.best_weights = None
+
+    NUMBERS = ("history", "best_epoch", "best", "best_learned", "seconds")
+
+    def state(self):
+        """(what JSON can hold, arrays)."""
+        state = {name: getattr(self, name) for name in self.NUMBERS}
+        state["best_report"] = dataclasses.asdict(self.best_report) if self.best_report else None
+        return state, {f"best/{i}": array for i, array in enumerate(self.best_weights or ())}
+
+    def go_on(self, state, arrays):
+        for name in self.NUMBERS:
+            setattr(self, name, state[name])
+        self.best_report = Report(**state["best_report"]) if state["best_report"] else None
+        self.best_weights = [arrays[f"best/{i}"] for i in range(len(arrays))] or None
+
+
+class Copied(Callback):
+    """Copies the weights of the model that is trained, after each epoch, to one that predicts elsewhere.
+
+    Args:
+        trained: the model that is trained.
+        other: a model with layers of the same names.
+    """
+
+    def __init__(self, trained, other):
+        super().__init__()
+        self.trained, self.other = trained, other
+
+    def on_epoch_end(self, epoch, logs=None):
+        self.copy()
+
+    def copy(self):
+        for layer in self.other.layers:
+            layer.set_weights(self.trained.get_layer(layer.name).get_weights())
+
+
+class Backup(Callback):
+    """Keeps the progress after each epoch, and every `save_minutes`; where there is one, the run goes on from it.
+
+    Where several machines train, all read it and the first writes it: they must see the same folder.
+
+    Args:
+        folder: of the progress, or None to keep none.
+        told: dict (JSON) of all that decides the result.
+        model: compiled.
+        average, losses, dev_score: the other callbacks with a state; the first may be None.
+
+    Attributes:
+        step: steps done.
+    """
+
+    def __init__(self, folder, told, model, average, losses, dev_score):
+        super().__init__()
+        self.step, self.losses, self.dev_score, self.progress = 0, losses, dev_score, None
+        # At the end of a run that is not trained any more, the model is wanted before Keras gives it.
+        dev_score.set_model(model)
+        if folder is None:
+            return
+        folder = Path(folder).resolve()
+        parts = {"model": model, "optimizer": model.optimizer, "generator": tensorflow().random.get_global_generator()}
+        if average:
+            parts |= {"averages": average.averages, "averaged": average.steps}
+        anew = f"delete {folder} (kbert-train --anew) to begin anew"
+        self.progress = Progress(folder, aside_of(folder), told, anew, **parts)
+        self.every, self.saved = dev_score.task.settings.save_minutes * 60, time.monotonic()
+        if found := self.progress.read():
+            state, arrays = found
+            self.step = state["step"]
+            losses.sums, losses.texts, losses.seconds = state["losses"]
+            dev_score.go_on(state["dev_score"], arrays)
+            log.info("going on after step %d, from %s", self.step, folder)
+
+    def on_train_batch_end(self, batch, logs=None):
+        self.step += 1
+        ends = batch + 1 == self.params["steps"]  # then the epoch is scored first
+        if self.progress and not ends and time.monotonic() - self.saved > self.every:
+            self._save()
+
+    def on_epoch_end(self, epoch, logs=None):
+        if self.progress:
+            self._save()
+
+    def _save(self):
+        if distribution.chief():
+            state, arrays = self.dev_score.state()
+            losses = [self.losses.sums, self.losses.texts, self.losses.seconds]
+            self.progress.write({"step": self.step, "losses": losses, "dev_score": state}, arrays)
+        self.saved = time.monotonic()
+
+
+class ProgressBar(Callback):
+    """A bar for each epoch, with the time left, on a terminal or in a notebook; nothing elsewhere.
+
+    Args:
+        steps: of an epoch.
+        done: steps of the first epoch that are done already.
+    """
+
+    def __init__(self, steps, done=0):
+        super().__init__()
+        self.steps, self.done = steps, done
+
+    def on_epoch_begin(self, epoch, logs=None):
+        name = f"epoch {epoch + 1}/{self.params['epochs']}"
+        self._bar = tqdm(total=self.steps, initial=self.done, desc=name, unit="batch", disable=None, leave=False)
+        self.done = 0
+
+    def on_train_batch_end(self, batch, logs=None):
+        self._bar.update()
+        if batch % 10 == 0:
+            self._bar.set_postfix(loss=f"{logs['loss']:.4f}", refresh=False)
+
+    def on_epoch_end(self, epoch, logs=None):
+        self._bar.close()

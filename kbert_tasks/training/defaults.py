@@ -1,0 +1,154 @@
+"""Automatic training settings, derived from the checkpoint's size, the task, the number of texts and the number of steps.
+
+A setting with the value "auto" gets its value here, with a reason; the plan prints both, and `report.json` keeps them. A value
+that the user gives is used as it is; only what follows from it changes with it, such as the warm-up of a falling rate.
+The constants come from the measurements in `benchmarks/defaults.md`.
+"""
+
+import dataclasses
+import math
+
+from ..settings import AUTO
+
+BASE_HIDDEN = 768  # hidden size of Google's base model: the specification's Adam(1e-5) is for this size and larger
+FEW_TEXTS = 300  # below, a tenth of the texts says too little to choose an epoch by
+HELD_OUT = 0.1
+
+
+@dataclasses.dataclass(frozen=True)
+class Recipe:
+    """How a kind of task is trained.
+
+    Attributes:
+        base_rate: learning rate of a checkpoint of base size or larger.
+        highest_rate: smaller checkpoints get `base_rate * (768 / hidden size)^3`, but no more than this.
+        head_multiplier: learning rate of the newly initialised layers, as a multiple.
+        epochs: passes over the texts, at least.
+        steps: steps in all, at least: small files get more epochs.
+        base_epochs, base_steps: the same for a checkpoint of base size or larger.
+    """
+
+    base_rate: float
+    highest_rate: float
+    head_multiplier: float
+    epochs: int
+    steps: int
+    base_epochs: int
+    base_steps: int
+
+
+CLASSIFICATION = Recipe(1e-5, 4e-4, 1.0, epochs=4, steps=300, base_epochs=3, base_steps=300)
+SPANS = Recipe(2e-5, 6e-4, 5.0, epochs=6, steps=700, base_epochs=5, base_steps=700)
+MOST_EPOCHS = 30
+AVERAGED = 0.99  # decay of the moving average of the weights
+
+
+@dataclasses.dataclass(frozen=True)
+class Resolved:
+    """A value and why it was chosen."""
+
+    value: float | int | str
+    reason: str
+
+
+def held_out_share(settings, texts):
+    """The share of the training texts that is held out where there is no development file: Resolved.
+
+    Args:
+        settings: the task's Settings.
+        texts: number of training texts.
+    """
+    if texts < FEW_TEXTS:
+        found = Resolved(0.0, f"{texts} texts are too few to hold out some: all train, for a fixed number of steps")
+    else:
+        found = Resolved(HELD_OUT, f"{texts:,} texts are enough to hold out a tenth, which chooses the epoch")
+    return _chosen(settings.dev_share, found)
+
+
+def pooling(settings, hidden):
+    """How classification makes one vector of the token vectors: Resolved."""
+    if hidden >= BASE_HIDDEN:
+        found = Resolved("cls", "base size or larger")
+    else:
+        found = Resolved("mean", "smaller checkpoints say little in [CLS] before it is trained")
+    return _chosen(settings.pooling, found)
+
+
+def resolve(settings, recipe, hidden, windows, developing, on_tpu=False):
+    """The settings with a value in place of each "auto", and the reasons.
+
+    Args:
+        settings: the task's Settings.
+        recipe: the task's Recipe.
+        hidden: hidden size of the checkpoint.
+        windows: number of texts, or windows of texts, in an epoch.
+        developing: whether there are development texts.
+        on_tpu: a TPU is slow to give the weights after each step, which the moving average needs.
+
+    Returns:
+        (Settings without "auto", {name: Resolved} of the settings that can be "auto").
+    """
+    large = hidden >= BASE_HIDDEN
+    size = f"hidden size {hidden}: " + ("base size or larger" if large else f"smaller than base ({BASE_HIDDEN})")
+    steps = math.ceil(windows / settings.batch_size)
+    derived = {
+        "learning_rate": _rate(recipe, hidden, size),
+        "head_lr_multiplier": Resolved(recipe.head_multiplier, "for the newly initialised layers of this task"),
+        "epochs": _epochs(recipe, large, steps),
+        "schedule": _schedule(large, on_tpu),
+    }
+    found = {name: _chosen(getattr(settings, name), each) for name, each in derived.items()}
+    falling = found["schedule"].value == "linear"
+    found["warm_up"] = _chosen(settings.warm_up, _warm_up(large, falling))
+    found["average"] = _chosen(settings.average, _average(large, falling, on_tpu))
+    found["patience"] = _chosen(settings.patience, _patience(found["epochs"].value, falling, developing))
+    return dataclasses.replace(settings, **{name: each.value for name, each in found.items()}), found
+
+
+def _chosen(requested, derived):
+    return derived if requested == AUTO else Resolved(requested, "as requested")
+
+
+def _rate(recipe, hidden, size):
+    if hidden >= BASE_HIDDEN:
+        return Resolved(recipe.base_rate, size)
+    rate = min(recipe.base_rate * (BASE_HIDDEN / hidden) ** 3, recipe.highest_rate)
+    return Resolved(float(f"{rate:.1e}"), f"{size}, and smaller checkpoints need higher rates")
+
+
+def _epochs(recipe, large, steps):
+    epochs, least = (recipe.base_epochs, recipe.base_steps) if large else (recipe.epochs, recipe.steps)
+    if steps * epochs >= least:
+        return Resolved(epochs, f"{steps:,} steps an epoch: {epochs} epochs are at least {least} steps")
+    found = min(math.ceil(least / steps), MOST_EPOCHS)
+    return Resolved(found, f"{steps:,} steps an epoch are few: enough epochs for {least} steps, at most {MOST_EPOCHS}")
+
+
+def _schedule(large, on_tpu):
+    if large:
+        return Resolved("constant", "base size or larger")
+    if on_tpu:
+        return Resolved("linear", "in place of the moving average of the weights")
+    return Resolved("constant", "the moving average of the weights takes the place of a falling rate")
+
+
+def _warm_up(large, falling):
+    if large and not falling:
+        return Resolved(0.0, "a constant rate of this height needs none")
+    return Resolved(0.1, "a falling rate begins with a warm-up" if falling else "so high a rate begins with a warm-up")
+
+
+def _average(large, falling, on_tpu):
+    if on_tpu:
+        return Resolved(0.0, "a TPU is slow to give the weights after each step")
+    if large or falling:
+        return Resolved(0.0, "base size or larger" if large else "the falling rate takes its place")
+    return Resolved(AVERAGED, "it steadies small checkpoints, which are trained with a high rate")
+
+
+def _patience(epochs, falling, developing):
+    if falling:
+        return Resolved(0, "an early stop would cut off the falling rate")
+    if not developing:
+        return Resolved(0, "without development texts nothing says when to stop")
+    return Resolved(max(2, math.ceil(epochs / 4)), f"a quarter of {epochs} epochs, at least 2")

@@ -1,0 +1,99 @@
+"""One step of training, as it is told: in parts, and once more with the embeddings moved against it.
+
+Sources: Miyato et al., 2017 (arXiv 1605.07725), for the fast gradient method on word embeddings.
+"""
+
+from .._keras import keras2, tensorflow
+from ..errors import InputError
+from . import distribution
+from .embedding_subset import TABLE
+
+tf, keras = tensorflow(), keras2()
+
+
+class Stepped(keras.Model):
+    """A functional model that `fit` trains so; its logs are those of the step alone, not of the epoch so far.
+
+    The loss of a step is the sum over its texts, divided by their number, so that it is the same in any parts, and on any
+    number of devices: there a batch comes as (x, y, 1 or 0 for each text that counts or not, texts of all devices).
+
+    Args:
+        model: the functional `keras.Model` whose layers these are; its outputs are a dict.
+        parts: that a batch is computed in, one after the other.
+        adversarial: length of the move of all embeddings together; 0 for none.
+    """
+
+    def __init__(self, model, parts=1, adversarial=0.0):
+        super().__init__(model.inputs, model.output, name=model.name)
+        self.parts, self.adversarial = parts, adversarial
+        self.distribute_reduction_method = "first"  # the logs of the step are summed in it
+        if adversarial and not self.get_layer(TABLE).trainable:
+            raise InputError("adversarial training moves the embeddings, and freeze_layers keeps them: choose one")
+
+    @tf.autograph.experimental.do_not_convert
+    def train_step(self, data):
+        x, y, *dealt = data
+        *counted, texts = dealt or [tf.shape(next(iter(x.values())))[0]]
+        logs, gradients = self._gradients(x, y, counted, texts)
+        if self.adversarial:
+            table = self.get_layer(TABLE).trainable_weights[0]
+            place = next(i for i, each in enumerate(self.trainable_weights) if each is table)
+            before, uphill = tf.identity(table), tf.convert_to_tensor(gradients[place])
+            if dealt:
+                uphill = distribution.summed(uphill)
+            distribution.assigned(table, before + uphill * (self.adversarial / tf.maximum(tf.norm(uphill), 1e-12)))
+            _, more = self._gradients(x, y, counted, texts)
+            distribution.assigned(table, before)
+            gradients = [tf.convert_to_tensor(one) + other for one, other in zip(gradients, more, strict=True)]
+        self.optimizer.apply_gradients(zip(gradients, self.trainable_weights, strict=True))
+        if dealt:
+            logs = dict(zip(logs, tf.unstack(distribution.summed(tf.stack([*logs.values()]))), strict=True))
+        return logs | {"texts": texts}
+
+    def _gradients(self, x, y, counted, texts):
+        """(logs, gradients) of a batch, or of the part of it that this device has."""
+        if self.parts == 1:
+            sums, gradients = self._part(x, y, counted, texts)
+        else:
+            sums, gradients = self._in_parts(x, y, counted, texts)
+        means = {name: each / tf.cast(texts, tf.float32) for name, each in sums.items()}
+        parts = {f"{name}_loss": each for name, each in means.items()} if len(means) > 1 else {}
+        return {"loss": tf.add_n([*means.values()])} | parts, gradients
+
+    def _part(self, x, y, counted, texts):
+        """({output: sum of its losses}, gradients of their sum over `texts`)."""
+        with tf.GradientTape() as tape:
+            found, sums = self(x, training=True), {}
+            for name, loss in self.loss.items():
+                each = loss.call(y[name], found[name])
+                sums[name] = tf.reduce_sum(each * counted[0] if counted else each)
+            scaled = loss = tf.add_n([*sums.values()]) / tf.cast(texts, tf.float32)
+            if halved := hasattr(self.optimizer, "get_scaled_loss"):  # float16
+                scaled = self.optimizer.get_scaled_loss(loss)
+        gradients = tape.gradient(scaled, self.trainable_weights, unconnected_gradients="zero")
+        return sums, self.optimizer.get_unscaled_gradients(gradients) if halved else gradients
+
+    def _in_parts(self, x, y, counted, texts):
+        first = next(iter(x.values()))
+        number = first.shape[0] if first.shape[0] and not first.shape[0] % self.parts else tf.shape(first)[0]
+        size = -(-number // self.parts)
+
+        def another(begin, sums, gradients):
+            some = tf.nest.map_structure(lambda each: _slice(each, begin, size), (x, y, counted))
+            more, found = self._part(*some, texts)
+            sums = {name: each + more[name] for name, each in sums.items()}
+            return begin + size, sums, [one + other for one, other in zip(gradients, found, strict=True)]
+
+        sums = {name: tf.constant(0.0) for name in self.loss}
+        nothing = [tf.zeros(each.shape) for each in self.trainable_weights]
+        _, sums, gradients = tf.while_loop(
+            lambda begin, *_: begin < number, another, (0, sums, nothing), parallel_iterations=1
+        )
+        return sums, gradients
+
+
+def _slice(array, begin, size):
+    """array[begin : begin + size]; where the size is known beforehand, in the form that XLA knows."""
+    if isinstance(size, int) and array.shape.is_fully_defined():
+        return tf.slice(array, [begin, *[0] * (array.shape.rank - 1)], [size, *array.shape[1:]])
+    return array[begin : begin + size]

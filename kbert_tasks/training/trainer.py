@@ -1,0 +1,308 @@
+"""Training: from examples and a checkpoint to a task with a trained model. Keras trains."""
+
+import contextlib
+import dataclasses
+import functools
+import importlib.metadata
+import logging
+import platform
+import time
+from hashlib import sha256
+from pathlib import Path
+
+import numpy as np
+
+from .._keras import tensorflow
+from ..checkpoint.checkpoint import Checkpoint, build_encoder, load_trained_model_from_checkpoint
+from ..data import overlap
+from ..data.batches import training_batches
+from ..data.examples import Skip
+from ..data.split import hold_out
+from ..encoder import precision
+from ..encoder.ops import seeded
+from ..errors import InputError
+from ..settings import AUTO
+from . import defaults, distribution, embedding_subset, optimizers, plan
+from .advice import advice
+
+log = logging.getLogger("kbert_tasks")
+
+
+@distribution.telling
+def train(task, examples, dev=None, backup=None):
+    """Fine-tunes a new model for `task`, sets the task's attributes and its `report_`.
+
+    Args:
+        task: holds the checkpoint and the settings.
+        examples: Examples.
+        dev: rows, or (texts, labels), or Examples; without them a share of `examples` is held out.
+        backup: folder where the progress is kept, or None.
+    """
+    requested, seconds = task.settings, {}
+    if not examples.rows:
+        raise InputError(f"there is nothing to train on: {examples.told()}")
+    resolved = {}
+    if dev is None:
+        resolved["dev_share"] = defaults.held_out_share(requested, len(examples.rows))
+        examples, dev = hold_out(task, examples, resolved["dev_share"].value)
+    task.learn(examples.rows)
+    dev = task.examples(*dev) if isinstance(dev, tuple) else task.examples(dev)
+    if dev.read and not dev.rows:
+        raise InputError(f"there are no usable development rows: {dev.told()}")
+    if requested.patience not in (AUTO, 0) and not dev.rows:
+        raise InputError("patience needs development examples: give a development file, or a dev_share above 0")
+    strategy = distribution.strategy(requested.device)
+    if requested.average not in (AUTO, 0) and distribution.fixed(strategy):
+        raise InputError("average reads all weights after each step, which a TPU is slow to give: leave it out")
+    with _timed(seconds, "load"):
+        checkpoint = _checkpoint(task)
+    task.seen_ = np.unique(overlap.fingerprints(task, examples.rows))
+    overlap.note(task, dev, task.seen_)
+    if again := len(examples.rows) - len(task.seen_):
+        examples.notes["the same text again"] = again
+    task.tokenizer, task.config = task.new_tokenizer(checkpoint.vocabulary, checkpoint.cased), checkpoint.config
+    # Before texts without a target are moved to the skipped ones: the workers compare what they were given.
+    rows = {"train": _sum_of(examples), "dev": _sum_of(dev)}
+    with _timed(seconds, "tokenize"):
+        windows, lengths = _encode(task, examples)
+        encoded_dev = [task.encode(example) for example in dev.rows]
+    dev.note(task, encoded_dev)
+    settings, found = defaults.resolve(
+        requested, task.recipe, task.config["hidden_size"], len(windows), bool(dev.rows), distribution.fixed(strategy)
+    )
+    task.settings, resolved = settings, resolved | found | task.derived()
+    aside = (*plan.SAME, "tensorboard", "save_minutes", "dev_share", "baseline")
+    decisive = {name: value for name, value in settings.as_dict().items() if name not in aside}
+    computed_in, why = precision.choose(settings.precision, settings.encoder)
+    log.info("computing in %s: %s", computed_in, why)
+    told = {"settings": decisive, "checkpoint": _sum_of_files(checkpoint), "rows": rows, "precision": computed_in}
+    distribution.agreed(strategy, told)
+
+    used = embedding_subset.numbers(
+        [x["Input-Token"] for x, _ in windows] + [w.ids for parts in encoded_dev for w in parts]
+    )
+    copies = strategy.num_replicas_in_sync
+    made = plan.planned(task, examples, dev, windows, lengths, len(used), computed_in, copies, backup, resolved)
+    compared = _baseline(task, examples, dev, seconds)
+    windows = [
+        (x | {"Input-Token": embedding_subset.renumbered(x["Input-Token"], used)}, target) for x, target in windows
+    ]
+    encoded_dev = embedding_subset.encoded(encoded_dev, used)
+
+    def attempt(parts):
+        with strategy.scope():
+            seeded(settings.seed)
+        with _timed(seconds, "load"), precision.computing(computed_in):
+            table = _build(task, checkpoint, used, strategy)
+        log.info("%d of %d tokens stand in the texts: the others' vectors stay as they are", len(used), len(table))
+        return table, _fit(task, windows, dev.rows, encoded_dev, backup, told, computed_in, strategy, parts)
+
+    table, dev_score = plan.carried_out(made, attempt, settings.auto_batch, backup)
+    with precision.computing(computed_in):
+        task.model = embedding_subset.widen(task.model, table, used, task.build(_encoder(task)))
+    seconds["train"] = sum(epoch["seconds"] for epoch in dev_score.history)
+    seconds["evaluate"] = dev_score.seconds
+    for note in task.tuning_notes():
+        log.info(note)
+    best = dev_score.best_report
+    if best:
+        dev.notes.update(best.examples.get("notes", {}))
+        dev.locate(best)
+    task.settings = requested
+    task.errors_, task.answers_ = (best.errors, best.answers) if best else ([], [])
+    task.report_ = {
+        "task": task.name,
+        "settings": requested.as_dict(),
+        "resolved": {name: dataclasses.asdict(each) for name, each in resolved.items()},
+        "versions": versions(),
+        "precision": computed_in,
+        "plan": made,
+        "lengths": {"train": np.quantile(lengths, np.linspace(0, 1, 201), method="nearest").tolist()},
+        "checkpoint": {"name": checkpoint.name, "cased": checkpoint.cased, "config": checkpoint.config},
+        "scores": {"dev": best.scores} if best else {},
+        "examples": {"train": examples.count(), "dev": dev.count()},
+        "history": dev_score.history,
+        "best_epoch": dev_score.best_epoch or len(dev_score.history),
+        "seconds": {name: round(value, 3) for name, value in seconds.items()},
+    } | compared
+    task.report_["advice"] = advice(task.report_)
+
+
+def _checkpoint(task):
+    if task.checkpoint is None:
+        raise InputError("a checkpoint is needed: a folder, a name that kbert-checkpoint list shows, or hf:OWNER/NAME")
+    checkpoint, settings = Checkpoint.find(task.checkpoint, task.settings.cased), task.settings
+    for name, wanted, entry in (
+        ("max_length", "positions", "max_position_embeddings"), ("freeze_layers", "layers", "num_hidden_layers")
+    ):  # fmt: skip
+        if getattr(settings, name) > checkpoint.config[entry]:
+            has = checkpoint.config[entry]
+            raise InputError(f"{name} should be at most the checkpoint's {has} {wanted}, not {getattr(settings, name)}")
+    log.info("checkpoint %s: %s (%s)", checkpoint.name, "cased" if checkpoint.cased else "uncased", checkpoint.casing)
+    return checkpoint
+
+
+def _sum_of_files(checkpoint):
+    """Of the config and of the index, in which TensorFlow keeps a sum of each array."""
+    files = checkpoint.config_file, f"{checkpoint.checkpoint_file}.index"
+    return sha256(b"".join(Path(file).read_bytes() for file in files)).hexdigest()
+
+
+def _sum_of(examples):
+    return sha256("\n".join(map(repr, examples.rows)).encode(errors="replace")).hexdigest()
+
+
+def _encode(task, examples):
+    """([(x, target)] of all windows, tokens of each text with those that are cut) of the examples.
+
+    An example without a target is moved to the skipped ones.
+    """
+    found, encoded, skipped = [], [], {}
+    for i, example in enumerate(examples.rows):
+        windows = task.encode(example)
+        targets = [task.target(example, window) for window in windows]
+        if isinstance(targets[0], Skip):
+            skipped[i] = targets[0].reason
+            continue
+        found += [
+            ({"Input-Token": w.ids, "Input-Segment": w.segments}, t) for w, t in zip(windows, targets, strict=True)
+        ]
+        encoded.append(windows)
+    examples.skip(skipped)
+    examples.note(task, encoded)
+    return found, [parts[0].whole for parts in encoded]
+
+
+def _baseline(task, examples, dev, seconds):
+    """Sets the task's `baseline_`; returns what the report says of it, an empty dict where the task has none."""
+    began = time.perf_counter()
+    task.baseline_ = task.baseline(examples.rows)
+    if task.baseline_ is None:
+        return {}
+    about, scores = task.baseline_.about, {"dev": task.baseline_.scores(dev.rows)} if dev.rows else {}
+    seconds["baseline"] = time.perf_counter() - began
+    shown = "".join(f", dev {name} {value:.4f}" for name, value in scores.get("dev", {}).items())
+    log.info("baseline: %s%s, %.1f s", about["name"], shown, seconds["baseline"])
+    return {"baseline": about | {"scores": scores}}
+
+
+def _build(task, checkpoint, used, strategy):
+    """Sets the task's model, with the used rows of the table alone; returns the whole table (vocabulary, hidden)."""
+    from ..encoder.layers import fill_pooler
+
+    settings = task.settings
+    encoder = load_trained_model_from_checkpoint(
+        checkpoint.config_file, checkpoint.checkpoint_file, encoder=settings.encoder, first_only=task.first_only
+    )
+    with strategy.scope():
+        encoder, table = embedding_subset.narrow(encoder, used, lambda number: _encoder(task, vocab_size=number))
+        for layer in encoder.layers:
+            number = optimizers.numbered(layer.name)
+            layer.trainable = number is None or not settings.freeze_layers or number > settings.freeze_layers
+        task.model = task.build(encoder)
+        fill_pooler(task.model, checkpoint.pooler())
+    return table
+
+
+def _encoder(task, **changes):
+    return build_encoder(task.config | changes, task.settings.encoder, first_only=task.first_only)
+
+
+def _fit(task, windows, dev, encoded_dev, backup, told, computed_in, strategy, parts):
+    """Keras trains the task's model; returns the DevScore. Goes on where a run that was told the same has stopped."""
+    from .callbacks import Backup, DevScore, Losses, ProgressBar
+    from .ema import Average
+    from .step import Stepped
+    from .tensorboard import TensorBoard
+
+    settings = task.settings
+    batches = functools.partial(
+        training_batches, windows, task.draw, settings.batch_size, settings.seed, settings.epochs
+    )
+    _, steps = batches()
+    with strategy.scope():
+        model = Stepped(task.model, parts, settings.adversarial)
+        optimizer = optimizers.chosen(settings, steps * settings.epochs, [layer.name for layer in model.layers])
+        optimizer = optimizers.begun(precision.scaled(optimizer, computed_in), model.trainable_weights)
+        model.compile(optimizer, task.losses())
+    predicting = _beside(task, model, computed_in, strategy)
+    average = Average(model.trainable_weights, settings.average) if settings.average else None
+    losses, dev_score = Losses(settings.learning_rate), DevScore(task, dev, encoded_dev, average)
+    kept = Backup(backup, told, model, average, losses, dev_score)
+    events = TensorBoard(settings.tensorboard, told, dev_score, resumed=kept.step > 0)
+    distribution.agreed(strategy, {"progress": kept.step})
+    log.info("training on %d texts or windows of texts, %d steps an epoch", len(windows), steps)
+    # The rest of an epoch first, where a run has been stopped in one.
+    for _ in range(2):
+        epoch, done = divmod(kept.step, steps)
+        if epoch < settings.epochs and not dev_score.stops:
+            rest = functools.partial(batches, kept.step)
+            dataset = distribution.dealt(strategy, rest, settings.batch_size, parts, settings.max_length)
+            watching = [
+                *[average] * bool(average),
+                losses,
+                *predicting,
+                dev_score,
+                events,
+                kept,
+                ProgressBar(steps, done),
+            ]
+            until = epoch + 1 if done else settings.epochs
+            with _without_advice_on_callbacks():
+                model.fit(
+                    dataset,
+                    initial_epoch=epoch,
+                    epochs=until,
+                    steps_per_epoch=steps - done,
+                    callbacks=watching,
+                    verbose=0,
+                )
+    dev_score.finish()
+    for each in predicting:
+        each.copy()
+    return dev_score
+
+
+def _beside(task, model, computed_in, strategy):
+    """Of a TPU, which predicts in one shape alone: gives the task a model beside it; returns [what copies the weights]."""
+    from .callbacks import Copied
+
+    if not distribution.fixed(strategy):
+        return []
+    with precision.computing(computed_in):
+        task.model = task.build(
+            _encoder(task, vocab_size=model.get_layer(embedding_subset.TABLE).get_weights()[0].shape[0])
+        )
+    return [Copied(model, task.model)]
+
+
+@contextlib.contextmanager
+def _without_advice_on_callbacks():
+    """Keras warns where callbacks take longer than a step, as those of a tiny model do: nothing a user could change."""
+    logger = tensorflow().get_logger()
+
+    def other(record):
+        return "is slow compared to the batch time" not in record.getMessage()
+
+    logger.addFilter(other)
+    try:
+        yield
+    finally:
+        logger.removeFilter(other)
+
+
+def versions():
+    """Of the package and of what its numbers depend on."""
+    names = ("kbert-tasks", "tensorflow", "tf_keras", "keras-bert", "tokenizers", "numpy")
+    found = {"python": platform.python_version()}
+    for name in names:
+        with contextlib.suppress(importlib.metadata.PackageNotFoundError):
+            found[name] = importlib.metadata.version(name)
+    return found
+
+
+@contextlib.contextmanager
+def _timed(seconds, name):
+    began = time.perf_counter()
+    yield
+    seconds[name] = seconds.get(name, 0.0) + time.perf_counter() - began

@@ -1,0 +1,152 @@
+import re
+import subprocess
+import sys
+
+import pytest
+
+from kbert_tasks.checkpoint import catalog, download, embedded, hub, install
+from kbert_tasks.errors import InputError
+
+SIZES = re.compile(r"_L-(\d+)_H-(\d+)_A-(\d+)")
+
+
+@pytest.fixture
+def asked(monkeypatch):
+    """What would have been downloaded, and where to."""
+    asked = []
+    monkeypatch.setattr(install, "get", lambda entry, into, *_: asked.append((entry.name, into)))
+    monkeypatch.setattr(hub, "fetch", lambda repo, into, name=None, **_: asked.append((name or repo, into)))
+    return asked
+
+
+@pytest.fixture
+def home(tmp_path, monkeypatch):
+    """An empty current directory and an empty cache."""
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.delenv("KBERT_CHECKPOINTS", raising=False)
+    monkeypatch.setattr(catalog.platformdirs, "user_cache_dir", lambda *_, **__: str(tmp_path / "cache"))
+    return tmp_path
+
+
+def folder(path):
+    path.mkdir(parents=True)
+    (path / "bert_config.json").write_text("{}")
+    return path
+
+
+def test_all_releases_are_there_once():
+    entries = catalog.entries()
+    assert len([e for e in entries if e.url]) == 9 + 24
+    assert len([e for e in entries if e.hub]) == 8
+    assert [e.name for e in entries if not (e.url or e.hub)] in ([], [embedded.NAME])
+    names = [name.casefold() for e in entries for name in (e.name, *e.aliases)]
+    assert len(names) == len(set(names))
+    sources = [e.url or e.hub for e in entries if e.name != embedded.NAME]
+    assert len(sources) == len(set(sources))
+
+
+def test_entries_agree_with_the_names_of_their_folders():
+    for entry in catalog.entries():
+        if entry.name == embedded.NAME:
+            continue  # tests/checkpoint/test_embedded.py
+        assert bool(entry.url) != bool(entry.hub)
+        assert entry.license == "Apache-2.0"
+        for name in (entry.url, entry.name, *entry.aliases):
+            if match := SIZES.search(name):
+                assert (entry.layers, entry.hidden, entry.heads) == tuple(map(int, match.groups())), entry.name
+        if entry.url:
+            assert entry.url.startswith(download.GOOGLE + "/bert_models/20") and entry.url.endswith(".zip")
+            archive = entry.url.rsplit("/")[-1]
+            assert entry.cased == ("cased" in archive and "uncased" not in archive)
+        vocabularies = {("en", False): 30522, ("en", True): 28996, ("zh", False): 21128}
+        vocabularies |= {("multilingual", True): 119547, ("multilingual", False): 105879}
+        assert entry.vocab_size == vocabularies[entry.language, entry.cased]
+
+
+@pytest.mark.parametrize(
+    "name, millions",
+    [("bert-base-uncased", 109.48), ("bert-tiny", 4.39), ("bert-base-chinese", 102.27), ("rbt3", 38.48)],
+)
+def test_parameters_are_counted_from_the_sizes(name, millions):
+    assert round(catalog.find(name).parameters / 1e6, 2) == millions
+
+
+def test_find_knows_names_aliases_and_hub_names_in_any_case():
+    assert catalog.find("BERT-Base-Chinese") is catalog.find("chinese_l-12_h-768_a-12")
+    assert catalog.find("bert-small").name == "uncased_L-4_H-512_A-8"
+    assert catalog.find("hf:hfl/rbt3") is catalog.find("hfl/RBT3") is catalog.find("rbt3")
+    assert catalog.find("bert-base-klingon") is None
+
+
+def test_the_two_checkpoints_of_one_name_stay_apart():
+    first, again = catalog.find("uncased_L-12_H-768_A-12"), catalog.find("uncased_L-12_H-768_A-12-2020")
+    assert first.name == "bert-base-uncased" and "2018_10_18" in first.url
+    assert "2020_02_20" in again.url
+
+
+def test_paths_come_back_as_they_are(home, asked):
+    own = folder(home / "own")
+    assert catalog.locate(own) == own
+    assert catalog.locate("own") == catalog.Path("own")
+    assert catalog.locate("own/bert_model.ckpt") == catalog.Path("own/bert_model.ckpt")
+    (home / "weights.ckpt.index").touch()
+    assert catalog.locate("weights.ckpt") == catalog.Path("weights.ckpt")
+    assert not asked
+
+
+@pytest.mark.parametrize(
+    "place",
+    ["checkpoints/bert-base-chinese", "checkpoints/chinese_L-12_H-768_A-12", "cache/checkpoints/bert-base-chinese",
+     "elsewhere/chinese_L-12_H-768_A-12", "checkpoints/chinese_L-12_H-768_A-12/publish"],
+)  # fmt: skip
+def test_what_is_here_is_not_downloaded(home, asked, monkeypatch, place):
+    made = folder(home / place)
+    monkeypatch.setenv("KBERT_CHECKPOINTS", str(home / "elsewhere"))
+    found = catalog.locate("bert-base-chinese").resolve()
+    assert found == (made.parent if made.name == "publish" else made)
+    assert not asked
+
+
+def test_where_a_download_goes(home, asked, monkeypatch):
+    cache = home / "cache" / "checkpoints"
+    catalog.locate("bert-tiny")
+    assert asked.pop() == ("uncased_L-2_H-128_A-2", cache)
+    (home / "checkpoints").mkdir()
+    catalog.locate("bert-tiny")
+    assert asked.pop()[1] == catalog.Path("checkpoints")
+    monkeypatch.setenv("KBERT_CHECKPOINTS", str(home / "disk"))
+    catalog.locate("bert-tiny")
+    assert asked.pop()[1] == home / "disk"
+    folder(home / "checkpoints" / "bert-tiny")
+    catalog.locate("bert-tiny", into=home / "there")
+    assert asked.pop()[1] == home / "there"
+
+
+def test_hugging_face_names(home, asked):
+    cache = home / "cache" / "checkpoints"
+    catalog.locate("hf:owner/name")
+    assert asked.pop() == ("hf:owner/name", cache)
+    assert catalog.locate("hf:owner/name", into=folder(cache / "hf_owner_name").parent).name == "hf_owner_name"
+    assert not asked
+    catalog.locate("hf:hfl/rbt3")
+    assert asked.pop() == ("rbt3", cache)
+
+
+def test_an_unknown_name_gets_the_closest_ones(home):
+    with pytest.raises(InputError, match="neither a folder nor the name .* close to it: bert-base-chinese"):
+        catalog.locate("checkpoints/bert-base-chines")
+    with pytest.raises(InputError, match="kbert-checkpoint list") as caught:
+        catalog.locate("zzz")
+    assert "close to" not in str(caught.value)
+
+
+def test_an_archive_is_not_a_folder(home):
+    (home / "bert.zip").touch()
+    with pytest.raises(InputError, match="unzip it"):
+        catalog.locate("bert.zip")
+
+
+def test_importing_it_is_light():
+    heavy = "{'tensorflow', 'huggingface_hub', 'httpx', 'httpx2', 'requests', 'safetensors'}"
+    code = f"import sys, kbert_tasks.checkpoint.catalog; sys.exit(', '.join({heavy} & set(sys.modules)) or None)"
+    subprocess.run([sys.executable, "-c", code], check=True)

@@ -1,0 +1,463 @@
+"""Hugging Face folders: every tensor there and back, every usual variant read, every refusal in one sentence."""
+
+import json
+import logging
+import os
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from safetensors.numpy import load_file, save_file
+
+from kbert_tasks._keras import tensorflow
+from kbert_tasks.checkpoint import convert, google_format
+from kbert_tasks.checkpoint.convert import export_folder, import_folder
+from kbert_tasks.errors import InputError
+
+from .. import tiny
+
+SHARED = Path(os.environ.get("KBERT_SHARED", Path(__file__).parents[3] / "shared"))
+WORDS = tiny.vocabulary()
+CONFIG = tiny.config(vocab_size=len(WORDS))
+MLM = {n for n in google_format.variables(CONFIG, heads=True) if n.startswith("cls/predictions/")}
+NSP = {n for n in google_format.variables(CONFIG, heads=True) if n.startswith("cls/seq_relationship/")}
+
+
+def read(folder):
+    reader = tensorflow().train.load_checkpoint(str(Path(folder) / "bert_model.ckpt"))
+    return {name: reader.get_tensor(name) for name in reader.get_variable_to_shape_map()}
+
+
+def same(one, other):
+    assert one.keys() == other.keys()
+    for name in one:
+        assert one[name].dtype == np.float32
+        np.testing.assert_array_equal(one[name], other[name], err_msg=name)
+
+
+@pytest.fixture(scope="module")
+def official_folder(tmp_path_factory):
+    return Path(tiny.checkpoint(tmp_path_factory.mktemp("official") / "uncased_tiny", tokens=WORDS))
+
+
+@pytest.fixture(scope="module")
+def exported(official_folder, tmp_path_factory):
+    return export_folder(official_folder, tmp_path_factory.mktemp("exported") / "tiny")
+
+
+@pytest.fixture
+def folder(exported, tmp_path):
+    """A Hugging Face folder to spoil."""
+    return Path(shutil.copytree(exported, tmp_path / "given"))
+
+
+def change(folder, name="config.json", **changes):
+    file = folder / name
+    file.write_text(json.dumps((json.loads(file.read_text()) if file.exists() else {}) | changes))
+
+
+def weights(folder, edit):
+    """Saves what `edit` makes of the dict of tensors."""
+    file = folder / "model.safetensors"
+    save_file({k: np.ascontiguousarray(v) for k, v in edit(dict(load_file(file))).items()}, file)
+
+
+def words(folder, made):
+    (folder / "vocab.txt").write_text("".join(word + "\n" for word in made), encoding="utf-8")
+
+
+def test_there_and_back(official_folder, exported, tmp_path):
+    back = import_folder(exported, tmp_path / "deep" / "back")
+    assert back == tmp_path / "deep" / "back"
+    assert sorted(p.name for p in back.iterdir()) == sorted(p.name for p in official_folder.iterdir())
+    assert list(back.parent.iterdir()) == [back]
+    same(read(back), read(official_folder))
+    assert (back / "vocab.txt").read_bytes() == (official_folder / "vocab.txt").read_bytes()
+    assert json.loads((back / "bert_config.json").read_text()) == CONFIG | {"do_lower_case": True}
+
+
+def test_exported_files(exported):
+    assert {p.name for p in exported.iterdir()} == {
+        "config.json", "model.safetensors", "tokenizer_config.json", "vocab.txt"
+    }  # fmt: skip
+    config = json.loads((exported / "config.json").read_text())
+    assert config["model_type"] == "bert" and config["architectures"] == ["BertForPreTraining"]
+    assert config["hidden_act"] == "gelu_new"
+    tokenizer = json.loads((exported / "tokenizer_config.json").read_text())
+    assert tokenizer["do_lower_case"] is True and tokenizer["mask_token"] == "[MASK]"
+    assert tokenizer["model_max_length"] == 64
+    assert (exported / "model.safetensors").read_bytes().find(b'"__metadata__":{"format":"pt"}') in range(8, 12)
+    tensors = load_file(exported / "model.safetensors")
+    assert tensors["bert.encoder.layer.1.intermediate.dense.weight"].shape == (32, 16)
+    for name in (
+        "bert.embeddings.word_embeddings.weight", "bert.embeddings.token_type_embeddings.weight",
+        "bert.embeddings.LayerNorm.weight", "bert.encoder.layer.0.attention.self.query.bias",
+        "bert.encoder.layer.0.attention.output.LayerNorm.bias", "bert.pooler.dense.weight",
+        "cls.predictions.transform.dense.weight", "cls.predictions.transform.LayerNorm.weight",
+        "cls.predictions.bias", "cls.seq_relationship.weight", "cls.seq_relationship.bias",
+    ):  # fmt: skip
+        assert name in tensors
+
+
+@pytest.mark.skipif(os.name == "nt", reason="Windows has other permissions")
+def test_new_folders_are_as_open_as_any(exported, tmp_path):
+    (tmp_path / "usual").mkdir()
+    assert exported.stat().st_mode == (tmp_path / "usual").stat().st_mode
+    assert (exported / "model.safetensors").stat().st_mode == (exported / "vocab.txt").stat().st_mode
+
+
+@pytest.mark.parametrize(
+    "without", [set(google_format.POOLER) | MLM | NSP, MLM | NSP, NSP, set(google_format.POOLER) | NSP]
+)
+def test_optional_parts(without, tmp_path):
+    tensors = {k: v for k, v in tiny.tensors(CONFIG).items() if k not in without}
+    google_format.write(tmp_path / "uncased", CONFIG, WORDS, tensors)
+    there = export_folder(tmp_path / "uncased", tmp_path / "there")
+    assert json.loads((there / "config.json").read_text())["architectures"] == ["BertModel"]
+    same(read(import_folder(there, tmp_path / "back")), tensors)
+
+
+def test_optimizer_slots_stay_behind(tmp_path):
+    tensors = tiny.tensors(CONFIG)
+    slots = {f"{name}/adam_m": array for name, array in tensors.items()} | {"global_step": np.array(3, "int64")}
+    google_format.write(tmp_path / "uncased", CONFIG, WORDS, tensors | slots)
+    back = import_folder(export_folder(tmp_path / "uncased", tmp_path / "there"), tmp_path / "back")
+    same(read(back), tensors)
+
+
+@pytest.mark.parametrize("cased", [True, False])
+def test_casing_travels(cased, tmp_path):
+    google_format.write(tmp_path / "model", CONFIG | {"do_lower_case": not cased}, WORDS, tiny.tensors(CONFIG))
+    there = export_folder(tmp_path / "model", tmp_path / "there")
+    assert json.loads((there / "tokenizer_config.json").read_text())["do_lower_case"] is not cased
+    assert "do_lower_case" not in json.loads((there / "config.json").read_text())
+    back = import_folder(there, tmp_path / "back")
+    assert json.loads((back / "bert_config.json").read_text())["do_lower_case"] is not cased
+
+
+def old_norms(tensors):
+    new = {}
+    for name, array in tensors.items():
+        if "LayerNorm" in name:
+            name = name.replace(".weight", ".gamma").replace(".bias", ".beta")
+        new[name] = array
+    return new
+
+
+@pytest.mark.parametrize(
+    "edit",
+    [
+        lambda t: {k.removeprefix("bert."): v for k, v in t.items()},
+        old_norms,
+        lambda t: {k.removeprefix("bert."): v for k, v in old_norms(t).items()},
+        lambda t: {k.replace("cls.predictions.bias", "cls.predictions.decoder.bias"): v for k, v in t.items()},
+        lambda t: t | {"cls.predictions.decoder.weight": t["bert.embeddings.word_embeddings.weight"]},
+        lambda t: {k: v.astype("float64") for k, v in t.items()},
+    ],
+    ids=["no prefix", "gamma and beta", "both", "decoder bias", "tied decoder", "float64"],
+)
+def test_variants(edit, folder, official_folder, tmp_path, caplog):
+    weights(folder, edit)
+    with caplog.at_level("INFO", "kbert_tasks"):
+        same(read(import_folder(folder, tmp_path / "back")), read(official_folder))
+    assert not caplog.records
+
+
+@pytest.mark.parametrize("dtype", ["float16", "bfloat16"])
+def test_half_precision(dtype, folder, official_folder, tmp_path):
+    dtype = np.dtype(dtype) if dtype == "float16" else pytest.importorskip("ml_dtypes").bfloat16
+    # The file by hand, from the format's description: not every safetensors release writes bfloat16 from NumPy.
+    tensors = {k: np.ascontiguousarray(v.astype(dtype)) for k, v in load_file(folder / "model.safetensors").items()}
+    header, at = {}, 0
+    for name, array in tensors.items():
+        kind = "F16" if dtype == np.float16 else "BF16"
+        header[name] = {"dtype": kind, "shape": array.shape, "data_offsets": [at, at := at + array.nbytes]}
+    head = json.dumps(header).encode()
+    body = b"".join(array.tobytes() for array in tensors.values())
+    (folder / "model.safetensors").write_bytes(len(head).to_bytes(8, "little") + head + body)
+    expected = {k: v.astype(dtype).astype("float32") for k, v in read(official_folder).items()}
+    same(read(import_folder(folder, tmp_path / "back")), expected)
+
+
+def shards(folder):
+    tensors = load_file(folder / "model.safetensors")
+    (folder / "model.safetensors").unlink()
+    files = {name: f"model-0000{1 + i % 3}-of-00003.safetensors" for i, name in enumerate(tensors)}
+    for file in set(files.values()):
+        save_file({name: tensors[name] for name in tensors if files[name] == file}, folder / file)
+    change(folder, "model.safetensors.index.json", metadata={"total_size": 1}, weight_map=files)
+
+
+def test_shards(folder, official_folder, tmp_path):
+    shards(folder)
+    same(read(import_folder(folder, tmp_path / "back")), read(official_folder))
+
+
+def test_what_is_left_out_is_named(folder, official_folder, tmp_path, caplog):
+    extra = {"classifier.weight": np.ones((3, 16), "f4"), "bert.embeddings.position_ids": np.arange(64)}
+    weights(folder, lambda t: t | extra | {"cls.predictions.decoder.weight": np.ones((200, 16), "f4")})
+    change(folder, layer_norm_eps=1e-5)
+    change(folder, "tokenizer_config.json", tokenizer_class="BertJapaneseTokenizer", strip_accents=False)
+    with caplog.at_level("INFO", "kbert_tasks"):
+        same(read(import_folder(folder, tmp_path / "back")), read(official_folder))
+    said = {record.getMessage().removeprefix(f"{folder}").lstrip("/") for record in caplog.records}
+    assert said == {
+        ": left out 2 tensors not in Google's format: bert.embeddings.position_ids, classifier.weight",
+        ": cls.predictions.decoder.weight is not the word embeddings, which Google's head uses: left out",
+        ": layer_norm_eps 1e-05 becomes Google's 1e-12",
+        "tokenizer_config.json: tokenizer_class 'BertJapaneseTokenizer' is lost: texts will be cut by Google's rules",
+        "tokenizer_config.json: strip_accents False is lost: texts will be cut by Google's rules",
+    }
+    assert sum(record.levelno == logging.WARNING for record in caplog.records) == 4
+
+
+@pytest.mark.parametrize(
+    "act, google", [("gelu", "gelu"), ("gelu_pytorch_tanh", "gelu"), ("relu", "relu"), ("tanh", "tanh")]
+)
+def test_activations(act, google, folder, tmp_path):
+    change(folder, hidden_act=act)
+    assert (
+        json.loads((import_folder(folder, tmp_path / "back") / "bert_config.json").read_text())["hidden_act"] == google
+    )
+
+
+def test_config_keys_are_googles(folder, tmp_path):
+    config = json.loads((folder / "config.json").read_text())
+    for key in ("model_type", "type_vocab_size", "hidden_act", "initializer_range", "attention_probs_dropout_prob"):
+        del config[key]  # HF's defaults
+    (folder / "config.json").write_text(json.dumps(config | {"id2label": {"0": "a"}, "torch_dtype": "float32"}))
+    back = json.loads((import_folder(folder, tmp_path / "back") / "bert_config.json").read_text())
+    assert back == CONFIG | {"do_lower_case": True}
+
+
+FAST = {"model": {"type": "WordPiece", "vocab": {}}}
+
+
+@pytest.mark.parametrize(
+    "slow, fast, lower",
+    [
+        ({"do_lower_case": False}, None, False),
+        ({"do_lower_case": True}, {"normalizer": {"type": "BertNormalizer", "lowercase": False}}, True),
+        ({}, None, True),
+        ({}, {"normalizer": {"type": "BertNormalizer", "lowercase": False}}, False),
+        (None, {"normalizer": {"type": "BertNormalizer", "lowercase": True}}, True),
+        (None, {"normalizer": {"type": "Sequence", "normalizers": [{"type": "NFD"}, {"type": "Lowercase"}]}}, True),
+        (None, {"normalizer": {"type": "Sequence", "normalizers": [{"type": "NFD"}]}}, False),
+        (None, {"normalizer": None}, False),
+        (None, None, None),
+    ],
+)
+def test_lower_case(slow, fast, lower, folder, tmp_path):
+    (folder / "tokenizer_config.json").unlink()
+    if slow is not None:
+        change(folder, "tokenizer_config.json", **slow)
+    if fast is not None:
+        change(folder, "tokenizer.json", **FAST | fast)
+    config = json.loads((import_folder(folder, tmp_path / "back") / "bert_config.json").read_text())
+    assert config.get("do_lower_case") is lower
+
+
+def test_vocabulary_out_of_tokenizer_json(folder, tmp_path):
+    ids = {word: i for i, word in enumerate(WORDS)}
+    last = ids.pop(WORDS[-1])
+    hole = ids.pop("hotel")
+    (folder / "vocab.txt").unlink()
+    added = [{"content": "[NEW]", "id": last}, {"content": "[PAD]", "id": 0}]
+    change(folder, "tokenizer.json", **{"model": {"type": "WordPiece", "vocab": ids}, "added_tokens": added})
+    back = (import_folder(folder, tmp_path / "back") / "vocab.txt").read_text(encoding="utf-8").splitlines()
+    expected = list(WORDS)
+    expected[-1], expected[hole] = "[NEW]", "[unused2]"  # the tiny vocabulary has [unused1]
+    assert back == expected
+
+
+def test_padded_rows_get_names(folder, tmp_path, caplog):
+    rows = len(WORDS)
+    words(folder, WORDS[: rows - 3] + ["[unused3]"])
+    with caplog.at_level("INFO", "kbert_tasks"):
+        back = import_folder(folder, tmp_path / "back")
+    made = (back / "vocab.txt").read_text(encoding="utf-8").splitlines()
+    assert made[rows - 3 :] == ["[unused3]", "[unused2]", "[unused4]"]
+    assert "2 rows of the embedding table have no word" in caplog.text
+
+
+def test_windows_line_ends_and_bom(folder, tmp_path):
+    text = (folder / "vocab.txt").read_text(encoding="utf-8")
+    (folder / "vocab.txt").write_bytes(text.replace("\n", "\r\n").encode("utf-8-sig"))
+    assert (import_folder(folder, tmp_path / "back") / "vocab.txt").read_bytes() == text.encode()
+
+
+@given(
+    st.lists(
+        st.text(st.sampled_from("ab\u2028\u3000中#[]1 \r\n"), max_size=3) | st.sampled_from(["[unused1]", "[unused2]"])
+    ),
+    st.integers(0, 5),
+)
+@settings(max_examples=60, deadline=None)
+def test_every_row_has_one_word(tmp_path_factory, listed, more):
+    """Out of tokenizer.json, which can hold any string: one line a row, all different, known ids unmoved."""
+    folder = tmp_path_factory.mktemp("words")
+    ids = {word: i for i, word in enumerate(listed)}
+    change(folder, "tokenizer.json", model={"type": "WordPiece", "vocab": ids})
+    made = convert._words(folder, len(listed) + more + 1)
+    assert len(made) == len(listed) + more + 1 == len(set(made))
+    assert all(word and not set(word) & set(" \t\r\n") for word in made)
+    assert all(made[i] == word for word, i in ids.items() if word and not set(word) & set(" \t\r\n"))
+
+
+@given(st.integers(1, 30), st.integers(1, 4))
+@settings(max_examples=20, deadline=None)
+def test_names_are_one_to_one(layers, hidden):
+    config = tiny.config(num_hidden_layers=layers, hidden_size=hidden)
+    names = [convert._names(name) for name in google_format.variables(config, heads=True)]
+    different = [name for group in names for name in set(group)]
+    assert len(different) == len(set(different))
+    assert not any("/" in name or "layer_" in name for name in different)
+
+
+@given(st.data())
+@settings(max_examples=10, deadline=None)
+def test_any_damaged_file_is_one_sentence(tmp_path_factory, exported, data):
+    """Cut or overwritten anywhere, a file is either still good or an InputError: nothing else, and no folder."""
+    folder = Path(shutil.copytree(exported, tmp_path_factory.mktemp("damaged") / "given"))
+    file = folder / data.draw(
+        st.sampled_from(["config.json", "model.safetensors", "vocab.txt", "tokenizer_config.json"])
+    )
+    raw = file.read_bytes()
+    cut = data.draw(st.integers(0, len(raw)))
+    file.write_bytes(raw[:cut] + data.draw(st.binary(max_size=4)))
+    target = folder.parent / "target"
+    try:
+        import_folder(folder, target)
+    except InputError as error:
+        assert "\n" not in str(error).strip() and not target.exists()
+    assert sorted(p.name for p in folder.parent.iterdir()) in (["given"], ["given", "target"])
+
+
+REFUSED = {
+    "roberta": (lambda f: change(f, model_type="roberta"), "should have model_type 'bert', but has 'roberta'"),
+    "distilbert": (
+        lambda f: change(f, model_type="distilbert"),
+        "has 'distilbert': Google's BERT computes nothing else",
+    ),
+    "albert": (lambda f: change(f, model_type="albert"), "take another model"),
+    "relative": (lambda f: change(f, position_embedding_type="relative_key"), "'absolute', but has 'relative_key'"),
+    "decoder": (lambda f: change(f, is_decoder=True), "should have is_decoder False, but has True"),
+    "cross": (lambda f: change(f, add_cross_attention=True), "should have add_cross_attention False, but has True"),
+    "silu": (lambda f: change(f, hidden_act="silu"), "'relu' or 'tanh', but has 'silu'"),
+    "zero": (lambda f: change(f, num_hidden_layers=0), "num_hidden_layers should be a whole number above 0, but is 0"),
+    "text": (lambda f: change(f, hidden_size="16"), "hidden_size should be a whole number above 0, but is '16'"),
+    "no config": (
+        lambda f: (f / "config.json").unlink(),
+        "given lacks config.json; found: model.safetensors, tokenizer",
+    ),
+    "no folder": (shutil.rmtree, "given lacks config.json; found: no such folder: download the whole model folder"),
+    "no json": (lambda f: (f / "config.json").write_text("{"), "config.json should be JSON, but does not read as it"),
+    "a list": (lambda f: (f / "config.json").write_text("[1]"), "config.json should be JSON, but does not read as it"),
+    "no weights": (lambda f: (f / "model.safetensors").unlink(), "given lacks model.safetensors; found: config.json"),
+    "pickle": (
+        lambda f: (f / "model.safetensors").rename(f / "pytorch_model.bin"),
+        "should have model.safetensors, but has pytorch_model.bin, a pickle",
+    ),
+    "LFS pointer": (
+        lambda f: (f / "model.safetensors").write_text("version https://git-lfs.github.com/spec/v1\noid sha256:0\n"),
+        "model.safetensors should be safetensors, but does not read as it",
+    ),
+    "no shard": (
+        lambda f: (shards(f), (f / "model-00002-of-00003.safetensors").unlink()),
+        "given lacks model-00002-of-00003.safetensors; found: config.json, model-00001",
+    ),
+    "no map": (
+        lambda f: ((f / "model.safetensors").unlink(), change(f, "model.safetensors.index.json", metadata={})),
+        "model.safetensors.index.json should be a list of weights, but does not read as it (weight_map should name",
+    ),
+    "more layers": (
+        lambda f: change(f, num_hidden_layers=3),
+        "promises, but lacks 16: bert.encoder.layer.2.attention.self.query.weight (16, 16), bert.encoder.layer.2",
+    ),
+    "half a head": (
+        lambda f: weights(f, lambda t: {k: v for k, v in t.items() if k != "cls.predictions.bias"}),
+        "promises, but lacks 1: cls.predictions.bias (WORDS,): download",
+    ),
+    "another size": (
+        lambda f: change(f, intermediate_size=40),
+        "lacks 6: bert.encoder.layer.0.intermediate.dense.weight (40, 16) (it is (32, 16))",
+    ),
+    "quantized": (
+        lambda f: weights(f, lambda t: t | {"bert.pooler.dense.weight": t["bert.pooler.dense.weight"].astype("int8")}),
+        "lacks 1: bert.pooler.dense.weight (16, 16): download",
+    ),
+    "more words": (
+        lambda f: words(f, [*WORDS, "one", "two"]),
+        f"should have at most {len(WORDS)} words, one for each row of the embedding table, but has "
+        f"{len(WORDS) + 2}: take the vocabulary that belongs to these weights",
+    ),
+    "no words": (lambda f: (f / "vocab.txt").unlink(), "given lacks vocab.txt; found: config.json, model.safetensors"),
+    "latin 1": (lambda f: (f / "vocab.txt").write_bytes("é\n".encode("latin-1")), "vocab.txt should be UTF-8"),
+    "byte pairs": (
+        lambda f: ((f / "vocab.txt").unlink(), change(f, "tokenizer.json", model={"type": "BPE", "vocab": {}})),
+        "tokenizer.json should be a WordPiece tokenizer, but does not read as it (its model is BPE)",
+    ),
+}
+
+
+@pytest.mark.parametrize("case", REFUSED)
+def test_refusals(case, folder, tmp_path):
+    spoil, sentence = REFUSED[case]
+    spoil(folder)
+    before = set(tmp_path.iterdir())
+    with pytest.raises(InputError) as raised:
+        import_folder(folder, tmp_path / "target")
+    assert sentence.replace("WORDS", str(len(WORDS))) in str(raised.value)
+    assert set(tmp_path.iterdir()) == before
+
+
+def test_targets(official_folder, exported, tmp_path):
+    (tmp_path / "empty").mkdir()
+    assert (import_folder(exported, tmp_path / "empty") / "vocab.txt").is_file()
+    (tmp_path / "file").write_text("kept")
+    for taken in ("empty", "file"):
+        with pytest.raises(InputError, match="is there already and is not replaced"):
+            export_folder(official_folder, tmp_path / taken)
+    assert (tmp_path / "file").read_text() == "kept"
+    assert len(list((tmp_path / "empty").iterdir())) == 5
+
+
+def test_a_failed_write_leaves_nothing(exported, tmp_path, monkeypatch):
+    def full(folder, *rest):
+        (folder / "half").write_text("half")
+        raise OSError("no space left on device")
+
+    monkeypatch.setattr(google_format, "write", full)
+    with pytest.raises(OSError, match="no space"):
+        import_folder(exported, tmp_path / "target")
+    assert not list(tmp_path.iterdir())
+
+
+def test_export_refuses_what_is_not_official(exported, tmp_path):
+    with pytest.raises(InputError, match="bert_config.json"):
+        export_folder(exported, tmp_path / "target")
+    assert not list(tmp_path.iterdir())
+
+
+def test_importing_the_module_is_cheap():
+    code = "import sys, kbert_tasks.checkpoint.convert; print([m for m in ('tensorflow', 'safetensors', 'h5py') if m in sys.modules])"
+    root = str(Path(__file__).parents[2])
+    assert subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, cwd=root).stdout == "[]\n"
+
+
+@pytest.mark.real_data
+def test_a_real_checkpoint(tmp_path):
+    source = SHARED / "checkpoints" / "mini_zh_L-4_H-256_A-4"
+    if not source.is_dir():
+        pytest.skip(f"{source} is not here; KBERT_SHARED names the folder that has checkpoints/")
+    back = import_folder(export_folder(source, tmp_path / "there"), tmp_path / "back")
+    same(read(back), read(source))
+    assert (back / "vocab.txt").read_bytes() == (source / "vocab.txt").read_bytes()
+    config = json.loads((back / "bert_config.json").read_text())
+    assert config.pop("do_lower_case") is True
+    assert config == json.loads((source / "bert_config.json").read_text())

@@ -1,0 +1,207 @@
+"""tiny-zh, which comes with the package: found by name, taken by default, carried by the repository and by the wheel."""
+
+import configparser
+import json
+import shutil
+import subprocess
+import sys
+import zipfile
+from pathlib import Path
+
+import pytest
+
+import kbert_tasks as kb
+from kbert_tasks import cli, samples
+from kbert_tasks.checkpoint import catalog, embedded, google_format
+from kbert_tasks.checkpoint.validate import examine
+from kbert_tasks.text.tokenizer import read_vocabulary
+
+from .. import tiny
+
+ROOT = Path(__file__).parents[2]
+CHINESE = [chr(number) for number in range(0x4E00, 0x4E00 + 1500)]
+
+
+def stand_in(folder):
+    """A checkpoint of random weights whose vocabulary is Chinese enough for the Chinese sample."""
+    known = tiny.vocabulary()
+    return Path(
+        tiny.checkpoint(
+            folder,
+            tokens=known + [letter for letter in CHINESE if letter not in known],
+            intermediate_size=64,
+            max_position_embeddings=512,
+            do_lower_case=True,
+            num_hidden_layers=1,
+        )
+    )
+
+
+@pytest.fixture
+def installed(tmp_path, monkeypatch):
+    """The stand-in, as if the package had been installed from a wheel; the current directory is another."""
+    folder = stand_in(tmp_path / "site" / "kbert_tasks" / "checkpoints" / embedded.NAME)
+    monkeypatch.setattr(embedded, "PACKAGE", tmp_path / "site" / "kbert_tasks")
+    (tmp_path / "work").mkdir()
+    monkeypatch.chdir(tmp_path / "work")
+    return folder
+
+
+def test_it_is_found_in_a_wheel_and_in_a_clone(installed, tmp_path, monkeypatch):
+    assert embedded.folder() == installed
+    clone = stand_in(tmp_path / "clone" / "checkpoints" / embedded.NAME)
+    monkeypatch.setattr(embedded, "PACKAGE", tmp_path / "clone" / "kbert_tasks")
+    assert embedded.folder() == clone
+
+
+def test_every_door_knows_its_name(installed, tmp_path, monkeypatch):
+    monkeypatch.setenv("KBERT_CHECKPOINTS", str(tmp_path / "elsewhere"))
+    assert catalog.locate("tiny-zh") == catalog.locate("Tiny-ZH") == installed
+    found = kb.Checkpoint.find("tiny-zh")
+    assert (found.folder, found.name, found.language, found.cased) == (installed, "tiny-zh", "zh", False)
+    assert len(kb.fill_mask("tiny-zh", "房间[MASK]干净", top=2)[0]) == 2
+    task = kb.TextClassifier("tiny-zh", epochs=1, max_length=16, precision="float32")
+    assert task.fit(["好", "坏", "很好", "很坏"] * 3, ["a", "b"] * 6).predict(["好"])[0].label in "ab"
+
+
+def test_its_entry_has_the_sizes_of_its_config(installed):
+    entry = catalog.find("tiny-zh")
+    assert entry == catalog.entries()[0]
+    vocabulary = read_vocabulary(installed / "vocab.txt")
+    assert (entry.layers, entry.hidden, entry.heads, entry.vocab_size) == (1, 16, 2, len(vocabulary))
+    arrays = kb.Checkpoint.find(installed).tensors()
+    assert entry.parameters == sum(array.size for name, array in arrays.items() if name.startswith("bert/"))
+    assert (entry.language, entry.cased, entry.url, entry.hub) == ("zh", False, "", "")
+
+
+def test_the_checkpoint_command_knows_it(installed, tmp_path, capsys):
+    assert cli.checkpoint(["list", "--language", "zh"]) == 0
+    first = capsys.readouterr().out.splitlines()[1]
+    assert first.startswith("tiny-zh ") and first.endswith("here, with the package")
+    assert cli.checkpoint(["inspect", "tiny-zh"]) == 0
+    assert capsys.readouterr().out.count("ok ") == 6
+    assert cli.checkpoint(["get", "tiny-zh"]) == 0
+    assert capsys.readouterr().out.strip() == str(installed)
+    for _ in range(2):  # the second time it is there
+        assert cli.checkpoint(["get", "tiny-zh", "--into", str(tmp_path / "into")]) == 0
+        assert capsys.readouterr().out.strip() == str(tmp_path / "into" / "tiny-zh")
+    names = {path.name for path in installed.iterdir()}
+    assert {path.name for path in (tmp_path / "into" / "tiny-zh").iterdir()} == names
+
+
+def test_where_it_is_missing_one_sentence_says_so(tmp_path, monkeypatch, capsys):
+    monkeypatch.setattr(embedded, "PACKAGE", tmp_path / "kbert_tasks")
+    monkeypatch.chdir(tmp_path)
+    assert catalog.find("tiny-zh") is None and catalog.find("rbt3").name == "rbt3"
+    assert cli.train(["--output", "run"]) == 2
+    said = capsys.readouterr().err
+    assert "tiny-zh comes with the package, but is neither in" in said and len(said.splitlines()) == 1
+    assert not (tmp_path / "run").exists()
+
+
+@pytest.mark.parametrize("task", ["classify", "relation", "subject"])
+def test_training_would_take_it_and_the_chinese_sample(task, installed, capsys, monkeypatch):
+    """Up to the training itself, which the next test has too."""
+    seen = []
+
+    def stopped(task, examples, *_):
+        seen.append((task.checkpoint.name, examples.read))
+        raise kb.InputError("that is enough")
+
+    monkeypatch.setattr("kbert_tasks.training.trainer.train", stopped)
+    assert cli.train(["--task", task]) == 2
+    out, err = capsys.readouterr()
+    assert out.splitlines()[0].startswith("no --checkpoint: tiny-zh") and "that is enough" in err
+    assert out.splitlines()[1] == "no --train: the Chinese sample of the package is taken"
+    assert seen == [("tiny-zh", len(kb.read(samples.path(task, "zh", "train"))))]
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("task", ["classify", "relation", "subject"])
+def test_training_takes_it_and_the_chinese_sample(task, installed, capsys):
+    assert cli.train(["--task", task, "--epochs", "1", "--max-length", "24", "--precision", "float32"]) == 0
+    told = capsys.readouterr().out.splitlines()
+    assert told[0] == "no --checkpoint: tiny-zh, the small Chinese one that comes with the package, is taken"
+    assert told[1] == "no --train: the Chinese sample of the package is taken"
+    report = json.loads(Path("runs", task, "report.json").read_text(encoding="utf-8"))
+    assert f"{task}.zh.train" in report["files"]["train"]
+    assert report["examples"]["test"]["used"] > 0
+
+
+def test_own_data_go_with_it_too(installed, capsys):
+    Path("mine.csv").write_text("text,label\n房间很干净,好\n太吵,坏\n" * 5, encoding="utf-8")
+    words = "--train mine.csv --epochs 1 --max-length 16 --precision float32 --output run"
+    assert cli.train(words.split()) == 0
+    told = capsys.readouterr().out
+    assert told.startswith("no --checkpoint: tiny-zh") and "no --train" not in told
+
+
+def test_git_lets_it_in_and_nothing_else():
+    def ignored(path):
+        done = subprocess.run(["git", "check-ignore", "-q", "--no-index", path], cwd=ROOT, capture_output=True)
+        if done.returncode not in (0, 1):
+            pytest.skip(f"git says: {done.stderr.decode(errors='replace')}")
+        return done.returncode == 0
+
+    if shutil.which("git") is None:
+        pytest.skip("git is absent")
+    for name in (
+        google_format.CONFIG,
+        google_format.VOCABULARY,
+        f"{google_format.PREFIX}.index",
+        "README.md",
+        "log.csv",
+    ):
+        assert not ignored(f"checkpoints/tiny-zh/{name}")
+    assert not ignored(f"checkpoints/tiny-zh/{google_format.PREFIX}.data-00000-of-00001")
+    assert not ignored("checkpoints/README.md")
+    assert ignored("checkpoints/bert-base-chinese/vocab.txt") and ignored("checkpoints/bert-base-chinese.zip")
+
+
+def test_setup_names_every_package():
+    setup = configparser.ConfigParser()
+    setup.read(ROOT / "setup.cfg", encoding="utf-8")
+    named = setup["options"]["packages"].split()
+    there = [".".join(file.parent.relative_to(ROOT).parts) for file in ROOT.glob("kbert_tasks/**/__init__.py")]
+    assert sorted(named) == sorted([*there, "kbert_tasks.checkpoints"])
+
+
+def test_a_wheel_carries_it(tmp_path):
+    """Only it: other checkpoints beside it stay where they are."""
+    pytest.importorskip("setuptools")
+    pytest.importorskip("wheel")
+    source = tmp_path / "source"
+    source.mkdir()
+    for name in ("setup.cfg", "pyproject.toml", "README.md", "LICENSE"):
+        shutil.copy(ROOT / name, source)
+    shutil.copytree(ROOT / "kbert_tasks", source / "kbert_tasks", ignore=shutil.ignore_patterns("__pycache__"))
+    made = stand_in(source / "checkpoints" / embedded.NAME)
+    shutil.copytree(made, source / "checkpoints" / "other")
+    program = "import sys; from setuptools import build_meta; print(build_meta.build_wheel(sys.argv[1]))"
+    done = subprocess.run(
+        [sys.executable, "-c", program, str(tmp_path)], cwd=source, capture_output=True, text=True, encoding="utf-8"
+    )
+    assert done.returncode == 0, done.stderr
+    with zipfile.ZipFile(next(tmp_path.glob("*.whl"))) as wheel:
+        wheel.extractall(tmp_path / "site")
+    site = tmp_path / "site" / "kbert_tasks"
+    assert [path.name for path in (site / "checkpoints").iterdir()] == [embedded.NAME]
+    for path in made.iterdir():
+        assert (site / "checkpoints" / embedded.NAME / path.name).read_bytes() == path.read_bytes()
+    packages = {path.parent.relative_to(site).as_posix() for path in site.glob("**/*.py")}
+    assert {".", "cli", "comparing", "explaining", "page", "pretraining", "samples", "tasks"} == packages and (
+        site / "catalog.json"
+    ).is_file()
+    assert (site / "page" / "report.html.jinja").is_file() and (site / "explaining" / "page.html.jinja").is_file()
+
+
+def test_the_repository_carries_it():
+    folder = ROOT / "checkpoints" / embedded.NAME
+    assert embedded.folder() == folder
+    assert not [finding.problem for finding in examine(folder) if finding.problem]
+    found = kb.Checkpoint.find(folder)
+    assert found.language == "zh" and 6000 <= len(found.vocabulary) <= 10000
+    assert sum(path.stat().st_size for path in folder.rglob("*") if path.is_file()) <= 24_000_000
+    assert {"README.md", google_format.CONFIG, google_format.VOCABULARY} <= {path.name for path in folder.iterdir()}
+    entry = catalog.find(embedded.NAME)
+    assert entry.parameters == sum(a.size for name, a in found.tensors().items() if name.startswith("bert/"))

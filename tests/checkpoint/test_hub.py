@@ -1,0 +1,204 @@
+import http.server
+import json
+import os
+import subprocess
+import sys
+import threading
+from hashlib import sha256
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from kbert_tasks.checkpoint import catalog, hub
+from kbert_tasks.errors import InputError
+
+from .. import tiny
+
+WORDS = tiny.vocabulary()
+COMMIT = "0123456789abcdef0123456789abcdef01234567"
+
+
+class Hub(http.server.ThreadingHTTPServer):
+    """As much of the Hub as `hf_hub_download` asks for: HEAD and GET of files of `owner/name` at one commit."""
+
+    daemon_threads = True
+
+    def __init__(self):
+        super().__init__(("127.0.0.1", 0), Handler)
+        self.url = f"http://127.0.0.1:{self.server_port}"
+        self.files, self.requests = {}, []
+        self.codes = True  # whether it says what it is that is not there; some mirrors do not
+
+
+class Handler(http.server.BaseHTTPRequestHandler):
+    def do_GET(self):
+        self.server.requests.append(self.path)
+        parts = self.path.removeprefix("http://hub.test").strip("/").split("/")
+        repo, revision, name = "/".join(parts[:2]), *(parts[3:] + [None, None])[:2]
+        body, code = self.server.files.get(name), "EntryNotFound"
+        if repo in ("owner/closed", "owner/gated"):
+            body, code = None, "RepoNotFound" if repo == "owner/closed" else "GatedRepo"
+        elif revision not in ("main", COMMIT):
+            body, code = None, "RevisionNotFound"
+        status = 200 if body is not None else {"RepoNotFound": 401, "GatedRepo": 403}.get(code, 404)
+        self.send_response(status)
+        self.send_header("X-Repo-Commit", COMMIT)
+        if body is None and self.server.codes:
+            self.send_header("X-Error-Code", code)
+        body = body or b""
+        self.send_header("ETag", f'"{sha256(body).hexdigest()}"')
+        self.send_header("Content-Length", str(len(body)))
+        self.end_headers()
+        if self.command == "GET":
+            self.wfile.write(body)
+
+    do_HEAD = do_GET
+
+    def log_message(self, *_):
+        pass
+
+
+@pytest.fixture
+def server(tmp_path, monkeypatch):
+    """A Hub, and a huggingface_hub with a fresh cache that knows no other server."""
+    from huggingface_hub import constants
+
+    made = Hub()
+    threading.Thread(target=made.serve_forever, kwargs={"poll_interval": 0.01}, daemon=True).start()
+    for name in ("http_proxy", "https_proxy", "all_proxy", "no_proxy", "HTTP_PROXY", "HTTPS_PROXY", "NO_PROXY"):
+        monkeypatch.delenv(name, raising=False)
+    monkeypatch.setattr(constants, "HF_HUB_CACHE", str(tmp_path / "cache"))
+    monkeypatch.setattr(constants, "HF_HUB_DISABLE_TELEMETRY", True)  # with it on, an address of the real Hub is asked
+    yield made
+    made.shutdown()
+    made.server_close()
+
+
+@pytest.fixture(scope="module")
+def model(tmp_path_factory):
+    """The files of a tiny model as Hugging Face has them, by name."""
+    from kbert_tasks.checkpoint.convert import export_folder
+
+    folder = tmp_path_factory.mktemp("model")
+    export_folder(tiny.checkpoint(folder / "tiny", seed=3, tokens=WORDS), folder / "hf")
+    return {path.name: path.read_bytes() for path in (folder / "hf").iterdir()}
+
+
+def names(folder):
+    return sorted(path.name for path in folder.iterdir())
+
+
+def test_a_model_becomes_a_checkpoint(server, model, tmp_path):
+    from kbert_tasks.checkpoint.checkpoint import Checkpoint
+
+    server.files = model
+    folder = hub.fetch("hf:owner/name", tmp_path / "into", mirror=server.url + "/")
+    assert folder == tmp_path / "into" / "hf_owner_name"
+    assert names(folder.parent) == ["hf_owner_name"]
+    checkpoint, wanted = Checkpoint.find(folder), tiny.tensors(tiny.config(vocab_size=len(WORDS)), seed=3)
+    assert checkpoint.cased is False
+    for name, array in checkpoint.tensors().items():
+        np.testing.assert_array_equal(array, wanted[name])
+    assert json.loads((folder / "kbert_source.json").read_text()) == {
+        "name": "hf_owner_name", "hub": "hf:owner/name", "revision": COMMIT, "cased": False,
+    }  # fmt: skip
+
+    asked = len(server.requests)
+    assert hub.fetch("owner/name", tmp_path / "into", mirror=server.url) == folder
+    assert catalog.locate("hf:owner/name", into=tmp_path / "into") == folder
+    assert len(server.requests) == asked
+
+
+def test_an_entry_of_the_catalogue_keeps_its_name_and_casing(server, model, tmp_path, monkeypatch):
+    from kbert_tasks.checkpoint.checkpoint import Checkpoint
+
+    server.files = model
+    entry = catalog.Entry("tiny", "Tiny", "zh", True, 2, 16, 2, len(tiny.vocabulary()), hub="hf:owner/name")
+    monkeypatch.setattr(catalog, "entries", lambda: (entry,))
+    folder = catalog.locate("tiny", into=tmp_path / "into", mirror=server.url)
+    assert folder == tmp_path / "into" / "tiny"
+    assert Checkpoint.find(folder).cased is True
+
+
+def test_shards_and_a_revision(server, model, tmp_path):
+    index = {"weight_map": {"a": "model-1.safetensors", "b": "model-2.safetensors", "c": "model-1.safetensors"}}
+    server.files = {name: body for name, body in model.items() if name != "model.safetensors"} | {
+        "model.safetensors.index.json": json.dumps(index).encode(),
+        "model-1.safetensors": b"1",
+        "model-2.safetensors": b"2",
+    }
+    found = hub._files("owner/name", COMMIT, server.url)
+    assert {"model-1.safetensors", "model-2.safetensors", "vocab.txt", "config.json"} <= set(names(found))
+    assert all(f"/resolve/{COMMIT}/" in path for path in server.requests)
+
+    for bad in (b"[]", b"{", b'{"weight_map": {"a": "weights.bin"}}', b'{"weight_map": {"a": "none.safetensors"}}'):
+        server.files["model.safetensors.index.json"] = bad
+        with pytest.raises(InputError, match="take another version"):
+            hub._files("owner/other" + sha256(bad).hexdigest()[:5], None, server.url)
+
+
+@pytest.mark.parametrize(
+    "lacks, repo, words",
+    [
+        ("model.safetensors", "owner/name", "no model.safetensors, and a pickle such as pytorch_model.bin"),
+        ("config.json", "owner/name", "no config.json"),
+        ("vocab.txt", "owner/name", "no vocab.txt and no tokenizer.json"),
+        (None, "owner/closed", "check the name.*HF_TOKEN"),
+        (None, "owner/gated", "asks for your agreement"),
+        (None, "owner/name@v9", "no version v9"),
+        (None, "name", "should be hf:OWNER/NAME"),
+        (None, "hf:a/b/c", "should be hf:OWNER/NAME"),
+        (None, "hf:../name", "could not be fetched"),
+    ],
+)
+def test_what_cannot_be_had(server, model, tmp_path, lacks, repo, words):
+    server.files = {name: body for name, body in model.items() if name != lacks} | {"pytorch_model.bin": b"pickle"}
+    with pytest.raises(InputError, match=words) as caught:
+        hub.fetch(repo, tmp_path / "into", mirror=server.url)
+    assert "\n" not in str(caught.value)
+    assert not (tmp_path / "into").exists() or names(tmp_path / "into") == []
+    assert "pytorch_model.bin" not in "".join(server.requests)
+
+
+def test_a_mirror_that_only_says_404(server, model):
+    server.files, server.codes = model, False
+    assert "tokenizer_config.json" in names(hub._files("owner/name", None, server.url))
+    assert any("tokenizer.json" in path for path in server.requests)
+
+
+def test_not_a_bert(server, model, tmp_path):
+    server.files = model | {"config.json": model["config.json"].replace(b'"bert"', b'"gpt2"')}
+    with pytest.raises(InputError):
+        hub.fetch("owner/name", tmp_path / "into", mirror=server.url)
+    assert names(tmp_path / "into") == []
+
+
+def test_without_a_network(server, tmp_path, monkeypatch):
+    from huggingface_hub import constants
+
+    monkeypatch.setattr(constants, "HF_HUB_OFFLINE", True)
+    with pytest.raises(InputError, match="could not be fetched: config.json did not come from .*--mirror.*--proxy"):
+        hub.fetch("owner/name", tmp_path / "into", mirror=server.url)
+
+
+def test_the_proxy_is_used_and_forgotten(server, model):
+    server.files = model
+    before = dict(os.environ)
+    with hub._through(server.url):
+        hub._files("owner/name", None, "http://hub.test")
+    assert server.requests[0].startswith("http://hub.test/owner/name/")
+    assert dict(os.environ) == before
+
+
+def test_the_endpoint_of_the_environment(server, model, tmp_path):
+    server.files = model
+    environment = os.environ | {
+        "HF_ENDPOINT": server.url, "HF_HOME": str(tmp_path / "home"), "HF_HUB_DISABLE_TELEMETRY": "1",
+    }  # fmt: skip
+    environment.pop("HF_HUB_CACHE", None)
+    code = "from kbert_tasks import hub; print(hub._files('owner/name', None, None))"
+    done = subprocess.run(
+        [sys.executable, "-c", code], env=environment, check=True, stdout=subprocess.PIPE, text=True, timeout=60
+    )
+    assert "model.safetensors" in names(Path(done.stdout.strip().splitlines()[-1]))

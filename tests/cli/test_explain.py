@@ -1,0 +1,82 @@
+"""kbert-explain."""
+
+import json
+
+import pytest
+
+from kbert_tasks import cli
+
+TEXT = "房间很<b>好</b>"
+
+
+@pytest.fixture(scope="module")
+def folder(hotel):
+    return hotel[1]
+
+
+def run(*words):
+    return cli.explain([str(word) for word in words])
+
+
+def test_a_table_in_the_terminal(folder, capsys):
+    assert run(folder, TEXT, "--answer", "坏", "--steps", 20) == 0
+    out = capsys.readouterr().out
+    assert out.startswith("坏: probability 0.") and "after 20 steps" in out
+    assert [line.split()[0] for line in out.splitlines()[4:]] == ["[CLS]", *TEXT, "[SEP]"]
+
+
+def test_json_for_programs(folder, capsys):
+    assert run(folder, TEXT, "--json") == 0
+    told = json.loads(capsys.readouterr().out)
+    assert told["answer"] in ("好", "坏") and told["predicted"] and told["steps"] == 50
+    assert [each["token"] for each in told["tokens"]] == ["[CLS]", *TEXT, "[SEP]"]
+    total = sum(each["attribution"] for each in told["tokens"])
+    assert total == pytest.approx(told["score"] - told["baseline"] + told["delta"], abs=1e-4)
+
+
+def test_a_page(folder, tmp_path, capsys):
+    page = tmp_path / "explain.html"
+    page.write_text("of yesterday")
+    assert run(folder, TEXT, "--output", page) == 0
+    assert f"saved in {page}" in capsys.readouterr().out
+    html = page.read_text(encoding="utf-8")
+    assert html.startswith("<!DOCTYPE html>") and "<b>好" not in html and "&lt;" in html
+    assert [each.name for each in tmp_path.iterdir()] == ["explain.html"]
+
+
+@pytest.mark.parametrize(
+    "words, message",
+    [
+        (["nowhere", TEXT], "is not there"),
+        (["RUN", " "], "there is nothing to explain: empty text"),
+        (["RUN", TEXT, "--answer", "好评"], "'好评' is not a label of this model"),
+        (["RUN", TEXT, "--text-b", "x"], "single texts, not pairs"),
+        (["RUN", TEXT, "--steps", "0"], "steps should be a whole number, at least 1, not 0"),
+        (["RUN", TEXT, "--steps", "many"], "invalid int value"),
+        (["RUN", TEXT, "--output", "OUT/page.txt"], "--output should end in .html"),
+        (["RUN", TEXT, "--output", "OUT/none/page.html"], "there is no folder"),
+        (["RUN", "", "--output", "OUT/page.html"], "empty text"),
+        (["RUN"], "the following arguments are required: TEXT"),
+    ],
+)
+def test_bad_input_is_one_sentence_and_writes_nothing(folder, tmp_path, capsys, words, message):
+    words = [word.replace("RUN", str(folder)).replace("OUT", str(tmp_path)) for word in words]
+    assert run(*words) == 2
+    out, err = capsys.readouterr()
+    assert not out and err.count("\n") == 1 and err.startswith("kbert-explain: ") and message in err
+    assert not list(tmp_path.iterdir())
+
+
+def test_a_folder_that_is_no_saved_task(tmp_path, capsys):
+    assert run(tmp_path, TEXT) == 2
+    assert "is not a saved task" in capsys.readouterr().err
+
+
+def test_a_page_that_cannot_be_written_leaves_the_earlier_one(folder, tmp_path, capsys, monkeypatch):
+    from kbert_tasks.explanation import page
+
+    (tmp_path / "explain.html").write_text("of yesterday")
+    monkeypatch.setattr(page, "html", lambda explanation: 1 / 0)
+    with pytest.raises(ZeroDivisionError):
+        run(folder, TEXT, "--output", tmp_path / "explain.html")
+    assert [each.read_text() for each in tmp_path.iterdir()] == ["of yesterday"]

@@ -1,0 +1,103 @@
+"""The step of each task compiles with XLA at one fixed shape, as a TPU has it, and is the step that TensorFlow makes.
+
+XLA draws other random numbers than TensorFlow: dropout is computed here, and then counts for nothing.
+"""
+
+import numpy as np
+import pytest
+
+from kbert_tasks._keras import keras2, tensorflow
+from kbert_tasks.checkpoint.checkpoint import build_encoder
+from kbert_tasks.data.batches import Deal, training_batches
+from kbert_tasks.encoder import bert, precision
+from kbert_tasks.encoder.ops import dropped, seeded
+from kbert_tasks.tasks import find
+from kbert_tasks.training import distribution, optimizers
+from kbert_tasks.training.step import Stepped
+
+from .. import curves, tiny
+
+tf, keras = tensorflow(), keras2()
+ROWS, LENGTH = 4, 16
+
+
+CRAFT = {
+    "learning_rate": 1e-3,
+    "epochs": 1,
+    "schedule": "linear",
+    "warm_up": 0.1,
+    "weight_decay": 0.01,
+    "clip_norm": 1.0,
+}
+CRAFT |= {"layer_decay": 0.9, "head_lr_multiplier": 1.0}  # all that "auto" would leave open
+
+
+def trained(name, compiled, settings=None, **how):
+    """(losses of two steps, weights, graphs made) of a task's model on a fixed shape."""
+    task = find(name)("none", max_length=LENGTH, **settings or {})
+    examples = task.examples(curves.rows(name, 12)).rows
+    task.learn(examples)
+    task.tokenizer, config = task.new_tokenizer(tiny.vocabulary(), False), tiny.config(num_hidden_layers=1)
+    task.config = config
+    windows = []
+    for example in examples:
+        window = task.encode(example)[0]
+        x = {"Input-Token": window.ids, "Input-Segment": window.segments}
+        windows.append((x, task.target(example, window)))
+    seeded(1)
+    model = Stepped(task.build(build_encoder(config, first_only=task.first_only)), **how)
+    adam = keras.optimizers.legacy.Adam(1e-3)
+    if settings:
+        adam = optimizers.chosen(task.settings, 2, [layer.name for layer in model.layers])
+    model.compile(optimizers.begun(adam, model.trainable_weights), task.losses(), jit_compile=compiled)
+    batches, _ = training_batches(windows, task.draw, 6, 1, 1, deal=Deal(2, range(2), ROWS, LENGTH))
+    (x, y, counted, texts) = batches.element_spec
+    assert all(spec.shape.is_fully_defined() for spec in (*x.values(), *y.values(), counted, texts))
+    losses = []
+    model.fit(
+        batches, steps_per_epoch=2, verbose=0,
+        callbacks=[keras.callbacks.LambdaCallback(on_train_batch_end=lambda _, logs: losses.append(logs["loss"]))],
+    )  # fmt: skip
+    return losses, model.get_weights(), model.train_tf_function.experimental_get_tracing_count()
+
+
+@pytest.mark.parametrize(
+    "name, how",
+    [
+        ("classify", {}),
+        pytest.param("relation", {}, marks=pytest.mark.slow),
+        pytest.param("subject", {}, marks=pytest.mark.slow),
+        pytest.param("classify", {"parts": 2, "adversarial": 0.5}, marks=pytest.mark.slow),
+    ],
+)
+def test_the_compiled_step_is_the_step(name, how, monkeypatch):
+    monkeypatch.setattr(distribution, "on_tpu", lambda: True)
+    monkeypatch.setattr(bert, "dropped", lambda x, rate: x + 0 * dropped(x, rate))
+    losses, weights, graphs = trained(name, True, **how)
+    assert graphs == 1 and len(losses) == 2
+    plain, plain_weights, _ = trained(name, False, **how)
+    np.testing.assert_allclose(losses, plain, rtol=1e-4)
+    for one, other in zip(weights, plain_weights, strict=True):
+        np.testing.assert_allclose(one, other, atol=2.1e-3)  # where a gradient is rounding alone, two steps of Adam
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("name", ["classify", "relation", "subject"])
+def test_the_step_of_a_tpu_compiles_in_bfloat16_with_every_craft(name, monkeypatch):
+    monkeypatch.setattr(distribution, "on_tpu", lambda: True)
+    monkeypatch.setattr(bert, "dropped", lambda x, rate: x + 0 * dropped(x, rate))
+    with precision.computing("bfloat16"):
+        losses, _, graphs = trained(name, True, CRAFT)
+        plain, *_ = trained(name, False, CRAFT)
+    assert graphs == 1 and len(losses) == 2
+    np.testing.assert_allclose(losses, plain, rtol=0.02)
+
+
+@pytest.mark.parametrize("compiled", [True, False])
+def test_the_dropout_of_a_tpu(compiled, monkeypatch):
+    monkeypatch.setattr(distribution, "on_tpu", lambda: True)
+    seeded(1)
+    draw = tf.function(lambda x: dropped(x, 0.25), jit_compile=compiled)
+    one, other = (draw(tf.ones((50, 400))).numpy() for _ in range(2))
+    assert set(np.unique(one)) == {0.0, np.float32(1 / 0.75)} and not np.array_equal(one, other)
+    assert np.mean(one == 0) == pytest.approx(0.25, abs=0.02)

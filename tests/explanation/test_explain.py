@@ -1,0 +1,345 @@
+"""What an answer comes from: attributions that add up, and attention that is the model's own."""
+
+import json
+import re
+import shutil
+
+import hypothesis
+import numpy as np
+import pytest
+from hypothesis import strategies
+
+import kbert_tasks as kb
+from kbert_tasks import tasks
+from kbert_tasks._keras import tensorflow
+from kbert_tasks.explanation import attention
+from kbert_tasks.explanation.gradients import integrated
+from kbert_tasks.explanation.tokens import strings
+from kbert_tasks.inference.predict import decoded, inputs
+from kbert_tasks.tasks.relation.triples import Triple
+
+from .. import numpy_bert, tiny
+
+FEW = {"epochs": 1, "max_length": 32, "learning_rate": 1e-3, "precision": "float32"}
+HOTEL = "房间很干净, but the service was terrible 😀"
+
+
+ROWS = [  # of all tasks
+    {
+        "text": f"{place}的{thing}很{how}!",
+        "label": {"好": "positive", "差": "negative", "大": "neutral"}[how],
+        "spo_list": [{"subject": place, "predicate": how, "object": thing}],
+        "event_type": "服务",
+        "subject": place,
+    }
+    for place in ("酒店", "房间", "环境")
+    for thing in ("早餐", "服务", "东西")
+    for how in "好差大"
+]
+TEXT, KIND, SUBJECT, TRIPLE = "酒店的早餐很好!", "服务", "酒店", ("酒店", "好", "早餐")
+LONG = "很好吃的东西在这那了吗" * 5 + "房间" + TEXT
+
+
+def fitted(name, checkpoint, **settings):
+    return tasks.find(name)(checkpoint, **FEW | settings).fit(ROWS, dev=ROWS[:4])
+
+
+@pytest.fixture(scope="module")
+def classifier(two_layers):
+    return fitted("classify", two_layers)
+
+
+@pytest.fixture(scope="module")
+def relation(checkpoint):
+    return fitted("relation", checkpoint)
+
+
+@pytest.fixture(scope="module")
+def subject(checkpoint):
+    return fitted("subject", checkpoint)
+
+
+@pytest.fixture(scope="module")
+def asked(classifier, relation, subject):
+    """(task, text, text_b, answer) of each task."""
+    return {
+        "classify": (classifier, HOTEL, None, classifier.labels_[0]),
+        "relation": (relation, TEXT, None, TRIPLE),
+        "subject": (subject, TEXT, KIND, SUBJECT),
+    }
+
+
+@pytest.fixture(params=tasks.names())
+def case(request, asked):
+    return asked[request.param]
+
+
+def test_attributions_add_up_to_the_way_of_the_score(case):
+    found = kb.explain(*case, steps=300)
+    way = found.score - found.baseline
+    assert abs(way) > 1e-4 and found.close
+    assert found.delta == pytest.approx(found.attributions.sum() - way, abs=1e-9)
+    assert abs(found.delta) < 1e-3 + 1e-3 * abs(way)
+    few = kb.explain(*case, steps=2)
+    assert few.score == found.score and abs(few.delta) >= abs(found.delta) - 1e-4
+
+
+def test_shapes_strings_and_what_has_no_share(case):
+    found = kb.explain(*case)
+    number, layers = len(found.tokens), case[0].config["num_hidden_layers"]
+    assert found.attributions.shape == found.segments.shape == (number,) and found.offsets.shape == (number, 2)
+    assert found.attention.shape == (layers, 2, number, number)
+    special = [token in ("[CLS]", "[SEP]") for token in found.tokens]
+    assert sum(special) == 1 + len(found.texts) and not found.attributions[special].any()
+    assert np.count_nonzero(found.attributions) == number - sum(special)
+    np.testing.assert_allclose(found.attention.sum(-1), 1, atol=1e-5)
+    for token, segment, (start, end), is_special in zip(
+        found.tokens, found.segments, found.offsets, special, strict=True
+    ):
+        assert is_special or found.texts[segment][start:end] == token
+    assert json.loads(json.dumps(found.as_dict()))["tokens"][1]["token"] == found.tokens[1]
+    assert str(found).count("\n") >= number
+
+
+def test_the_score_of_a_label_is_its_log_odds(classifier):
+    encoded = classifier.encode(classifier.examples([HOTEL], gold=False).rows[0])
+    x = inputs(encoded)
+    scores = np.array(classifier.model([x["Input-Token"], x["Input-Segment"]], training=False)["label"])[0]
+    for place, label in enumerate(classifier.labels_):
+        found = kb.explain(classifier, HOTEL, answer=label, steps=1)
+        others = np.delete(scores, place)
+        assert found.score == pytest.approx(scores[place] - np.log(np.exp(others).sum()), abs=1e-4)
+        prediction = classifier.predict([HOTEL])[0]
+        assert found.probability == pytest.approx(prediction.probabilities[label])
+        assert found.predicted == (label == prediction.label)
+    assert kb.explain(classifier, HOTEL, steps=1).answer == prediction.label
+
+
+def test_several_labels_at_once(checkpoint):
+    texts, labels = ["好", "坏", "吃的", "房间好"] * 4, [["a"], ["a", "b"], ["c"], []] * 4
+    task = kb.TextClassifier(checkpoint, **FEW).fit(texts, labels, dev=(texts[:4], labels[:4]))
+    (prediction,) = task.predict(["房间好"])
+    for label in task.labels_:
+        found = kb.explain(task, "房间好", answer=label)
+        assert found.answer == label and found.close
+        assert found.probability == pytest.approx(prediction.probabilities[label])
+        assert found.predicted == (label in prediction.label)
+    with pytest.raises(kb.InputError, match="'d' is not a label of this model; its labels: a, b, c"):
+        kb.explain(task, "房间好", answer="d")
+
+
+def test_pairs_of_texts(checkpoint):
+    pairs = [("房间好", "很好"), ("房间坏", "服务")] * 6
+    task = kb.TextClassifier(checkpoint, **FEW).fit(pairs, ["same", "other"] * 6, dev=(pairs[:2], ["same", "other"]))
+    found = kb.explain(task, "房间 good", "the 服务")
+    assert found.texts == ("房间 good", "the 服务")
+    assert found.tokens == ("[CLS]", "房", "间", "good", "[SEP]", "the", "服", "务", "[SEP]")
+    assert found.segments.tolist() == [0] * 5 + [1] * 4
+    with pytest.raises(kb.InputError, match="reads pairs: give the second text as well"):
+        kb.explain(task, "房间")
+    with pytest.raises(kb.InputError, match="empty second text"):
+        kb.explain(task, "房间", " ")
+
+
+def test_the_probability_of_a_triple_is_the_product_of_its_parts(relation):
+    found = kb.explain(relation, TEXT, answer=TRIPLE)
+    assert found.answer.strings == TRIPLE
+    for name, (first, last) in found.places.items():
+        start, end = found.offsets[first, 0], found.offsets[last, 1]
+        assert TEXT[start:end] == getattr(found.answer, name)
+    x = inputs(relation.encode(relation.examples([TEXT], gold=False).rows[0]))
+    for name, end in (("Subjects", "subject"), ("Objects", "object")):
+        x[name] = np.array([[found.places[end]]], "int32")
+    scores = relation.model(x, training=False)
+    spans = np.array(scores["spans"])[0]
+    z = [spans[kind, first, last] for kind, (first, last) in enumerate(found.places.values())]
+    z.append(np.array(scores["pairs"])[0, 0, 0, relation.predicates_.index("好")])
+    p = np.prod(1 / (1 + np.exp(-np.array(z, "float64"))))
+    assert found.score == pytest.approx(np.log(p / (1 - p)), abs=1e-4)
+    assert found.probability == pytest.approx(p, abs=1e-5)
+
+
+def test_a_triple_is_told_in_any_form_or_found(relation):
+    forms = Triple(*TRIPLE), TRIPLE, list(TRIPLE), "酒店 | 好 | 早餐", json.dumps(TRIPLE)
+    found = [kb.explain(relation, TEXT, answer=each, steps=1) for each in forms]
+    assert {each.answer.strings for each in found} == {TRIPLE} and len({each.score for each in found}) == 1
+    (possible,) = decoded(relation, *of(relation, TEXT))
+    if possible:
+        best = kb.explain(relation, TEXT, steps=1)
+        assert best.answer == possible[0]
+        assert 1 / (1 + np.exp(-best.score)) == pytest.approx(possible[0].score, abs=1e-5)
+    else:
+        with pytest.raises(kb.InputError, match="finds no triple in this text"):
+            kb.explain(relation, TEXT, steps=1)
+
+
+def of(task, *rows):
+    examples = task.examples(list(rows), gold=False).rows
+    return examples, [task.encode(each) for each in examples]
+
+
+@pytest.mark.parametrize(
+    "answer, message",
+    [
+        ("a | b", "should be a triple, 'subject | predicate | object'"),
+        (("a", 1, "b"), "should be a triple"),
+        ("房 | nothing | 间", "'nothing' is not a predicate of this model"),
+        ("房房房 | 好 | 间间间", "its subject is not in the text and its object is not in the text"),
+    ],
+)
+def test_what_cannot_be_a_triple(relation, answer, message):
+    with pytest.raises(kb.InputError, match=re.escape(message)):
+        kb.explain(relation, TEXT, answer=answer)
+
+
+def test_the_probability_of_a_subject_is_of_one_choice(subject):
+    found = kb.explain(subject, TEXT, KIND, SUBJECT)
+    assert found.told == SUBJECT and found.texts == (KIND, TEXT)
+    first, last = found.places["subject"]
+    assert TEXT[found.offsets[first, 0] : found.offsets[last, 1]] == SUBJECT
+    _, (windows,) = of(subject, (TEXT, KIND))
+    p = subject.outputs(windows)[0]["spans"]
+    assert found.score == pytest.approx(np.log(p[first, last] / (1 - p[first, last])), abs=1e-4)
+    none = kb.explain(subject, TEXT, KIND, "")
+    assert none.answer is None and none.told == "no subject" and not none.places
+    assert none.probability == pytest.approx(p[0, 0], abs=1e-5)
+    (prediction,) = subject.predict([(TEXT, KIND)])
+    best = kb.explain(subject, TEXT, KIND, steps=1)
+    assert best.predicted and best.answer == (prediction.subjects[0] if prediction.subjects else None)
+    with pytest.raises(kb.InputError, match="'zebra' cannot be answered for this text: it is not in the text"):
+        kb.explain(subject, TEXT, KIND, "zebra")
+    with pytest.raises(kb.InputError, match="give the event's type as well"):
+        kb.explain(subject, TEXT)
+
+
+def test_of_a_long_text_the_window_that_holds_the_answer(subject, relation):
+    found = kb.explain(subject, LONG, KIND, SUBJECT)
+    assert len(found.tokens) == 32 and found.cut > 0
+    first, last = found.places["subject"]
+    assert LONG[found.offsets[first, 0] : found.offsets[last, 1]] == SUBJECT
+    found = kb.explain(relation, LONG, answer=("房间", "好", "早餐"))
+    first, last = found.places["object"]
+    assert "".join(found.tokens[first : last + 1]) == "早餐"
+    with pytest.raises(kb.InputError, match="its subject and object stand in no window together"):
+        kb.explain(relation, f"环境{LONG}早早", answer=("环境", "好", "早早"))
+
+
+def test_what_cannot_be_explained(classifier):
+    for text, message in (("", "empty text"), (" \n", "empty text")):
+        with pytest.raises(kb.InputError, match=message):
+            kb.explain(classifier, text)
+    with pytest.raises(kb.InputError, match="single texts, not pairs"):
+        kb.explain(classifier, "好", "坏")
+    with pytest.raises(kb.InputError, match="did you mean"):
+        kb.explain(classifier, "好", answer=classifier.labels_[0] + "x")
+    for steps in (0, -1, 1.5, "3"):
+        with pytest.raises(kb.InputError, match="steps should be a whole number"):
+            kb.explain(classifier, "好", steps=steps)
+    with pytest.raises(kb.InputError, match="is not trained"):
+        kb.explain(kb.TextClassifier("nowhere"), "好")
+    with pytest.raises(
+        kb.InputError, match="explain knows TextClassifier, RelationExtractor, SubjectExtractor, not str"
+    ):
+        kb.explain("runs/hotel", "好")
+
+
+def test_a_text_of_nothing_that_is_read(classifier):
+    found = kb.explain(classifier, "\u200d")
+    assert found.tokens == ("[CLS]", "[SEP]") and not found.attributions.any() and found.close
+    assert "probability" in str(found)
+
+
+def changed(folder, target, **settings):
+    """A copy of a saved task with other settings."""
+    shutil.copytree(folder, target)
+    about = json.loads((target / "task.json").read_text(encoding="utf-8"))
+    about["settings"] |= settings
+    (target / "task.json").write_text(json.dumps(about), encoding="utf-8")
+    return kb.load(target)
+
+
+def test_all_encoders_and_precisions_are_explained_alike(classifier, tmp_path):
+    classifier.save(tmp_path / "run")
+    wanted = kb.explain(classifier, HOTEL, answer=classifier.labels_[0])
+    for name, settings in {"theirs": {"encoder": "keras-bert"}, "rounded": {"precision": "bfloat16"}}.items():
+        task = changed(tmp_path / "run", tmp_path / name, **settings)
+        found = kb.explain(task, HOTEL, answer=task.labels_[0])
+        np.testing.assert_allclose(found.attributions, wanted.attributions, atol=1e-3)
+        np.testing.assert_allclose(found.attention, wanted.attention, atol=1e-4)
+        assert found.score == pytest.approx(wanted.score, abs=1e-4)
+    assert task.model.get_layer("Encoder-1-FeedForward").compute_dtype == "bfloat16"
+
+
+def test_pooling_over_all_tokens(classifier, tmp_path):
+    classifier.save(tmp_path / "run")
+    task = changed(tmp_path / "run", tmp_path / "mean", pooling="mean")
+    assert kb.explain(task, HOTEL).close
+
+
+def test_changed_weights_change_the_explanation(classifier):
+    before = kb.explain(classifier, HOTEL)
+    layer = classifier.model.get_layer("label")
+    weights = layer.get_weights()
+    try:
+        layer.set_weights([0 * each for each in weights])
+        after = kb.explain(classifier, HOTEL)
+    finally:
+        layer.set_weights(weights)
+    assert before.attributions.any() and not after.attributions.any()
+
+
+def test_the_sum_is_exact_where_the_midpoint_rule_is():
+    tf, draw = tensorflow(), np.random.default_rng(0)
+    start, end, w = draw.standard_normal((3, 5, 4)).astype("float32")
+    line = integrated(lambda x: tf.reduce_sum(x * w, [1, 2]), start, end, 1)
+    np.testing.assert_allclose(line, (w * (end - start)).sum(-1), atol=1e-5)
+    for steps in (1, 7, 300):  # 300 is more than one batch
+        squares = integrated(lambda x: tf.reduce_sum(x * x, [1, 2]), start, end, steps)
+        np.testing.assert_allclose(squares, (end**2 - start**2).sum(-1), atol=1e-4)
+    assert not integrated(lambda x: tf.reduce_sum(x * w, [1, 2]), start, start, 3).any()
+
+
+@pytest.mark.parametrize("encoder", ["fast", "keras-bert"])
+def test_attention_equals_a_plain_numpy_computation(two_layers, encoder):
+    found = kb.Checkpoint.find(two_layers)
+    model = kb.load_trained_model_from_checkpoint(found.config_file, found.checkpoint_file, encoder=encoder)
+    window = kb.Tokenizer(found.vocabulary, found.cased).encode("the room was clean", "服务 bad!")
+    maps = attention.maps(model, window, found.config["num_attention_heads"])
+    tensors, ids, segments = found.tensors(), window.ids[None], window.segments[None]
+    for i, of_layer in enumerate(maps):
+        x = numpy_bert.forward(tensors, found.config | {"num_hidden_layers": i}, ids, segments)[0]
+        size = found.config["hidden_size"] // found.config["num_attention_heads"]
+        for head, seen in enumerate(of_layer):
+            part = slice(head * size, (head + 1) * size)
+            name = f"bert/encoder/layer_{i}/attention/self"
+            query, key = (
+                (x @ tensors[f"{name}/{kind}/kernel"] + tensors[f"{name}/{kind}/bias"])[:, part]
+                for kind in ("query", "key")
+            )
+            wanted = np.exp(query @ key.T / np.sqrt(size))
+            np.testing.assert_allclose(seen, wanted / wanted.sum(-1, keepdims=True), atol=1e-5)
+
+
+TEXTS = strategies.text(
+    strategies.sampled_from("房间很好坏thecafé AB1,。！\n\t 😀👩‍🚀\u0301\u200b한국ß龘<&\x00"), max_size=40
+)
+
+
+@hypothesis.given(TEXTS, TEXTS)
+def test_tokens_are_the_text_in_order(text, pair):
+    tokenizer = kb.Tokenizer(tiny.vocabulary(), cased=False)
+    encoded = tokenizer.encode(text, pair)
+    found = strings(tokenizer, encoded, (text, pair))
+    for segment, whole in enumerate((text, pair)):
+        at, again = 0, ""
+        for token, (start, end), of in zip(found, encoded.offsets, encoded.segments, strict=True):
+            if of == segment and end > start:
+                assert token == whole[start:end]
+                again += whole[at:start] + token[max(0, at - start) :]
+                at = max(at, end)
+        assert again + whole[at:] == whole
+    assert [token for token, (start, end) in zip(found, encoded.offsets, strict=True) if start == end] == [
+        "[CLS]",
+        "[SEP]",
+        "[SEP]",
+    ]

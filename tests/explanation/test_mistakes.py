@@ -1,0 +1,148 @@
+"""Why the worst mistakes were made, in the report of a saved task."""
+
+import json
+import logging
+import re
+
+import pytest
+
+import kbert_tasks as kb
+from kbert_tasks import tasks
+from kbert_tasks.explanation import mistakes, models
+from kbert_tasks.reporting.mistakes import places
+from kbert_tasks.saving import saving
+
+from ..reporting.reading import Page
+from .test_explain import FEW, ROWS
+
+WRONG = [  # of the same texts, gold that can be answered and was not trained on
+    row
+    | {"label": {"positive": "negative", "negative": "neutral", "neutral": "positive"}[row["label"]]}
+    | {"spo_list": [triple | {"predicate": {"好": "差", "差": "大", "大": "好"}[triple["predicate"]]}]}
+    | {"subject": triple["object"]}
+    for row in ROWS
+    for triple in row["spo_list"]
+]
+
+
+@pytest.fixture(autouse=True)
+def time_enough(monkeypatch):
+    monkeypatch.setattr(mistakes, "SECONDS", 60)
+
+
+@pytest.fixture(scope="module", params=tasks.names())
+def task(request, checkpoint):
+    """A task of each kind with mistakes: its development gold is wrong."""
+    return tasks.find(request.param)(checkpoint, **FEW).fit(ROWS, dev=WRONG)
+
+
+def whys(page):
+    """For each mistake, its explanations: (predicted or gold, the answer that is explained)."""
+    items = page.split('<ol class="mistakes">')[1].split('\n<li>\n<p class="facts">')[1:]
+    return [re.findall(r'<h4>(\w+) .*?<p class="answer"><strong>(.*?)</strong>', item, re.DOTALL) for item in items]
+
+
+def test_the_worst_mistakes_are_explained(task, tmp_path):
+    task.save(tmp_path / "run")
+    page = (tmp_path / "run" / "report.html").read_text(encoding="utf-8")
+    wrong = [task.answers_[place] for place in places(task.answers_)]
+    kind, found = task.report_["task"], whys(page)
+    assert len(wrong) > mistakes.MOST and len(found) == len(wrong)
+    explained = [each for each in found if each]
+    assert 0 < len(explained) <= mistakes.MOST and not any(found[mistakes.MOST :])
+    for answer, each in zip(wrong, found, strict=True):
+        for name, told in each:
+            if kind == "classify":
+                assert told == answer[name]
+            elif kind == "subject":
+                assert told in [s["subject"] for s in answer[name]] or (told == "no subject" and not answer[name])
+            else:
+                assert told.split(" | ") in [[t["subject"], t["predicate"], t["object"]] for t in answer[name]]
+    if kind == "classify":
+        assert [[name for name, _ in each] for each in found[:5]] == [["predicted", "gold"]] * 5
+    assert page.count('<div class="attention">') == len(explained)  # once for all answers of one
+    assert "Draws each attention in the page" in page
+    read = Page(page)
+    assert read.loaded == [] and "http" not in page.replace("http-equiv", "") and len(read.ids) == len(set(read.ids))
+    assert models._built.cache_info().currsize == 0
+
+
+def test_the_same_of_a_task_that_was_loaded(task, tmp_path):
+    task.save(tmp_path / "run")
+    kb.load(tmp_path / "run").save(tmp_path / "again")
+    one, other = ((tmp_path / name / "report.html").read_text(encoding="utf-8") for name in ("run", "again"))
+    assert whys(one) == whys(other) and any(whys(one))
+
+
+def test_several_labels_and_abstaining_and_what_training_never_saw():
+    def asked(kind, predicted, gold):
+        return mistakes._asked(kind, json.loads(json.dumps({"predicted": predicted, "gold": gold})))
+
+    assert asked("classify", "a", "b") == [("predicted", "a"), ("gold", "b")]
+    assert asked("classify", None, "b") == [("gold", "b")]
+    assert asked("classify", ("a", "b", "c"), ("b",)) == [("predicted", "a")]
+    assert asked("classify", ("b",), ("b", "c")) == [("gold", "c")] and asked("classify", (), ()) == []
+    assert asked("subject", [], [{"subject": "雪"}]) == [("predicted", ""), ("gold", "雪")]
+    assert asked("subject", [{"subject": "雪", "span": [0, 1]}], []) == [("predicted", "雪"), ("gold", "")]
+    triple = {"subject": "雪", "predicate": "作者", "object": "者"}
+    assert asked("relation", [], [triple]) == [("gold", ("雪", "作者", "者"))]
+
+
+def test_an_answer_that_cannot_be_given_is_left_out(checkpoint):
+    task = kb.TextClassifier(checkpoint, **FEW).fit(
+        ["好", "坏"] * 4, ["a", "b"] * 4, dev=(["好吃的", "坏了"], ["c", "c"])
+    )
+    assert [[name for name, _ in each] for each in mistakes.explained(task).values()] == [["predicted"]] * 2
+
+
+def test_for_what_cannot_be_explained_the_next_is(task, monkeypatch):
+    wrong = places(task.answers_)
+    worst = task.answers_[wrong[0]]["text"]
+
+    def explained(_, text, *rest, **more):
+        if text == worst:
+            raise kb.InputError("not this one")
+        return text
+
+    monkeypatch.setattr(mistakes, "explain", explained)
+    monkeypatch.setattr(mistakes, "fragment", lambda text, brief: text)
+    found = mistakes.explained(task)
+    assert [*found] == wrong[1 : mistakes.MOST + 1]
+    assert all(html == task.answers_[place]["text"] for place, reasons in found.items() for _, html in reasons)
+
+
+def test_time_and_length_have_an_end(task, monkeypatch):
+    assert mistakes.explained(task)
+    with monkeypatch.context() as patched:
+        patched.setattr(mistakes, "SECONDS", 0)
+        assert mistakes.explained(task) == {}
+    with monkeypatch.context() as patched:
+        patched.setattr(mistakes, "MAPS", 10)
+        assert not any('class="attention"' in made for each in mistakes.explained(task).values() for _, made in each)
+    monkeypatch.setattr(mistakes, "LONG", 3)
+    assert mistakes.explained(task) == {}
+
+
+def test_a_failure_is_told_and_nothing_else_is_lost(task, tmp_path, monkeypatch, caplog):
+    monkeypatch.setattr(mistakes, "explain", lambda *_, **__: 1 / 0)
+    with caplog.at_level(logging.WARNING, "kbert_tasks"):
+        task.save(tmp_path / "run")
+    assert "the explanations of its errors could not be made (ZeroDivisionError" in caplog.text
+    page = (tmp_path / "run" / "report.html").read_text(encoding="utf-8")
+    assert "answered wrongly" in page and not any(whys(page))
+    assert models._built.cache_info().currsize == 0
+
+
+def test_the_page_can_do_without(task, tmp_path):
+    saving.save(task, tmp_path / "run", explain=False)
+    assert not any(whys((tmp_path / "run" / "report.html").read_text(encoding="utf-8")))
+
+
+def test_the_command_explains_once(checkpoint, tmp_path, monkeypatch):
+    from kbert_tasks.cli import train
+
+    calls = []
+    monkeypatch.setattr(mistakes, "explained", lambda task: calls.append(task.report_["scores"].keys()) or {})
+    words = ["--checkpoint", checkpoint, "--epochs", "1", "--max-length", "16", "--output", str(tmp_path / "run")]
+    assert train(words) == 0
+    assert [set(each) for each in calls] == [{"dev", "test"}]

@@ -1,0 +1,109 @@
+"""Small runs of the three tasks, made up: (report, answers) as `page.html` takes them."""
+
+from kbert_tasks.metrics import classification, sets
+from kbert_tasks.tasks.relation.triples import Triple
+
+LABELS = ("好评", "差评", "中评")
+
+
+def report(task, scores, history=3, **more):
+    """A report.json without any key that may be missing."""
+    names = [name for name, value in scores.items() if isinstance(value, float)]
+    epochs = [
+        {"epoch": n, "loss": 1 / n, "dev": {name: 1 - 1 / (n + 1) for name in names}, "seconds": 1.5}
+        for n in range(1, history + 1)
+    ]
+    counts = {"read": 12, "used": 10, "skipped": {"empty text": 2}, "notes": {"the same text again": 1}}
+    return {
+        "task": task,
+        "settings": {"epochs": history, "learning_rate": 1e-05, "max_length": 128, "patience": None, "calibrate": True},
+        "versions": {"python": "3.12.1", "kbert-tasks": "0.1.0"},
+        "precision": "float32",
+        "checkpoint": {"name": "tiny-zh", "cased": False, "config": {"hidden_size": 128}},
+        "scores": {"dev": scores, "test": scores},
+        "examples": {"train": counts, "dev": counts, "test": counts},
+        "history": epochs,
+        "best_epoch": history,
+        "seconds": {"load": 0.5, "train": 200.0},
+    } | more
+
+
+def classify(number=30, labels=LABELS, text="房间很干净，早餐也不错。", **more):
+    """Every third answer is wrong, and the last of them was the least expected."""
+    answers, share = [], 0.4 / max(1, len(labels) - 1)
+    for n in range(number):
+        gold, predicted = labels[n % len(labels)], labels[(n + (n % 3 == 0)) % len(labels)]
+        answers.append(
+            {"text": f"{text}{n}", "gold": gold, "predicted": predicted, "loss": n / 10, "right": gold == predicted}
+            | {"probabilities": {label: 0.6 if label == predicted else share for label in labels}, "tokens": 5 + n % 40}
+        )
+    scores = classification.classification([a["gold"] for a in answers], [a["predicted"] for a in answers], labels)
+    return report("classify", scores, **more), answers
+
+
+def several(number=12, **more):
+    """Texts with any number of labels, and pairs of texts."""
+    gold = [LABELS[: n % 3] for n in range(number)]
+    predicted = [LABELS[: (n + n % 2) % 3] for n in range(number)]
+    answers = [
+        {"text": "一", "text_b": f"二{n}", "gold": list(g), "predicted": list(p), "loss": n / 10, "right": g == p}
+        | {"probabilities": {label: 0.9 if label in p else 0.2 for label in LABELS}, "tokens": 4}
+        for n, (g, p) in enumerate(zip(gold, predicted, strict=True))
+    ]
+    return report("classify", classification.multi_label(gold, predicted, LABELS), **more), answers
+
+
+def relation(text="《雪的体重》的作者是方小雪。", predicate="作者", **more):
+    """Three texts with two gold triples each: both found, one missed and one wrong, nothing found."""
+    right = Triple("雪的体重", predicate, "方小雪", (1, 5), (10, 13), 0.9)
+    missed, wrong = Triple("雪的体重", "导演", "方小雪"), Triple("作者", predicate, "方小雪", (7, 9), (10, 13), 0.6)
+    gold, found = [(right, missed)] * 3, [(right, missed), (right, wrong), ()]
+    answers = [
+        {"text": text, "gold": [t.as_dict() for t in g], "predicted": [t.as_dict() for t in p], "loss": n / 10}
+        | {"right": n == 0, "tokens": 15}
+        for n, (g, p) in enumerate(zip(gold, found, strict=True))
+    ]
+    made = report("relation", sets.triples(gold, found) | {"threshold": 0.42}, **more)
+    for epoch in made["history"]:
+        epoch["losses"] = {"spans": epoch["loss"] * 0.75, "pairs": epoch["loss"] * 0.25}
+    return made, answers
+
+
+def subject(kind="产品召回", **more):
+    text, gold = "欣蔬园召回即食沙拉，欣蔬园致歉。", ["欣蔬园"]
+    found = [[("欣蔬园", (0, 3), 0.9)], [("即食沙拉", (5, 9), 0.7)], []]
+    answers = [
+        {
+            "text": text,
+            "event_type": kind,
+            "gold": [{"subject": "欣蔬园"}],
+            "loss": n / 10,
+            "right": n == 0,
+            "tokens": 18,
+        }
+        | {"predicted": [{"subject": s, "span": list(span), "score": score} for s, span, score in each]}
+        for n, each in enumerate(found)
+    ]
+    scores = sets.subjects([gold] * 3, [[s for s, *_ in each] for each in found], [kind] * 3)
+    return report("subject", scores | {"threshold": 0.35}, **more), answers
+
+
+TASKS = {"classify": classify, "several": several, "relation": relation, "subject": subject}
+
+
+def seeds(kind="seed"):
+    """`seeds` or `folds` of a report."""
+    each = [{kind: n, "dev": {"accuracy": 0.8 + n / 100}, "test": {"accuracy": 0.7 + n / 100}} for n in (1, 2, 3)]
+    return {"each": each, "mean": {"test": {"accuracy": 0.72}}, "sd": {"test": {"accuracy": 0.01}}, "kept": 3}
+
+
+def everything():
+    """Every key that a report may have beside those that it must."""
+    return {
+        "files": {"train": "训练.csv", "dev": None, "test": "test.csv"},
+        "command": "kbert-train --task classify --train 训练.csv",
+        "plan": {"lines": ["30 texts of 5 to 44 tokens"]},
+        "seeds": seeds(),
+        "folds": seeds("fold"),
+        "lengths": {"train": [5, 9, 9, 300]},
+    }

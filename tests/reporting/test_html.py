@@ -1,0 +1,317 @@
+import base64
+import io
+import math
+import re
+import warnings
+
+import matplotlib
+import pytest
+from fontTools.ttLib import TTFont
+from matplotlib.font_manager import FontEntry, fontManager
+
+from kbert_tasks.reporting import fonts, html, mistakes
+from kbert_tasks.reporting.fonts import HAN
+
+from . import made
+from .reading import Page
+
+ALWAYS = ["data", "training", "scores", "classes", "length", "errors", "repeat"]
+SECTIONS = {
+    "classify": [*ALWAYS[:4], "confusion", "calibration", *ALWAYS[4:]],
+    "several": [*ALWAYS[:4], "calibration", *ALWAYS[4:]],
+    "relation": ALWAYS,
+    "subject": ALWAYS,
+}
+HOSTILE = "<script>alert(1)</script></style></title><img src=//x onerror=alert(2)>\"'><!-- {{ 7*7 }} ]]> $x$ &amp;"
+
+
+@pytest.mark.parametrize("task", made.TASKS)
+def test_the_sections_of_each_task(task):
+    page = Page(html(*made.TASKS[task]()))
+    assert page.sections == SECTIONS[task]
+    assert all("#" + section in page.links for section in page.sections)
+    assert "tiny-zh" in page.words and "empty text" in page.words and "3 min 20 s" in page.words
+    assert len(page.ids) == len(set(page.ids))
+
+
+def test_what_may_be_missing_is_shown_where_it_is_there():
+    page = Page(html(*made.classify(**made.everything())))
+    assert page.sections == ["data", "plan", "training", "scores", "seeds", "folds", *SECTIONS["classify"][3:]]
+    for words in (
+        "训练.csv",
+        "30 texts of 5 to 44 tokens",
+        "3 (kept)",
+        "0.7200",
+        "kbert-train --task classify",
+    ):
+        assert words in page.words
+
+
+@pytest.mark.parametrize("task", ["classify", "relation"])
+def test_nothing_is_loaded_from_elsewhere(task):
+    page = html(*made.TASKS[task](**made.everything()))
+    assert Page(page).loaded == []
+    assert "http" not in page.replace("http-equiv", "")
+
+
+def test_text_stays_text():
+    report, answers = made.classify(labels=("a", HOSTILE, "c"), text=HOSTILE, **made.everything())
+    report["checkpoint"] = {"name": HOSTILE, "cased": True, "config": {HOSTILE: HOSTILE}}
+    report["files"] = {"train": HOSTILE, "test": HOSTILE}
+    report["plan"]["lines"] = [HOSTILE]
+    report["examples"]["train"] = {"read": 2, "used": 1, "skipped": {HOSTILE: 1}, "notes": {HOSTILE: 1}}
+    report |= {"command": HOSTILE, "settings": {HOSTILE: HOSTILE}, "versions": {HOSTILE: HOSTILE}}
+    relation, triples = made.relation(predicate=HOSTILE)
+    triples[1]["text"] = HOSTILE + triples[1]["text"]
+    subject, subjects = made.subject(kind=HOSTILE)
+    for page in (html(report, answers), html(relation, triples), html(subject, subjects)):
+        read = Page(page)
+        assert (read.tags.count("script"), read.tags.count("img"), read.tags.count("style")) == (1, 0, 2)
+        assert read.words.count(HOSTILE) > 2 and read.loaded == []
+
+
+def test_calibration_is_told_before_and_after():
+    report, answers = made.classify()
+    report["scores"]["test"] |= {"temperature": 1.25, "ece": 0.03, "ece_uncalibrated": 0.08}
+    wanted = "Temperature 1.2500, found on the development texts; error 0.0800 before it, 0.0300 with it."
+    assert wanted in Page(html(report, answers)).words
+    assert "found on the development texts" not in Page(html(*made.relation())).words
+    report["scores"]["test"] |= {"temperature": 1.0, "temperature_note": "30 development texts are too few"}
+    words = Page(html(report, answers)).words
+    assert "Temperature 1, so the probabilities are as the model gives them: 30 development texts are too few." in words
+    assert "the temperature. The test texts had no part" not in words
+    del report["scores"]["test"]["temperature_note"]
+    report["settings"] |= {"calibrate": False}
+    assert "as the model gives them: no temperature was fitted." in Page(html(report, answers)).words
+    report["settings"] |= {"calibrate": True}
+    del report["scores"]["dev"]
+    assert "no temperature was fitted, as there were no development texts" in Page(html(report, answers)).words
+
+
+def test_what_was_chosen_on_the_development_texts_is_told():
+    def told(report, answers):
+        return re.search(r"so that their scores flatter: (.*?)\. The test texts", Page(html(report, answers)).words)[1]
+
+    report, answers = made.relation()
+    report["scores"]["test"] |= {"threshold": 0.4}
+    assert told(report, answers) == "the best epoch, the threshold"
+    report["settings"] |= {"threshold": 0.4}
+    assert told(report, answers) == "the best epoch"
+    report, answers = made.several()
+    report["scores"]["test"] |= {"thresholds": dict.fromkeys(made.LABELS, 0.375), "temperature": 1.5}
+    report["scores"]["test"] |= {"ece": 0.1, "ece_uncalibrated": 0.2}
+    assert told(report, answers) == "the best epoch, the threshold of each label, the temperature"
+    assert "0.3750" in Page(html(report, answers)).words
+
+
+def test_why_stands_under_its_mistake():
+    report, answers = made.classify()
+    order = mistakes.places(answers)
+    assert [answers[place]["loss"] for place in order] == sorted((answers[p]["loss"] for p in order), reverse=True)
+    why = {order[0]: [("predicted", "<b>one</b>"), ("gold", "<b>two</b>")], order[2]: [("gold", "<b>three</b>")]}
+    page = html(report, answers, why)
+    items = page.split('<ol class="mistakes">')[1].split("<li>")[1:]
+    assert [re.findall("<b>(.*?)</b>", item) for item in items[:4]] == [["one", "two"], [], ["three"], []]
+    assert re.search("<h4>predicted .*one.*<h4>gold .*two", items[0], re.DOTALL)
+    assert '<details class="why" open>' in items[0] and '<details class="why">' in items[2]
+    assert "Why, under 2 of them" in Page(page).words and ".explanation" in Page(page).style
+    assert ".explanation" not in html(report, answers)
+
+
+def test_not_all_of_very_many_answers_are_listed():
+    report, answers = made.relation()
+    answers[1]["predicted"] += [answers[1]["predicted"][1] | {"subject": f"雪{n}"} for n in range(100)]
+    words = Page(html(report, answers)).words
+    assert "wrong 雪16 → 作者 → 方小雪 0.60" in words and "雪17" not in words and "and 83 more" in words
+
+
+def test_hostile_labels_in_a_picture():
+    report, answers = made.classify(60, [f"{HOSTILE}{n}" for n in range(30)])
+    read = Page(html(report, answers))
+    assert (read.tags.count("script"), read.tags.count("img")) == (1, 0)
+    assert read.tags.count("image") == 1  # the confusion matrix
+
+
+@pytest.mark.parametrize("task", ["classify", "subject"])
+def test_no_answers(task):
+    report, _ = made.TASKS[task]()
+    page = Page(html(report, []))
+    assert "No texts were evaluated" in page.words
+    assert not {"calibration", "length"} & set(page.sections)
+
+
+def test_neither_test_nor_development_texts():
+    report, _ = made.classify()
+    del report["examples"]["dev"], report["examples"]["test"]
+    report["scores"] = {}
+    for epoch in report["history"]:
+        del epoch["dev"]
+    page = Page(html(report, []))
+    assert page.sections == ["data", "training", "scores", "errors", "repeat"]
+    assert "no texts to score" in page.words
+
+
+def test_development_texts_alone():
+    report, answers = made.classify()
+    del report["scores"]["test"], report["examples"]["test"]
+    assert "10 of 30 dev texts are answered wrongly" in Page(html(report, answers)).words
+
+
+@pytest.mark.parametrize("task", ["several", "relation"])
+@pytest.mark.parametrize("right", [True, False])
+def test_all_right_and_all_wrong(task, right):
+    report, answers = made.TASKS[task]()
+    page = Page(html(report, [answer | {"right": right} for answer in answers])).words
+    number = len(answers)
+    assert (f"All {number} test texts are answered rightly" in page) == right
+    assert (f"{number} of {number} test texts are answered wrongly" in page) != right
+
+
+def test_a_hundred_and_nineteen_labels_and_five_thousand_texts():
+    characters = "".join(map(chr, range(0x4E00, 0x4E00 + 1500)))
+    report, answers = made.classify(5000, [f"类别{n}" for n in range(119)], text="房间")
+    for n, answer in enumerate(answers):
+        answer["text"] = characters[n % 1200 : n % 1200 + 300]
+    page = html(report, answers)
+    assert len(page.encode()) < 2e6
+    read = Page(page)
+    assert "119 labels" in read.words and "Most often confused" in read.words
+    assert "类别118" in read.words  # in the table of all labels
+    assert page.count('<ol class="mistakes">') == 1 and len(re.findall("loss [0-9]", read.words)) == mistakes.SHOWN
+
+
+def test_texts_of_one_character_and_none():
+    report, answers = made.classify(2, ("甲", "乙"), text="")
+    answers = [answer | {"text": text, "tokens": 1} for answer, text in zip(answers, ("一", ""), strict=True)]
+    assert Page(html(report, answers)).sections == SECTIONS["classify"]
+    report, answers = made.subject()
+    answers[1] |= {"text": "园", "gold": [{"subject": "园"}], "predicted": []}
+    assert '<mark class="gold" title="gold">园</mark>' in html(report, answers)
+
+
+def test_scores_that_are_not_known():
+    report, answers = made.relation()
+    for part in report["scores"].values():
+        part |= {"precision": None, "recall": None}
+        part["per_class"]["作者"] = dict.fromkeys(part["per_class"]["作者"])
+    for epoch in report["history"]:
+        epoch["dev"] = {"f1": 0.0, "precision": None}
+    report["history"][0] |= {"loss": math.nan, "dev": {}}
+    report["seeds"] = {"each": [{"seed": 1, "dev": {"f1": None}, "test": None}]}
+    page = Page(html(report, [answer | {"loss": None, "tokens": None} for answer in answers]))
+    assert page.sections == ["data", "training", "scores", "seeds", "classes", "errors", "repeat"]
+    assert "precision – –" in page.words and "loss –" in page.words and "nan" in page.words
+
+
+def test_an_answer_that_is_held_back():
+    report, answers = made.classify()
+    answers[0] |= {"predicted": None, "right": False}
+    page = Page(html(report, answers)).words
+    assert "(1 not answered, because the model was not sure enough)" in page and "no answer, not sure enough" in page
+
+
+@pytest.mark.parametrize("odd", ["😀🀄\U000323af\ue000", "\ud83d", "\x00\x07a\nb\u2028c", "مرحبا $x_1$ \\frac{"])
+def test_odd_characters(odd):
+    report, answers = made.classify(60, [f"{odd}{n}" for n in range(30)], text=odd, files={"train": odd, "test": odd})
+    report["history"][0]["losses"] = {odd: 0.5}
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        page = html(report, answers)
+    assert odd in page or "\x00" in odd
+    assert Page(page).sections == SECTIONS["classify"]
+
+
+def test_what_is_shown_of_a_long_text():
+    report, answers = made.classify(3, text="长" * 5000)
+    page = Page(html(report, answers)).words
+    assert "长" * 1500 in page and "长" * 1501 not in page and "… 3,501 more characters" in page
+
+
+def test_settings_are_told_as_they_are():
+    page = Page(html(*made.classify())).words
+    assert "learning_rate 1e-05" in page and "patience –" in page
+
+
+def test_an_error_shows_its_row():
+    report, answers = made.classify()
+    assert "row 7" not in Page(html(report, answers)).words
+    place = mistakes.places(answers)[0]
+    assert (
+        "row 7"
+        in Page(html(report, [each | ({"row": 7} if i == place else {}) for i, each in enumerate(answers)])).words
+    )
+
+
+def test_the_errors_with_the_highest_loss_come_first():
+    report, answers = made.classify(300)
+    answers[3] |= {"loss": math.inf}
+    answers[6] |= {"loss": math.nan}
+    answers[9] |= {"loss": None}
+    worst = mistakes.worst("classify", answers)
+    assert len(worst) == 50
+    assert [each["loss"] for each in worst[:3]] == [math.inf, 29.7, 29.4]
+    assert worst[0]["gold"] == ("好评",) and worst[0]["predicted"] == ("差评",)
+    assert worst[0]["probable"][0] == ("差评", 0.6)
+
+
+def test_gold_and_predicted_are_told_apart_in_the_text():
+    page = html(*made.relation())
+    for kind, string in (("both", "雪的体重"), ("predicted", "作者"), ("gold", "方小雪")):
+        assert re.search(f'<mark class="{kind}" [^>]*>{string}</mark>', page)
+    words = Page(page).words
+    assert "right 雪的体重 → 作者 → 方小雪 0.90" in words
+    assert "missed 雪的体重 → 导演 → 方小雪" in words
+    assert "wrong 作者 → 作者 → 方小雪 0.60" in words
+    assert (
+        html(*made.subject()).count('<mark class="gold" title="gold">欣蔬园</mark>') == 4
+    )  # twice in each of two texts
+
+
+def test_the_page_carries_its_chinese_characters():
+    page = html(*made.classify(text="龘靐齉爩"))
+    data = re.search(r"base64,([^)]*)\) format", page)[1]
+    carried = TTFont(io.BytesIO(base64.b64decode(data)))
+    text = Page(page).text
+    assert "龘" in text and "混淆矩阵" in text
+    assert {ord(c) for c in text if ord(c) >= HAN} == carried.getBestCmap().keys()
+    assert "SIL Open Font License" in carried["name"].getDebugName(13)
+    assert fonts.PACKAGE.replace("_", "-") not in page
+
+
+def test_without_a_chinese_font(monkeypatch):
+    monkeypatch.setattr(fonts, "PACKAGE", "no_such_package")
+    latin = [entry for entry in fontManager.ttflist if entry.name == "DejaVu Sans"]
+    monkeypatch.setattr(fontManager, "ttflist", latin)
+    assert fonts.chinese() is None
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        page = html(*made.classify(60, [f"类别{n}" for n in range(30)]))
+    assert "@font-face" not in page and "pip install no-such-package" in page
+    assert Page(page).sections == SECTIONS["classify"]
+
+
+def test_a_font_of_the_system_is_used_but_not_copied(monkeypatch):
+    file = fonts.chinese().file
+    monkeypatch.setattr(fonts, "PACKAGE", "no_such_package")
+    entry = FontEntry(fname=file, name="WenQuanYi Zen Hei", style="normal", variant="normal", weight=400)
+    monkeypatch.setattr(fontManager, "ttflist", [*fontManager.ttflist, entry])
+    monkeypatch.setattr(fonts, "SYSTEM", ("No Such", "WenQuanYi"))
+    font = fonts.chinese()
+    assert (font.file, font.free) == (file, False)
+    page = html(*made.classify())
+    assert "@font-face" not in page and "none is embedded" in page
+
+
+def test_the_same_page_twice_whatever_the_users_style_is():
+    report, answers = made.classify()
+    before = html(report, answers)
+    with matplotlib.rc_context({"svg.fonttype": "none", "axes.facecolor": "red", "font.size": 30, "text.usetex": True}):
+        inside = dict(matplotlib.rcParams)
+        assert html(report, answers) == before
+        assert dict(matplotlib.rcParams) == inside
+
+
+def test_plots_are_in_the_colours_of_the_page_and_hold_no_text():
+    page = html(*made.classify(40, [f"标签{n}" for n in range(25)]))
+    for picture in re.findall("<svg.*?</svg>", page, re.DOTALL):
+        assert "var(--ink)" in picture and "<text" not in picture and "<!--" not in picture and "标签" not in picture

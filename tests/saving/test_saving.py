@@ -1,0 +1,190 @@
+import json
+import os
+import re
+import shutil
+
+import numpy as np
+import pytest
+
+import kbert_tasks as kb
+from kbert_tasks.saving import folder as run_folder
+from kbert_tasks.saving.saving import FORMAT
+
+
+@pytest.fixture
+def task(hotel):
+    return hotel[0]
+
+
+@pytest.fixture
+def run(hotel, tmp_path):
+    """A copy of the saved folder, to be changed."""
+    return shutil.copytree(hotel[1], tmp_path / "run")
+
+
+@pytest.fixture(scope="module")
+def other(checkpoint):
+    """A task with three labels, one of them half an emoji."""
+    task = kb.TextClassifier(checkpoint, epochs=1, max_length=32, dev_share=0.0)
+    return task.fit(["好", "坏", "吃"], ["a", "b", "\ud83d"])
+
+
+def same(one, two):
+    """Whether two tasks have the same labels and weights."""
+    weights = zip(one.model.get_weights(), two.model.get_weights(), strict=True)
+    return one.labels_ == two.labels_ and all(np.array_equal(*each) for each in weights)
+
+
+def refused(folder):
+    with pytest.raises(kb.InputError) as caught:
+        kb.load(folder)
+    return str(caught.value)
+
+
+@pytest.mark.parametrize("name", [n for n in run_folder.LAYOUT if n not in (run_folder.TASK, run_folder.PAGE)])
+def test_a_missing_file_is_named(run, name):
+    (run / name).unlink()
+    assert f"lacks {name}: copy the whole folder again" in refused(run)
+
+
+def test_the_page_may_be_missing(run):
+    assert (run / "report.html").read_text(encoding="utf-8").startswith("<!DOCTYPE html>")
+    (run / "report.html").unlink()
+    assert kb.load(run).predict(["好"])
+
+
+def test_a_page_that_fails_does_not_cost_the_training(task, tmp_path, monkeypatch, caplog):
+    monkeypatch.setattr("kbert_tasks.reporting.html", lambda *_: 1 / 0)
+    task.save(tmp_path / "run")
+    assert "report.html could not be made (ZeroDivisionError: division by zero); all else is saved" in caplog.text
+    assert kb.load(tmp_path / "run").predict(["好"]) and not (tmp_path / "run" / "report.html").exists()
+
+
+def test_what_is_not_a_saved_task(run, tmp_path):
+    assert "is not there" in refused(tmp_path / "nowhere")
+    (run / "task.json").unlink()
+    assert (
+        "it has no task.json; found: answers.jsonl, bert_config.json, errors.jsonl, model.safetensors, report.html"
+        in refused(run)
+    )
+
+
+def test_another_format_is_told(run):
+    about = json.loads((run / "task.json").read_text(encoding="utf-8"))
+    (run / "task.json").write_text(json.dumps(about | {"format": FORMAT + 1, "kbert_tasks": "9.0"}), encoding="utf-8")
+    assert f"has format {FORMAT + 1}, this is kbert_tasks" in refused(run) and "kbert_tasks 9.0" in refused(run)
+
+
+@pytest.mark.parametrize("name", ["task.json", "bert_config.json", "report.json", "model.safetensors"])
+def test_a_file_cut_short_is_told(run, name):
+    raw = (run / name).read_bytes()
+    (run / name).write_bytes(raw[: len(raw) // 2])
+    assert re.search(f"{name} is (damaged|not JSON)", refused(run))
+
+
+def test_files_of_two_trainings_do_not_mix(run, other, tmp_path):
+    other.save(tmp_path / "other")
+    shutil.copy(tmp_path / "other" / "model.safetensors", run)
+    assert "label/0 should be (16, 2), found (16, 3)" in refused(run)
+
+
+def test_nothing_that_is_not_ours_is_replaced(task, bare_page, tmp_path):
+    (tmp_path / "thesis").mkdir()
+    (tmp_path / "thesis" / "chapter1.txt").write_text("precious")
+    with pytest.raises(kb.InputError, match=r"holds other files \(chapter1.txt\) and is not replaced"):
+        task.save(tmp_path / "thesis")
+    task.save(tmp_path / "run")
+    (tmp_path / "run" / "answers.csv").write_text("precious too")
+    with pytest.raises(kb.InputError, match=r"holds other files \(answers.csv\)"):
+        task.save(tmp_path / "run")
+    assert (tmp_path / "run" / "answers.csv").read_text() == "precious too"
+    (tmp_path / "file").write_text("x")
+    with pytest.raises(kb.InputError, match="is a file: name a folder"):
+        task.save(tmp_path / "file")
+    with pytest.raises(kb.InputError, match="cannot be made"):
+        task.save(tmp_path / "file" / "below")
+    assert (tmp_path / "thesis" / "chapter1.txt").read_text() == "precious"
+
+
+@pytest.mark.parametrize("stop_at", range(1, 12))
+def test_a_save_that_is_stopped_anywhere_leaves_a_whole_folder(task, run, bare_page, monkeypatch, stop_at):
+    """The n-th write or rename does not happen: the earlier folder must still load, or the new one be complete."""
+    from pathlib import Path
+
+    steps = 0
+
+    def stopping(original):
+        def step(*args, **kwargs):
+            nonlocal steps
+            steps += 1
+            if steps == stop_at:
+                raise KeyboardInterrupt
+            return original(*args, **kwargs)
+
+        return step
+
+    import safetensors.numpy
+
+    with monkeypatch.context() as patched:
+        for name in ("write_text", "rename", "mkdir"):
+            patched.setattr(Path, name, stopping(getattr(Path, name)))
+        patched.setattr(safetensors.numpy, "save_file", stopping(safetensors.numpy.save_file))
+        patched.setattr(shutil, "rmtree", stopping(shutil.rmtree))
+        try:
+            task.save(run)
+            stopped = False
+        except KeyboardInterrupt:
+            stopped = True
+    assert stopped or steps < stop_at
+    assert same(kb.load(run), task)
+    task.save(run)
+    assert [p.name for p in run.parent.iterdir()] == ["run"]
+
+
+def test_what_killed_runs_left_is_swept_and_nothing_else(task, bare_page, tmp_path):
+    left = [tmp_path / name for name in (".run.17.writing", ".run.18.writing", ".run.seed1.19.writing", ".run.notes")]
+    for path in left:
+        path.mkdir()
+    for path in left[1:]:
+        os.utime(path, (1, 1))
+    task.save(tmp_path / "run")
+    assert [path.exists() for path in left] == [True, False, True, True]
+
+
+@pytest.mark.skipif(os.name == "nt", reason="Windows has no such permissions")
+def test_the_files_can_be_read_by_whom_the_folder_allows(run):
+    assert len({path.stat().st_mode for path in run.iterdir()}) == 1
+
+
+@pytest.mark.parametrize(
+    "content",
+    ["[]", "{}", f'{{"format": {FORMAT}}}', f'{{"format": {FORMAT}, "task": "classify", "settings": 3}}', '"格式"'],
+)
+def test_a_damaged_task_file_is_told(run, content):
+    (run / "task.json").write_text(content, encoding="gb18030")
+    assert "task.json is damaged" in refused(run) or "has format None" in refused(run)
+
+
+def test_a_config_of_absurd_size_builds_nothing(run):
+    config = json.loads((run / "bert_config.json").read_text())
+    (run / "bert_config.json").write_text(json.dumps(config | {"num_hidden_layers": 10**9}))
+    assert "has more layers than model.safetensors" in refused(run)
+
+
+def test_half_an_emoji_as_label_is_saved(other, tmp_path):
+    other.save(tmp_path / "run")
+    assert kb.load(tmp_path / "run").labels_ == other.labels_ and "\ud83d" in other.labels_
+
+
+def test_half_an_emoji_in_a_development_text_is_no_reason_to_lose_the_run(checkpoint, tmp_path):
+    task = kb.TextClassifier(checkpoint, epochs=2, max_length=32)
+    dev = (["half \ud83d", "坏"], ["a", "b"])
+    whole = task.fit(["好", "坏"], ["a", "b"], dev=dev, backup=tmp_path / "progress")
+    again = kb.TextClassifier(checkpoint, epochs=2, max_length=32, save_minutes=1)
+    again.fit(["好", "坏"], ["a", "b"], dev=dev, backup=tmp_path / "progress")  # reads what was kept
+    assert again.answers_ == whole.answers_ and whole.answers_[0]["text"] == "half \ud83d"
+
+
+def test_saving_again_replaces(task, run):
+    task.save(run)
+    assert sorted(p.name for p in run.iterdir()) == sorted(run_folder.LAYOUT)

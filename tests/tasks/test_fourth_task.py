@@ -1,0 +1,115 @@
+"""The guide's fourth task: put into a copy of the package, it passes the contract tests and trains from the command line."""
+
+import importlib.util
+import json
+import os
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+import kbert_tasks as kb
+
+ROOT = Path(__file__).parents[2]
+EXAMPLE = ROOT / "docs" / "examples"
+NEEDED = ("__init__.py", "conftest.py", "tiny.py", "tasks/__init__.py", "tasks/test_contract.py")
+
+
+@pytest.fixture
+def rater(monkeypatch):
+    """The example's class, as if its file were among the package's tasks."""
+    name = "kbert_tasks.tasks.rating.task"
+    spec = importlib.util.spec_from_file_location(name, EXAMPLE / "rating" / "task.py")
+    module = importlib.util.module_from_spec(spec)
+    monkeypatch.setitem(sys.modules, name, module)
+    spec.loader.exec_module(module)
+    return module.TASK
+
+
+def test_it_trains_scores_and_answers(rater, checkpoint):
+    train, test = (kb.read(EXAMPLE / f"rating.zh.{part}.csv") for part in ("train", "test"))
+    task = rater(checkpoint, epochs=1, max_length=32, tolerance=1).fit(train)
+    report = task.evaluate(test)
+    assert {"closeness", "mean_absolute_error", "accuracy", "spearman"} == report.scores.keys()
+    assert all(task.lowest_ <= each.rating <= task.highest_ for each in task.predict(test))
+    with pytest.raises(kb.InputError, match="row 2: the rating should be a number, not '很差'"):
+        task.examples([{"text": "好", "rating": "5"}, {"text": "坏", "rating": "很差"}])
+
+
+@pytest.fixture(scope="module")
+def copy(tmp_path_factory):
+    """A folder with the package and the contract tests, to which the example's files were added as the guide says."""
+    folder = tmp_path_factory.mktemp("fourth")
+    package = folder / "kbert_tasks"
+    shutil.copytree(Path(kb.__file__).parent, package, ignore=shutil.ignore_patterns("__pycache__"))
+    shutil.copytree(EXAMPLE / "rating", package / "tasks" / "rating")
+    for sample in EXAMPLE.glob("rating.*.csv"):
+        shutil.copy(sample, package / "samples")
+    for name in NEEDED:
+        (folder / "tests" / name).parent.mkdir(parents=True, exist_ok=True)
+        shutil.copy(ROOT / "tests" / name, folder / "tests" / name)
+    return folder
+
+
+def run(copy, *words):
+    """The finished process of Python in that folder, where its package comes before the installed one."""
+    environment = os.environ | {"PYTHONPATH": str(copy), "PYTHONUTF8": "1"}
+    command = [sys.executable, *map(str, words)]
+    return subprocess.run(command, cwd=copy, env=environment, capture_output=True, text=True, encoding="utf-8")
+
+
+@pytest.mark.slow
+def test_it_passes_the_contract_tests(copy):
+    done = run(
+        copy,
+        "-m",
+        "pytest",
+        "-q",
+        "-n",
+        "0",
+        "-p",
+        "no:cacheprovider",
+        "-m",
+        "",
+        "-k",
+        "rating",
+        "tests/tasks/test_contract.py",
+    )
+    assert done.returncode == 0, done.stdout + done.stderr
+    assert " passed" in done.stdout and "skipped" not in done.stdout
+
+
+@pytest.mark.slow
+def test_it_trains_from_the_command_line(copy, checkpoint, tmp_path):
+    program = "import sys; from kbert_tasks.cli import train; sys.exit(train(sys.argv[1:]))"
+    samples = [copy / "kbert_tasks" / "samples" / f"rating.zh.{part}.csv" for part in ("train", "test")]
+    files = ["--train", samples[0], "--test", samples[1], "--output", tmp_path / "run"]
+    told = ["--task", "rating", "--checkpoint", checkpoint, "--epochs", "2", "--max-length", "32", "--tolerance", "1"]
+    done = run(copy, "-c", program, *told, *files)
+    assert done.returncode == 0, done.stderr
+    report = json.loads((tmp_path / "run" / "report.json").read_text(encoding="utf-8"))
+    assert report["task"] == "rating" and report["settings"]["tolerance"] == 1
+    assert report["examples"]["test"] == {"read": 10, "used": 10, "skipped": {}, "notes": {}}
+    assert {"closeness", "mean_absolute_error", "accuracy", "spearman"} == report["scores"]["test"].keys()
+    assert "<h1" in (tmp_path / "run" / "report.html").read_text(encoding="utf-8")
+
+
+@pytest.mark.slow
+def test_a_rating_that_is_no_number_is_told_with_its_row(copy, checkpoint, tmp_path):
+    (tmp_path / "train.csv").write_text("text,rating\n好,5\n坏,很差\n", encoding="utf-8")
+    program = "import sys; from kbert_tasks.cli import train; sys.exit(train(sys.argv[1:]))"
+    told = [
+        "--task",
+        "rating",
+        "--checkpoint",
+        checkpoint,
+        "--train",
+        tmp_path / "train.csv",
+        "--output",
+        tmp_path / "r",
+    ]
+    done = run(copy, "-c", program, *told)
+    assert done.returncode == 2
+    assert done.stderr.strip().endswith("row 2: the rating should be a number, not '很差'")

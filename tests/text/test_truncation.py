@@ -1,0 +1,124 @@
+"""Long texts with one answer: cut, cut in the middle, in windows; the tokens that are read, and the way back."""
+
+from dataclasses import replace
+from itertools import pairwise
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+import kbert_tasks as kb
+from kbert_tasks.text.truncation import LongTextSettings, encode, first_cut, merged
+from kbert_tasks.text.windows import WHOLE, head_tail
+
+from .. import tiny
+
+TOKENIZER = kb.Tokenizer(tiny.vocabulary(), cased=False)
+texts = st.text(st.sampled_from("房间很干净 ab1é, 。İ한ﬁ\u0301😀"), max_size=60)
+LETTERS = "a b c d e f g h i j k l"
+
+
+def read(encoded):
+    return " ".join(TOKENIZER.tokens(encoded.ids))
+
+
+@pytest.mark.parametrize(
+    "text, pair, max_length, expected",
+    [
+        ("a b c", None, 5, "[CLS] a b c [SEP]"),
+        (LETTERS, None, 6, "[CLS] a b k l [SEP]"),
+        (LETTERS, None, 7, "[CLS] a b c k l [SEP]"),
+        (LETTERS, None, 4, "[CLS] a l [SEP]"),
+        ("好", LETTERS, 8, "[CLS] 好 [SEP] a b k l [SEP]"),
+        (LETTERS, "好 坏", 9, "[CLS] a b k l [SEP] 好 坏 [SEP]"),
+        (LETTERS, LETTERS, 10, "[CLS] a b k l [SEP] a b l [SEP]"),
+        (LETTERS, "", 7, "[CLS] a b k l [SEP] [SEP]"),
+        (LETTERS, LETTERS, 4, "[CLS] a [SEP] [SEP]"),
+    ],
+)
+def test_the_head_and_the_tail(text, pair, max_length, expected):
+    assert read(head_tail(TOKENIZER.encode(text, pair, WHOLE), max_length)) == expected
+
+
+@given(texts, st.none() | texts, st.integers(4, 70))
+def test_head_and_tail_are_as_long_as_what_is_cut_and_know_their_places(text, pair, max_length):
+    whole, cut = (TOKENIZER.encode(text, pair, length) for length in (WHOLE, max_length))
+    found = head_tail(replace(whole, ids=np.arange(len(whole.ids))), max_length)
+    kept = found.ids
+    assert len(kept) <= max_length and found.cut == cut.cut == len(whole.ids) - len(kept)
+    np.testing.assert_array_equal(found.segments, cut.segments)  # of each text as many tokens
+    np.testing.assert_array_equal(found.segments, whole.segments[kept])
+    np.testing.assert_array_equal(found.offsets, whole.offsets[kept])
+    assert (np.diff(kept) > 0).all()
+    separators = [0, *np.flatnonzero(whole.ids == whole.ids[-1])]
+    assert set(separators) <= set(kept.tolist())
+    for start, end in pairwise(separators):
+        gaps = np.flatnonzero(np.diff([i for i in kept if start <= i <= end]) > 1)
+        assert len(gaps) <= 1  # one piece is missing, and it stands in the middle
+        if len(gaps):
+            count = sum(start < i < end for i in kept)
+            assert gaps[0] == (count + 1) // 2
+
+
+def settings(**told):
+    return LongTextSettings(**{"max_length": 12} | told)
+
+
+@given(texts, st.none() | texts)
+def test_the_default_is_to_cut(text, pair):
+    (found,) = encode(TOKENIZER, text, pair, settings())
+    np.testing.assert_array_equal(found.ids, TOKENIZER.encode(text, pair, 12).ids)
+
+
+def test_windows_begin_a_stride_apart():
+    text = " ".join("abcdefghij" * 5)  # 50 tokens, 10 in a window
+
+    def starts(**told):
+        found = encode(TOKENIZER, text, None, settings(long_text="windows", **told))
+        assert all(len(each.ids) == 12 for each in found)
+        return [int(each.offsets[1, 0]) // 2 for each in found]
+
+    assert starts() == [0, 8, 16, 24, 32, 40]  # three quarters of 10, rounded up
+    assert starts(stride=10) == [0, 10, 20, 30, 40]
+    assert starts(stride=5) == [*range(0, 41, 5)]
+    assert starts(stride=9) == [0, 9, 18, 27, 36, 40]
+
+
+@given(texts, st.none() | texts, st.integers(5, 10))
+def test_windows_hold_every_token_but_for_a_long_first_text(text, pair, stride):
+    found = encode(TOKENIZER, text, pair, settings(long_text="windows", stride=stride))
+    whole = TOKENIZER.encode(text, pair, WHOLE)
+    last = int(pair is not None)
+    wanted = {tuple(each) for each in whole.offsets[whole.segments == last]}
+    assert {tuple(place) for each in found for place in each.offsets[each.segments == last]} == wanted
+    assert all(len(each.ids) <= 12 for each in found)
+    if pair is not None and len(found) > 1:
+        kept = int((found[0].segments == 0).sum()) == int((whole.segments == 0).sum())
+        assert first_cut(TOKENIZER, text, found) == (not kept)
+    else:
+        assert not first_cut(TOKENIZER, text, found)
+
+
+def test_merging():
+    p = np.array([[0.9, 0.1, 0.0], [0.2, 0.6, 0.2]])
+    np.testing.assert_allclose(merged(p, "mean"), [0.55, 0.35, 0.1])
+    np.testing.assert_allclose(merged(p, "max"), [0.9, 0.6, 0.2])
+    np.testing.assert_array_equal(merged(p[:1], "mean"), p[0])
+
+
+@pytest.mark.parametrize(
+    "told, words",
+    [
+        ({"long_text": "middle"}, "long_text should be one of cut, head-tail, windows, not 'middle'"),
+        ({"merge": "sum"}, "merge should be one of mean, max, not 'sum'"),
+        ({"stride": 8}, "stride is of windows: set long_text to windows, or leave stride out"),
+        ({"long_text": "windows", "stride": 4}, "stride should be from 5 to 10 (half a window to a whole one), not 4"),
+        ({"long_text": "windows", "stride": 11}, "stride should be from 5 to 10"),
+        ({"long_text": "windows", "stride": 0}, "stride should be at least 1, not 0"),
+    ],
+)
+def test_settings_that_cannot_be(told, words):
+    with pytest.raises(kb.InputError) as caught:
+        settings(**told)
+    assert words in str(caught.value)

@@ -1,0 +1,247 @@
+"""What a finished run is told to try: a table of reports, and the sentences that each gets."""
+
+import json
+
+import pytest
+
+import kbert_tasks as kb
+from kbert_tasks.metrics import classification, sets
+from kbert_tasks.metrics.formatting import advice_text
+from kbert_tasks.reporting import html
+from kbert_tasks.tasks.subject.subjects import Subject
+from kbert_tasks.tasks.subject.task import Example
+from kbert_tasks.text.tokenizer import Tokenizer
+from kbert_tasks.training.advice import advice
+
+from .. import tiny
+from ..reporting.made import TASKS
+from ..reporting.reading import Page
+
+LABELS = ("a", "b")
+GOLD = ["a", "b"] * 100
+GOOD = GOLD[:-10] + ["a", "a"] * 5  # 195 of 200 are right
+WEAK = [label if n % 2 else "a" for n, label in enumerate(GOLD[:100])] + ["b", "a"] * 50
+BASELINE = {"name": "TF-IDF", "rows": 5, "of": 5, "features": 9}
+SMALL, LARGE = (
+    {"hidden_size": h, "num_hidden_layers": n, "max_position_embeddings": 512} for h, n in ((192, 4), (768, 12))
+)
+
+
+def report(scores, part="test", **changes):
+    """Of a run with a base checkpoint in which nothing but its scores may be wrong."""
+    settings = {"epochs": 3, "learning_rate": 1e-5, "max_length": 128, "long_text": "cut"}
+    counts = {"read": 5000, "used": 5000, "skipped": {}, "notes": {}}
+    scored = {"read": 200, "used": 200, "skipped": {}, "notes": {}}
+    made = {
+        "settings": settings | changes.pop("settings", {}),
+        "scores": {"dev": scores, part: scores},
+        "examples": {"train": counts, "dev": scored, "test": scored},
+        "plan": {"steps": 1000, "lengths": {"median": 30, "95 %": 90, "longest": 400}},
+        "history": [{"epoch": n + 1, "loss": loss} for n, loss in enumerate((0.6, 0.3, 0.1))],
+        "best_epoch": 2,
+        "checkpoint": {"name": "some", "config": LARGE},
+    }
+    return made | changes
+
+
+def one_label(predicted, gold=GOLD):
+    return classification.classification(gold, predicted, LABELS)
+
+
+def losses(*each):
+    return [{"epoch": n + 1, "loss": loss} for n, loss in enumerate(each)]
+
+
+def notes(**changes):
+    scored = {"read": 200, "used": 200, "skipped": {}, "notes": {}}
+    return {"train": scored | {"used": 5000}, "dev": scored, "test": scored | {"notes": changes.pop("test")}}
+
+
+def beside(accuracy):
+    return BASELINE | {"scores": {"test": {"accuracy": accuracy}}}
+
+
+def test_nothing_is_said_of_a_run_that_went_well():
+    assert advice(report(one_label(GOOD), baseline=beside(0.9), best_epoch=3)) == []
+    assert advice(report(one_label(GOOD), baseline=beside(0.975))) == []  # as good is good enough
+    assert advice(report(one_label(GOOD))) == []
+    assert advice(report(sets.counted([{1}] * 9, [{1}] * 9))) == []
+    assert advice(report({"closeness": 0.1})) == []  # a score of another task, of which nothing is known
+    assert advice(report({}) | {"scores": {}}) == []
+    assert advice_text({"advice": []}) is None
+
+
+@pytest.mark.parametrize("part", ["dev", "test"])
+def test_below_the_baseline(part):
+    found = BASELINE | {"scores": {"dev": {"accuracy": 0.98}, "test": {"accuracy": 0.98}}}
+    first, *rest = advice(report(one_label(GOOD), part, baseline=found))
+    assert first == f"The model's accuracy on the {part} texts, 0.9750, is below the 0.9800 of TF-IDF."
+    assert rest == [
+        "The training loss fell to 0.1000, and no setting stands out: look at the worst mistakes in report.html for wrong "
+        "labels, and for texts that do not contain the answer."
+    ]
+
+
+def test_an_accuracy_that_is_lower_because_texts_are_not_answered():
+    predicted = [*GOOD[:100], *[None] * 100]
+    scores = one_label(predicted) | classification.answered(GOLD, predicted)
+    assert advice(report(scores, baseline=beside(0.9))) == []
+
+
+@pytest.mark.parametrize(
+    "right, of, said",
+    [(60, 100, False), (58, 100, True), (3, 4, True), (11, 20, True), (40, 100, True)],
+)
+def test_at_chance_by_the_binomial_test(right, of, said):
+    gold = ["a", "b"] * (of // 2)
+    predicted = gold[:right] + [{"a": "b", "b": "a"}[label] for label in gold[right:]]
+    sentences = advice(report(one_label(predicted, gold)))
+    assert (
+        any("is not significantly above 0.5000, the share of the most frequent label" in s for s in sentences) == said
+    )
+
+
+def test_chance_is_the_share_of_the_most_frequent_label():
+    gold = ["a"] * 90 + ["b"] * 10
+    predicted = ["a"] * 89 + ["b", "b"] + ["a"] * 9
+    found = advice(report(one_label(predicted, gold)))
+    assert "An accuracy of 0.9000 on 100 test texts is not significantly above 0.9000" in found[0]
+    assert advice(report(one_label(["a"] * 5, ["a"] * 5))) == []  # nothing can be above it
+
+
+def test_one_label_for_all_texts_is_said_of_each_part():
+    same = one_label(["a"] * 200)
+    made = report(one_label(GOOD)) | {"scores": {"dev": same, "test": one_label(GOOD)}}
+    assert advice(made)[0] == "The model gives the same label to all 200 dev texts: a."
+    assert sum("same label to all" in s for s in advice(report(same))) == 2
+    assert not any("same label" in s for s in advice(report(one_label(["a"] * 5, ["a"] * 5))))  # as it should
+
+
+@pytest.mark.parametrize(
+    "answer, sentence",
+    [((), "The model gives no label to any of the 200 test texts."), (("a",), "same label to all 200 test texts: a.")],
+)
+def test_of_several_labels_a_text(answer, sentence):
+    gold = [("a",), ("b",), ("a", "b"), ()] * 50
+    sentences = advice(report(classification.multi_label(gold, [answer] * 200, LABELS)))
+    assert any(sentence in each for each in sentences)
+    assert not any("same label" in each for each in advice(report(classification.multi_label(gold, gold, LABELS))))
+
+
+def spans(f1, gold=100):
+    return {"precision": f1 or None, "recall": f1, "f1": f1, "per_class": {"x": {"support": gold, "precision": None}}}
+
+
+@pytest.mark.parametrize(
+    "f1, said",
+    [
+        (0.0, "F1 on the 200 test texts is only 0.0000, as the model answers nothing."),
+        (0.14, "only 0.1400."),
+        (0.3, None),
+    ],
+)
+def test_a_low_f1(f1, said):
+    sentences = advice(report(spans(f1)))
+    assert said in sentences[0] if said else sentences == []
+
+
+LONGER = "Train longer, for example --epochs "
+
+
+@pytest.mark.parametrize(
+    "changes, sentence",
+    [
+        ({"plan": {"steps": 27, "lengths": {"95 %": 90}}}, LONGER + "34: there were 27 steps"),
+        ({"plan": {"steps": 1, "lengths": {"95 %": 90}}}, LONGER + "100: there were 1 steps"),
+        ({"best_epoch": 3}, LONGER + "6: the last of 3 epochs was the best one."),
+        (
+            {"history": losses(0.71, 0.7, 0.69), "settings": {"learning_rate": 2e-5}},
+            "Raise the learning rate, for example --learning-rate 5e-05 (used: 2e-05): the training loss of the last epoch is "
+            "still 0.6900 (guessing by label frequency gives 0.6931).",
+        ),
+        (
+            {"history": losses(0.71, 0.7, 0.69), "checkpoint": {"name": "some", "config": SMALL}},
+            "Raise the learning rate, for example --learning-rate 4e-05 (used: 1e-05)",
+        ),
+        (
+            {"history": losses(0.7, 0.7, 0.7), "settings": {"learning_rate": 6e-5}},
+            "Lower the learning rate, for example --learning-rate 2e-05 (used: 6e-05)",
+        ),
+        (
+            {"history": losses(0.6, 0.7, 0.9)},
+            "Lower the learning rate, for example --learning-rate 3e-06 (used: 1e-05)",
+        ),
+        (
+            {"history": losses(0.2, 0.19), "settings": {"focal": 2.0}},
+            "is still 0.1900 (the first epoch's was 0.2000).",
+        ),
+        (
+            {"checkpoint": {"name": "tiny-zh", "config": SMALL}},
+            "Use a larger checkpoint than tiny-zh (4 layers of 192)",
+        ),
+        (
+            {"examples": notes(test={}) | {"train": {"used": 90, "notes": {}}}},
+            "Label more texts: 90 training texts are few.",
+        ),
+        (
+            {"examples": notes(test={"cut to max_length": 90}), "plan": {"steps": 900, "lengths": {"95 %": 300}}},
+            "Read more of each text, with --max-length 300 or --long-text windows: 45% of the test texts are cut.",
+        ),
+        (
+            {
+                "examples": notes(test={}) | {"train": {"used": 5000, "notes": {"cut to max_length": 1000}}},
+                "plan": {"steps": 900, "lengths": {"95 %": 900}},
+                "settings": {"max_length": 512},
+            },
+            "Read more of each text, with --long-text windows: 20% of the train texts are cut.",
+        ),
+    ],
+)
+def test_what_to_try_follows_from_the_facts(changes, sentence):
+    found = advice(report(one_label(WEAK), **changes))
+    assert "is not significantly above" in found[0]
+    assert any(sentence in each for each in found[1:]), found
+    # And nothing else, but for the checkpoint where it is small.
+    assert not [each for each in found[1:] if sentence not in each and "larger checkpoint" not in each]
+
+
+def test_few_texts_that_are_cut_are_no_reason():
+    cut = notes(test={"cut to max_length": 10})
+    assert not any("Read more" in each for each in advice(report(one_label(WEAK), examples=cut)))
+
+
+def test_one_epoch_tells_nothing_of_a_loss_that_cannot_be_compared():
+    assert not any("learning rate" in each for each in advice(report(spans(0.1), history=losses(9.0))))
+
+
+@pytest.mark.parametrize(
+    "text, gold, characters, sentence",
+    [
+        ("好" * 40, "好" * 30, 64, "Use a higher --max-length, for example 32 (used: 16): 1 of 1 answers"),
+        ("the rooms", "room", 64, "Use --tokens characters: 1 of 1 answers in the test texts cannot be found."),
+        ("the room", "hotel", 64, "Correct the gold answers: 1 of 1 answers in the test texts cannot be found."),
+        ("好" * 40, "好" * 30, 16, None),  # the checkpoint reads no more
+    ],
+)
+def test_answers_that_cannot_be_found_as_the_tasks_note_them(text, gold, characters, sentence):
+    task = kb.SubjectExtractor(max_length=16)
+    task.tokenizer, task.longest_, task.typed_ = Tokenizer([*tiny.vocabulary(), "rooms"], cased=False), 99, False
+    example = Example(text, None, (Subject(gold, None, None),))
+    remarks = [*task.remarks(example, task.encode(example))]
+    assert any("cannot be found" in each for each in remarks)
+    config = LARGE | {"max_position_embeddings": characters}
+    made = report(spans(0.0, gold=1), settings={"max_length": 16}, checkpoint={"name": "some", "config": config})
+    found = advice(made | {"examples": notes(test=dict.fromkeys(remarks, 1))})
+    assert any(sentence in each for each in found) if sentence else not any("cannot be found" in each for each in found)
+
+
+@pytest.mark.parametrize("task", TASKS)
+def test_the_page_shows_it(task):
+    made, answers = TASKS[task](advice=["Try <this>."])
+    page = Page(html(json.loads(json.dumps(made)), answers))
+    assert page.sections[0] == "advice" and "Advice 建议 Try <this>." in page.words
+    assert "advice" not in Page(html(*TASKS[task](advice=[]))).sections
+
+
+def test_the_console_shows_it():
+    assert advice_text({"advice": ["One.", "Two."]}) == "advice\n  - One.\n  - Two."

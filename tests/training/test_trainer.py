@@ -1,0 +1,152 @@
+"""What training holds out, and which epoch it keeps."""
+
+from types import SimpleNamespace
+
+import numpy as np
+import pytest
+
+import kbert_tasks as kb
+from kbert_tasks._keras import keras2
+from kbert_tasks.data.examples import Examples
+from kbert_tasks.data.split import hold_out
+from kbert_tasks.inference.predict import inputs
+from kbert_tasks.metrics.classification import Report
+from kbert_tasks.training.callbacks import DevScore
+
+from .. import tiny
+
+
+def test_a_text_that_stands_in_several_examples_is_held_out_in_all_of_them():
+    rows = [SimpleNamespace(text=f"text {i // 3}") for i in range(90)]
+    examples = Examples(rows, [(i,) for i in range(90)])
+    settings = SimpleNamespace(dev_share=0.1, seed=1)
+    task = SimpleNamespace(settings=settings, stratum=lambda example: None, needed=lambda example: ())
+    train, dev = hold_out(task, examples, task.settings.dev_share)
+    assert len(train.rows) + len(dev.rows) == 90 == train.read + dev.read
+    assert not {e.text for e in train.rows} & {e.text for e in dev.rows}
+    assert dev.sources == sorted(dev.sources) and dev.rows == [rows[i] for (i,) in dev.sources]
+
+
+@pytest.mark.parametrize(
+    "scores, losses, best",
+    [
+        ([0.2, 0.5, 0.5, 0.4], [4, 3, 2, 1], 2),  # the first of equals
+        ([0.0, 0.0, 0.0], [4, 2, 3], 2),  # as long as nothing is right, the lower loss
+        ([0.0, 0.1, 0.0], [4, 3, 2], 2),
+    ],
+)
+def test_the_epoch_that_is_kept(monkeypatch, scores, losses, best):
+    reports = iter([Report({"f1": score}) for score in scores])
+    task = SimpleNamespace(
+        MAIN_SCORE="f1", LEARNED=("threshold_",), threshold_=None, tune=lambda *_: None, judge=lambda *_: next(reports),
+        settings=SimpleNamespace(epochs=len(scores), patience=None),
+    )  # fmt: skip
+    monkeypatch.setattr("kbert_tasks.training.callbacks.decoded", lambda *_: [])
+    callback, weights = DevScore(task, ["an example"], []), []
+    callback.model = SimpleNamespace(get_weights=lambda: task.threshold_, set_weights=weights.append)
+    for epoch, loss in enumerate(losses):
+        task.threshold_ = epoch + 1  # as tuned in that epoch
+        callback.on_epoch_end(epoch, {"loss": loss, "seconds": 1.0})
+    callback.finish()
+    assert callback.best_epoch == best and callback.best_report["f1"] == max(scores)
+    assert weights == [best] and task.threshold_ == best
+
+
+@pytest.mark.parametrize(
+    "scores, epochs, patience, said",
+    [
+        ([0.0, 0.0, 0.0], 3, None, [1]),
+        ([0.0], 1, None, []),
+        ([0.1, 0.0, 0.0], 3, None, [2]),
+        ([0.1, 0.1, 0.0], 3, None, []),  # in the last epoch
+        ([0.1, 0.0], 9, 1, []),  # in the epoch that patience makes the last
+    ],
+)
+def test_an_f1_of_0_is_called_usual_once_and_not_in_the_last_epoch(monkeypatch, caplog, scores, epochs, patience, said):
+    reports = iter([Report({"f1": score}) for score in scores])
+    settings = SimpleNamespace(epochs=epochs, patience=patience)
+    task = SimpleNamespace(MAIN_SCORE="f1", LEARNED=(), tune=lambda *_: None, judge=lambda *_: next(reports))
+    task.settings = settings
+    monkeypatch.setattr("kbert_tasks.training.callbacks.decoded", lambda *_: [])
+    monkeypatch.setattr("kbert_tasks.training.callbacks.devices.as_chief", lambda _, value: value)
+    callback = DevScore(task, ["an example"], [])
+    callback.model, found = SimpleNamespace(get_weights=list), []
+    for epoch in range(len(scores)):
+        caplog.clear()
+        with caplog.at_level("INFO", "kbert_tasks"):
+            callback.on_epoch_end(epoch, {"loss": 1.0, "seconds": 1.0})
+        found += [epoch + 1] if "an F1 of 0 is usual" in caplog.text else []
+    assert found == said
+
+
+class Started(kb.TextClassifier):
+    """Whose head begins with the same numbers each time."""
+
+    def build(self, encoder):
+        model = super().build(encoder)
+        model.get_layer("label").set_weights([np.linspace(-1, 1, 32).reshape(16, 2), np.zeros(2)])
+        return model
+
+
+def test_the_steps_are_those_of_kerass_adam(tmp_path):
+    """The fused kernel, dense gradients, few rows; against the new Adam, keras-bert's graph and the whole table."""
+    off = {"hidden_dropout_prob": 0.0, "attention_probs_dropout_prob": 0.0}
+    folder = tiny.checkpoint(tmp_path / "uncased", num_hidden_layers=1, **off)
+    rows = [{"text": text, "label": label} for text, label in (("the room was clean", 1), ("bad food", 0), ("差", 0))]
+    settings = {
+        "epochs": 5,
+        "batch_size": 3,
+        "learning_rate": 1e-2,
+        "schedule": "constant",
+        "warm_up": 0.0,
+        "average": 0.0,
+        "dropout": 0.0,
+        "max_length": 16,
+        "dev_share": 0.0,
+    }
+    task = Started(folder, **settings).fit(rows)
+    model = task.build(kb.load_trained_model_from_checkpoint(f"{folder}/bert_config.json", f"{folder}/bert_model.ckpt"))
+    model.compile(keras2().optimizers.Adam(1e-2), task.losses())
+    examples = task.examples(rows).rows
+    labels = {"label": np.array([task.labels_.index(e.label) for e in examples])}
+    x = inputs([task.encode(e)[0] for e in examples])
+    losses = [model.train_on_batch(x, labels) for _ in range(5)]
+    np.testing.assert_allclose([epoch["loss"] for epoch in task.report_["history"]], losses, rtol=1e-4)
+    for one, other in zip(task.model.get_weights(), model.get_weights(), strict=True):
+        np.testing.assert_allclose(one, other, atol=2e-3)
+
+
+def test_the_last_row_of_a_label_stays_in_training_with_all_of_its_text():
+    rows = [SimpleNamespace(text=f"t{i}", label="A") for i in range(19)] + [SimpleNamespace(text="t0", label="C")]
+    for seed in range(20):
+        settings = SimpleNamespace(dev_share=0.3, seed=seed)
+        task = SimpleNamespace(settings=settings, stratum=lambda example: None, needed=lambda example: [example.label])
+        train, _ = hold_out(task, Examples(rows, [(i,) for i in range(20)]), 0.3)
+        assert "C" in {each.label for each in train.rows}
+
+
+def test_a_second_training_keeps_nothing_of_the_first(checkpoint):
+    rows = [{"text": "乙公司被查", "event_type": "查", "subject": "乙公司"}] * 8
+    task = kb.SubjectExtractor(checkpoint, epochs=1, max_length=16, dev_share=0.0).fit(rows, dev=rows)
+    task.threshold_ = 0.31
+    examples = task.examples(rows)
+    assert task.fit(examples).threshold_ == 0.5
+    first = task.evaluate(examples).examples
+    assert task.evaluate(examples).examples == first and not examples.notes
+
+
+def test_tasks_that_answer_by_turns_are_traced_once(hotel, monkeypatch):
+    from kbert_tasks.inference import predict
+
+    tasks = [kb.load(hotel[1]) for _ in range(2)]
+    made, usual = [], predict.graph
+
+    def graph(task):
+        made.append(task)
+        return usual(task)
+
+    monkeypatch.setattr(predict, "graph", graph)
+    for _ in range(3):
+        for task in tasks:
+            task.predict(["好"])
+    assert made == tasks
