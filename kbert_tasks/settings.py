@@ -8,19 +8,21 @@ import dataclasses
 import difflib
 import numbers
 import operator
+import re
 import types
 import typing
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Literal
 
 from .errors import InputError
-from .training import distribution
 
 if TYPE_CHECKING:
     from typing_extensions import Self
 
 ENCODERS = ("fast", "keras-bert")
 PRECISIONS = ("auto", "float32", "bfloat16", "float16")
+
+DEVICES = "auto, cpu, gpu, tpu, or cpu:N for N devices that share this machine's processor"
 
 AUTO = "auto"
 Auto = Literal["auto"]
@@ -34,6 +36,13 @@ def option(default, help, *, later=False, least=None, above=None, most=None, bel
     """
     limits = {"least": least, "above": above, "most": most, "below": below, "choices": choices, "check": check}
     return field(default=default, metadata={"help": help, "later": later} | limits)
+
+
+def check_device(device):
+    """The name of a device, or InputError."""
+    if not re.fullmatch(r"auto|cpu|gpu|tpu|cpu:[1-9]\d?", device):
+        raise InputError(f"device should be one of {DEVICES}, not {device!r}")
+    return device
 
 
 def check(settings):
@@ -98,7 +107,7 @@ class Settings:
     precision: str = option(
         "auto", "numbers that the encoder computes in: the fastest of the hardware, or as told", choices=PRECISIONS
     )
-    device: str = option("auto", "what to train on: " + distribution.KINDS, check=distribution.checked)
+    device: str = option("auto", "what to train on: " + DEVICES, check=check_device)
     cased: bool | None = option(None, "the checkpoint keeps capital letters (where names and files do not tell)")
     text_column: str = option("text", "column of the text", later=True)
     label_column: str = option("label", "column of the gold answer", later=True)

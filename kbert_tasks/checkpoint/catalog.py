@@ -11,8 +11,8 @@ from pathlib import Path
 import platformdirs
 
 from ..errors import InputError
-from ..files import is_checkpoint
 from . import embedded, google_format, hub, install
+from .google_format import is_checkpoint
 
 HERE = "checkpoints"
 

@@ -18,6 +18,11 @@ POOLER = ("bert/pooler/dense/kernel", "bert/pooler/dense/bias")
 HEADS = ("cls/predictions/", "cls/seq_relationship/")
 
 
+def is_checkpoint(folder):
+    """Whether `bert_config.json` is in the folder, or one level down, as some archives have it."""
+    return (folder / CONFIG).is_file() or any(folder.glob(f"*/{CONFIG}"))
+
+
 def variables(config, pooler=True, heads=False):
     """Names and shapes of the weights of a BERT of this config.
 

@@ -1,15 +1,15 @@
 """How a released checkpoint arrives: downloaded, unpacked, checked, and only then in its place."""
 
-import hashlib
 import json
 import logging
 import os
 from pathlib import Path
 
 from ..errors import InputError
-from ..files import aside, is_checkpoint, make_room, unwritable
-from .archive import BLOCK, BadArchive, unpack
+from ..files import aside, make_room, sha256, unwritable
+from .archive import BadArchive, unpack
 from .download import GOOGLE, OTHER_WAYS, fetch
+from .google_format import is_checkpoint
 
 log = logging.getLogger("kbert_tasks")
 
@@ -44,7 +44,7 @@ def get(entry, into, mirror=None, proxy=None):
     with aside(folder) as fresh:
         try:
             unpack(archive, fresh)
-            source = {"name": entry.name, "url": url, "sha256": _sha256(archive)}
+            source = {"name": entry.name, "url": url, "sha256": sha256(archive)}
             keep(fresh, folder, source, entry.cased)
         except BadArchive as error:
             archive.unlink(missing_ok=True)  # or the next try would find it and stop at the same place
@@ -81,11 +81,3 @@ def keep(fresh, folder, source, cased=None):
         if not is_checkpoint(folder):  # else another process was faster
             raise unwritable(folder, error) from None
     log.info("checkpoint ready: %s", folder)
-
-
-def _sha256(path):
-    total = hashlib.sha256()
-    with path.open("rb") as file:
-        while piece := file.read(BLOCK):
-            total.update(piece)
-    return total.hexdigest()

@@ -27,12 +27,12 @@ def explain(argv):
     parser.add_argument("--json", action="store_true", help="print the attributions as JSON")
     arguments = parser.parse_args(argv)
     output = None if arguments.output is None else page_file(Path(arguments.output))
-    from ..saving.saving import load
+    from ..tasks.loading import load
 
     found = explained(load(arguments.run), arguments.text, arguments.text_b, arguments.answer, arguments.steps)
     if output is not None:
         from ..explanation.page import html
-        from ..reporting import fonts
+        from ..html import fonts
 
         write_page(fonts.embedded(html(found), fonts.chinese()), output)
     if arguments.json:

@@ -54,8 +54,8 @@ def _run(kind, arguments, command_line):
     from ..data.tables import read
     from ..errors import InputError
     from ..metrics.formatting import advice_text, run_text
+    from ..reporting.writing import update_seconds, write_into
     from ..saving.folder import progress_of, writable
-    from ..saving.saving import save, update_seconds
     from ..training import distribution
     from ..training.resume import delete
 
@@ -96,7 +96,7 @@ def _run(kind, arguments, command_line):
     task.report_["files"] = {name: str(file) for name, file in files.items() if file}
     if "test" in examples and not arguments.seeds:
         if chief:
-            save(task, output, explain=False)  # whatever becomes of the test, the training is not lost
+            task.save(output)  # whatever becomes of the test, the training is not lost
         began = time.perf_counter()
         report = task.evaluate(examples["test"])
         task.add_test(report, time.perf_counter() - began, examples["test"].rows)
@@ -104,6 +104,7 @@ def _run(kind, arguments, command_line):
     seconds["total"] = round(elapsed(), 3)
     if chief:
         task.save(output)
+        write_into(task, output)
         delete(backup)
     distribution.meet(task.settings.device)
     seconds["total"] = round(elapsed(), 3)  # now with the time to write the report

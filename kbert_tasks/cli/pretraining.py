@@ -155,7 +155,8 @@ def _train(arguments):
 
 def _prepared(arguments, folder, checkpoint, said):
     """The corpus of --text, in the output folder: made now, or by the run that was killed."""
-    from ..pretraining.corpus import Corpus, prepare, sha256
+    from ..files import sha256
+    from ..pretraining.corpus import Corpus, prepare
     from ..pretraining.documents import paths
     from ..text.tokenizer import read_vocabulary
 

@@ -38,7 +38,7 @@ def _parser(name, description):
 
 
 def _load(arguments):
-    from ..saving.saving import load
+    from ..tasks.loading import load
 
     task = load(arguments.run, arguments.engine)
     said = {name: value for name, value in vars(arguments).items() if name in _later()}

@@ -2,9 +2,14 @@
 
 from pathlib import Path
 
-from .. import reporting, tasks
-from ..reporting import fonts, mistakes, plots, tables
-from ..reporting.drawing import FIRST, INK, SECOND, THIRD, svg
+import jinja2
+
+from .. import tasks
+from ..html import fonts
+from ..html.drawing import FIRST, INK, SECOND, THIRD, svg
+from ..html.templates import template
+from ..reporting import mistakes, plots, tables
+from ..reporting.report import TITLES
 from . import compare
 
 TOGETHER = 3  # runs beside the baseline in one plot of curves: it has four kinds of lines
@@ -20,17 +25,14 @@ def html(comparison):
     Returns:
         str. Half an emoji in the texts stays one, so encode it with an `errors` that takes it.
     """
-    import jinja2
-
     font, runs = fonts.chinese(), comparison.runs
-    title, chinese, *_ = reporting.TITLES.get(comparison.task, (comparison.task, ""))
-    folders = Path(__file__).parent, Path(reporting.__file__).parent
-    environment = jinja2.Environment(
-        loader=jinja2.FileSystemLoader(folders), autoescape=True, trim_blocks=True, lstrip_blocks=True,
+    title, chinese, *_ = TITLES.get(comparison.task, (comparison.task, ""))
+    made = template(
+        "page.html.jinja",
+        Path(__file__).parent,
         undefined=jinja2.StrictUndefined,
-    )  # fmt: skip
-    environment.filters |= {"cell": compare.cell, "said": compare.said, "span": compare.span, "points": compare.points}
-    made = environment.get_template("page.html.jinja").render(
+        filters={"cell": compare.cell, "said": compare.said, "span": compare.span, "points": compare.points},
+    ).render(
         c=comparison,
         title=title,
         chinese=chinese,

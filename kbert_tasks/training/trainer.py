@@ -12,13 +12,14 @@ from pathlib import Path
 
 import numpy as np
 
-from .._keras import tensorflow
-from ..checkpoint.checkpoint import Checkpoint, build_encoder, load_trained_model_from_checkpoint
+from .._keras import is_tpu, tensorflow
+from ..checkpoint.checkpoint import Checkpoint
 from ..data import overlap
 from ..data.batches import training_batches
 from ..data.examples import Skip
 from ..data.split import hold_out
 from ..encoder import precision
+from ..encoder.loading import build_encoder, load_trained_model_from_checkpoint
 from ..encoder.ops import seeded
 from ..errors import InputError
 from ..settings import AUTO
@@ -52,7 +53,7 @@ def train(task, examples, dev=None, backup=None):
     if requested.patience not in (AUTO, 0) and not dev.rows:
         raise InputError("patience needs development examples: give a development file, or a dev_share above 0")
     strategy = distribution.strategy(requested.device)
-    if requested.average not in (AUTO, 0) and distribution.fixed(strategy):
+    if requested.average not in (AUTO, 0) and is_tpu(strategy):
         raise InputError("average reads all weights after each step, which a TPU is slow to give: leave it out")
     with _timed(seconds, "load"):
         checkpoint = _checkpoint(task)
@@ -68,7 +69,7 @@ def train(task, examples, dev=None, backup=None):
         encoded_dev = [task.encode(example) for example in dev.rows]
     dev.note(task, encoded_dev)
     settings, found = defaults.resolve(
-        requested, task.recipe, task.config["hidden_size"], len(windows), bool(dev.rows), distribution.fixed(strategy)
+        requested, task.recipe, task.config["hidden_size"], len(windows), bool(dev.rows), is_tpu(strategy)
     )
     task.settings, resolved = settings, resolved | found | task.derived()
     aside = (*plan.SAME, "tensorboard", "save_minutes", "dev_share", "baseline")
@@ -267,7 +268,7 @@ def _beside(task, model, computed_in, strategy):
     """Of a TPU, which predicts in one shape alone: gives the task a model beside it; returns [what copies the weights]."""
     from .callbacks import Copied
 
-    if not distribution.fixed(strategy):
+    if not is_tpu(strategy):
         return []
     with precision.computing(computed_in):
         task.model = task.build(

@@ -7,9 +7,9 @@ import numpy as np
 import pytest
 
 from kbert_tasks._keras import keras2, tensorflow
-from kbert_tasks.checkpoint.checkpoint import build_encoder
 from kbert_tasks.data.batches import Deal, training_batches
 from kbert_tasks.encoder import bert, precision
+from kbert_tasks.encoder.loading import build_encoder
 from kbert_tasks.encoder.ops import dropped, seeded
 from kbert_tasks.tasks import find
 from kbert_tasks.training import distribution, optimizers

@@ -5,7 +5,8 @@ import pytest
 
 import kbert_tasks as kb
 from kbert_tasks.checkpoint import google_format
-from kbert_tasks.checkpoint.checkpoint import Checkpoint, load_trained_model_from_checkpoint
+from kbert_tasks.checkpoint.checkpoint import Checkpoint
+from kbert_tasks.encoder.loading import load_trained_model_from_checkpoint
 from kbert_tasks.errors import InputError
 from kbert_tasks.text.tokenizer import SPECIAL, Tokenizer
 

@@ -9,7 +9,8 @@ import pytest
 from kbert_tasks import cli
 from kbert_tasks._keras import tensorflow
 from kbert_tasks.checkpoint import convert, google_format
-from kbert_tasks.checkpoint.checkpoint import Checkpoint, load_trained_model_from_checkpoint
+from kbert_tasks.checkpoint.checkpoint import Checkpoint
+from kbert_tasks.encoder.loading import load_trained_model_from_checkpoint
 from kbert_tasks.errors import InputError
 from kbert_tasks.pretraining import model, training, writing
 
