@@ -41,7 +41,7 @@ if spec is None or spec.origin is None:  # a folder of that name without the pac
 import matplotlib.pyplot as plt
 
 import kbert_tasks as kb
-from kbert_tasks.reporting import fonts
+from kbert_tasks.html import fonts
 
 warnings.filterwarnings("ignore", message="IProgress not found")  # without ipywidgets there is no progress bar
 for handler in logging.getLogger("kbert_tasks").handlers:

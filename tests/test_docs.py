@@ -70,9 +70,9 @@ def test_every_page_stands_in_the_menu():
 KINDS = [  # as the tables of settings.md follow one another: what a class adds to, or changes of, the one before
     (settings.Settings, object),
     (tasks.find("classify").Settings, settings.Settings),
-    (span_task.PointingSettings, settings.Settings),
-    (tasks.find("relation").Settings, span_task.PointingSettings),
-    (tasks.find("subject").Settings, span_task.PointingSettings),
+    (span_task.SpanSettings, settings.Settings),
+    (tasks.find("relation").Settings, span_task.SpanSettings),
+    (tasks.find("subject").Settings, span_task.SpanSettings),
 ]
 assert issubclass(KINDS[1][0], truncation.LongTextSettings)
 

@@ -3,17 +3,13 @@
 import math
 from pathlib import Path
 
+from .. import tasks
 from ..html import fonts
 from ..html.templates import template
 from ..metrics import calibration
 from ..metrics import formatting as report_text
 from . import counting, mistakes, plots, tables
 
-TITLES = {  # of a task: its name, and what its classes are
-    "classify": ("Text classification", "文本分类", "label", "各标签"),
-    "relation": ("Relation extraction", "关系抽取", "predicate", "各关系"),
-    "subject": ("Event subjects", "事件主体抽取", "event type", "各事件类型"),
-}
 EXPLANATION = Path(__file__).parents[1] / "explanation"  # the style and the script of its parts of the page
 CELLS = 20  # labels of a confusion matrix that is a table; above, a picture
 
@@ -36,7 +32,7 @@ def html(report, answers, why=None):
         str. Half an emoji in the texts stays one, so encode it with an `errors` that takes it.
     """
     font = fonts.chinese()
-    title, chinese, class_, classes = TITLES.get(report["task"], (report["task"], "", "class", "各类别"))
+    shown_as = tasks.find(report["task"]).presentation
     evaluated = "test" if "test" in report["scores"] else "dev"
     page = template(
         "report.html.jinja",
@@ -46,8 +42,8 @@ def html(report, answers, why=None):
         filters={"shown": shown, "duration": duration},
     ).render(
         report=report,
-        title=title,
-        chinese=chinese,
+        title=shown_as.title or report["task"],
+        chinese=shown_as.title_zh,
         evaluated=evaluated,
         number=len(answers),
         wrong=sum(not answer["right"] for answer in answers),
@@ -58,13 +54,13 @@ def html(report, answers, why=None):
             part: tables.main_score(its) for part, its in report.get("baseline", {"scores": {}})["scores"].items()
         },
         tables=tables,
-        class_=class_,
-        classes=classes,
+        class_=shown_as.group,
+        classes=shown_as.groups_zh,
         training=_training(report, font),
         confusion=_confusion(report["scores"].get(evaluated, {}), font),
         calibration=_calibration(report["scores"].get(evaluated, {}), answers, font),
         length=_length(report, answers, evaluated, font),
-        mistakes=_mistakes(report["task"], answers, why or {}),
+        mistakes=_mistakes(shown_as, answers, why or {}),
         explained=len(why or {}),
         maps=any('<div class="attention">' in made for reasons in (why or {}).values() for _, made in reasons),
         advice=fonts.advice(font),
@@ -124,8 +120,8 @@ def _length(report, answers, evaluated, font):
     }
 
 
-def _mistakes(task, answers, why):
-    worst = zip(mistakes.places(answers), mistakes.worst(task, answers), strict=True)
+def _mistakes(presentation, answers, why):
+    worst = zip(mistakes.places(answers), mistakes.worst(presentation, answers), strict=True)
     return [mistake | {"why": why.get(place)} for place, mistake in worst]
 
 

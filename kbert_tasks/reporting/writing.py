@@ -11,6 +11,7 @@ from ..errors import InputError
 from ..explanation.mistakes import explained
 from ..files import write_text
 from ..saving.folder import PAGE, REPORT
+from .mistakes import places
 from .report import duration, html
 
 if TYPE_CHECKING:
@@ -71,7 +72,7 @@ def _page(task, explain):
     why = None
     if explain:
         try:
-            why = explained(task)
+            why = explained(task, places(task.answers_))
         except Exception as error:  # whatever is wrong with it, the report is not lost
             log.warning("the errors could not be explained (%s: %s)", type(error).__name__, error)
     # Through JSON, as the page is made from what report.json and answers.jsonl hold.

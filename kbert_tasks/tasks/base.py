@@ -14,6 +14,8 @@ from ..settings import Settings
 from ..text.tokenizer import Tokenizer
 from ..training.advice import advice
 from ..training.defaults import CLASSIFICATION
+from .presentation import Presentation
+from .target import largest_score
 
 if TYPE_CHECKING:
     from typing_extensions import Self
@@ -68,6 +70,8 @@ class Task(Generic[P]):
     MAIN_SCORE = "accuracy"  # the development score by which the best epoch is kept
     LEARNED: tuple[str, ...] = ()  # attributes that `learn` sets: JSON values, kept in the saved folder
     ANSWER: tuple[str, ...] = ()  # the columns of `row`
+    SECOND_TEXT = "the second text"  # of a pair, in messages
+    presentation = Presentation()
     SECOND: str | None = None  # the setting that names the column of what stands second in a pair
     paired = False  # whether this trained task wants pairs
     first_only = False  # whether the head reads the vector of [CLS] alone
@@ -209,6 +213,24 @@ class Task(Generic[P]):
     def name(self) -> str:
         """The name of the task: that of the folder its module is in."""
         return type(self).__module__.split(".")[-2]
+
+    def explained_answers(self, value):
+        """The answers in `gold` or `predicted` of a record in `answers.jsonl`, each as `explain_targets` takes it."""
+        return tuple(value) if isinstance(value, list | tuple) else () if value is None else (value,)
+
+    def explain_targets(self, example, windows, possible, prediction, answer):
+        """What `explain` explains: a list of Target, one for each window where the answer can be found.
+
+        By default it explains the largest score of the model in each window, whatever `answer` says.
+
+        Args:
+            example: as `example` made it.
+            windows: its Encoded, as `encode` made them.
+            possible: as `decode` returned it.
+            prediction: as `choose` returned it.
+            answer: in a form that the task accepts, or None for what it predicts.
+        """
+        return [largest_score(self, window, str(prediction)) for window in windows]
 
     # What tasks share -----------------------------------------------------------------------------------------
 

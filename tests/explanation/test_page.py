@@ -13,7 +13,7 @@ import pytest
 from kbert_tasks.explanation.explanation import Explanation
 from kbert_tasks.explanation.page import FOLDERS, fragment, html
 from kbert_tasks.explanation.terminal import LONGEST, cropped, shown, table, width
-from kbert_tasks.reporting import fonts
+from kbert_tasks.html import fonts
 from kbert_tasks.tasks.relation.triples import Triple
 
 CHROMIUM = next(filter(None, map(shutil.which, ("chromium", "chromium-browser", "google-chrome"))), None)

@@ -9,8 +9,10 @@ import pytest
 from fontTools.ttLib import TTFont
 from matplotlib.font_manager import FontEntry, fontManager
 
-from kbert_tasks.reporting import fonts, html, mistakes
-from kbert_tasks.reporting.fonts import HAN
+from kbert_tasks.html import fonts
+from kbert_tasks.html.fonts import HAN
+from kbert_tasks.reporting import mistakes
+from kbert_tasks.reporting.report import html
 
 from . import made
 from .reading import Page

@@ -8,7 +8,7 @@ import pytest
 import kbert_tasks as kb
 from kbert_tasks import cli
 from kbert_tasks.metrics import calibration, classification
-from kbert_tasks.reporting import html
+from kbert_tasks.reporting.report import html
 
 GOOD = ["房间很干净", "服务态度不错", "早餐很好吃", "the room was very clean", "good food", "环境很好"]
 BAD = ["房间很差", "服务态度差", "早餐不好吃", "the room was not clean", "terrible food", "环境很差"]
