@@ -15,6 +15,7 @@ _HOME = {
     "RelationExtractor": "tasks.relation.task",
     "SubjectExtractor": "tasks.subject.task",
     "Checkpoint": "checkpoint.checkpoint",
+    "find_checkpoint": "checkpoint.find",
     "load_trained_model_from_checkpoint": "encoder.loading",
     "fill_mask": "pretraining.fill",
     "fit_seeds": "training.repeated",
@@ -44,6 +45,7 @@ if not _log.handlers:
 
 if TYPE_CHECKING:  # the same names for type checkers and editors, which then know that there are no others
     from .checkpoint.checkpoint import Checkpoint as Checkpoint
+    from .checkpoint.find import find_checkpoint as find_checkpoint
     from .comparison.compare import compare as compare
     from .data.tables import read as read
     from .encoder.loading import load_trained_model_from_checkpoint as load_trained_model_from_checkpoint

@@ -45,15 +45,35 @@ def check_device(device):
     return device
 
 
-def check(settings):
-    """Gives each field of a frozen dataclass of options the type that it should have, or raises InputError."""
-    for each in dataclasses.fields(settings):
-        object.__setattr__(settings, each.name, checked(each, getattr(settings, each.name)))
+@dataclass(frozen=True)
+class Options:
+    """A frozen dataclass of options. Unknown names and impossible values raise an InputError that names them."""
+
+    def __post_init__(self) -> None:
+        """Gives each field the type that it should have, or raises InputError."""
+        for each in dataclasses.fields(self):
+            object.__setattr__(self, each.name, checked(each, getattr(self, each.name)))
+
+    @classmethod
+    def of(cls, values: dict[str, Any]) -> "Self":
+        """Settings from a dict of names and values; raises InputError for a name that is not one."""
+        names = [each.name for each in dataclasses.fields(cls)]
+        for name in values:
+            if name not in names:
+                near = difflib.get_close_matches(name, names, 1)
+                raise InputError(
+                    f"there is no setting {name!r}"
+                    + (f"; did you mean {near[0]!r}?" if near else f": {', '.join(names)}")
+                )
+        return cls(**values)
+
+    def as_dict(self) -> dict[str, Any]:
+        return dataclasses.asdict(self)
 
 
 @dataclass(frozen=True)
-class Settings:
-    """What every task can be told. Unknown names and impossible values are refused by name."""
+class Settings(Options):
+    """The settings that all tasks share."""
 
     # "auto": `defaults.py` derives the value from the checkpoint, the task and the training texts, and the plan prints it.
     epochs: int | Auto = option(AUTO, "passes over the training texts", least=1)
@@ -111,25 +131,6 @@ class Settings:
     cased: bool | None = option(None, "the checkpoint keeps capital letters (where names and files do not tell)")
     text_column: str = option("text", "column of the text", later=True)
     label_column: str = option("label", "column of the gold answer", later=True)
-
-    def __post_init__(self):
-        check(self)
-
-    @classmethod
-    def of(cls, values: dict[str, Any]) -> "Self":
-        """Settings from a dict of names and values; raises InputError for a name that is not one."""
-        names = [each.name for each in dataclasses.fields(cls)]
-        for name in values:
-            if name not in names:
-                near = difflib.get_close_matches(name, names, 1)
-                raise InputError(
-                    f"there is no setting {name!r}"
-                    + (f"; did you mean {near[0]!r}?" if near else f": {', '.join(names)}")
-                )
-        return cls(**values)
-
-    def as_dict(self) -> dict[str, Any]:
-        return dataclasses.asdict(self)
 
 
 def checked(each, value):

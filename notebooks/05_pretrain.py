@@ -157,7 +157,7 @@ print(
 # %%
 CHECKPOINT = "tiny-zh"
 
-checkpoint = kb.Checkpoint.find(CHECKPOINT)
+checkpoint = kb.find_checkpoint(CHECKPOINT)
 corpus = prepare(TEXTS, OUTPUT / "text-again", checkpoint.vocabulary, checkpoint.cased, held_out=0.1)
 further = train(
     corpus,

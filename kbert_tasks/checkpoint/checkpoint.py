@@ -10,11 +10,12 @@ import numpy as np
 from .._keras import tensorflow
 from ..errors import InputError
 from . import google_format
+from .validate import examine
 
 
 @dataclass(frozen=True)
 class Checkpoint:
-    """Three files, checked: made by `Checkpoint.find`.
+    """Three files, checked: made by `Checkpoint.open` or `find_checkpoint`.
 
     Attributes:
         folder: where the files are.
@@ -35,24 +36,20 @@ class Checkpoint:
     casing: str
 
     @classmethod
-    def find(cls, path: "str | PathLike[str] | Checkpoint", cased: bool | None = None) -> "Checkpoint":
-        """The checkpoint at `path`, after every check of `kbert_tasks.checkpoint.validate`.
+    def open(cls, path: str | PathLike[str], cased: bool | None = None) -> "Checkpoint":
+        """Opens a checkpoint on this machine, after every check of `kbert_tasks.checkpoint.validate`.
+
+        `find_checkpoint` also takes names of the catalogue, and downloads.
 
         Args:
-            path: a folder (its files may lie one level down), a path prefix such as `DIR/bert_model.ckpt`, a name
-                in the catalogue (`kbert-checkpoint list`), `hf:OWNER/NAME`, or a Checkpoint, which comes back.
+            path: a folder (its files may lie one level down), or a path prefix such as `DIR/bert_model.ckpt`.
             cased: True or False overrules what the names and files say.
 
         Raises:
-            InputError: the first thing that is wrong with it.
+            InputError: the first check that failed.
         """
-        from .catalog import locate
-        from .validate import examine
-
-        if isinstance(path, cls):
-            return path
         parts: dict[str, Any] = {}
-        for finding in examine(locate(path), cased, parts):
+        for finding in examine(path, cased, parts):
             if finding.problem:
                 raise InputError(finding.problem)
         return cls(**parts)

@@ -8,8 +8,10 @@ from pathlib import Path
 from ..errors import InputError
 from ..files import aside, make_room, sha256, unwritable
 from .archive import BadArchive, unpack
+from .checkpoint import Checkpoint
 from .download import GOOGLE, OTHER_WAYS, fetch
 from .google_format import is_checkpoint
+from .validate import SOURCE
 
 log = logging.getLogger("kbert_tasks")
 
@@ -65,11 +67,8 @@ def keep(fresh, folder, source, cased=None):
     Raises:
         InputError: it is not a usable checkpoint.
     """
-    from .checkpoint import Checkpoint
-    from .validate import SOURCE
-
     try:
-        cased = Checkpoint.find(fresh, cased=cased).cased
+        cased = Checkpoint.open(fresh, cased=cased).cased
     except InputError as error:
         # the place aside is gone when the sentence is read
         raise BadArchive(str(error).replace(str(fresh), str(folder))) from None

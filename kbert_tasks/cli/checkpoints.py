@@ -1,7 +1,7 @@
 """kbert-checkpoint: list, get, inspect, import, export."""
 
 from ..errors import InputError
-from . import Parser, command
+from .command import Parser, command
 
 
 @command
@@ -57,13 +57,13 @@ def _list(arguments):
 
 
 def _get(arguments):
-    from ..checkpoint.catalog import locate
+    from ..checkpoint.find import locate
 
     print(locate(arguments.name, into=arguments.into, mirror=arguments.mirror, proxy=arguments.proxy))
 
 
 def _inspect(arguments):
-    from ..checkpoint.catalog import locate
+    from ..checkpoint.find import locate
     from ..checkpoint.validate import examine
 
     problems = 0
@@ -85,8 +85,9 @@ def _import(arguments):
 
 def _export(arguments):
     from ..checkpoint.convert import export_folder
+    from ..checkpoint.find import locate
 
-    print(export_folder(arguments.source, arguments.target))
+    print(export_folder(locate(arguments.source), arguments.target))
 
 
 DO = {"list": _list, "get": _get, "inspect": _inspect, "import": _import, "export": _export}

@@ -3,7 +3,8 @@
 import json
 from pathlib import Path
 
-from . import Parser, command, page_file, write_page
+from ..files import write_text
+from .command import Parser, command, page_file
 
 
 @command
@@ -25,7 +26,7 @@ def compare(argv):
     if output is not None:
         from ..comparison.page import html
 
-        write_page(html(found), output)
+        write_text(output, html(found))
     if arguments.json:
         print(json.dumps(found.as_dict(), ensure_ascii=False, indent=2))
     else:

@@ -5,7 +5,8 @@ from pathlib import Path
 
 from ..explanation.explain import STEPS
 from ..explanation.explain import explain as explained
-from . import Parser, command, page_file, write_page
+from ..files import write_text
+from .command import Parser, command, page_file
 
 
 @command
@@ -34,7 +35,7 @@ def explain(argv):
         from ..explanation.page import html
         from ..html import fonts
 
-        write_page(fonts.embedded(html(found), fonts.chinese()), output)
+        write_text(output, fonts.embedded(html(found), fonts.chinese()))
     if arguments.json:
         print(json.dumps(found.as_dict(), ensure_ascii=False, indent=2))
     elif output is None:

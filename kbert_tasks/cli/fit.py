@@ -4,7 +4,7 @@ import shlex
 import time
 
 from .. import settings, tasks
-from . import Parser, command, elapsed, file_options
+from .command import Parser, command, elapsed, file_options
 
 
 @command
@@ -50,7 +50,7 @@ def _parser(task):
 
 def _run(kind, arguments, command_line):
     from ..checkpoint import embedded
-    from ..checkpoint.checkpoint import Checkpoint
+    from ..checkpoint.find import find_checkpoint
     from ..data.tables import read
     from ..errors import InputError
     from ..metrics.formatting import advice_text, run_text
@@ -71,7 +71,7 @@ def _run(kind, arguments, command_line):
     if arguments.train is None:
         if arguments.dev or arguments.test:
             raise InputError("--train is needed where --dev or --test is given")
-        task.checkpoint = Checkpoint.find(task.checkpoint, task.settings.cased)
+        task.checkpoint = find_checkpoint(task.checkpoint, task.settings.cased)
         files = _samples(arguments.task, task.checkpoint.language)
     began = time.perf_counter()
     rows = {

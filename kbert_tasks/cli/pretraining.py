@@ -6,8 +6,9 @@ from pathlib import Path
 
 from .. import settings
 from ..errors import InputError
+from ..files import write_text
 from ..pretraining.settings import DataSettings, TrainingSettings, VocabularySettings
-from . import Parser, command
+from .command import Parser, command
 
 SHARED = ("seed", "whole_words")  # settings of the data and of the training: said once
 
@@ -60,7 +61,7 @@ def _text(parser):
 
 
 def _vocab(arguments):
-    from ..checkpoint.checkpoint import Checkpoint
+    from ..checkpoint.find import find_checkpoint
     from ..pretraining import vocabulary
 
     said = settings.said(arguments, VocabularySettings)
@@ -78,18 +79,13 @@ def _vocab(arguments):
         tokens = vocabulary.learn(arguments.text, told.size, cased, unused=told.unused, **least, **reading)
     else:
         _refuse(said, ("size", "unused"), "with --extend")
-        checkpoint = Checkpoint.find(arguments.extend, said.get("cased"))
+        checkpoint = find_checkpoint(arguments.extend, said.get("cased"))
         cased = checkpoint.cased
         tokens, filled = vocabulary.extend(
             checkpoint.vocabulary, arguments.text, cased, most=told.most, **least, **reading
         )
         print(f"{len(filled)} slots filled: {' '.join(token for _, token in filled[:20])}{' ...' * (len(filled) > 20)}")
-    aside = output.with_name(f".{output.name}.writing")
-    try:
-        aside.write_text("".join(token + "\n" for token in tokens), encoding="utf-8", newline="\n")
-        aside.replace(output)
-    finally:
-        aside.unlink(missing_ok=True)
+    write_text(output, "".join(token + "\n" for token in tokens))
     found = vocabulary.coverage(tokens, arguments.text, cased, **reading)
     print(
         f"{output}: {len(tokens):,} tokens, {'cased' if cased else 'uncased'}; on the text: {found['characters']:,} "
@@ -102,7 +98,7 @@ def _vocab(arguments):
 
 
 def _data(arguments):
-    from ..pretraining.corpus import prepare
+    from ..pretraining.preparing import prepare
     from ..text.tokenizer import read_vocabulary
 
     told = dataclasses.asdict(DataSettings(**settings.said(arguments, DataSettings)))
@@ -112,7 +108,7 @@ def _data(arguments):
 
 
 def _train(arguments):
-    from ..checkpoint.checkpoint import Checkpoint
+    from ..checkpoint.find import find_checkpoint
     from ..pretraining.corpus import Corpus
     from ..pretraining.model import shape
     from ..pretraining.start import check, fits
@@ -134,7 +130,7 @@ def _train(arguments):
         if arguments.vocab is not None:
             raise InputError("--vocab is of no use with --data, which has a vocabulary of its own: leave it out")
     if checkpoint is not None:
-        checkpoint = Checkpoint.find(checkpoint, said.get("cased"))
+        checkpoint = find_checkpoint(checkpoint, said.get("cased"))
     fits(training, shape(arguments.config) if checkpoint is None else checkpoint.config)
     if arguments.data is not None:
         corpus = Corpus.open(arguments.data)
@@ -156,8 +152,9 @@ def _train(arguments):
 def _prepared(arguments, folder, checkpoint, said):
     """The corpus of --text, in the output folder: made now, or by the run that was killed."""
     from ..files import sha256
-    from ..pretraining.corpus import Corpus, prepare
+    from ..pretraining.corpus import Corpus
     from ..pretraining.documents import paths
+    from ..pretraining.preparing import prepare
     from ..text.tokenizer import read_vocabulary
 
     if arguments.vocab is not None:

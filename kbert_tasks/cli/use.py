@@ -10,7 +10,7 @@ from pathlib import Path
 from .. import settings, tasks
 from ..errors import InputError
 from ..inference.openvino import ENGINES
-from . import Parser, command, file_options
+from .command import Parser, command, file_options
 
 KINDS = ("csv", "jsonl")
 SLICE = 20_000  # rows answered and written at once, so that memory does not grow with the file

@@ -11,7 +11,7 @@ import numpy as np
 
 from .._keras import import_keras_bert
 from ..checkpoint import google_format
-from ..checkpoint.validate import read_config
+from ..checkpoint.config import read_config
 from ..errors import InputError
 from ..settings import ENCODERS
 from .bert import build

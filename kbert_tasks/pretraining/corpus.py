@@ -160,10 +160,3 @@ def _shards(manifest):
 
 def _document(ids, ends, joined):
     return Document(np.frombuffer(ids, "<i4"), np.frombuffer(ends, "<i4"), np.frombuffer(joined, "u1").astype(bool))
-
-
-def prepare(files, folder, vocabulary, cased, **options):
-    """Tokenizes text files into `folder` and opens it: `preparing.prepare`, which tells the options."""
-    from .preparing import prepare  # which needs this file
-
-    return prepare(files, folder, vocabulary, cased, **options)

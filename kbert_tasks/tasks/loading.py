@@ -78,7 +78,7 @@ def _fill(task, folder, cased, engine):
     from safetensors import SafetensorError
     from safetensors.numpy import load_file
 
-    from ..checkpoint.validate import read_config
+    from ..checkpoint.config import read_config
     from ..encoder.loading import build_encoder
     from ..encoder.precision import choose, computing
     from ..text.tokenizer import read_vocabulary

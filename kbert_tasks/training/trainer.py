@@ -13,7 +13,7 @@ from pathlib import Path
 import numpy as np
 
 from .._keras import is_tpu, tensorflow
-from ..checkpoint.checkpoint import Checkpoint
+from ..checkpoint.find import find_checkpoint
 from ..data import overlap
 from ..data.batches import training_batches
 from ..data.examples import Skip
@@ -132,7 +132,7 @@ def train(task, examples, dev=None, backup=None):
 def _checkpoint(task):
     if task.checkpoint is None:
         raise InputError("a checkpoint is needed: a folder, a name that kbert-checkpoint list shows, or hf:OWNER/NAME")
-    checkpoint, settings = Checkpoint.find(task.checkpoint, task.settings.cased), task.settings
+    checkpoint, settings = find_checkpoint(task.checkpoint, task.settings.cased), task.settings
     for name, wanted, entry in (
         ("max_length", "positions", "max_position_embeddings"), ("freeze_layers", "layers", "num_hidden_layers")
     ):  # fmt: skip

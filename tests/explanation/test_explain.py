@@ -301,7 +301,7 @@ def test_the_sum_is_exact_where_the_midpoint_rule_is():
 
 @pytest.mark.parametrize("encoder", ["fast", "keras-bert"])
 def test_attention_equals_a_plain_numpy_computation(two_layers, encoder):
-    found = kb.Checkpoint.find(two_layers)
+    found = kb.Checkpoint.open(two_layers)
     model = kb.load_trained_model_from_checkpoint(found.config_file, found.checkpoint_file, encoder=encoder)
     window = kb.Tokenizer(found.vocabulary, found.cased).encode("the room was clean", "服务 bad!")
     maps = attention.maps(model, window, found.config["num_attention_heads"])

@@ -8,7 +8,8 @@ import pytest
 import kbert_tasks as kb
 from kbert_tasks.files import sha256
 from kbert_tasks.pretraining import preparing
-from kbert_tasks.pretraining.corpus import Corpus, prepare
+from kbert_tasks.pretraining.corpus import Corpus
+from kbert_tasks.pretraining.preparing import prepare
 from kbert_tasks.text.tokenizer import Tokenizer
 from tests import tiny
 

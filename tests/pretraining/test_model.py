@@ -32,7 +32,7 @@ def batch(seed=0, size=3, time=20, masked=4):
 @pytest.fixture(scope="module")
 def filled(two_layers):
     """(the Checkpoint, our model with its weights)."""
-    found = Checkpoint.find(two_layers)
+    found = Checkpoint.open(two_layers)
     made = model.build(found.config)
     assert model.fill(made, found.config, found.tensors()) == []
     return found, made

@@ -42,7 +42,7 @@ def test_learns_two_classes_with_every_pooling_and_encoder(checkpoint, pooling, 
 
 
 def test_the_pooler_starts_from_the_checkpoint(checkpoint):
-    kernel, _ = kb.Checkpoint.find(checkpoint).pooler()
+    kernel, _ = kb.Checkpoint.open(checkpoint).pooler()
     task = fitted(checkpoint, GOOD + BAD, [1] * 6 + [0] * 6, pooling="pooler", epochs=1, learning_rate=1e-9)
     assert np.allclose(task.model.get_layer("Pooler").get_weights()[0], kernel, atol=1e-6)
 
