@@ -157,7 +157,7 @@ def places(config):
 
 
 def tensors(model, config):
-    """The model's weights as `official.write` wants them: dict from Google's names to float32 arrays."""
+    """The model's weights as `google_format.write` wants them: dict from Google's names to float32 arrays."""
     layers = {layer.name: layer.get_weights() for layer in model.layers}
     return {name: _turned(name, layers[layer][i]) for name, (layer, i) in places(config).items()}
 

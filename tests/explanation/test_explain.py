@@ -194,14 +194,14 @@ def test_what_cannot_be_a_triple(relation, answer, message):
 
 def test_the_probability_of_a_subject_is_of_one_choice(subject):
     found = kb.explain(subject, TEXT, KIND, SUBJECT)
-    assert found.told == SUBJECT and found.texts == (KIND, TEXT)
+    assert found.shown == SUBJECT and found.texts == (KIND, TEXT)
     first, last = found.places["subject"]
     assert TEXT[found.offsets[first, 0] : found.offsets[last, 1]] == SUBJECT
     _, (windows,) = of(subject, (TEXT, KIND))
     p = subject.outputs(windows)[0]["spans"]
     assert found.score == pytest.approx(np.log(p[first, last] / (1 - p[first, last])), abs=1e-4)
     none = kb.explain(subject, TEXT, KIND, "")
-    assert none.answer is None and none.told == "no subject" and not none.places
+    assert none.answer is None and none.shown == "no subject" and not none.places
     assert none.probability == pytest.approx(p[0, 0], abs=1e-5)
     (prediction,) = subject.predict([(TEXT, KIND)])
     best = kb.explain(subject, TEXT, KIND, steps=1)

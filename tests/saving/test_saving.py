@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 
 import kbert_tasks as kb
-from kbert_tasks.saving import folder as run_folder
+from kbert_tasks.saving import folder as layout
 from kbert_tasks.saving.saving import FORMAT
 
 
@@ -41,30 +41,25 @@ def refused(folder):
     return str(caught.value)
 
 
-@pytest.mark.parametrize("name", [n for n in run_folder.LAYOUT if n not in (run_folder.TASK, run_folder.PAGE)])
+@pytest.mark.parametrize("name", [n for n in layout.LAYOUT if n not in (layout.TASK, layout.PAGE)])
 def test_a_missing_file_is_named(run, name):
     (run / name).unlink()
     assert f"lacks {name}: copy the whole folder again" in refused(run)
 
 
-def test_the_page_may_be_missing(run):
-    assert (run / "report.html").read_text(encoding="utf-8").startswith("<!DOCTYPE html>")
-    (run / "report.html").unlink()
+def test_save_writes_no_page_and_keeps_none(task, run):
+    assert not (run / layout.PAGE).exists()
+    (run / layout.PAGE).write_text("of an earlier model")
     assert kb.load(run).predict(["好"])
-
-
-def test_a_page_that_fails_does_not_cost_the_training(task, tmp_path, monkeypatch, caplog):
-    monkeypatch.setattr("kbert_tasks.reporting.html", lambda *_: 1 / 0)
-    task.save(tmp_path / "run")
-    assert "report.html could not be made (ZeroDivisionError: division by zero); all else is saved" in caplog.text
-    assert kb.load(tmp_path / "run").predict(["好"]) and not (tmp_path / "run" / "report.html").exists()
+    task.save(run)
+    assert sorted(p.name for p in run.iterdir()) == sorted(name for name in layout.LAYOUT if name != layout.PAGE)
 
 
 def test_what_is_not_a_saved_task(run, tmp_path):
     assert "is not there" in refused(tmp_path / "nowhere")
     (run / "task.json").unlink()
     assert (
-        "it has no task.json; found: answers.jsonl, bert_config.json, errors.jsonl, model.safetensors, report.html"
+        "it has no task.json; found: answers.jsonl, bert_config.json, errors.jsonl, model.safetensors, report.json"
         in refused(run)
     )
 
@@ -88,7 +83,7 @@ def test_files_of_two_trainings_do_not_mix(run, other, tmp_path):
     assert "label/0 should be (16, 2), found (16, 3)" in refused(run)
 
 
-def test_nothing_that_is_not_ours_is_replaced(task, bare_page, tmp_path):
+def test_nothing_that_is_not_ours_is_replaced(task, tmp_path):
     (tmp_path / "thesis").mkdir()
     (tmp_path / "thesis" / "chapter1.txt").write_text("precious")
     with pytest.raises(kb.InputError, match=r"holds other files \(chapter1.txt\) and is not replaced"):
@@ -107,7 +102,7 @@ def test_nothing_that_is_not_ours_is_replaced(task, bare_page, tmp_path):
 
 
 @pytest.mark.parametrize("stop_at", range(1, 12))
-def test_a_save_that_is_stopped_anywhere_leaves_a_whole_folder(task, run, bare_page, monkeypatch, stop_at):
+def test_a_save_that_is_stopped_anywhere_leaves_a_whole_folder(task, run, monkeypatch, stop_at):
     """The n-th write or rename does not happen: the earlier folder must still load, or the new one be complete."""
     from pathlib import Path
 
@@ -141,7 +136,7 @@ def test_a_save_that_is_stopped_anywhere_leaves_a_whole_folder(task, run, bare_p
     assert [p.name for p in run.parent.iterdir()] == ["run"]
 
 
-def test_what_killed_runs_left_is_swept_and_nothing_else(task, bare_page, tmp_path):
+def test_what_killed_runs_left_is_swept_and_nothing_else(task, tmp_path):
     left = [tmp_path / name for name in (".run.17.writing", ".run.18.writing", ".run.seed1.19.writing", ".run.notes")]
     for path in left:
         path.mkdir()
@@ -183,8 +178,3 @@ def test_half_an_emoji_in_a_development_text_is_no_reason_to_lose_the_run(checkp
     again = kb.TextClassifier(checkpoint, epochs=2, max_length=32, save_minutes=1)
     again.fit(["好", "坏"], ["a", "b"], dev=dev, backup=tmp_path / "progress")  # reads what was kept
     assert again.answers_ == whole.answers_ and whole.answers_[0]["text"] == "half \ud83d"
-
-
-def test_saving_again_replaces(task, run):
-    task.save(run)
-    assert sorted(p.name for p in run.iterdir()) == sorted(run_folder.LAYOUT)

@@ -217,7 +217,7 @@ def test_an_untrained_task_says_so(trained, checkpoint, tmp_path):
             call()
 
 
-def test_a_stranger_cannot_make_the_program_import_anything(trained, bare_page, tmp_path):
+def test_a_stranger_cannot_make_the_program_import_anything(trained, tmp_path):
     trained[0].save(tmp_path / "run")
     file = tmp_path / "run" / "task.json"
     for name in ("os", "base", "../tasks", "kbert_tasks.cli", "__init__"):
