@@ -23,7 +23,7 @@ def explained(task, places):
         places: places of wrong answers in `answers_`, in the order in which they are explained.
 
     Returns:
-        {place of a mistake in `answers_`: [("predicted" or "gold", HTML)]}, as `page.html` takes it: of the first
+        {place of a mistake in `answers_`: [("predicted" or "gold", HTML)]}, as `reporting.report.html` takes it: of the first
         of them, MOST at most, whose texts are not LONG. What cannot be explained is left out, such as a gold answer
         that the task cannot give.
     """

@@ -25,7 +25,7 @@ def html(report, answers, why=None):
             lists of labels, predicted is None where the model abstained. relation: gold and predicted are lists of
             {subject, predicate, object}, with subject_span, object_span and score where there are any. subject: also
             `event_type`; lists of {subject}, with span and score where there are any. Spans are half-open characters.
-        why: {place of a wrong answer in `answers`: [(what is explained, HTML that explains it)]}, as `explaining.mistakes` makes
+        why: {place of a wrong answer in `answers`: [(what is explained, HTML that explains it)]}, as `explanation.mistakes` makes
             it, or None.
 
     Returns:

@@ -1,4 +1,4 @@
-"""Small runs of the three tasks, made up: (report, answers) as `page.html` takes them."""
+"""Small runs of the three tasks, made up: (report, answers) as `reporting.report.html` takes them."""
 
 from kbert_tasks.metrics import classification
 from kbert_tasks.tasks.relation import scores as relation_scores
