@@ -105,6 +105,6 @@ def _fill(task, folder, cased, engine):
             "files of two trainings are mixed; copy the folder again"
         )
     for layer in model.layers:
-        layer.setweights([arrays[f"{layer.name}/{i}"] for i in range(len(layer.weights))])
+        layer.set_weights([arrays[f"{layer.name}/{i}"] for i in range(len(layer.weights))])
     task.model = model
     return task
