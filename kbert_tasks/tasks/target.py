@@ -24,7 +24,7 @@ class Target:
             the answer where the task has probabilities.
         places: name of a part of the answer to its tokens (first, last), both included.
         more: inputs of the model beside the window: dict of name to array, with a batch axis of 1.
-        record: the answer as a JSON value (default `shown`).
+        record: the answer as a JSON value; by default `shown`, or None for "no answer".
     """
 
     answer: Any
@@ -36,6 +36,10 @@ class Target:
     places: dict[str, tuple[int, int]] = field(default_factory=dict)
     more: dict[str, Any] = field(default_factory=dict)
     record: Any = None
+
+    def __post_init__(self):
+        if self.record is None and self.answer is not None:
+            object.__setattr__(self, "record", self.shown)
 
 
 def largest_score(task, window, shown):
