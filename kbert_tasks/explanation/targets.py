@@ -2,6 +2,7 @@
 
 from ..errors import InputError
 from ..inference.predict import decoded
+from ..tasks.base import check_trained
 
 
 def find(task, text, text_b, answer):
@@ -10,8 +11,7 @@ def find(task, text, text_b, answer):
     Raises:
         InputError: as `explain`.
     """
-    if task.model is None:
-        raise InputError(f"this {type(task).__name__} is not trained: call fit, or kbert_tasks.load a saved folder")
+    check_trained(task)
     if task.paired and text_b is None:
         raise InputError(f"this model reads pairs: give {task.SECOND_TEXT} as well, as text_b (--text-b)")
     if not task.paired and text_b is not None:

@@ -11,6 +11,7 @@ from ..errors import InputError
 from ..explanation.mistakes import explained
 from ..files import write_text
 from ..saving.folder import PAGE, REPORT
+from ..tasks.base import check_trained
 from .mistakes import places
 from .report import duration, html
 
@@ -35,8 +36,7 @@ def report(task: "Task[Any]", file: str | PathLike[str], explain: bool = True) -
         >>> kb.report(kb.load("runs/hotel"), "hotel.html")  # doctest: +SKIP
     """
     path = Path(file)
-    if task.model is None:
-        raise InputError(f"this {type(task).__name__} is not trained: call fit, or kbert_tasks.load a saved folder")
+    check_trained(task)
     if path.suffix.lower() != ".html":
         raise InputError(f"the report should be written to a file that ends in .html, not {str(path)!r}")
     try:

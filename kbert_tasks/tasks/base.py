@@ -281,7 +281,7 @@ class Task(Generic[P]):
         """
         from ..inference.predict import predictions
 
-        self._is_trained()
+        check_trained(self)
         examples = self.examples(texts, gold=False)
         found: list[P | None] = [None] * examples.read
         for source, prediction in zip(examples.sources, predictions(self, examples.rows), strict=True):
@@ -293,7 +293,7 @@ class Task(Generic[P]):
         """A Report of the predictions for rows with gold; prints readably."""
         from ..inference.predict import decoded
 
-        self._is_trained()
+        check_trained(self)
         examples = self.examples(rows, labels)
         if not examples.rows:
             raise InputError(f"there is nothing to evaluate: {examples.told()}")
@@ -340,10 +340,14 @@ class Task(Generic[P]):
         from ..saving.saving import save
         from ..training.cluster import chief
 
-        self._is_trained()
+        check_trained(self)
         if chief():  # of several machines the first writes
             save(self, folder)
 
-    def _is_trained(self):
-        if self.model is None:
-            raise InputError(f"this {type(self).__name__} is not trained: call fit, or kbert_tasks.load a saved folder")
+
+def check_trained(task: Any) -> None:
+    """Raises an InputError unless `task` is a trained or loaded Task."""
+    if not isinstance(task, Task):
+        raise InputError(f"a trained task is needed, found {task!r:.80}: open a saved folder with kbert_tasks.load")
+    if task.model is None:
+        raise InputError(f"this {type(task).__name__} is not trained: call fit, or kbert_tasks.load a saved folder")

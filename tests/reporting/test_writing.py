@@ -31,6 +31,8 @@ def test_a_report_that_cannot_be_written_is_refused(hotel, checkpoint, tmp_path)
         kb.report(hotel[0], tmp_path / "none" / "report.html", explain=False)
     with pytest.raises(kb.InputError, match="is not trained: call fit"):
         kb.report(kb.TextClassifier(checkpoint), tmp_path / "report.html")
+    with pytest.raises(kb.InputError, match="a trained task is needed, found 'runs/hotel'"):
+        kb.report("runs/hotel", tmp_path / "report.html")
 
 
 def test_a_page_that_fails_does_not_cost_the_training(hotel, run, monkeypatch, caplog):
