@@ -42,7 +42,7 @@ lint: .venv/.lint types ## look for mistakes, wrong hints, and formatting that r
 	@.venv/$(BIN)/python -m ruff check .
 	@.venv/$(BIN)/python -m ruff format --check .
 
-types: .venv/.test ## look whether the hints of the public names are right
+types: .venv/.test ## check the types in the whole package with mypy
 	@.venv/$(BIN)/python -m mypy
 
 clean: ## delete caches, build leftovers and the demo's folder

@@ -87,7 +87,7 @@ def run(cell, checkpoint, number, settings, seed, root):
 
 
 def key_of(cell, checkpoint, number, settings, seed):
-    index = Path(kb.Checkpoint.find(checkpoint).checkpoint_file + ".index")
+    index = Path(kb.find_checkpoint(checkpoint).checkpoint_file + ".index")
     weights = hashlib.sha256(index.read_bytes()).hexdigest()[:12]
     return {"cell": cell, "weights": weights, "rows": number, "settings": settings, "seed": seed}
 

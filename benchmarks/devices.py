@@ -26,9 +26,9 @@ OFF = {"hidden_dropout_prob": 0.0, "attention_probs_dropout_prob": 0.0}
 
 def without_dropout(checkpoint, folder):
     """A copy of a checkpoint whose config has none."""
-    from kbert_tasks import Checkpoint
+    from kbert_tasks import find_checkpoint
 
-    found = Checkpoint.find(checkpoint)
+    found = find_checkpoint(checkpoint)
     copy = Path(shutil.copytree(Path(found.config_file).parent, folder / found.name))
     file = copy / Path(found.config_file).name
     file.write_text(json.dumps(json.loads(file.read_text(encoding="utf-8")) | OFF), encoding="utf-8")

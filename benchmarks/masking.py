@@ -14,7 +14,7 @@ from pathlib import Path
 
 import numpy as np
 
-from kbert_tasks.pretraining import corpus, stream
+from kbert_tasks.pretraining import corpus, preparing, stream
 from kbert_tasks.pretraining.masking import Numbers
 from kbert_tasks.text.tokenizer import read_vocabulary
 
@@ -79,7 +79,7 @@ def main():
             text = corpus.Corpus.open(arguments.data)
         else:
             vocabulary = read_vocabulary(arguments.vocab)
-            text = corpus.prepare(arguments.text, Path(folder) / "data", vocabulary, arguments.cased)
+            text = preparing.prepare(arguments.text, Path(folder) / "data", vocabulary, arguments.cased)
         numbers, counts = Numbers.of(text.vocabulary), {}
         for whole in (False, True):
             made = stream.batches(

@@ -193,7 +193,7 @@ CHANGES = {"rows": int, "epochs": int, "max_length": int, "learning_rate": float
 
 def main():
     told = arguments()
-    checkpoint = kb.Checkpoint.find(told.checkpoint)
+    checkpoint = kb.find_checkpoint(told.checkpoint)
     weights, before, found = fingerprint(checkpoint), done(told.results), {}
 
     def result(name, start, seed):

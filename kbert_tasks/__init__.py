@@ -15,7 +15,8 @@ _HOME = {
     "RelationExtractor": "tasks.relation.task",
     "SubjectExtractor": "tasks.subject.task",
     "Checkpoint": "checkpoint.checkpoint",
-    "load_trained_model_from_checkpoint": "checkpoint.checkpoint",
+    "find_checkpoint": "checkpoint.find",
+    "load_trained_model_from_checkpoint": "encoder.loading",
     "fill_mask": "pretraining.fill",
     "fit_seeds": "training.repeated",
     "fit_folds": "training.repeated",
@@ -25,7 +26,8 @@ _HOME = {
     "strategy": "training.distribution",
     "InputError": "errors",
     "Report": "metrics.classification",
-    "load": "saving.saving",
+    "load": "tasks.loading",
+    "report": "reporting.writing",
     "read": "data.tables",
 }
 __all__ = [*_HOME]
@@ -43,15 +45,17 @@ if not _log.handlers:
 
 if TYPE_CHECKING:  # the same names for type checkers and editors, which then know that there are no others
     from .checkpoint.checkpoint import Checkpoint as Checkpoint
-    from .checkpoint.checkpoint import load_trained_model_from_checkpoint as load_trained_model_from_checkpoint
+    from .checkpoint.find import find_checkpoint as find_checkpoint
     from .comparison.compare import compare as compare
     from .data.tables import read as read
+    from .encoder.loading import load_trained_model_from_checkpoint as load_trained_model_from_checkpoint
     from .errors import InputError as InputError
     from .explanation.explain import explain as explain
     from .metrics.classification import Report as Report
     from .pretraining.fill import fill_mask as fill_mask
-    from .saving.saving import load as load
+    from .reporting.writing import report as report
     from .tasks.classify.task import TextClassifier as TextClassifier
+    from .tasks.loading import load as load
     from .tasks.relation.task import RelationExtractor as RelationExtractor
     from .tasks.subject.task import SubjectExtractor as SubjectExtractor
     from .text.tokenizer import Tokenizer as Tokenizer

@@ -41,6 +41,11 @@ def tensorflow():
     return sys.modules["tensorflow"]
 
 
+def is_tpu(strategy):
+    """Whether a strategy trains on a TPU, which compiles each new shape: all its batches have one shape."""
+    return isinstance(strategy, tensorflow().distribute.TPUStrategy)
+
+
 @functools.cache
 def keras2():
     """Keras 2 (`tf_keras`), whatever Keras the user has imported.

@@ -1,18 +1,14 @@
-"""Folders that appear whole or not at all: made aside, on the same disk, then renamed."""
+"""Files and folders that appear whole or not at all, and checksums."""
 
 import contextlib
+import hashlib
+import os
 import tempfile
 from pathlib import Path
 
-from .checkpoint import google_format
 from .disk import unwritable
 from .errors import InputError
 from .lock import locked
-
-
-def is_checkpoint(folder):
-    """Whether `bert_config.json` is in the folder, or one level down, as some archives have it."""
-    return (folder / google_format.CONFIG).is_file() or any(folder.glob(f"*/{google_format.CONFIG}"))
 
 
 def make_room(folder):
@@ -45,3 +41,28 @@ def aside(folder):
             raise unwritable(folder.parent, error) from None
         with place:
             yield Path(place.name) / folder.name
+
+
+def sha256(file):
+    """The SHA-256 checksum of a file, as a hexadecimal string."""
+    digest = hashlib.sha256()
+    with open(file, "rb") as stream:
+        while block := stream.read(2**20):
+            digest.update(block)
+    return digest.hexdigest()
+
+
+def write_text(file, text, beside=None):
+    """Writes a text file that appears whole or not at all; an earlier file is replaced. Half an emoji is escaped.
+
+    Args:
+        file: its Path.
+        text: its contents.
+        beside: the folder of the temporary file (default that of `file`), on the same disk.
+    """
+    temporary = (beside or file.parent) / f".{file.name}.{os.getpid()}.writing"
+    try:
+        temporary.write_text(text, encoding="utf-8", errors="backslashreplace", newline="\n")
+        temporary.replace(file)
+    finally:
+        temporary.unlink(missing_ok=True)

@@ -8,9 +8,9 @@ import socket
 import threading
 from pathlib import Path
 
+from .cluster import chief
 from .disk import unwritable
 from .errors import InputError
-from .training.cluster import chief
 
 try:
     import fcntl

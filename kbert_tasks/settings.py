@@ -8,19 +8,21 @@ import dataclasses
 import difflib
 import numbers
 import operator
+import re
 import types
 import typing
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Literal
 
 from .errors import InputError
-from .training import distribution
 
 if TYPE_CHECKING:
     from typing_extensions import Self
 
 ENCODERS = ("fast", "keras-bert")
 PRECISIONS = ("auto", "float32", "bfloat16", "float16")
+
+DEVICES = "auto, cpu, gpu, tpu, or cpu:N for N devices that share this machine's processor"
 
 AUTO = "auto"
 Auto = Literal["auto"]
@@ -36,15 +38,42 @@ def option(default, help, *, later=False, least=None, above=None, most=None, bel
     return field(default=default, metadata={"help": help, "later": later} | limits)
 
 
-def check(settings):
-    """Gives each field of a frozen dataclass of options the type that it should have, or raises InputError."""
-    for each in dataclasses.fields(settings):
-        object.__setattr__(settings, each.name, checked(each, getattr(settings, each.name)))
+def check_device(device):
+    """The name of a device, or InputError."""
+    if not re.fullmatch(r"auto|cpu|gpu|tpu|cpu:[1-9]\d?", device):
+        raise InputError(f"device should be one of {DEVICES}, not {device!r}")
+    return device
 
 
 @dataclass(frozen=True)
-class Settings:
-    """What every task can be told. Unknown names and impossible values are refused by name."""
+class Options:
+    """A frozen dataclass of options. Unknown names and impossible values raise an InputError that names them."""
+
+    def __post_init__(self) -> None:
+        """Gives each field the type that it should have, or raises InputError."""
+        for each in dataclasses.fields(self):
+            object.__setattr__(self, each.name, checked(each, getattr(self, each.name)))
+
+    @classmethod
+    def of(cls, values: dict[str, Any]) -> "Self":
+        """Settings from a dict of names and values; raises InputError for a name that is not one."""
+        names = [each.name for each in dataclasses.fields(cls)]
+        for name in values:
+            if name not in names:
+                near = difflib.get_close_matches(name, names, 1)
+                raise InputError(
+                    f"there is no setting {name!r}"
+                    + (f"; did you mean {near[0]!r}?" if near else f": {', '.join(names)}")
+                )
+        return cls(**values)
+
+    def as_dict(self) -> dict[str, Any]:
+        return dataclasses.asdict(self)
+
+
+@dataclass(frozen=True)
+class Settings(Options):
+    """The settings that all tasks share."""
 
     # "auto": `defaults.py` derives the value from the checkpoint, the task and the training texts, and the plan prints it.
     epochs: int | Auto = option(AUTO, "passes over the training texts", least=1)
@@ -98,29 +127,10 @@ class Settings:
     precision: str = option(
         "auto", "numbers that the encoder computes in: the fastest of the hardware, or as told", choices=PRECISIONS
     )
-    device: str = option("auto", "what to train on: " + distribution.KINDS, check=distribution.checked)
+    device: str = option("auto", "what to train on: " + DEVICES, check=check_device)
     cased: bool | None = option(None, "the checkpoint keeps capital letters (where names and files do not tell)")
     text_column: str = option("text", "column of the text", later=True)
     label_column: str = option("label", "column of the gold answer", later=True)
-
-    def __post_init__(self):
-        check(self)
-
-    @classmethod
-    def of(cls, values: dict[str, Any]) -> "Self":
-        """Settings from a dict of names and values; raises InputError for a name that is not one."""
-        names = [each.name for each in dataclasses.fields(cls)]
-        for name in values:
-            if name not in names:
-                near = difflib.get_close_matches(name, names, 1)
-                raise InputError(
-                    f"there is no setting {name!r}"
-                    + (f"; did you mean {near[0]!r}?" if near else f": {', '.join(names)}")
-                )
-        return cls(**values)
-
-    def as_dict(self) -> dict[str, Any]:
-        return dataclasses.asdict(self)
 
 
 def checked(each, value):

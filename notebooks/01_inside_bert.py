@@ -41,7 +41,7 @@ if spec is None or spec.origin is None:  # a folder of that name without the pac
 import matplotlib.pyplot as plt
 
 import kbert_tasks as kb
-from kbert_tasks.reporting import fonts
+from kbert_tasks.html import fonts
 
 warnings.filterwarnings("ignore", message="IProgress not found")  # without ipywidgets there is no progress bar
 for handler in logging.getLogger("kbert_tasks").handlers:
@@ -110,7 +110,7 @@ for token, probability in guesses:
 # 神经网络只会算数，所以文本先切成**词元**（token），每个词元用它在词表中的行号表示。一个汉字就是一个词元；少见的英文单词会切成几段（`##` 表示词的中间部分）。另外还要加上两个特殊词元：`[CLS]` 放在开头，`[SEP]` 放在每段文本的末尾。**片段编号**（segment）表示词元属于第一段还是第二段文本。
 
 # %%
-checkpoint = kb.Checkpoint.find(CHECKPOINT)
+checkpoint = kb.find_checkpoint(CHECKPOINT)
 config = checkpoint.config
 tokenizer = kb.Tokenizer(checkpoint.vocabulary, checkpoint.cased)
 pair = tokenizer.encode(SENTENCE, FOLLOWING)

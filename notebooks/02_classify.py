@@ -41,7 +41,7 @@ if spec is None or spec.origin is None:  # a folder of that name without the pac
 import matplotlib.pyplot as plt
 
 import kbert_tasks as kb
-from kbert_tasks.reporting import fonts
+from kbert_tasks.html import fonts
 
 warnings.filterwarnings("ignore", message="IProgress not found")  # without ipywidgets there is no progress bar
 for handler in logging.getLogger("kbert_tasks").handlers:
@@ -155,19 +155,20 @@ axes.bar(range(len(found.tokens)), found.attributions, color=colours)
 axes.set_xticks(range(len(found.tokens)), found.tokens)
 axes.axhline(0, color="black", linewidth=0.8)
 axes.set(
-    title=f"{found.told}, {found.probability:.2f}", xlabel="token · 词元", ylabel="share of the score\n对得分的贡献"
+    title=f"{found.shown}, {found.probability:.2f}", xlabel="token · 词元", ylabel="share of the score\n对得分的贡献"
 )
 plt.show()
 
 # %% [markdown]
 # ## Save, load · 保存与加载
 #
-# The folder holds all that is needed: no checkpoint, no network. In it `report.html` is a page with curves, tables and the worst mistakes. In Colab, download it or copy it to your Drive, as Colab forgets its files.
+# The folder holds all that is needed: no checkpoint, no network. `kb.report` writes a page with curves, tables and the worst mistakes. In Colab, download it or copy it to your Drive, as Colab forgets its files.
 #
-# 保存的文件夹包含所需的一切，不再需要检查点，也不需要联网。其中的 `report.html` 是一个网页，有曲线、表格和最严重的错误。Colab 不会保留文件，请下载，或复制到你的云端硬盘。
+# 保存的文件夹包含所需的一切，不再需要检查点，也不需要联网。`kb.report` 生成一个网页，有曲线、表格和最严重的错误。Colab 不会保留文件，请下载，或复制到你的云端硬盘。
 
 # %%
 task.save("runs/reviews")
+kb.report(task, "runs/reviews/report.html")
 again = kb.load("runs/reviews")
 assert again.predict(NEW) == task.predict(NEW)
 print(*sorted(each.name for each in Path("runs/reviews").iterdir()), sep="\n")

@@ -41,7 +41,7 @@ if spec is None or spec.origin is None:  # a folder of that name without the pac
 import matplotlib.pyplot as plt
 
 import kbert_tasks as kb
-from kbert_tasks.reporting import fonts
+from kbert_tasks.html import fonts
 
 warnings.filterwarnings("ignore", message="IProgress not found")  # without ipywidgets there is no progress bar
 for handler in logging.getLogger("kbert_tasks").handlers:
@@ -148,12 +148,13 @@ for (_, event_type), answer in zip(NEW, task.predict(NEW), strict=True):
 # %% [markdown]
 # ## Save, load · 保存与加载
 #
-# The folder holds all that is needed: no checkpoint, no network. In it `report.html` is a page with curves, tables and the worst mistakes. In Colab, download it or copy it to your Drive, as Colab forgets its files.
+# The folder holds all that is needed: no checkpoint, no network. `kb.report` writes a page with curves, tables and the worst mistakes. In Colab, download it or copy it to your Drive, as Colab forgets its files.
 #
-# 保存的文件夹包含所需的一切，不再需要检查点，也不需要联网。其中的 `report.html` 是一个网页，有曲线、表格和最严重的错误。Colab 不会保留文件，请下载，或复制到你的云端硬盘。
+# 保存的文件夹包含所需的一切，不再需要检查点，也不需要联网。`kb.report` 生成一个网页，有曲线、表格和最严重的错误。Colab 不会保留文件，请下载，或复制到你的云端硬盘。
 
 # %%
 task.save("runs/events")
+kb.report(task, "runs/events/report.html")
 again = kb.load("runs/events")
 assert again.predict(NEW) == task.predict(NEW)
 print(*sorted(each.name for each in Path("runs/events").iterdir()), sep="\n")

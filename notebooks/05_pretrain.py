@@ -41,7 +41,7 @@ if spec is None or spec.origin is None:  # a folder of that name without the pac
 import matplotlib.pyplot as plt
 
 import kbert_tasks as kb
-from kbert_tasks.reporting import fonts
+from kbert_tasks.html import fonts
 
 warnings.filterwarnings("ignore", message="IProgress not found")  # without ipywidgets there is no progress bar
 for handler in logging.getLogger("kbert_tasks").handlers:
@@ -157,7 +157,7 @@ print(
 # %%
 CHECKPOINT = "tiny-zh"
 
-checkpoint = kb.Checkpoint.find(CHECKPOINT)
+checkpoint = kb.find_checkpoint(CHECKPOINT)
 corpus = prepare(TEXTS, OUTPUT / "text-again", checkpoint.vocabulary, checkpoint.cased, held_out=0.1)
 further = train(
     corpus,

@@ -1,4 +1,4 @@
-"""What the tests share: tiny checkpoints, a trained classifier, a page that costs nothing, and where the real data are."""
+"""What the tests share: tiny checkpoints, a trained classifier, and where the real data are."""
 
 import gc
 import os
@@ -19,7 +19,7 @@ hypothesis.settings.load_profile("busy")
 
 precision.CPU = Path("a processor without AMX")  # the tests' numbers are float32 on every machine
 
-mistakes.SECONDS = 0  # each saved folder would take ten more; tests/explanation/test_mistakes.py gives them back
+mistakes.SECONDS = 0  # each report would take ten seconds more; tests that need explanations set it back
 
 SHARED = Path(os.environ.get("KBERT_SHARED", Path(__file__).parents[2] / "shared"))
 
@@ -50,12 +50,6 @@ def hotel(checkpoint, tmp_path_factory):
     folder = tmp_path_factory.mktemp("hotel") / "run"
     task.save(folder)
     return task, folder
-
-
-@pytest.fixture
-def bare_page(monkeypatch):
-    """Saves an empty report.html instead of the real one, which takes most of the time of a save."""
-    monkeypatch.setattr("kbert_tasks.reporting.html", lambda *_: "<!DOCTYPE html>\n")
 
 
 @pytest.fixture

@@ -61,7 +61,11 @@ if __name__ == "__main__":
     device, checkpoint, file, *chosen = sys.argv[1:]
     jobs = {job: JOBS[job] for job in chosen or JOBS}
     if device == "fixed":
-        distribution.fixed = lambda strategy: True
+        from kbert_tasks.encoder import ops
+        from kbert_tasks.training import trainer
+
+        for module in (distribution, trainer, ops):
+            module.is_tpu = lambda strategy: True
         device, jobs = "cpu:2", {job: JOBS[job] for job in names()}
     kb.strategy(device)
     Path(file).write_text(json.dumps(trained(device, checkpoint, jobs)))

@@ -4,6 +4,7 @@ import ast
 import contextlib
 import dataclasses
 import functools
+import importlib
 import io
 import re
 import shlex
@@ -65,14 +66,25 @@ def test_every_page_stands_in_the_menu():
         assert page.name.endswith(".zh.md") or f": {page.relative_to(DOCS).as_posix()}\n" in menu, page
 
 
+@pytest.mark.parametrize("language", ["", ".zh"])
+def test_the_architecture_page_names_every_folder_and_only_files_that_exist(language):
+    text = (DOCS / f"ARCHITECTURE{language}.md").read_text(encoding="utf-8")
+    tree = set(re.findall(r"^  ([\w/.]+)", blocks(DOCS / f"ARCHITECTURE{language}.md")[0][1], re.M))
+    own = [each for each in PACKAGE.iterdir() if each.suffix == ".py" or each.is_dir() and each.name != "__pycache__"]
+    assert tree == {f"{each.name}/" if each.is_dir() else each.name for each in own}
+    files = [path.relative_to(ROOT).as_posix() for folder in (PACKAGE, ROOT / "tests") for path in folder.rglob("*.*")]
+    for name in set(re.findall(r"`([\w/]+\.(?:py|js))`", text)):
+        assert any(f"/{file}".endswith(f"/{name}") for file in files), name
+
+
 # Settings ---------------------------------------------------------------------------------------------------------
 
 KINDS = [  # as the tables of settings.md follow one another: what a class adds to, or changes of, the one before
     (settings.Settings, object),
     (tasks.find("classify").Settings, settings.Settings),
-    (span_task.PointingSettings, settings.Settings),
-    (tasks.find("relation").Settings, span_task.PointingSettings),
-    (tasks.find("subject").Settings, span_task.PointingSettings),
+    (span_task.SpanSettings, settings.Settings),
+    (tasks.find("relation").Settings, span_task.SpanSettings),
+    (tasks.find("subject").Settings, span_task.SpanSettings),
 ]
 assert issubclass(KINDS[1][0], truncation.LongTextSettings)
 
@@ -196,3 +208,14 @@ def test_the_python_is_python_and_the_names_are_there(page):
         if kind == "python":
             compile(text, page.name, "exec")
             assert set(re.findall(r"\bkb\.(\w+)", text)) <= {*kb.__all__}
+
+
+@pytest.mark.parametrize("language", ["", ".zh"])
+def test_the_reference_describes_every_public_name(language):
+    text = (DOCS / f"reference{language}.md").read_text(encoding="utf-8")
+    found = re.findall(r"^::: ([\w.]+)\.(\w+)\n(?:    options:\n      members: (.*)\n)?", text, re.M)
+    for module, name, members in found:
+        described = getattr(importlib.import_module(module), name)
+        for member in re.findall(r"\w+", members):
+            assert member == "false" or hasattr(described, member)
+    assert {name for _, name, _ in found} >= {*kb.__all__}

@@ -40,7 +40,7 @@ def classifies() -> None:
 
 
 def points() -> None:
-    for found in kb.RelationExtractor(kb.Checkpoint.find("checkpoint")).predict("test.jsonl"):
+    for found in kb.RelationExtractor(kb.Checkpoint.open("checkpoint")).predict("test.jsonl"):
         assert_type(found, relation.Prediction | None)
         for triple in found.triples if found else ():
             assert_type(triple, Triple)
@@ -71,7 +71,7 @@ def looks() -> None:
     task = kb.load("run")
     found = kb.explain(task, "text", answer="+")
     assert_type(found, Explanation)
-    assert_type(found.told, str)
+    assert_type(found.shown, str)
     kb.explain("run", "text")  # type: ignore[arg-type]
     compared = kb.compare(["one", "other"])
     assert_type(compared, Comparison)
@@ -81,7 +81,7 @@ def looks() -> None:
 
 
 def opens() -> None:
-    checkpoint = kb.Checkpoint.find("checkpoint", cased=True)
+    checkpoint = kb.find_checkpoint("checkpoint", cased=True)
     assert_type(checkpoint, kb.Checkpoint)
     assert_type(checkpoint.vocabulary, list[str])
     assert_type(checkpoint.name, str)

@@ -8,9 +8,9 @@ from rounds import BASE, BATCH, LENGTH, STEP, USED, Skip, examples, prepared, ra
 
 import kbert_tasks as kb
 from kbert_tasks._keras import keras2
-from kbert_tasks.checkpoint.checkpoint import build_encoder
 from kbert_tasks.data.batches import training_batches
 from kbert_tasks.encoder import precision
+from kbert_tasks.encoder.loading import build_encoder
 from kbert_tasks.training import callbacks
 from kbert_tasks.training.step import Stepped
 

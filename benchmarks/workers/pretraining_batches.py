@@ -12,8 +12,8 @@ from pathlib import Path
 
 import numpy as np
 
-from kbert_tasks.checkpoint.checkpoint import Checkpoint
-from kbert_tasks.pretraining import corpus, model, stream
+from kbert_tasks.checkpoint.find import find_checkpoint
+from kbert_tasks.pretraining import model, preparing, stream
 
 SIZE, LENGTH = 64, 128
 
@@ -25,8 +25,8 @@ def full(batch):
 
 def main():
     checkpoint, text, steps, folder = sys.argv[1:]
-    checkpoint, folder = Checkpoint.find(checkpoint), Path(folder)
-    made = corpus.prepare([text], folder / "data", checkpoint.vocabulary, checkpoint.cased)
+    checkpoint, folder = find_checkpoint(checkpoint), Path(folder)
+    made = preparing.prepare([text], folder / "data", checkpoint.vocabulary, checkpoint.cased)
     # Of a text so short that no batch is full there would be no end.
     batches = itertools.islice(stream.batches(made, "train", LENGTH, SIZE, seed=1), 100 * int(steps))
     found = list(itertools.islice(filter(full, batches), int(steps)))

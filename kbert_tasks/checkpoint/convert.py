@@ -16,6 +16,7 @@ import numpy as np
 from ..disk import written
 from ..errors import InputError
 from . import google_format
+from .checkpoint import Checkpoint
 
 log = logging.getLogger("kbert_tasks")
 
@@ -86,7 +87,7 @@ def export_folder(source, target):
     """Makes a Hugging Face BERT folder out of an official checkpoint and returns its path.
 
     Args:
-        source: an official checkpoint, as `Checkpoint.find` takes it. Its "gelu" is called "gelu_new" over there.
+        source: an official checkpoint, as `Checkpoint.open` takes it. Its "gelu" is called "gelu_new" over there.
         target: folder to make, absent or empty; it appears only when it is complete.
 
     Raises:
@@ -94,9 +95,7 @@ def export_folder(source, target):
     """
     from safetensors.numpy import save
 
-    from .checkpoint import Checkpoint
-
-    checkpoint = Checkpoint.find(source)
+    checkpoint = Checkpoint.open(source)
     words, tensors = checkpoint.vocabulary, checkpoint.tensors()
     heads = all(any(name.startswith(head) for name in tensors) for head in google_format.HEADS)
     config = {key: checkpoint.config.get(key, default) for key, default in KEYS.items()} | PLAIN

@@ -5,7 +5,8 @@ from pathlib import Path
 
 from ..disk import written
 from ..errors import InputError
-from ..files import aside, is_checkpoint
+from ..files import aside
+from .google_format import is_checkpoint
 
 NAME = "tiny-zh"
 PACKAGE = Path(__file__).parents[1]

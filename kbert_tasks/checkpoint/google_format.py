@@ -48,6 +48,11 @@ class Reader:
         return np.asarray(self._reader.get_tensor(self._keys[name])).reshape(self.shapes[name])
 
 
+def is_checkpoint(folder):
+    """Whether `bert_config.json` is in the folder, or one level down, as some archives have it."""
+    return (folder / CONFIG).is_file() or any(folder.glob(f"*/{CONFIG}"))
+
+
 def variables(config, pooler=True, heads=False):
     """Names and shapes of the weights of a BERT of this config.
 

@@ -6,8 +6,9 @@ import re
 from pathlib import Path
 
 from ..errors import InputError
-from ..files import aside, is_checkpoint, make_room
+from ..files import aside, make_room
 from ..lock import locked
+from .google_format import is_checkpoint
 from .install import keep
 
 SCHEME = "hf:"

@@ -1,6 +1,5 @@
 """How a released checkpoint arrives: downloaded, unpacked, checked, and only then in its place."""
 
-import hashlib
 import json
 import logging
 import os
@@ -8,10 +7,13 @@ from pathlib import Path
 
 from ..disk import unwritable
 from ..errors import InputError
-from ..files import aside, is_checkpoint, make_room
+from ..files import aside, make_room, sha256
 from ..lock import locked
-from .archive import BLOCK, BadArchive, unpack
+from .archive import BadArchive, unpack
+from .checkpoint import Checkpoint
 from .download import GOOGLE, OTHER_WAYS, fetch
+from .google_format import is_checkpoint
+from .validate import SOURCE
 
 log = logging.getLogger("kbert_tasks")
 
@@ -47,7 +49,7 @@ def get(entry, into, mirror=None, proxy=None):
         with aside(folder) as fresh:
             try:
                 unpack(archive, fresh)
-                source = {"name": entry.name, "url": url, "sha256": _sha256(archive)}
+                source = {"name": entry.name, "url": url, "sha256": sha256(archive)}
                 keep(fresh, folder, source, entry.cased)
             except BadArchive as error:
                 archive.unlink(missing_ok=True)  # or the next try would find it and stop at the same place
@@ -68,11 +70,8 @@ def keep(fresh, folder, source, cased=None):
     Raises:
         InputError: it is not a usable checkpoint.
     """
-    from .checkpoint import Checkpoint
-    from .validate import SOURCE
-
     try:
-        cased = Checkpoint.find(fresh, cased=cased).cased
+        cased = Checkpoint.open(fresh, cased=cased).cased
     except InputError as error:
         # the place aside is gone when the sentence is read
         raise BadArchive(str(error).replace(str(fresh), str(folder))) from None
@@ -84,11 +83,3 @@ def keep(fresh, folder, source, cased=None):
         if not is_checkpoint(folder):  # else another process was faster
             raise unwritable(folder, error) from None
     log.info("checkpoint ready: %s", folder)
-
-
-def _sha256(path):
-    total = hashlib.sha256()
-    with path.open("rb") as file:
-        while piece := file.read(BLOCK):
-            total.update(piece)
-    return total.hexdigest()

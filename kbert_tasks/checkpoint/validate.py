@@ -10,16 +10,13 @@ from pathlib import Path
 import numpy as np
 
 from ..errors import InputError
-from ..saving.folder import TASK
 from ..text.tokenizer import read_vocabulary
-from . import google_format
+from . import catalog, google_format
+from .config import read_config
 
 Finding = namedtuple("Finding", "check seen problem")
 
-SIZES = (
-    "hidden_size", "num_hidden_layers", "num_attention_heads", "intermediate_size", "max_position_embeddings", "vocab_size",
-)  # fmt: skip
-ACTIVATIONS = ("gelu", "relu", "tanh", "linear")
+TRAINED_TASK = "task.json"  # in the folder of a trained task: see saving/folder.py
 SOURCE = "kbert_source.json"  # written beside a downloaded checkpoint: where it came from, its casing
 
 
@@ -66,7 +63,7 @@ def _files(path, parts, cased):
     if not list(found.glob(f"{prefix}.data-?????-of-?????")):
         lacking.append(f"{prefix}.data-00000-of-00001")
     if lacking:
-        if (found / TASK).is_file():
+        if (found / TRAINED_TASK).is_file():
             raise InputError(
                 f"{found} is a trained task, which has no checkpoint to start from: name the checkpoint that it was trained from"
             )
@@ -79,30 +76,6 @@ def _files(path, parts, cased):
     }
     parts["checkpoint_file"] = str(found / prefix)
     return f"{google_format.CONFIG}, {google_format.VOCABULARY}, {prefix}.* in {found}"
-
-
-def read_config(file):
-    """The parsed `bert_config.json`, with what may be left out filled in; InputError for what cannot be a BERT."""
-    file = Path(file)
-    try:
-        config = json.loads(file.read_text(encoding="utf-8-sig"))
-    except (ValueError, UnicodeDecodeError) as error:
-        raise InputError(f"{file} is not JSON: {error}") from None
-    if not isinstance(config, dict):
-        raise InputError(f"{file} holds a {type(config).__name__}, not the settings of a BERT model")
-    for key in SIZES:
-        if type(config.get(key)) is not int or config[key] < 1:
-            raise InputError(f"{file}: {key} should be a whole number above 0, found {config.get(key, 'nothing')!r}")
-    if config["hidden_size"] % config["num_attention_heads"]:
-        heads = config["num_attention_heads"]
-        raise InputError(f"{file}: hidden_size {config['hidden_size']} does not divide into {heads} attention heads")
-    if config.setdefault("hidden_act", "gelu") not in ACTIVATIONS:
-        raise InputError(f"{file}: hidden_act is {config['hidden_act']!r}; known: {', '.join(ACTIVATIONS)}")
-    for key in ("hidden_dropout_prob", "attention_probs_dropout_prob"):
-        rate = config.setdefault(key, 0.1)
-        if not isinstance(rate, int | float) or not 0 <= rate < 1:
-            raise InputError(f"{file}: {key} should be at least 0 and below 1, found {rate!r}")
-    return config
 
 
 def _config(path, parts, cased):
@@ -131,8 +104,6 @@ def _casing(path, parts, cased):
 
 
 def _known_casing(parts, asked):
-    from .catalog import find as in_catalog
-
     if asked is not None:
         return asked, "as asked"
     source = parts["folder"] / SOURCE
@@ -144,7 +115,7 @@ def _known_casing(parts, asked):
     if isinstance(parts["config"].get("do_lower_case"), bool):
         return not parts["config"]["do_lower_case"], f"from do_lower_case in {google_format.CONFIG}"
     for folder in (parts["folder"].resolve(), parts["folder"].resolve().parent):
-        if entry := in_catalog(folder.name):
+        if entry := catalog.find(folder.name):
             return entry.cased, f"as {entry.title}"
         if "uncased" in folder.name.lower():
             return False, f"from the name {folder.name}"

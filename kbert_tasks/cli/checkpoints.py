@@ -1,7 +1,7 @@
 """kbert-checkpoint: list, get, inspect, import, export."""
 
 from ..errors import InputError
-from . import NO_OUTPUT, Parser, command, needs
+from .command import NO_OUTPUT, Parser, command, needs
 
 
 @command
@@ -58,13 +58,13 @@ def _list(arguments):
 
 
 def _get(arguments):
-    from ..checkpoint.catalog import locate
+    from ..checkpoint.find import locate
 
     print(locate(arguments.name, into=arguments.into, mirror=arguments.mirror, proxy=arguments.proxy))
 
 
 def _inspect(arguments):
-    from ..checkpoint.catalog import locate
+    from ..checkpoint.find import locate
     from ..checkpoint.validate import examine
 
     problems = 0
@@ -86,8 +86,9 @@ def _import(arguments):
 
 def _export(arguments):
     from ..checkpoint.convert import export_folder
+    from ..checkpoint.find import locate
 
-    print(export_folder(arguments.source, arguments.target))
+    print(export_folder(locate(arguments.source), arguments.target))
 
 
 DO = {"list": _list, "get": _get, "inspect": _inspect, "import": _import, "export": _export}

@@ -3,7 +3,7 @@
 import json
 from pathlib import Path
 
-from . import NO_OUTPUT, Parser, command, needs, page_file, write_page
+from .command import NO_OUTPUT, Parser, command, needs, page_file, write_page
 
 
 @command

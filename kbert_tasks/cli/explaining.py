@@ -5,7 +5,7 @@ from pathlib import Path
 
 from ..explanation.explain import STEPS
 from ..explanation.explain import explain as explained
-from . import NO_OUTPUT, Parser, command, needs, page_file, write_page
+from .command import NO_OUTPUT, Parser, command, needs, page_file, write_page
 
 
 @command
@@ -29,12 +29,12 @@ def explain(argv):
     if arguments.output is None:
         needs("stdout", f"{NO_OUTPUT}, or name a file with --output")
     output = None if arguments.output is None else page_file(Path(arguments.output))
-    from ..saving.saving import load
+    from ..tasks.loading import load
 
     found = explained(load(arguments.run), arguments.text, arguments.text_b, arguments.answer, arguments.steps)
     if output is not None:
         from ..explanation.page import html
-        from ..reporting import fonts
+        from ..html import fonts
 
         write_page(fonts.embedded(html(found), fonts.chinese()), output)
     if arguments.json:

@@ -4,9 +4,9 @@ import shlex
 import time
 
 from .. import settings, tasks
+from ..cluster import chief
 from ..lock import locked_by_chief
-from ..training.cluster import chief
-from . import Parser, command, elapsed, file_options, tables
+from .command import Parser, command, elapsed, file_options, tables
 
 
 @command
@@ -54,11 +54,11 @@ def _parser(task):
 
 def _run(kind, arguments, output, command_line):
     from ..checkpoint import embedded
-    from ..checkpoint.checkpoint import Checkpoint
+    from ..checkpoint.find import find_checkpoint
     from ..errors import InputError
     from ..metrics.formatting import advice_text, run_text
+    from ..reporting.writing import update_seconds, write_into
     from ..saving.folder import progress_of, writable
-    from ..saving.saving import save, update_seconds
     from ..training import distribution
     from ..training.resume import delete
 
@@ -74,7 +74,7 @@ def _run(kind, arguments, output, command_line):
     if arguments.train is None:
         if arguments.dev or arguments.test:
             raise InputError("--train is needed where --dev or --test is given")
-        task.checkpoint = Checkpoint.find(task.checkpoint, task.settings.cased)
+        task.checkpoint = find_checkpoint(task.checkpoint, task.settings.cased)
         files = _samples(arguments.task, task.checkpoint.language)
     began = time.perf_counter()
     rows = tables(arguments, {name: file for name, file in files.items() if file})
@@ -97,7 +97,7 @@ def _run(kind, arguments, output, command_line):
     task.report_["files"] = {name: str(file) for name, file in files.items() if file}
     if "test" in examples and not arguments.seeds:
         if writes:
-            save(task, output, explain=False)  # whatever becomes of the test, the training is not lost
+            task.save(output)  # whatever becomes of the test, the training is not lost
         began = time.perf_counter()
         report = task.evaluate(examples["test"])
         task.add_test(report, time.perf_counter() - began, examples["test"].rows)
@@ -105,6 +105,7 @@ def _run(kind, arguments, output, command_line):
     seconds["total"] = round(elapsed(), 3)
     if writes:
         task.save(output)
+        write_into(task, output)
         delete(backup)
     distribution.meet(task.settings.device)
     seconds["total"] = round(elapsed(), 3)  # now with the time to write the report

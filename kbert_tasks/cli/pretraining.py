@@ -9,7 +9,7 @@ from ..data.output import replacing
 from ..errors import InputError
 from ..lock import locked
 from ..pretraining.settings import DataSettings, TrainingSettings, VocabularySettings
-from . import Parser, command
+from .command import Parser, command
 
 SHARED = ("seed", "whole_words")  # settings of the data and of the training: said once
 
@@ -74,7 +74,7 @@ def _vocab(arguments):
 
 
 def _write_vocab(arguments, output, said, told):
-    from ..checkpoint.checkpoint import Checkpoint
+    from ..checkpoint.find import find_checkpoint
     from ..pretraining import vocabulary
 
     reading = {"text_column": told.text_column, "encoding": told.encoding}
@@ -85,7 +85,7 @@ def _write_vocab(arguments, output, said, told):
         tokens = vocabulary.learn(arguments.text, told.size, cased, unused=told.unused, **least, **reading)
     else:
         _refuse(said, ("size", "unused"), "with --extend")
-        checkpoint = Checkpoint.find(arguments.extend, said.get("cased"))
+        checkpoint = find_checkpoint(arguments.extend, said.get("cased"))
         cased = checkpoint.cased
         tokens, filled = vocabulary.extend(
             checkpoint.vocabulary, arguments.text, cased, most=told.most, **least, **reading
@@ -105,7 +105,7 @@ def _write_vocab(arguments, output, said, told):
 
 
 def _data(arguments):
-    from ..pretraining.corpus import prepare
+    from ..pretraining.preparing import prepare
     from ..text.tokenizer import read_vocabulary
 
     told = dataclasses.asdict(DataSettings(**settings.said(arguments, DataSettings)))
@@ -124,7 +124,7 @@ def _train(arguments):
 
 
 def _pretrain(arguments, training, told, said):
-    from ..checkpoint.checkpoint import Checkpoint
+    from ..checkpoint.find import find_checkpoint
     from ..pretraining.corpus import Corpus
     from ..pretraining.model import shape
     from ..pretraining.start import check, fits
@@ -142,7 +142,7 @@ def _pretrain(arguments, training, told, said):
         if arguments.vocab is not None:
             raise InputError("--vocab is of no use with --data, which has a vocabulary of its own: leave it out")
     if checkpoint is not None:
-        checkpoint = Checkpoint.find(checkpoint, said.get("cased"))
+        checkpoint = find_checkpoint(checkpoint, said.get("cased"))
     fits(training, shape(arguments.config) if checkpoint is None else checkpoint.config)
     if arguments.data is not None:
         corpus = Corpus.open(arguments.data)
@@ -163,8 +163,10 @@ def _pretrain(arguments, training, told, said):
 
 def _prepared(arguments, folder, checkpoint, said):
     """The corpus of --text, in the output folder: made now, or by the run that was killed."""
-    from ..pretraining.corpus import Corpus, prepare, sha256
+    from ..files import sha256
+    from ..pretraining.corpus import Corpus
     from ..pretraining.documents import paths
+    from ..pretraining.preparing import prepare
     from ..text.tokenizer import read_vocabulary
 
     if arguments.vocab is not None:

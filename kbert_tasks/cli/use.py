@@ -10,7 +10,7 @@ from .. import settings, tasks
 from ..data.output import Delimited, aside_of, json_line, replacing
 from ..errors import InputError
 from ..inference.openvino import ENGINES
-from . import NO_OUTPUT, Parser, command, file_options, needs, tables
+from .command import NO_OUTPUT, Parser, command, file_options, needs, tables
 
 KINDS = ("csv", "tsv", "jsonl")
 MANY = 20  # answers that are all the same are worth a remark
@@ -39,7 +39,7 @@ def _parser(name, description):
 
 
 def _load(arguments):
-    from ..saving.saving import load
+    from ..tasks.loading import load
 
     task = load(arguments.run, arguments.engine)
     said = {name: value for name, value in vars(arguments).items() if name in _later()}

@@ -5,15 +5,17 @@ import collections
 import numpy as np
 
 from ..data.labels import marked
-from ..reporting.mistakes import ENTITIES
 
 
-def why_not(one, other):
+def why_not(presentation, one, other):
     """Why the answers of two Runs cannot be compared, in a sentence; None if they can."""
     for run in (one, other):
         if run.answered != "test" or not run.answers:
             return f"{run.name} has no answers to test texts: train it with a test file"
-    texts, both = ([collections.Counter(map(of, run.answers)) for run in (one, other)] for of in (_question, _key))
+    texts, both = (
+        [collections.Counter(of(presentation, each) for each in run.answers) for run in (one, other)]
+        for of in (_question, _key)
+    )
     if both[0] == both[1]:
         return None
     if texts[0] == texts[1]:
@@ -28,34 +30,35 @@ def why_not(one, other):
     )
 
 
-def paired(one, other):
+def paired(presentation, one, other):
     """[(answer of one, answer of the other)] to the same texts with the same gold, in the order of the first Run."""
     waiting = collections.defaultdict(collections.deque)
     for answer in other.answers:
-        waiting[_key(answer)].append(answer)
-    return [(answer, waiting[_key(answer)].popleft()) for answer in one.answers]
+        waiting[_key(presentation, answer)].append(answer)
+    return [(answer, waiting[_key(presentation, answer)].popleft()) for answer in one.answers]
 
 
-def counts(task, pairs):
+def counts(presentation, pairs):
     """What the scores are counted from.
 
     Args:
-        task: its name.
+        presentation: the Presentation of the task.
         pairs: as `paired` gives them.
 
     Returns:
         {name of a score: int (2, texts, classes, 2)}, for each run, text and class the number of right answers, and
         the number of answers and gold together. `bootstrap.mean_f1` of their sums over the texts is the score.
     """
-    gold = [members(one["gold"]) for one, _ in pairs]
+    keys = presentation.keys
+    gold = [members(one["gold"], keys) for one, _ in pairs]
     sides = [[answer for answer, _ in pairs], [answer for _, answer in pairs]]
-    found = [[members(answer["predicted"]) for answer in side] for side in sides]
+    found = [[members(answer["predicted"], keys) for answer in side] for side in sides]
     exact = [[g == f for g, f in zip(gold, each, strict=True)] for each in found]
-    if task == "subject":
-        first = [[_first(answer, g) for answer, g in zip(side, gold, strict=True)] for side in sides]
-        return {"f1": _of_sets(gold, found), "accuracy": _of_texts(first)}
-    if task in ENTITIES:
-        return {"f1": _of_sets(gold, found)}
+    if presentation.keys:
+        first = [[_first(keys, answer, g) for answer, g in zip(side, gold, strict=True)] for side in sides]
+        return {"f1": _of_sets(gold, found)} | ({"accuracy": _of_texts(first)} if presentation.ranked else {})
+    if not all(isinstance(one["gold"], str | list) for one, _ in pairs):  # such as numbers: right or wrong
+        return {"share right": _of_texts([[answer["right"] for answer in side] for side in sides])}
     labels = sorted({label for texts in (gold, *found) for each in texts for label in each}) or [""]
     there, said = marked(gold, labels), np.stack([marked(each, labels) for each in found])
     by_label = np.stack([there & said, there.astype(int) + said], -1)
@@ -64,22 +67,17 @@ def counts(task, pairs):
     return {"accuracy": _of_texts(exact)} | micro | {"macro_f1": by_label}
 
 
-def members(value):
-    """Gold or an answer as a set of what is compared: labels, subjects, or triples as tuples of strings."""
+def members(value, keys=()):
+    """Gold or an answer as a set of what is compared: labels, or tuples of the values of `keys` for answers that are dicts."""
     if isinstance(value, list):
-        return frozenset(_strings(each) if isinstance(each, dict) else each for each in value)
+        return frozenset(tuple(each[key] for key in keys) if isinstance(each, dict) else each for each in value)
     return frozenset() if value is None else frozenset([value])
 
 
-def _strings(entity):
-    whole, _ = ENTITIES["relation" if "predicate" in entity else "subject"]
-    return tuple(entity[part] for part in whole)
-
-
-def _first(answer, gold):
-    """Whether the most probable subject is one of the gold ones, as `set_metrics.subjects` has it."""
+def _first(keys, answer, gold):
+    """Whether the most probable answer is one of the gold ones; with no answer, whether there is no gold one."""
     found = answer["predicted"]
-    return _strings(found[0]) in gold if found else not gold
+    return not members(found[:1], keys).isdisjoint(gold) if found else not gold
 
 
 def _of_sets(gold, found):
@@ -91,9 +89,9 @@ def _of_texts(right):
     return np.array([[[[bool(each), 2]] for each in side] for side in right], int)
 
 
-def _question(answer):
-    return answer["text"], answer.get("text_b"), answer.get("event_type")
+def _question(presentation, answer):
+    return tuple(answer.get(key) for key in presentation.question)
 
 
-def _key(answer):
-    return *_question(answer), members(answer["gold"])
+def _key(presentation, answer):
+    return *_question(presentation, answer), members(answer["gold"], presentation.keys)

@@ -132,16 +132,20 @@ def compare(folders: Iterable[str | PathLike[str]]) -> Comparison:
     """
     found = read(folders)
     task = found[0].report["task"]
-    main = tasks.find(task).MAIN_SCORE
-    return Comparison(task, found, table(found), [_difference(task, main, found[0], run) for run in found[1:]])
+    kind = tasks.find(task)
+    differences = [_difference(kind, found[0], run) for run in found[1:]]
+    return Comparison(task, found, table(found), differences)
 
 
-def _difference(task, main, baseline, run):
-    if why_not := answers.why_not(baseline, run):
+def _difference(kind, baseline, run):
+    presentation = kind.presentation
+    if why_not := answers.why_not(presentation, baseline, run):
         return Difference(baseline.name, run.name, why_not)
-    pairs = answers.paired(baseline, run)
-    counts = answers.counts(task, pairs)
-    scores = {name: bootstrap.interval(counts[name]) for name in sorted(counts, key=lambda name: name != main)}
+    pairs = answers.paired(presentation, baseline, run)
+    counts = answers.counts(presentation, pairs)
+    scores = {
+        name: bootstrap.interval(counts[name]) for name in sorted(counts, key=lambda name: name != kind.MAIN_SCORE)
+    }
     apart = [(one, other) for one, other in pairs if one["right"] != other["right"]]
     only = sum(one["right"] for one, _ in apart)
     return Difference(baseline.name, run.name, None, scores, len(pairs), only, len(apart) - only, apart)

@@ -2,9 +2,13 @@
 
 from pathlib import Path
 
-from .. import reporting, tasks
-from ..reporting import fonts, mistakes, plots, tables
-from ..reporting.drawing import FIRST, INK, SECOND, THIRD, svg
+import jinja2
+
+from .. import tasks
+from ..html import fonts
+from ..html.drawing import FIRST, INK, SECOND, THIRD, svg
+from ..html.templates import template
+from ..reporting import mistakes, plots, tables
 from . import compare
 
 TOGETHER = 3  # runs beside the baseline in one plot of curves: it has four kinds of lines
@@ -20,25 +24,23 @@ def html(comparison):
     Returns:
         str. Half an emoji in the texts stays one, so encode it with an `errors` that takes it.
     """
-    import jinja2
-
     font, runs = fonts.chinese(), comparison.runs
-    title, chinese, *_ = reporting.TITLES.get(comparison.task, (comparison.task, ""))
-    folders = Path(__file__).parent, Path(reporting.__file__).parent
-    environment = jinja2.Environment(
-        loader=jinja2.FileSystemLoader(folders), autoescape=True, trim_blocks=True, lstrip_blocks=True,
+    presentation = tasks.find(comparison.task).presentation
+    made = template(
+        "page.html.jinja",
+        Path(__file__).parent,
         undefined=jinja2.StrictUndefined,
-    )  # fmt: skip
-    environment.filters |= {"cell": compare.cell, "said": compare.said, "span": compare.span, "points": compare.points}
-    made = environment.get_template("page.html.jinja").render(
+        filters={"cell": compare.cell, "said": compare.said, "span": compare.span, "points": compare.points},
+    ).render(
         c=comparison,
-        title=title,
-        chinese=chinese,
+        title=presentation.title or comparison.task,
+        chinese=presentation.title_zh,
+        entities=bool(presentation.entities),
         main={run.name: _main(run) for run in runs},
         curves=_curves(comparison, font),
         intervals=_intervals(comparison, font),
         compared=[each for each in comparison.differences if not each.why_not],
-        apart=_apart,
+        apart=lambda difference: _apart(presentation, difference),
         other_seed=compare.OTHER_SEED,
         advice=fonts.advice(font),
         family=fonts.FAMILY,
@@ -72,7 +74,8 @@ def _intervals(comparison, font):
     """A plot of the main score's differences with their intervals; None where nothing is compared."""
     names = [run.name for run in comparison.runs]
     short = dict(zip(names, _short(names, "axis"), strict=True))
-    found = [(short[each.run], next(iter(each.scores.values()))) for each in comparison.differences if not each.why_not]
+    compared = [each for each in comparison.differences if not each.why_not]
+    found = [(short[each.run], next(iter(each.scores.values()))) for each in compared]
     if not found:
         return None
 
@@ -85,7 +88,7 @@ def _intervals(comparison, font):
         axes.set_yticks(range(len(found)), [name for name, _ in found])
         axes.set_ylim(len(found) - 0.4, -0.6)
         axes.grid(False, axis="y")
-        name = compare.said(tasks.find(comparison.task).MAIN_SCORE)
+        name = compare.said(next(iter(compared[0].scores)))
         told = f"points of {name}"
         axes.set_xlabel(f"{told} 得分差（百分点）" if font else told)
 
@@ -99,7 +102,7 @@ def _short(names, place):
     return short if len({*short}) == len(names) else [f"run {i}" for i in range(1, len(names) + 1)]
 
 
-def _apart(difference, task):
+def _apart(presentation, difference):
     """Texts that one run has right and the other wrong, ready to be shown: [(right run, wrong run, texts, how many)]."""
     found, half = [], mistakes.SHOWN // 2
     wrong = {True: [other for one, other in difference.pairs if one["right"]]}
@@ -107,5 +110,5 @@ def _apart(difference, task):
     for of_baseline in (False, True):
         most = max(half, mistakes.SHOWN - len(wrong[not of_baseline]))
         names = (difference.baseline, difference.run) if of_baseline else (difference.run, difference.baseline)
-        found.append((*names, mistakes.worst(task, wrong[of_baseline])[:most], len(wrong[of_baseline])))
+        found.append((*names, mistakes.worst(presentation, wrong[of_baseline])[:most], len(wrong[of_baseline])))
     return found

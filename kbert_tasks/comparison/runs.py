@@ -6,7 +6,14 @@ from pathlib import Path
 from ..errors import InputError
 from ..saving.folder import ANSWERS, REPORT, json_lines, json_of, recover
 
-HELD = {"task": str, "settings": dict, "versions": dict, "checkpoint": dict, "scores": dict, "examples": dict}
+HELD: dict[str, type] = {
+    "task": str,
+    "settings": dict,
+    "versions": dict,
+    "checkpoint": dict,
+    "scores": dict,
+    "examples": dict,
+}
 HELD |= {"history": list, "best_epoch": int, "seconds": dict}  # of a report, what a comparison reads
 TOLD = {"text", "gold", "predicted", "right", "loss"}  # of an answer
 

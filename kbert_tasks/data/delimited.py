@@ -50,9 +50,9 @@ def table(path, text, mark, header):
     if mark != "\t":
         raise InputError(f"{path}: {said}")
     tabs = [line.count("\t") for line in lines]
-    odd = next(i for i, count in enumerate(tabs) if count != tabs[0])
+    place = next(i for i, count in enumerate(tabs) if count != tabs[0])
     raise InputError(
-        f"{path}, line {odd + 1} has {tabs[odd]} tabs, the first line {tabs[0]}, and read with quotation marks as in CSV "
+        f"{path}, line {place + 1} has {tabs[place]} tabs, the first line {tabs[0]}, and read with quotation marks as in CSV "
         "its lines do not fit either: mend that line"
     )
 

@@ -6,10 +6,13 @@ where Google has it (after the embeddings' LayerNorm, on the attention probabili
 segment types. Source: Devlin et al., 2018 (arXiv 1810.04805); google-research/bert, `modeling.py`.
 """
 
+from typing import Any
+
 from .._keras import keras2, tensorflow
 from .ops import dropped, feed_forward, normalised, one_product, register, rows_of
 
-tf, keras = tensorflow(), keras2()
+tf = tensorflow()
+keras: Any = keras2()
 
 TOKENS, SEGMENTS = "Input-Token", "Input-Segment"
 MASKED = -10000.0  # what Google adds to the score of a padded position before the softmax

@@ -1,10 +1,13 @@
 """Layers that heads share."""
 
+from typing import Any
+
 from .._keras import keras2, tensorflow
 from ..errors import InputError
 from .bert import TOKENS, register
 
-tf, keras = tensorflow(), keras2()
+tf = tensorflow()
+keras: Any = keras2()
 
 POOLER = "Pooler"
 

@@ -3,8 +3,7 @@
 TensorFlow's own gradients of these go over the numbers again and again; `benchmarks/ops.py` measures both.
 """
 
-from .._keras import keras2, tensorflow
-from ..training import distribution
+from .._keras import is_tpu, keras2, tensorflow
 
 tf = tensorflow()
 
@@ -28,7 +27,7 @@ def dropped(x, rate):
     65536th. On a TPU, which does not take 64 bits apart, it takes 32.
     """
     seed = tf.random.get_global_generator().make_seeds()[:, 0]
-    if distribution.on_tpu():
+    if is_tpu(tensorflow().distribute.get_strategy()):
         bits = tf.random.stateless_uniform(tf.shape(x), seed, None, None, tf.uint32)
         return tf.where(bits >= tf.constant(round(rate * 2**32), tf.uint32), x / (1 - rate), tf.zeros((), x.dtype))
     size, limit = tf.size(x), round(rate * 2**16)

@@ -1,6 +1,5 @@
 """explain: an answer of a trained task, token by token."""
 
-from collections.abc import Sequence
 from numbers import Integral
 from typing import TYPE_CHECKING, Any
 
@@ -8,8 +7,6 @@ import numpy as np
 
 from .._keras import tensorflow
 from ..errors import InputError
-from ..tasks.relation.triples import Triple
-from ..tasks.subject.subjects import Subject
 from .explanation import Explanation
 
 if TYPE_CHECKING:
@@ -22,7 +19,7 @@ def explain(
     task: "Task[Any]",
     text: str,
     text_b: str | None = None,
-    answer: str | Triple | Subject | Sequence[str] | None = None,
+    answer: Any = None,
     steps: int = STEPS,
     attention: bool = True,
 ) -> Explanation:
@@ -36,9 +33,9 @@ def explain(
     Args:
         task: a trained or loaded task.
         text: the text.
-        text_b: what stands second in a pair: a second text, or the event's type; for tasks trained on pairs.
-        answer: a label; a triple, as Triple, [subject, predicate, object] or its JSON; or a subject ("" for "no subject").
-            By default what `predict` answers, or where that is nothing, the most probable.
+        text_b: what stands second in a pair: a second text, such as the event's type; for tasks trained on pairs.
+        answer: the answer to explain, in a form that the task accepts: see its guide page. By default what `predict` answers, or
+            the most probable answer if that is nothing.
         steps: points on the way, at least 1. More bring `delta` down.
         attention: with what each head attends to.
 
@@ -76,7 +73,7 @@ def explain(
     odds = at_text[best]
     return Explanation(
         texts=texts, tokens=strings(task.tokenizer, window, texts), offsets=window.offsets, segments=window.segments,
-        cut=window.cut, answer=target.answer, predicted=target.predicted,
+        cut=window.cut, answer=target.answer, shown=target.shown, record=target.record, predicted=target.predicted,
         probability=float(tensorflow().sigmoid(odds)) if target.probability is None else target.probability,
         places=target.places, score=odds, baseline=baseline, steps=int(steps), attributions=attributions,
         delta=float(attributions.sum() - (odds - baseline)),

@@ -5,9 +5,6 @@ from typing import Any
 
 import numpy as np
 
-from ..tasks.relation.triples import Triple
-from ..tasks.subject.subjects import Subject
-
 CLOSE = 0.05  # of the score's way from the baseline: a delta above that asks for more steps
 
 
@@ -21,10 +18,12 @@ class Explanation:
         offsets: int32 (tokens, 2), half-open characters of the token's text; (0, 0) for [CLS] and [SEP].
         segments: int32 (tokens,), 0 for the first text and 1 for the second.
         cut: tokens that stand outside this window; the model did not see them with these.
-        answer: what is explained: a label, a Triple, a Subject, or None for "no subject".
+        answer: what is explained, as the task returns it, such as a label or a Triple; None for "no answer".
+        shown: the answer as text.
+        record: the answer as a JSON value.
         predicted: whether it is what `predict` answers.
         probability: of the answer, as in `predict`.
-        places: name of a part of the answer ("subject", "object") to its tokens (first, last), both included.
+        places: name of a part of the answer (such as "subject") to its tokens (first, last), both included.
         score: log-odds of the answer, log(p / (1 - p)), for this window.
         baseline: the same where each token is [MASK]; [CLS] and [SEP] stay.
         steps: points on the way from the baseline to the text.
@@ -40,7 +39,9 @@ class Explanation:
     offsets: np.ndarray
     segments: np.ndarray
     cut: int
-    answer: str | Triple | Subject | None
+    answer: Any
+    shown: str
+    record: Any
     predicted: bool
     probability: float
     places: dict[str, tuple[int, int]]
@@ -50,13 +51,6 @@ class Explanation:
     attributions: np.ndarray
     delta: float
     attention: np.ndarray | None
-
-    @property
-    def told(self) -> str:
-        """The answer as a text."""
-        if isinstance(self.answer, Triple):
-            return " | ".join(self.answer.strings)
-        return self.answer.subject if isinstance(self.answer, Subject) else self.answer or "no subject"
 
     @property
     def close(self) -> bool:
@@ -72,7 +66,7 @@ class Explanation:
             for token, segment, span, value in columns
         ]
         return {
-            "answer": self.answer.as_dict() if isinstance(self.answer, Triple) else self.told if self.answer else None,
+            "answer": self.record,
             "predicted": self.predicted,
             **{name: round(getattr(self, name), 6) for name in numbers},
             "steps": self.steps,

@@ -4,8 +4,7 @@ import contextlib
 import time
 
 from ..errors import InputError
-from ..reporting import mistakes
-from . import models, targets
+from . import models
 from .explain import explain
 from .page import fragment
 
@@ -16,21 +15,20 @@ MAPS = 3 * 2**20  # numbers of attention that the page may hold, 4 MB: of 144 he
 SECONDS = 10  # after that, no further explanation is begun
 
 
-def explained(task):
+def explained(task, places):
     """What integrated gradients say of the wrong answer, and of the gold one that was missed.
 
     Args:
         task: a trained task with its `answers_`.
+        places: places of wrong answers in `answers_`, in the order in which they are explained.
 
     Returns:
-        {place of a mistake in `answers_`: [("predicted" or "gold", HTML)]}, as `page.html` takes it: of the mistakes of the
-        highest loss, MOST at most, whose texts are not LONG. What cannot be explained is left out, such as a gold answer
+        {place of a mistake in `answers_`: [("predicted" or "gold", HTML)]}, as `reporting.report.html` takes it: of the first
+        of them, MOST at most, whose texts are not LONG. What cannot be explained is left out, such as a gold answer
         that the task cannot give.
     """
-    if not isinstance(task, tuple(targets.KINDS)):
-        return {}
     answers, until, found, room = task.answers_, time.monotonic() + SECONDS, {}, MAPS
-    short = [place for place in mistakes.places(answers) if answers[place]["tokens"] <= LONG]
+    short = [place for place in places if answers[place]["tokens"] <= LONG]
     try:
         for place in short:
             heads = task.config["num_hidden_layers"] * task.config["num_attention_heads"]
@@ -44,8 +42,8 @@ def explained(task):
 
 
 def _reasons(task, answer, until, maps):
-    text, second = answer["text"], answer.get("text_b", answer.get("event_type"))
-    for name, asked in _asked(task.report_["task"], answer):
+    text, second = (answer.get(key) for key in task.presentation.question)
+    for name, asked in _asked(task, answer):
         if time.monotonic() < until:
             with contextlib.suppress(InputError):
                 made = explain(task, text, second, asked, STEPS, attention=maps)
@@ -53,16 +51,8 @@ def _reasons(task, answer, until, maps):
                 maps = False  # they are the same for each answer
 
 
-def _asked(kind, answer):
+def _asked(task, answer):
     """[("predicted" or "gold", an answer as `explain` takes it)]: the first wrong one, and the first missed one."""
-    predicted, gold = (_each(kind, answer[side]) for side in ("predicted", "gold"))
+    predicted, gold = (task.explained_answers(answer[side]) for side in ("predicted", "gold"))
     wrong, missed = [e for e in predicted if e not in gold][:1], [e for e in gold if e not in predicted][:1]
     return [("predicted", each) for each in wrong] + [("gold", each) for each in missed]
-
-
-def _each(kind, side):
-    if kind == "relation":
-        return [(each["subject"], each["predicate"], each["object"]) for each in side]
-    if kind == "subject":
-        return [each["subject"] for each in side] or [""]  # "no subject" is an answer, too
-    return mistakes.labels(side) or ()

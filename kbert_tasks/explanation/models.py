@@ -3,7 +3,7 @@
 import functools
 
 from .._keras import computes_here, keras2, tensorflow
-from ..checkpoint.checkpoint import build_encoder
+from ..encoder.loading import build_encoder
 from ..encoder.precision import computing
 from ..inference.predict import inputs
 

@@ -4,11 +4,11 @@ import base64
 import functools
 from pathlib import Path
 
+import jinja2
 import numpy as np
 
-from ..reporting import fonts
-
-FOLDERS = Path(__file__).parent, Path(fonts.__file__).parent
+from ..html import fonts
+from ..html.templates import template
 
 
 def html(explanation):
@@ -69,10 +69,4 @@ def _pieces(e, segment):
 
 @functools.cache
 def _template(name):
-    import jinja2
-
-    environment = jinja2.Environment(
-        loader=jinja2.FileSystemLoader(FOLDERS), autoescape=True, trim_blocks=True, lstrip_blocks=True,
-        undefined=jinja2.StrictUndefined,
-    )  # fmt: skip
-    return environment.get_template(f"{name}.html.jinja")
+    return template(f"{name}.html.jinja", Path(__file__).parent, undefined=jinja2.StrictUndefined)

@@ -16,7 +16,7 @@ def summary(explanation):
     said = "as predicted" if e.predicted else "not what the model answers"
     cut = f"\n{e.cut} more tokens of the text stand outside this window" if e.cut else ""
     return (
-        f"{shown(e.told)}: probability {e.probability:.4f}, {said}\n{odds}\n{delta}"
+        f"{shown(e.shown)}: probability {e.probability:.4f}, {said}\n{odds}\n{delta}"
         f"{'' if e.close else ' (take more steps)'}{cut}"
     )
 

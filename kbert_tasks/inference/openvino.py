@@ -4,7 +4,6 @@ Keras trains, and is what an export is measured by. An export belongs to the fil
 or it is damaged, it is made again.
 """
 
-import hashlib
 import importlib
 import json
 import logging
@@ -17,17 +16,22 @@ import numpy as np
 from .. import __version__
 from ..encoder.precision import fast_bfloat16
 from ..errors import InputError
-from ..saving.folder import CONFIG, TASK, WEIGHTS, sweep
+from ..files import sha256
+from ..saving.folder import (
+    CONFIG,
+    EXPORT,
+    EXPORT_ABOUT,
+    EXPORT_GRAPH,
+    EXPORT_LAYOUT,
+    EXPORT_WEIGHTS,
+    TASK,
+    WEIGHTS,
+    sweep,
+)
 
 log = logging.getLogger("kbert_tasks")
 
 ENGINES = ("keras", "openvino")
-FOLDER, GRAPH, NUMBERS, ABOUT = "openvino", "model.xml", "model.bin", "export.json"
-LAYOUT = {
-    GRAPH: "the part of the model that reads texts, as OpenVINO writes it",
-    NUMBERS: "its weights, float32",
-    ABOUT: "what the export is of: SHA-256 of these two, and of the saved task's files that they were made from",
-}
 LENGTHS = 16, 64  # tokens of the texts by which an export is measured
 LIMIT = 0.05  # bfloat16 moves a probability by up to 0.011; what is further off was converted wrongly
 
@@ -80,10 +84,10 @@ def start(task, folder):
         )
     try:
         _keep(model, folder)
-        done = f"exported to {folder / FOLDER}"
+        done = f"exported to {folder / EXPORT}"
     except (OSError, RuntimeError) as error:
         reason = getattr(error, "strerror", None) or str(error).strip().splitlines()[-1]
-        done = f"converted in memory, as {folder / FOLDER} cannot be written ({reason})"
+        done = f"converted in memory, as {folder / EXPORT} cannot be written ({reason})"
     log.info("openvino: %s, largest difference of a probability from Keras %.0e", done, difference)
     return run
 
@@ -91,25 +95,17 @@ def start(task, folder):
 def _kept(folder):
     """The export in the folder; None if there is none, it is of other files, or damaged."""
     try:
-        if json.loads((folder / FOLDER / ABOUT).read_text(encoding="utf-8")) == _about(folder, folder / FOLDER):
-            return _core().read_model(folder / FOLDER / GRAPH)
+        if json.loads((folder / EXPORT / EXPORT_ABOUT).read_text(encoding="utf-8")) == _about(folder, folder / EXPORT):
+            return _core().read_model(folder / EXPORT / EXPORT_GRAPH)
     except (OSError, ValueError, RuntimeError):  # OpenVINO's errors are RuntimeError
         pass
     return None
 
 
 def _about(folder, export):
-    """What ABOUT should say of the export that lies in `export` and was made from the saved task in `folder`."""
-    files = [*(folder / name for name in (TASK, CONFIG, WEIGHTS)), export / GRAPH, export / NUMBERS]
-    return {"kbert_tasks": __version__} | {file.name: _sha256(file) for file in files}
-
-
-def _sha256(file):
-    found = hashlib.sha256()
-    with open(file, "rb") as stream:
-        while part := stream.read(2**20):
-            found.update(part)
-    return found.hexdigest()
+    """What EXPORT_ABOUT should say of the export that lies in `export` and was made from the saved task in `folder`."""
+    files = [*(folder / name for name in (TASK, CONFIG, WEIGHTS)), export / EXPORT_GRAPH, export / EXPORT_WEIGHTS]
+    return {"kbert_tasks": __version__} | {file.name: sha256(file) for file in files}
 
 
 def _converted(task):
@@ -169,20 +165,22 @@ def _keep(model, folder):
     """Writes the export aside and renames it to its place; an earlier one there is replaced.
 
     Raises:
-        OSError: the folder cannot be written, or there are files in FOLDER that are not ours.
+        OSError: the folder cannot be written, or there are files in EXPORT that are not ours.
         RuntimeError: OpenVINO cannot write it, or read what it has written, such as on a full disk.
     """
-    export = folder / FOLDER
+    export = folder / EXPORT
     sweep(export)
-    aside = export.with_name(f".{FOLDER}.{os.getpid()}.writing")
+    aside = export.with_name(f".{EXPORT}.{os.getpid()}.writing")
     shutil.rmtree(aside, ignore_errors=True)  # of an interrupted export of this very process
     try:
         aside.mkdir()
-        package().save_model(model, aside / GRAPH, compress_to_fp16=False)
-        _core().read_model(aside / GRAPH)
-        (aside / ABOUT).write_text(json.dumps(_about(folder, aside), indent=2) + "\n", encoding="utf-8", newline="\n")
+        package().save_model(model, aside / EXPORT_GRAPH, compress_to_fp16=False)
+        _core().read_model(aside / EXPORT_GRAPH)
+        (aside / EXPORT_ABOUT).write_text(
+            json.dumps(_about(folder, aside), indent=2) + "\n", encoding="utf-8", newline="\n"
+        )
         if export.exists():
-            for name in LAYOUT:
+            for name in EXPORT_LAYOUT:
                 (export / name).unlink(missing_ok=True)
             export.rmdir()
         aside.rename(export)

@@ -28,7 +28,7 @@ class Report:
         return {name: value for name, value in self.scores.items() if isinstance(value, int | float)}
 
     def __str__(self) -> str:
-        from ..training.advice import same_answer
+        from .advice import same_answer
         from .formatting import scores_text
 
         return "\n".join([scores_text(self.scores, self.examples), *same_answer("", self.scores, self.examples)])

@@ -6,7 +6,6 @@ train-00000.tfrecord ...      a document a record, in no order of the sources
 held-out-00000.tfrecord ...   documents that are never trained on
 """
 
-import hashlib
 import json
 import re
 from dataclasses import dataclass
@@ -16,6 +15,7 @@ import numpy as np
 
 from .._keras import tensorflow
 from ..errors import InputError
+from ..files import sha256
 from ..text.tokenizer import read_vocabulary
 
 FORMAT = 1
@@ -160,19 +160,3 @@ def _shards(manifest):
 
 def _document(ids, ends, joined):
     return Document(np.frombuffer(ids, "<i4"), np.frombuffer(ends, "<i4"), np.frombuffer(joined, "u1").astype(bool))
-
-
-def sha256(path):
-    """The SHA-256 of a file, in hexadecimal."""
-    digest = hashlib.sha256()
-    with open(path, "rb") as file:
-        while block := file.read(1 << 20):
-            digest.update(block)
-    return digest.hexdigest()
-
-
-def prepare(files, folder, vocabulary, cased, **options):
-    """Tokenizes text files into `folder` and opens it: `preparing.prepare`, which tells the options."""
-    from .preparing import prepare  # which needs this file
-
-    return prepare(files, folder, vocabulary, cased, **options)

@@ -8,8 +8,8 @@ from pathlib import Path
 import numpy as np
 
 from .._keras import computes_here
-from ..checkpoint.catalog import locate
 from ..checkpoint.checkpoint import Checkpoint
+from ..checkpoint.find import locate
 from ..encoder.bert import SEGMENTS, TOKENS
 from ..errors import InputError
 from ..text.tokenizer import SPECIAL, Tokenizer
@@ -23,7 +23,7 @@ def fill_mask(checkpoint: str | PathLike[str] | Checkpoint, text: str, top: int 
     """The most probable tokens for each [MASK] of a text.
 
     Args:
-        checkpoint: as `Checkpoint.find` takes it; it must have the masked-word head, as Google's and those of
+        checkpoint: as `find_checkpoint` takes it; it must have the masked-word head, as Google's and those of
             `kbert-pretrain` have. The last one stays in memory.
         text: with one or more "[MASK]"; nothing else in it is special.
         top: so many tokens for each.
@@ -82,7 +82,7 @@ def _stamp(place):
 
 @functools.lru_cache(1)
 def _loaded(place, cased, stamp):
-    checkpoint = Checkpoint.find(place, cased)
+    checkpoint = Checkpoint.open(place, cased)
     network = model.build(checkpoint.config)
     missing = model.fill(network, checkpoint.config, checkpoint.tensors())
     if lacking := [name for name in missing if name.startswith("cls/predictions/")]:

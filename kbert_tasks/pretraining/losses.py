@@ -3,10 +3,13 @@
 Loss of a batch: the mean over its masked tokens, plus the mean over its pairs; both are cross entropies in float32.
 """
 
+from typing import Any
+
 from .._keras import keras2, tensorflow
 from ..encoder.bert import register
 
-tf, keras = tensorflow(), keras2()
+tf = tensorflow()
+keras: Any = keras2()
 
 
 @tf.custom_gradient

@@ -6,19 +6,21 @@ own loader fills it. Source: Devlin et al., 2018 (arXiv 1810.04805); google-rese
 
 import logging
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
 from .._keras import keras2, tensorflow
 from ..checkpoint import google_format
-from ..checkpoint.validate import read_config
+from ..checkpoint.config import read_config
 from ..encoder import bert as encoder
 from ..encoder.bert import TOKENS, register
 from ..encoder.layers import First
 from ..encoder.ops import gelu
 from ..errors import InputError
 
-tf, keras = tensorflow(), keras2()
+tf = tensorflow()
+keras: Any = keras2()
 log = logging.getLogger("kbert_tasks")
 
 POSITIONS = "Masked-Position"
@@ -162,7 +164,7 @@ def places(config):
 
 
 def tensors(model, config):
-    """The model's weights as `official.write` wants them: dict from Google's names to float32 arrays."""
+    """The model's weights as `google_format.write` wants them: dict from Google's names to float32 arrays."""
     layers = {layer.name: layer.get_weights() for layer in model.layers}
     return {name: _turned(name, layers[layer][i]) for name, (layer, i) in places(config).items()}
 

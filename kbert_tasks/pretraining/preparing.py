@@ -12,10 +12,10 @@ from .. import __version__
 from .._keras import tensorflow
 from ..disk import written
 from ..errors import InputError
-from ..files import aside
+from ..files import aside, sha256
 from ..text.tokenizer import SPECIAL, Tokenizer, read_vocabulary
 from . import documents
-from .corpus import FORMAT, HELD_OUT, MANIFEST, PARTS, TRAIN, VOCABULARY, Corpus, Document, sha256
+from .corpus import FORMAT, HELD_OUT, MANIFEST, PARTS, TRAIN, VOCABULARY, Corpus, Document
 from .shards import COUNTED, Shards
 from .vocabulary import is_chinese
 

@@ -2,11 +2,11 @@
 
 from dataclasses import dataclass
 
-from ..settings import PRECISIONS, Settings, check, option
+from ..settings import PRECISIONS, Options, option
 
 
 @dataclass(frozen=True)
-class VocabularySettings:
+class VocabularySettings(Options):
     """Of `kbert-pretrain vocab`: what `vocabulary.learn` and `extend` take."""
 
     size: int = option(8000, "tokens; fewer come where the text has not that many", least=1)
@@ -19,12 +19,10 @@ class VocabularySettings:
     text_column: str = option("text", "column of the text in tables")
     encoding: str | None = option(None, "of text files; by default UTF-8, or GBK where the bytes tell")
 
-    __post_init__ = check
-
 
 @dataclass(frozen=True)
-class DataSettings:
-    """Of `kbert-pretrain data`: what `corpus.prepare` takes."""
+class DataSettings(Options):
+    """Of `kbert-pretrain data`: what `preparing.prepare` takes."""
 
     cased: bool | None = option(None, "keep capital letters and accents (default as the vocabulary does)")
     held_out: float = option(0.01, "share of the documents that is tested on and never trained on", least=0, below=1)
@@ -34,12 +32,10 @@ class DataSettings:
     text_column: str = option("text", "column of the text in tables")
     encoding: str | None = option(None, "of text files; by default UTF-8, or GBK where the bytes tell")
 
-    __post_init__ = check
-
 
 @dataclass(frozen=True)
-class TrainingSettings:
-    """Of `kbert-pretrain train`. Unknown names and impossible values are refused by name, as in `Settings`."""
+class TrainingSettings(Options):
+    """Of `kbert-pretrain train`."""
 
     steps: int = option(10000, "batches of the whole training", least=1)
     batch_size: int = option(64, "texts (pairs of parts) in one step", least=1)
@@ -58,10 +54,6 @@ class TrainingSettings:
     precision: str = option(
         "auto", "numbers that the encoder computes in: the fastest of the hardware, or as told", choices=PRECISIONS
     )
-
-    __post_init__ = check
-    of = classmethod(Settings.of.__func__)
-    as_dict = Settings.as_dict
 
     @property
     def warm_up(self):

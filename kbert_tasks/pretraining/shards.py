@@ -3,7 +3,7 @@
 import math
 
 from .._keras import tensorflow
-from .corpus import sha256
+from ..files import sha256
 
 OPEN = 64  # files of a part written at the same time; macOS allows a process 256 of all kinds
 COUNTED = ("documents", "sentences", "tokens", "unknown_tokens")

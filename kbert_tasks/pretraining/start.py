@@ -3,7 +3,7 @@
 import logging
 import re
 
-from ..checkpoint.checkpoint import Checkpoint
+from ..checkpoint.find import find_checkpoint
 from ..errors import InputError
 from ..text.tokenizer import Tokenizer
 from ..training.optimizers import warmed
@@ -21,7 +21,7 @@ def starting(corpus, config, checkpoint, seed):
     Args:
         corpus: its vocabulary and casing are the model's.
         config: a name of `model.CONFIGS` or the path of a `bert_config.json`, to start from random weights; or None.
-        checkpoint: to go on from, as `Checkpoint.find` takes it; or None.
+        checkpoint: to go on from, as `find_checkpoint` takes it; or None.
         seed: of the weights that are drawn.
 
     Returns:
@@ -34,7 +34,7 @@ def starting(corpus, config, checkpoint, seed):
     if checkpoint is None:
         made = model.configured(config, len(corpus.vocabulary), corpus.cased)
         return made, model.drawn(made, seed), {"config": str(config)}
-    return _going_on(corpus, Checkpoint.find(checkpoint), seed)
+    return _going_on(corpus, find_checkpoint(checkpoint), seed)
 
 
 def check(config, checkpoint):

@@ -10,6 +10,7 @@ import math
 import re
 import time
 from hashlib import sha256
+from typing import Any
 
 import numpy as np
 from tqdm.auto import tqdm
@@ -28,7 +29,7 @@ from .start import fits, starting
 
 log = logging.getLogger("kbert_tasks")
 RATES = "hidden_dropout_prob", "attention_probs_dropout_prob"
-Callback = keras2().callbacks.Callback
+Callback: Any = keras2().callbacks.Callback
 
 
 def train(corpus, output, config=None, checkpoint=None, **settings):
@@ -40,7 +41,7 @@ def train(corpus, output, config=None, checkpoint=None, **settings):
         corpus: a `Corpus`.
         output: folder; see `writing.LAYOUT` for what is in it at the end and at each save.
         config: to start from random weights: tiny, mini, small, medium, base, or the path of a `bert_config.json`.
-        checkpoint: to go on from, as `Checkpoint.find` takes it; its vocabulary must be the corpus's, but for [unused]
+        checkpoint: to go on from, as `find_checkpoint` takes it; its vocabulary must be the corpus's, but for [unused]
             slots, which may hold new tokens.
         settings: of `TrainingSettings`.
 

@@ -69,7 +69,7 @@ def write(folder, config, vocabulary, tensors, history, about):
 
     Args:
         folder: of the pretraining.
-        config, vocabulary, tensors: as `official.write` takes them.
+        config, vocabulary, tensors: as `google_format.write` takes them.
         history: list of dicts of numbers, a row of the log each.
         about: dict for `pretraining.json`.
     """

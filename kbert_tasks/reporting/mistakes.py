@@ -5,11 +5,6 @@ from . import spans
 SHOWN = 50
 ANSWERS = 20  # of a text, right ones, missed ones and wrong ones; a barely trained model gives hundreds
 LIKELY = 3  # labels of an answer that are shown with their probability
-# Of answers that are entities: keys that make one answer, and which of them stand in the text.
-ENTITIES = {
-    "relation": (("subject", "predicate", "object"), ("subject", "object")),
-    "subject": (("subject",), ("subject",)),
-}
 
 
 def places(answers):
@@ -18,11 +13,11 @@ def places(answers):
     return sorted(wrong, key=lambda i: _loss(answers[i]), reverse=True)[:SHOWN]
 
 
-def worst(task, answers):
+def worst(presentation, answers):
     """A list of dicts, in the order of `places`.
 
     Args:
-        task: its name.
+        presentation: the Presentation of the task.
         answers: as `html` takes them.
 
     Returns:
@@ -30,7 +25,7 @@ def worst(task, answers):
         (characters that are not shown); `verdicts` and `more` (how many of them are not shown), or else `gold` and
         `predicted` (tuples of labels, predicted None where the model abstained) and `probable`, [(label, probability)].
     """
-    return [_shown(task, answers[place]) for place in places(answers)]
+    return [_shown(presentation, answers[place]) for place in places(answers)]
 
 
 def _loss(answer):
@@ -38,20 +33,20 @@ def _loss(answer):
     return float("-inf") if loss is None or loss != loss else loss
 
 
-def _shown(task, answer):
-    texts = [text for name in ("text", "text_b") if (text := answer.get(name)) is not None]
+def _shown(presentation, answer):
+    shown = [key for key in presentation.question if key != presentation.about]
+    texts = [text for key in shown if (text := answer.get(key)) is not None]
     made = {
         "row": answer.get("row"),
         "loss": answer.get("loss"),
         "tokens": answer.get("tokens"),
-        "about": answer.get("event_type"),
+        "about": answer.get(presentation.about),
         "left_out": sum(max(0, len(text) - spans.LONG) for text in texts),
     }
-    if task in ENTITIES:
-        whole, standing = ENTITIES[task]
-        verdicts = spans.verdicts(answer, whole)
+    if presentation.keys:
+        verdicts = spans.verdicts(answer, presentation.keys)
         told = {"verdicts": verdicts[:ANSWERS], "more": max(0, len(verdicts) - ANSWERS)}
-        return made | {"texts": [spans.marked(answer, standing)]} | told
+        return made | {"texts": [spans.marked(answer, presentation.entities)]} | told
     gold, predicted = labels(answer["gold"]), labels(answer["predicted"])
     p = answer.get("probabilities") or {}
     probable = sorted(p, key=p.get, reverse=True)[:LIKELY]

@@ -2,7 +2,7 @@
 
 import math
 
-from .drawing import FIRST, INK, LINE, SECOND, THIRD, svg
+from ..html.drawing import FIRST, INK, LINE, SECOND, THIRD, svg
 
 LINES = ((FIRST, "-", "o"), (SECOND, "--", "s"), (THIRD, ":", "^"), (INK, "-.", "D"))  # told apart without colour
 NAMED = 45  # labels of a heat map that can still be read

@@ -31,6 +31,14 @@ LAYOUT = {
 }
 
 
+EXPORT, EXPORT_GRAPH, EXPORT_WEIGHTS, EXPORT_ABOUT = "openvino", "model.xml", "model.bin", "export.json"
+EXPORT_LAYOUT = {
+    EXPORT_GRAPH: "the part of the model that reads texts, as OpenVINO writes it",
+    EXPORT_WEIGHTS: "its weights, float32",
+    EXPORT_ABOUT: "SHA-256 of these two, and of the files of the saved task that they were made from",
+}
+
+
 def writable(folder):
     """The folder as a Path, if a task may be saved there: InputError for what is not ours to replace."""
     folder = Path(folder).resolve()
@@ -53,12 +61,10 @@ def writable(folder):
 
 def _others(folder):
     """The names of what lies in the folder and was not written by this package."""
-    from ..inference import openvino
-
     for path in folder.iterdir():
-        if path.name == openvino.FOLDER and path.is_dir():
-            yield from (f"{path.name}/{p.name}" for p in path.iterdir() if p.name not in openvino.LAYOUT)
-        elif path.name not in LAYOUT and not writing(folder / openvino.FOLDER).fullmatch(path.name):
+        if path.name == EXPORT and path.is_dir():
+            yield from (f"{path.name}/{p.name}" for p in path.iterdir() if p.name not in EXPORT_LAYOUT)
+        elif path.name not in LAYOUT and not writing(folder / EXPORT).fullmatch(path.name):
             yield path.name
 
 

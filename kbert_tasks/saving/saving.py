@@ -1,4 +1,4 @@
-"""The saved folder: its layout as data, writing it aside and renaming, reading it back.
+"""Saving a trained task: the folder is written under another name and renamed when it is complete.
 
 Nothing in it is code or pickle: the model is built again from JSON, and its weights are read by layer name.
 """
@@ -7,9 +7,7 @@ import json
 import logging
 import os
 import shutil
-from os import PathLike
-from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import numpy as np
 
@@ -22,14 +20,10 @@ from .folder import (  # fmt: skip
     ANSWERS,
     CONFIG,
     ERRORS,
-    LAYOUT,
-    PAGE,
     REPORT,
     TASK,
     VOCABULARY,
     WEIGHTS,
-    json_lines,
-    json_of,
     previous_of,
     recover,
     sweep,
@@ -37,7 +31,7 @@ from .folder import (  # fmt: skip
 )
 
 if TYPE_CHECKING:
-    from ..tasks.base import Task
+    pass
 
 log = logging.getLogger("kbert_tasks")
 FORMAT = 3
@@ -45,28 +39,27 @@ SEEN = "seen"
 AGAIN = "and save again: kbert-train, given the same command, goes on from its last save"
 
 
-def save(task, folder, explain=True):
+def save(task, folder):
     """Writes the trained task to `folder`, whole or not at all; an earlier saved task there is replaced.
 
     Args:
         task: a trained task.
         folder: see `writable`.
-        explain: whether the page says why the worst mistakes were made, which takes some seconds.
 
     Raises:
         InputError: see `writable`; another run is writing the folder; the disk is full, and the earlier folder is as it was;
             or the last step failed, and the sentence says where the new folder lies.
     """
     with locked(folder):
-        _save(task, writable(folder), explain)
+        _save(task, writable(folder))
 
 
-def _save(task, folder, explain):
+def _save(task, folder):
     sweep(folder)
     aside = folder.with_name(f".{folder.name}.{os.getpid()}.writing")
     shutil.rmtree(aside, ignore_errors=True)  # of an interrupted save of this very process
     try:
-        _write(task, folder, aside, explain)
+        _write(task, folder, aside)
     except BaseException:
         shutil.rmtree(aside, ignore_errors=True)
         raise
@@ -84,29 +77,7 @@ def _save(task, folder, explain):
     shutil.rmtree(previous, ignore_errors=True)
 
 
-def update_seconds(report, folder):
-    """Writes `report`, with another `seconds.total` than when it was saved, into a saved folder and its page."""
-    from ..reporting import with_total
-
-    folder = Path(folder).resolve()
-    _replace(folder / REPORT, json.dumps(report, ensure_ascii=False, indent=2) + "\n")
-    if (folder / PAGE).is_file():
-        page = (folder / PAGE).read_text(encoding="utf-8")
-        _replace(folder / PAGE, with_total(page, report["seconds"]["total"]))
-
-
-def _replace(file, text):
-    """Writes beside the folder of the file, and renames: the folder has only whole files of its own at any time."""
-    aside = file.parent.with_name(f".{file.parent.name}.{file.name}.writing")
-    try:
-        with written(file, "the training itself is saved"):
-            aside.write_text(text, encoding="utf-8", errors="backslashreplace", newline="\n")
-            aside.replace(file)
-    finally:
-        aside.unlink(missing_ok=True)
-
-
-def _write(task, folder, aside, explain):
+def _write(task, folder, aside):
     """Writes the files of `folder` into `aside`."""
     from safetensors.numpy import save
 
@@ -121,10 +92,8 @@ def _write(task, folder, aside, explain):
     }
     for file, rows in ((ERRORS, task.errors_), (ANSWERS, task.answers_)):
         texts[file] = "".join(map(json_line, rows))
-    if page := _page(task, explain):
-        texts[PAGE] = page
     texts[VOCABULARY] = "".join(token + "\n" for token in task.tokenizer.vocabulary)
-    arrays = {name: np.asarray(weight) for name, weight in _weights(task.model).items()}
+    arrays = {name: np.asarray(weight) for name, weight in weights(task.model).items()}
     # Half an emoji is no reason to fail. And not save_file: that gives the file to its owner alone, whatever the others have.
     files = {file: text.encode("utf-8", "backslashreplace") for file, text in texts.items()}
     files[WEIGHTS] = save(arrays | {SEEN: task.seen_})
@@ -134,106 +103,6 @@ def _write(task, folder, aside, explain):
             (aside / file).write_bytes(raw)
 
 
-def _page(task, explain):
-    """The page as text, or None."""
-    from ..explanation.mistakes import explained
-    from ..reporting import html
-
-    why = _tried("the explanations of its errors", explained, task) if explain else None
-    return _tried(PAGE, lambda: html(*(json.loads(json.dumps(each)) for each in (task.report_, task.answers_)), why))
-
-
-def _tried(name, make, *arguments):
-    """What `make` makes, or None: whatever is wrong with it, the training is not lost."""
-    try:
-        return make(*arguments)
-    except Exception as error:
-        log.warning("%s could not be made (%s: %s); all else is saved", name, type(error).__name__, error)
-        return None
-
-
-def load(folder: str | PathLike[str], engine: str = "keras") -> "Task[Any]":
-    """The task that `save` wrote; needs neither the checkpoint nor a network.
-
-    Args:
-        folder: that kbert-train or `save` wrote.
-        engine: what reads the texts in `predict` and `evaluate`: "keras", or "openvino", which at its first use exports
-            the model into the folder. Weights that are changed afterwards are Keras's alone.
-
-    Raises:
-        InputError: not such a folder, a file missing or damaged, another format, a task that is not there, or an engine
-            that is not.
-    """
-    from ..inference.openvino import check, start
-    from ..tasks import find
-
-    check(engine)
-    folder = Path(folder).resolve()
-    recover(folder)
-    if not folder.is_dir():
-        raise InputError(f"{folder} is not there: name a folder that kbert-train or save() has written")
-    if not (folder / TASK).is_file():
-        raise InputError(
-            f"{folder} is not a saved task: it has no {TASK}; found: {', '.join(sorted(os.listdir(folder))[:8]) or 'nothing'}"
-        )
-    about = json_of(folder / TASK)
-    if not isinstance(about, dict):
-        raise InputError(f"{folder / TASK} is damaged: copy the folder again")
-    if about.get("format") != FORMAT:
-        raise InputError(
-            f"{folder} has format {about.get('format')}, this is kbert_tasks {__version__} with format {FORMAT}: "
-            f"load it with kbert_tasks {about.get('kbert_tasks', 'that wrote it')}, or train again"
-        )
-    lacking = [name for name in LAYOUT if name != PAGE and not (folder / name).is_file()]
-    if lacking:
-        raise InputError(f"{folder} lacks {', '.join(lacking)}: copy the whole folder again")
-    try:
-        task = find(about["task"])(**about["settings"])
-        for name in task.LEARNED:
-            setattr(task, name, about["learned"][name])
-        cased = about["cased"]
-    except (KeyError, TypeError, AttributeError) as error:
-        raise InputError(f"{folder / TASK} is damaged ({error!r}): copy the folder again") from None
-    task = _fill(task, folder, cased, engine)
-    task.engine_ = start(task, folder) if engine == "openvino" else None
-    return task
-
-
-def _fill(task, folder, cased, engine):
-    from safetensors import SafetensorError
-    from safetensors.numpy import load_file
-
-    from ..checkpoint.checkpoint import build_encoder
-    from ..checkpoint.validate import read_config
-    from ..encoder.precision import choose, computing
-    from ..text.tokenizer import read_vocabulary
-
-    task.config, task.report_ = read_config(folder / CONFIG), json_of(folder / REPORT)
-    task.errors_, task.answers_ = (json_lines(folder / file) for file in (ERRORS, ANSWERS))
-    task.tokenizer = task.new_tokenizer(read_vocabulary(folder / VOCABULARY), cased)
-    try:
-        arrays = load_file(folder / WEIGHTS)
-        task.seen_ = arrays.pop(SEEN)
-    except (SafetensorError, KeyError) as error:
-        raise InputError(f"{folder / WEIGHTS} is damaged or cut short: copy the folder again ({error})") from None
-    if task.config["num_hidden_layers"] > len(arrays):  # before a graph of any size is built
-        raise InputError(f"{folder / CONFIG} has more layers than {WEIGHTS}: copy the whole folder again")
-    precision = choose(task.settings.precision, task.settings.encoder)[0] if engine == "keras" else "float32"
-    with computing(precision):  # another engine rounds by itself
-        model = task.build(build_encoder(task.config, task.settings.encoder, first_only=task.first_only))
-    wanted = {name: tuple(weight.shape) for name, weight in _weights(model).items()}
-    found = {name: array.shape for name, array in arrays.items()}
-    if wanted != found:
-        name = sorted(dict(wanted.items() ^ found.items()))[0]
-        raise InputError(
-            f"{folder / WEIGHTS} does not fit {TASK}: {name} should be {wanted.get(name)}, found {found.get(name)}: "
-            "files of two trainings are mixed; copy the folder again"
-        )
-    for layer in model.layers:
-        layer.set_weights([arrays[f"{layer.name}/{i}"] for i in range(len(layer.weights))])
-    task.model = model
-    return task
-
-
-def _weights(model):
+def weights(model):
+    """The variables of a model under the names that they have in the saved folder: LAYER/NUMBER."""
     return {f"{layer.name}/{i}": weight for layer in model.layers for i, weight in enumerate(layer.weights)}

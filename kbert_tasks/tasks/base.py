@@ -12,10 +12,12 @@ from ..data import label_forms, overlap
 from ..data.examples import Examples, apart, examples_of
 from ..errors import InputError
 from ..lock import locked_by_chief
+from ..metrics.advice import advice
 from ..settings import Settings
 from ..text.tokenizer import Tokenizer
-from ..training.advice import advice
 from ..training.defaults import CLASSIFICATION
+from .presentation import Presentation
+from .target import largest_score
 
 if TYPE_CHECKING:
     from typing_extensions import Self
@@ -70,6 +72,8 @@ class Task(Generic[P]):
     MAIN_SCORE = "accuracy"  # the development score by which the best epoch is kept
     LEARNED: tuple[str, ...] = ()  # attributes that `learn` sets: JSON values, kept in the saved folder
     ANSWER: tuple[str, ...] = ()  # the columns of `row`
+    SECOND_TEXT = "the second text"  # of a pair, in messages
+    presentation = Presentation()
     SECOND: str | None = None  # the setting that names the column of what stands second in a pair
     paired = False  # whether this trained task wants pairs
     first_only = False  # whether the head reads the vector of [CLS] alone
@@ -223,6 +227,24 @@ class Task(Generic[P]):
         """The name of the task: that of the folder its module is in."""
         return type(self).__module__.split(".")[-2]
 
+    def explained_answers(self, value):
+        """The answers in `gold` or `predicted` of a record in `answers.jsonl`, each as `explain_targets` takes it."""
+        return tuple(value) if isinstance(value, list | tuple) else () if value is None else (value,)
+
+    def explain_targets(self, example, windows, possible, prediction, answer):
+        """What `explain` explains: a list of Target, one for each window where the answer can be found.
+
+        By default it explains the largest score of the model in each window, whatever `answer` says.
+
+        Args:
+            example: as `example` made it.
+            windows: its Encoded, as `encode` made them.
+            possible: as `decode` returned it.
+            prediction: as `choose` returned it.
+            answer: in a form that the task accepts, or None for what it predicts.
+        """
+        return [largest_score(self, window, str(prediction)) for window in windows]
+
     # What tasks share -----------------------------------------------------------------------------------------
 
     def once(self, make):
@@ -274,7 +296,7 @@ class Task(Generic[P]):
         """
         from ..inference.predict import predictions
 
-        self._is_trained()
+        check_trained(self)
         examples = self.examples(texts, gold=False)
         found: list[P | None] = [None] * examples.read
         for source, prediction in zip(examples.sources, predictions(self, examples.rows), strict=True):
@@ -286,7 +308,7 @@ class Task(Generic[P]):
         """A Report of the predictions for rows with gold; prints readably."""
         from ..inference.predict import decoded
 
-        self._is_trained()
+        check_trained(self)
         examples = self.examples(rows, labels)
         if not examples.rows:
             raise InputError(f"there is nothing to evaluate: {examples.told()}")
@@ -330,13 +352,17 @@ class Task(Generic[P]):
 
     def save(self, folder: str | PathLike[str]) -> None:
         """Writes a folder that `kbert_tasks.load` reads, with no need of the checkpoint; whole or not at all."""
+        from ..cluster import chief
         from ..saving.saving import save
-        from ..training.cluster import chief
 
-        self._is_trained()
+        check_trained(self)
         if chief():  # of several machines the first writes
             save(self, folder)
 
-    def _is_trained(self):
-        if self.model is None:
-            raise InputError(f"this {type(self).__name__} is not trained: call fit, or kbert_tasks.load a saved folder")
+
+def check_trained(task: Any) -> None:
+    """Raises an InputError unless `task` is a trained or loaded Task."""
+    if not isinstance(task, Task):
+        raise InputError(f"a trained task is needed, found {task!r:.80}: open a saved folder with kbert_tasks.load")
+    if task.model is None:
+        raise InputError(f"this {type(task).__name__} is not trained: call fit, or kbert_tasks.load a saved folder")

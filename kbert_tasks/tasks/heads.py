@@ -3,10 +3,13 @@
 Source of the scores of spans, and of the loss of sets: Su et al., "Global Pointer", 2022 (arXiv 2208.03054).
 """
 
+from typing import Any
+
 from .._keras import keras2, tensorflow
 from ..encoder.bert import Layer, register
 
-tf, keras = tensorflow(), keras2()
+tf = tensorflow()
+keras: Any = keras2()
 
 FAR = 64  # tokens; spans longer than that share one bias
 

@@ -13,7 +13,7 @@ from .base import P, Task
 
 
 @dataclass(frozen=True)
-class PointingSettings(Settings):
+class SpanSettings(Settings):
     tokens: str = option("pieces", "a token for each word piece or each character", choices=("pieces", "characters"))
     overlap: int = option(32, "tokens that two windows of a text longer than max_length share", least=0)
     threshold: float | None = option(
@@ -26,10 +26,10 @@ class PointingSettings(Settings):
     )
 
 
-class PointingTask(Task[P]):
+class SpanTask(Task[P]):
     """A task whose answers are spans of the text, with a probability that a threshold is put to."""
 
-    Settings = PointingSettings
+    Settings = SpanSettings
     recipe = SPANS
     MAIN_SCORE = "f1"
     threshold_ = 0.5  # until development texts tell

@@ -6,6 +6,7 @@ import logging
 import math
 import time
 from pathlib import Path
+from typing import Any
 
 from tqdm.auto import tqdm
 
@@ -17,7 +18,7 @@ from . import distribution
 from .resume import Progress, aside_of
 
 log = logging.getLogger("kbert_tasks")
-Callback = keras2().callbacks.Callback
+Callback: Any = keras2().callbacks.Callback
 
 
 class Losses(Callback):

@@ -9,27 +9,17 @@ import functools
 import json
 import logging
 import os
-import re
 import zlib
 from pathlib import Path
 from typing import Any
 
-from .._keras import tensorflow
+from .._keras import is_tpu, tensorflow
+from ..cluster import chief, cluster, me
 from ..data.batches import Deal
 from ..errors import InputError
-from .cluster import chief, cluster, me
-
-DEVICE = re.compile(r"auto|cpu|gpu|tpu|cpu:[1-9]\d?")
-KINDS = "auto, cpu, gpu, tpu, or cpu:N for N devices that share this machine's processor"
+from ..settings import check_device
 
 log = logging.getLogger("kbert_tasks")
-
-
-def checked(device):
-    """The name of a device, or InputError."""
-    if not DEVICE.fullmatch(device):
-        raise InputError(f"device should be one of {KINDS}, not {device!r}")
-    return device
 
 
 def strategy(device: str = "auto") -> Any:
@@ -57,7 +47,7 @@ def strategy(device: str = "auto") -> Any:
     tf = tensorflow()
     if tf.distribute.has_strategy():
         return tf.distribute.get_strategy()
-    found, told = _found(checked(device))
+    found, told = _found(check_device(device))
     log.info("training on %s", told)
     return found
 
@@ -199,16 +189,6 @@ def meet(device):
     agreed(_found(device)[0], {"end": True})
 
 
-def fixed(strategy):
-    """Whether all batches must have one shape: a TPU compiles each new one."""
-    return isinstance(strategy, tensorflow().distribute.TPUStrategy)
-
-
-def on_tpu():
-    """Whether what is being traced is for a TPU."""
-    return fixed(tensorflow().distribute.get_strategy())
-
-
 def dealt(strategy, batches, size, parts, length):
     """What `fit` takes.
 
@@ -219,10 +199,10 @@ def dealt(strategy, batches, size, parts, length):
         length: tokens of a text at most.
     """
     copies = strategy.num_replicas_in_sync
-    if copies == 1 and not fixed(strategy):
+    if copies == 1 and not is_tpu(strategy):
         return batches()[0]
     # Of one shape, where that is wanted, and then in equal parts.
-    shape = (-(-size // (copies * parts)) * parts, length) if fixed(strategy) else (1, None)
+    shape = (-(-size // (copies * parts)) * parts, length) if is_tpu(strategy) else (1, None)
 
     def of_worker(context):
         here = copies // context.num_input_pipelines

@@ -4,13 +4,15 @@ Source: Tarvainen and Valpola, 2017 (arXiv 1703.01780), also for the share that 
 """
 
 import contextlib
+from typing import Any
 
 from .._keras import keras2, tensorflow
 
 tf = tensorflow()
+Callback: Any = keras2().callbacks.Callback
 
 
-class Average(keras2().callbacks.Callback):
+class Average(Callback):
     """After each step the average moves towards the weights: by 1 - decay, in the first steps by more.
 
     Args:

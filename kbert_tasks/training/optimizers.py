@@ -5,6 +5,7 @@ Howard and Ruder, 2018 (arXiv 1801.06146), for rates that fall from layer to lay
 """
 
 import re
+from typing import Any
 
 from .._keras import keras2, tensorflow
 from ..encoder.bert import register
@@ -13,7 +14,8 @@ from ..errors import InputError
 
 NUMBERED = re.compile(r"Encoder-(\d+)-")  # a layer's number, from 1
 
-tf, keras = tensorflow(), keras2()
+tf = tensorflow()
+keras: Any = keras2()
 
 
 @register

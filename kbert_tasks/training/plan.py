@@ -1,6 +1,6 @@
 """What a training is going to do, told before it begins: lengths, what is cut, steps, memory; and a way out where that is short.
 
-A batch computed in parts takes less memory and makes the same step (`stepping.py`), so parts are what is advised and picked.
+A batch computed in parts takes less memory and makes the same step (`step.py`), so parts are what is advised and picked.
 """
 
 import contextlib

@@ -3,13 +3,16 @@
 Sources: Miyato et al., 2017 (arXiv 1605.07725), for the fast gradient method on word embeddings.
 """
 
+from typing import Any
+
 from .._keras import keras2, tensorflow
 from ..encoder.ops import register
 from ..errors import InputError
 from . import distribution
 from .embedding_subset import TABLE
 
-tf, keras = tensorflow(), keras2()
+tf = tensorflow()
+keras: Any = keras2()
 
 
 @register

@@ -12,18 +12,19 @@ from pathlib import Path
 
 import numpy as np
 
-from .._keras import computes_here, tensorflow
-from ..checkpoint.checkpoint import Checkpoint, build_encoder, load_trained_model_from_checkpoint
+from .._keras import computes_here, is_tpu, tensorflow
+from ..checkpoint.find import find_checkpoint
 from ..data import overlap
 from ..data.batches import training_batches
 from ..data.examples import Skip
 from ..data.split import hold_out
 from ..encoder import precision
+from ..encoder.loading import build_encoder, load_trained_model_from_checkpoint
 from ..encoder.ops import seeded
 from ..errors import InputError
+from ..metrics.advice import advice
 from ..settings import AUTO
 from . import defaults, distribution, embedding_subset, optimizers, plan
-from .advice import advice
 
 log = logging.getLogger("kbert_tasks")
 
@@ -53,7 +54,7 @@ def train(task, examples, dev=None, backup=None):
     if requested.patience not in (AUTO, 0) and not dev.rows:
         raise InputError("patience needs development examples: give a development file, or a dev_share above 0")
     strategy = distribution.strategy(requested.device)
-    if requested.average not in (AUTO, 0) and distribution.fixed(strategy):
+    if requested.average not in (AUTO, 0) and is_tpu(strategy):
         raise InputError("average reads all weights after each step, which a TPU is slow to give: leave it out")
     with _timed(seconds, "load"):
         checkpoint = _checkpoint(task)
@@ -69,7 +70,7 @@ def train(task, examples, dev=None, backup=None):
         encoded_dev = [task.encode(example) for example in dev.rows]
     dev.note(task, encoded_dev)
     settings, found = defaults.resolve(
-        requested, task.recipe, task.config["hidden_size"], len(windows), bool(dev.rows), distribution.fixed(strategy)
+        requested, task.recipe, task.config["hidden_size"], len(windows), bool(dev.rows), is_tpu(strategy)
     )
     task.settings, resolved = settings, resolved | found | task.derived()
     aside = (*plan.SAME, "tensorboard", "save_minutes", "dev_share", "baseline")
@@ -132,7 +133,7 @@ def train(task, examples, dev=None, backup=None):
 def _checkpoint(task):
     if task.checkpoint is None:
         raise InputError("a checkpoint is needed: a folder, a name that kbert-checkpoint list shows, or hf:OWNER/NAME")
-    checkpoint, settings = Checkpoint.find(task.checkpoint, task.settings.cased), task.settings
+    checkpoint, settings = find_checkpoint(task.checkpoint, task.settings.cased), task.settings
     for name, wanted, entry in (
         ("max_length", "positions", "max_position_embeddings"), ("freeze_layers", "layers", "num_hidden_layers")
     ):  # fmt: skip
@@ -269,7 +270,7 @@ def _beside(task, model, computed_in, strategy):
     """Of a TPU, which predicts in one shape alone: gives the task a model beside it; returns [what copies the weights]."""
     from .callbacks import Copied
 
-    if not distribution.fixed(strategy):
+    if not is_tpu(strategy):
         return []
     with precision.computing(computed_in):
         task.model = task.build(

@@ -4,7 +4,7 @@ import sys
 
 import pytest
 
-from kbert_tasks.checkpoint import catalog, download, embedded, hub, install
+from kbert_tasks.checkpoint import catalog, download, embedded, find, hub, install
 from kbert_tasks.errors import InputError
 
 SIZES = re.compile(r"_L-(\d+)_H-(\d+)_A-(\d+)")
@@ -24,7 +24,7 @@ def home(tmp_path, monkeypatch):
     """An empty current directory and an empty cache."""
     monkeypatch.chdir(tmp_path)
     monkeypatch.delenv("KBERT_CHECKPOINTS", raising=False)
-    monkeypatch.setattr(catalog.platformdirs, "user_cache_dir", lambda *_, **__: str(tmp_path / "cache"))
+    monkeypatch.setattr(find.platformdirs, "user_cache_dir", lambda *_, **__: str(tmp_path / "cache"))
     return tmp_path
 
 
@@ -86,11 +86,11 @@ def test_the_two_checkpoints_of_one_name_stay_apart():
 
 def test_paths_come_back_as_they_are(home, asked):
     own = folder(home / "own")
-    assert catalog.locate(own) == own
-    assert catalog.locate("own") == catalog.Path("own")
-    assert catalog.locate("own/bert_model.ckpt") == catalog.Path("own/bert_model.ckpt")
+    assert find.locate(own) == own
+    assert find.locate("own") == find.Path("own")
+    assert find.locate("own/bert_model.ckpt") == find.Path("own/bert_model.ckpt")
     (home / "weights.ckpt.index").touch()
-    assert catalog.locate("weights.ckpt") == catalog.Path("weights.ckpt")
+    assert find.locate("weights.ckpt") == find.Path("weights.ckpt")
     assert not asked
 
 
@@ -102,51 +102,51 @@ def test_paths_come_back_as_they_are(home, asked):
 def test_what_is_here_is_not_downloaded(home, asked, monkeypatch, place):
     made = folder(home / place)
     monkeypatch.setenv("KBERT_CHECKPOINTS", str(home / "elsewhere"))
-    found = catalog.locate("bert-base-chinese").resolve()
+    found = find.locate("bert-base-chinese").resolve()
     assert found == (made.parent if made.name == "publish" else made)
     assert not asked
 
 
 def test_where_a_download_goes(home, asked, monkeypatch):
     cache = home / "cache" / "checkpoints"
-    catalog.locate("bert-tiny")
+    find.locate("bert-tiny")
     assert asked.pop() == ("uncased_L-2_H-128_A-2", cache)
     (home / "checkpoints").mkdir()
-    catalog.locate("bert-tiny")
-    assert asked.pop()[1] == catalog.Path("checkpoints")
+    find.locate("bert-tiny")
+    assert asked.pop()[1] == find.Path("checkpoints")
     monkeypatch.setenv("KBERT_CHECKPOINTS", str(home / "disk"))
-    catalog.locate("bert-tiny")
+    find.locate("bert-tiny")
     assert asked.pop()[1] == home / "disk"
     folder(home / "checkpoints" / "bert-tiny")
-    catalog.locate("bert-tiny", into=home / "there")
+    find.locate("bert-tiny", into=home / "there")
     assert asked.pop()[1] == home / "there"
 
 
 def test_hugging_face_names(home, asked):
     cache = home / "cache" / "checkpoints"
-    catalog.locate("hf:owner/name")
+    find.locate("hf:owner/name")
     assert asked.pop() == ("hf:owner/name", cache)
-    assert catalog.locate("hf:owner/name", into=folder(cache / "hf_owner_name").parent).name == "hf_owner_name"
+    assert find.locate("hf:owner/name", into=folder(cache / "hf_owner_name").parent).name == "hf_owner_name"
     assert not asked
-    catalog.locate("hf:hfl/rbt3")
+    find.locate("hf:hfl/rbt3")
     assert asked.pop() == ("rbt3", cache)
 
 
 def test_an_unknown_name_gets_the_closest_ones(home):
     with pytest.raises(InputError, match="neither a folder nor the name .* close to it: bert-base-chinese"):
-        catalog.locate("checkpoints/bert-base-chines")
+        find.locate("checkpoints/bert-base-chines")
     with pytest.raises(InputError, match="kbert-checkpoint list") as caught:
-        catalog.locate("zzz")
+        find.locate("zzz")
     assert "close to" not in str(caught.value)
 
 
 def test_an_archive_is_not_a_folder(home):
     (home / "bert.zip").touch()
     with pytest.raises(InputError, match="unzip it"):
-        catalog.locate("bert.zip")
+        find.locate("bert.zip")
 
 
 def test_importing_it_is_light():
     heavy = "{'tensorflow', 'huggingface_hub', 'httpx', 'httpx2', 'requests', 'safetensors'}"
-    code = f"import sys, kbert_tasks.checkpoint.catalog; sys.exit(', '.join({heavy} & set(sys.modules)) or None)"
+    code = f"import sys, kbert_tasks.checkpoint.find; sys.exit(', '.join({heavy} & set(sys.modules)) or None)"
     subprocess.run([sys.executable, "-c", code], check=True)

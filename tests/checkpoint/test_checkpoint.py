@@ -20,7 +20,7 @@ def folder(tmp_path):
 
 def problem(path, **options):
     with pytest.raises(kb.InputError) as caught:
-        kb.Checkpoint.find(path, **options)
+        kb.Checkpoint.open(path, **options)
     return str(caught.value)
 
 
@@ -30,23 +30,23 @@ def rewrite(folder, **changes):
 
 
 def test_finds_the_files_here_one_level_down_and_by_prefix(folder, tmp_path):
-    here = kb.Checkpoint.find(folder)
+    here = kb.Checkpoint.open(folder)
     assert here.folder == folder
     assert here.checkpoint_file == str(folder / "bert_model.ckpt")
     assert here.config["num_hidden_layers"] == 2
     assert here.vocabulary == tiny.vocabulary()
-    assert kb.Checkpoint.find(tmp_path).folder == folder
-    assert kb.Checkpoint.find(folder / "bert_model.ckpt").folder == folder
+    assert kb.Checkpoint.open(tmp_path).folder == folder
+    assert kb.Checkpoint.open(folder / "bert_model.ckpt").folder == folder
 
 
 def test_a_checkpoint_of_another_name_is_found_if_it_is_the_only_one(folder):
     for file in folder.glob("bert_model.ckpt*"):
         file.rename(folder / file.name.replace("bert_model.ckpt", "model.ckpt-1000"))
-    assert kb.Checkpoint.find(folder).checkpoint_file.endswith("model.ckpt-1000")
+    assert kb.Checkpoint.open(folder).checkpoint_file.endswith("model.ckpt-1000")
     for file in list(folder.glob("model.ckpt-1000*")):
         (folder / file.name.replace("1000", "2000")).write_bytes(file.read_bytes())
     assert "several checkpoints" in problem(folder)
-    assert kb.Checkpoint.find(folder / "model.ckpt-2000").checkpoint_file.endswith("2000")
+    assert kb.Checkpoint.open(folder / "model.ckpt-2000").checkpoint_file.endswith("2000")
 
 
 @pytest.mark.parametrize("name", ["vocab.txt", "bert_model.ckpt.index", "bert_model.ckpt.data-00000-of-00001"])
@@ -119,7 +119,7 @@ def test_what_a_config_may_leave_out(folder):
     ):
         del config[key]
     (folder / "bert_config.json").write_text(json.dumps(config), encoding="utf-8-sig")
-    found = kb.Checkpoint.find(folder)
+    found = kb.Checkpoint.open(folder)
     for encoder in ("fast", "keras-bert"):
         model = kb.load_trained_model_from_checkpoint(found.config_file, found.checkpoint_file, encoder=encoder)
         assert model.get_layer("Encoder-1-FeedForward-Dropout").rate == 0.1
@@ -127,7 +127,7 @@ def test_what_a_config_may_leave_out(folder):
 
 def test_casing_and_how_it_is_known(folder, tmp_path):
     def casing(path, **options):
-        found = kb.Checkpoint.find(path, **options)
+        found = kb.Checkpoint.open(path, **options)
         return found.cased, found.casing
 
     assert casing(folder) == (False, "from the name uncased_mine")
@@ -144,7 +144,7 @@ def test_casing_and_how_it_is_known(folder, tmp_path):
 
 def test_capital_letters_in_the_vocabulary_say_cased(tmp_path):
     tokens = [*tiny.vocabulary(), "London", "##Paris", "Rome"]
-    found = kb.Checkpoint.find(tiny.checkpoint(tmp_path / "mine", tokens=tokens))
+    found = kb.Checkpoint.open(tiny.checkpoint(tmp_path / "mine", tokens=tokens))
     assert (found.cased, found.casing) == (True, "its vocabulary has 3 tokens with capital letters")
 
 
@@ -162,7 +162,7 @@ def test_tensors_leave_out_the_optimizers(folder):
     tensors = tiny.tensors(config)
     slots = {f"{name}/{slot}": a for name, a in tensors.items() for slot in ("adam_m", "adam_v")}
     google_format.write(folder, config, tiny.vocabulary(), tensors | slots)
-    found = kb.Checkpoint.find(folder).tensors()
+    found = kb.Checkpoint.open(folder).tensors()
     assert found.keys() == tensors.keys()
     assert all(np.array_equal(found[name], tensors[name]) for name in tensors)
 

@@ -13,7 +13,7 @@ from hashlib import sha256
 import pytest
 
 from kbert_tasks.checkpoint import archive as archives
-from kbert_tasks.checkpoint import catalog, download, install
+from kbert_tasks.checkpoint import catalog, download, find, install
 from kbert_tasks.errors import InputError
 
 from .. import tiny
@@ -396,7 +396,7 @@ def test_get_makes_a_checkpoint(server, release, tmp_path, monkeypatch):
     assert folder == tmp_path / "into" / "tiny"
     assert left_in(folder) == sorted([*NAMES, "kbert_source.json"])
     assert left_in(folder.parent) == ["tiny"]
-    assert Checkpoint.find(folder).cased is True
+    assert Checkpoint.open(folder).cased is True
     assert json.loads((folder / "kbert_source.json").read_text()) == {
         "name": "tiny",
         "url": server.url + "/bert_models/file.zip",
@@ -408,8 +408,8 @@ def test_get_makes_a_checkpoint(server, release, tmp_path, monkeypatch):
 
     monkeypatch.setenv("KBERT_MIRROR", server.url)
     monkeypatch.setattr(catalog, "entries", lambda: (entry("other", cased=False),))
-    folder = catalog.locate("OTHER", into=tmp_path / "into")
-    assert Checkpoint.find(folder).cased is False
+    folder = find.locate("OTHER", into=tmp_path / "into")
+    assert Checkpoint.open(folder).cased is False
 
 
 def test_get_keeps_nothing_that_is_broken(server, release, tmp_path):

@@ -10,7 +10,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from kbert_tasks.checkpoint import catalog, hub
+from kbert_tasks.checkpoint import catalog, find, hub
 from kbert_tasks.errors import InputError
 
 from .. import tiny
@@ -96,7 +96,7 @@ def test_a_model_becomes_a_checkpoint(server, model, tmp_path):
     folder = hub.fetch("hf:owner/name", tmp_path / "into", mirror=server.url + "/")
     assert folder == tmp_path / "into" / "hf_owner_name"
     assert names(folder.parent) == ["hf_owner_name"]
-    checkpoint, wanted = Checkpoint.find(folder), tiny.tensors(tiny.config(vocab_size=len(WORDS)), seed=3)
+    checkpoint, wanted = Checkpoint.open(folder), tiny.tensors(tiny.config(vocab_size=len(WORDS)), seed=3)
     assert checkpoint.cased is False
     for name, array in checkpoint.tensors().items():
         np.testing.assert_array_equal(array, wanted[name])
@@ -106,7 +106,7 @@ def test_a_model_becomes_a_checkpoint(server, model, tmp_path):
 
     asked = len(server.requests)
     assert hub.fetch("owner/name", tmp_path / "into", mirror=server.url) == folder
-    assert catalog.locate("hf:owner/name", into=tmp_path / "into") == folder
+    assert find.locate("hf:owner/name", into=tmp_path / "into") == folder
     assert len(server.requests) == asked
 
 
@@ -116,9 +116,9 @@ def test_an_entry_of_the_catalogue_keeps_its_name_and_casing(server, model, tmp_
     server.files = model
     entry = catalog.Entry("tiny", "Tiny", "zh", True, 2, 16, 2, len(tiny.vocabulary()), hub="hf:owner/name")
     monkeypatch.setattr(catalog, "entries", lambda: (entry,))
-    folder = catalog.locate("tiny", into=tmp_path / "into", mirror=server.url)
+    folder = find.locate("tiny", into=tmp_path / "into", mirror=server.url)
     assert folder == tmp_path / "into" / "tiny"
-    assert Checkpoint.find(folder).cased is True
+    assert Checkpoint.open(folder).cased is True
 
 
 def test_shards_and_a_revision(server, model, tmp_path):

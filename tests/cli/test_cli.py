@@ -13,6 +13,7 @@ import pandas as pd
 import pytest
 
 from kbert_tasks import cli, samples
+from kbert_tasks.cli import command
 
 QUICK = ["--epochs", "1", "--max-length", "32"]
 
@@ -103,12 +104,12 @@ def test_the_total_time_counts_everything_up_to_the_written_report(checkpoint, t
 def test_a_command_is_timed_from_the_start_of_its_process_or_from_its_call(folder, monkeypatch):
     times = []
 
-    @cli.command
+    @command.command
     def measured(argv):
-        times.append(cli.elapsed())
+        times.append(command.elapsed())
 
-    monkeypatch.setattr(cli, "_IMPORTED", time.perf_counter() - 1000)
-    monkeypatch.setattr(cli, "_began", 0.0)  # put back afterwards
+    monkeypatch.setattr(command, "_IMPORTED", time.perf_counter() - 1000)
+    monkeypatch.setattr(command, "_began", 0.0)  # put back afterwards
     assert measured() == measured([]) == 0
     assert times[0] >= 1000 > times[1]
     seconds = report_of(folder)["seconds"]

@@ -66,7 +66,7 @@ def test_csv_by_other_programs_is_read_with_its_carriage_returns(file, rows):
     assert kb.read(path).to_numpy().tolist() == rows
 
 
-def test_answers_and_errors_of_a_saved_folder_are_read_by_pandas(hotel, bare_page, tmp_path):
+def test_answers_and_errors_of_a_saved_folder_are_read_by_pandas(hotel, tmp_path):
     task = hotel[0]
     texts = ["好\u2028坏\r\n\x85", "half \ud83d", "\udc00 half", '"=1\0\t']
     report = task.evaluate(texts, ["好", "坏", "好", "坏"])

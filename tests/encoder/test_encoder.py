@@ -33,7 +33,7 @@ def ids_of(config, shape=(3, 20), seed=0):
 
 
 def largest_difference(folder, encoder, **batch):
-    found = kb.Checkpoint.find(folder)
+    found = kb.Checkpoint.open(folder)
     ids, segments = ids_of(found.config, **batch)
     wanted = numpy_bert.forward(found.tensors(), found.config, ids, segments)
     seen = load(folder, encoder=encoder).predict_on_batch([ids, segments])
@@ -57,7 +57,7 @@ def test_outputs_equal_a_plain_numpy_forward_pass(checkpoint, encoder):
 def test_outputs_equal_on_real_weights_and_text(folder, encoder):
     if not folder.is_dir():
         pytest.skip(f"{folder} is absent")
-    found = kb.Checkpoint.find(folder)
+    found = kb.Checkpoint.open(folder)
     tokenizer = kb.Tokenizer(found.vocabulary, found.cased)
     texts = kb.read(samples.path("classify", "zh", "test"))["text"].head(12)
     x = inputs([tokenizer.encode(text) for text in texts])
@@ -71,7 +71,7 @@ def test_outputs_equal_on_real_weights_and_text(folder, encoder):
 def test_every_weight_trains_and_the_count_is_said(checkpoint, encoder, caplog):
     with caplog.at_level(logging.INFO, "kbert_tasks"):
         model = load(checkpoint, encoder=encoder)
-    weights = [name for name in kb.Checkpoint.find(checkpoint).tensors() if name.startswith("bert/")]
+    weights = [name for name in kb.Checkpoint.open(checkpoint).tensors() if name.startswith("bert/")]
     assert len(model.trainable_weights) == len(weights) - 2  # all but the pooler's
     assert not model.non_trainable_weights
     assert (

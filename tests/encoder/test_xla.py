@@ -7,12 +7,12 @@ import numpy as np
 import pytest
 
 from kbert_tasks._keras import keras2, tensorflow
-from kbert_tasks.checkpoint.checkpoint import build_encoder
 from kbert_tasks.data.batches import Deal, training_batches
-from kbert_tasks.encoder import bert, precision
+from kbert_tasks.encoder import bert, ops, precision
+from kbert_tasks.encoder.loading import build_encoder
 from kbert_tasks.encoder.ops import dropped, seeded
 from kbert_tasks.tasks import find
-from kbert_tasks.training import distribution, optimizers
+from kbert_tasks.training import optimizers
 from kbert_tasks.training.step import Stepped
 
 from .. import curves, tiny
@@ -71,7 +71,7 @@ def trained(name, compiled, settings=None, **how):
     ],
 )
 def test_the_compiled_step_is_the_step(name, how, monkeypatch):
-    monkeypatch.setattr(distribution, "on_tpu", lambda: True)
+    monkeypatch.setattr(ops, "is_tpu", lambda strategy: True)
     monkeypatch.setattr(bert, "dropped", lambda x, rate: x + 0 * dropped(x, rate))
     losses, weights, graphs = trained(name, True, **how)
     assert graphs == 1 and len(losses) == 2
@@ -84,7 +84,7 @@ def test_the_compiled_step_is_the_step(name, how, monkeypatch):
 @pytest.mark.slow
 @pytest.mark.parametrize("name", ["classify", "relation", "subject"])
 def test_the_step_of_a_tpu_compiles_in_bfloat16_with_every_craft(name, monkeypatch):
-    monkeypatch.setattr(distribution, "on_tpu", lambda: True)
+    monkeypatch.setattr(ops, "is_tpu", lambda strategy: True)
     monkeypatch.setattr(bert, "dropped", lambda x, rate: x + 0 * dropped(x, rate))
     with precision.computing("bfloat16"):
         losses, _, graphs = trained(name, True, CRAFT)
@@ -95,7 +95,7 @@ def test_the_step_of_a_tpu_compiles_in_bfloat16_with_every_craft(name, monkeypat
 
 @pytest.mark.parametrize("compiled", [True, False])
 def test_the_dropout_of_a_tpu(compiled, monkeypatch):
-    monkeypatch.setattr(distribution, "on_tpu", lambda: True)
+    monkeypatch.setattr(ops, "is_tpu", lambda strategy: True)
     seeded(1)
     draw = tf.function(lambda x: dropped(x, 0.25), jit_compile=compiled)
     one, other = (draw(tf.ones((50, 400))).numpy() for _ in range(2))

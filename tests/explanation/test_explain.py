@@ -194,14 +194,14 @@ def test_what_cannot_be_a_triple(relation, answer, message):
 
 def test_the_probability_of_a_subject_is_of_one_choice(subject):
     found = kb.explain(subject, TEXT, KIND, SUBJECT)
-    assert found.told == SUBJECT and found.texts == (KIND, TEXT)
+    assert found.shown == SUBJECT and found.texts == (KIND, TEXT)
     first, last = found.places["subject"]
     assert TEXT[found.offsets[first, 0] : found.offsets[last, 1]] == SUBJECT
     _, (windows,) = of(subject, (TEXT, KIND))
     p = subject.outputs(windows)[0]["spans"]
     assert found.score == pytest.approx(np.log(p[first, last] / (1 - p[first, last])), abs=1e-4)
     none = kb.explain(subject, TEXT, KIND, "")
-    assert none.answer is None and none.told == "no subject" and not none.places
+    assert none.answer is None and none.shown == "no subject" and not none.places
     assert none.probability == pytest.approx(p[0, 0], abs=1e-5)
     (prediction,) = subject.predict([(TEXT, KIND)])
     best = kb.explain(subject, TEXT, KIND, steps=1)
@@ -237,9 +237,7 @@ def test_what_cannot_be_explained(classifier):
             kb.explain(classifier, "好", steps=steps)
     with pytest.raises(kb.InputError, match="is not trained"):
         kb.explain(kb.TextClassifier("nowhere"), "好")
-    with pytest.raises(
-        kb.InputError, match="explain knows TextClassifier, RelationExtractor, SubjectExtractor, not str"
-    ):
+    with pytest.raises(kb.InputError, match="a trained task is needed, found 'runs/hotel': open a saved folder"):
         kb.explain("runs/hotel", "好")
 
 
@@ -301,7 +299,7 @@ def test_the_sum_is_exact_where_the_midpoint_rule_is():
 
 @pytest.mark.parametrize("encoder", ["fast", "keras-bert"])
 def test_attention_equals_a_plain_numpy_computation(two_layers, encoder):
-    found = kb.Checkpoint.find(two_layers)
+    found = kb.Checkpoint.open(two_layers)
     model = kb.load_trained_model_from_checkpoint(found.config_file, found.checkpoint_file, encoder=encoder)
     window = kb.Tokenizer(found.vocabulary, found.cased).encode("the room was clean", "服务 bad!")
     maps = attention.maps(model, window, found.config["num_attention_heads"])

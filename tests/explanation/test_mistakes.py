@@ -1,4 +1,4 @@
-"""Why the worst mistakes were made, in the report of a saved task."""
+"""Why the worst mistakes were made, as the report of a task tells it."""
 
 import json
 import logging
@@ -9,8 +9,8 @@ import pytest
 import kbert_tasks as kb
 from kbert_tasks import tasks
 from kbert_tasks.explanation import mistakes, models
+from kbert_tasks.reporting import writing
 from kbert_tasks.reporting.mistakes import places
-from kbert_tasks.saving import saving
 
 from ..reporting.reading import Page
 from .test_explain import FEW, ROWS
@@ -42,9 +42,14 @@ def whys(page):
     return [re.findall(r'<h4>(\w+) .*?<p class="answer"><strong>(.*?)</strong>', item, re.DOTALL) for item in items]
 
 
+def reported(task, file, **options):
+    """The page that `kb.report` writes."""
+    kb.report(task, file, **options)
+    return file.read_text(encoding="utf-8")
+
+
 def test_the_worst_mistakes_are_explained(task, tmp_path):
-    task.save(tmp_path / "run")
-    page = (tmp_path / "run" / "report.html").read_text(encoding="utf-8")
+    page = reported(task, tmp_path / "page.html")
     wrong = [task.answers_[place] for place in places(task.answers_)]
     kind, found = task.report_["task"], whys(page)
     assert len(wrong) > mistakes.MOST and len(found) == len(wrong)
@@ -69,14 +74,14 @@ def test_the_worst_mistakes_are_explained(task, tmp_path):
 
 def test_the_same_of_a_task_that_was_loaded(task, tmp_path):
     task.save(tmp_path / "run")
-    kb.load(tmp_path / "run").save(tmp_path / "again")
-    one, other = ((tmp_path / name / "report.html").read_text(encoding="utf-8") for name in ("run", "again"))
+    one, other = (reported(each, tmp_path / "page.html") for each in (task, kb.load(tmp_path / "run")))
     assert whys(one) == whys(other) and any(whys(one))
 
 
 def test_several_labels_and_abstaining_and_what_training_never_saw():
     def asked(kind, predicted, gold):
-        return mistakes._asked(kind, json.loads(json.dumps({"predicted": predicted, "gold": gold})))
+        answer = json.loads(json.dumps({"predicted": predicted, "gold": gold}))
+        return mistakes._asked(tasks.find(kind)(), answer)
 
     assert asked("classify", "a", "b") == [("predicted", "a"), ("gold", "b")]
     assert asked("classify", None, "b") == [("gold", "b")]
@@ -92,7 +97,9 @@ def test_an_answer_that_cannot_be_given_is_left_out(checkpoint):
     task = kb.TextClassifier(checkpoint, **FEW).fit(
         ["好", "坏"] * 4, ["a", "b"] * 4, dev=(["好吃的", "坏了"], ["c", "c"])
     )
-    assert [[name for name, _ in each] for each in mistakes.explained(task).values()] == [["predicted"]] * 2
+    assert [[name for name, _ in each] for each in mistakes.explained(task, places(task.answers_)).values()] == [
+        ["predicted"]
+    ] * 2
 
 
 def test_for_what_cannot_be_explained_the_next_is(task, monkeypatch):
@@ -106,43 +113,45 @@ def test_for_what_cannot_be_explained_the_next_is(task, monkeypatch):
 
     monkeypatch.setattr(mistakes, "explain", explained)
     monkeypatch.setattr(mistakes, "fragment", lambda text, brief: text)
-    found = mistakes.explained(task)
+    found = mistakes.explained(task, places(task.answers_))
     assert [*found] == wrong[1 : mistakes.MOST + 1]
     assert all(html == task.answers_[place]["text"] for place, reasons in found.items() for _, html in reasons)
 
 
 def test_time_and_length_have_an_end(task, monkeypatch):
-    assert mistakes.explained(task)
+    assert mistakes.explained(task, places(task.answers_))
     with monkeypatch.context() as patched:
         patched.setattr(mistakes, "SECONDS", 0)
-        assert mistakes.explained(task) == {}
+        assert mistakes.explained(task, places(task.answers_)) == {}
     with monkeypatch.context() as patched:
         patched.setattr(mistakes, "MAPS", 10)
-        assert not any('class="attention"' in made for each in mistakes.explained(task).values() for _, made in each)
+        assert not any(
+            'class="attention"' in made
+            for each in mistakes.explained(task, places(task.answers_)).values()
+            for _, made in each
+        )
     monkeypatch.setattr(mistakes, "LONG", 3)
-    assert mistakes.explained(task) == {}
+    assert mistakes.explained(task, places(task.answers_)) == {}
 
 
 def test_a_failure_is_told_and_nothing_else_is_lost(task, tmp_path, monkeypatch, caplog):
     monkeypatch.setattr(mistakes, "explain", lambda *_, **__: 1 / 0)
     with caplog.at_level(logging.WARNING, "kbert_tasks"):
-        task.save(tmp_path / "run")
-    assert "the explanations of its errors could not be made (ZeroDivisionError" in caplog.text
-    page = (tmp_path / "run" / "report.html").read_text(encoding="utf-8")
+        page = reported(task, tmp_path / "page.html")
+    assert "the errors could not be explained (ZeroDivisionError" in caplog.text
     assert "answered wrongly" in page and not any(whys(page))
     assert models._built.cache_info().currsize == 0
 
 
 def test_the_page_can_do_without(task, tmp_path):
-    saving.save(task, tmp_path / "run", explain=False)
-    assert not any(whys((tmp_path / "run" / "report.html").read_text(encoding="utf-8")))
+    assert not any(whys(reported(task, tmp_path / "page.html", explain=False)))
 
 
 def test_the_command_explains_once(checkpoint, tmp_path, monkeypatch):
     from kbert_tasks.cli import train
 
     calls = []
-    monkeypatch.setattr(mistakes, "explained", lambda task: calls.append(task.report_["scores"].keys()) or {})
+    monkeypatch.setattr(writing, "explained", lambda task, _: calls.append(task.report_["scores"].keys()) or {})
     words = ["--checkpoint", checkpoint, "--epochs", "1", "--max-length", "16", "--output", str(tmp_path / "run")]
     assert train(words) == 0
     assert [set(each) for each in calls] == [{"dev", "test"}]

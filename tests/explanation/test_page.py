@@ -6,18 +6,22 @@ import json
 import re
 import shutil
 import subprocess
+from pathlib import Path
 
 import numpy as np
 import pytest
 
+from kbert_tasks.explanation import page as page_module
 from kbert_tasks.explanation.explanation import Explanation
-from kbert_tasks.explanation.page import FOLDERS, fragment, html
+from kbert_tasks.explanation.page import fragment, html
 from kbert_tasks.explanation.terminal import LONGEST, cropped, shown, table, width
-from kbert_tasks.reporting import fonts
-from kbert_tasks.tasks.relation.triples import Triple
+from kbert_tasks.html import fonts
 
 CHROMIUM = next(filter(None, map(shutil.which, ("chromium", "chromium-browser", "google-chrome"))), None)
-SCRIPT, STYLE = ((FOLDERS[1] / name).read_text("utf-8").strip() for name in ("attention.js", "explanation.css"))
+SCRIPT, STYLE = (
+    Path(page_module.__file__).with_name(name).read_text("utf-8").strip()
+    for name in ("attention.js", "explanation.css")
+)
 HOSTILE = "<script>alert('x')</script> & \"q\" </p>"
 
 
@@ -31,7 +35,8 @@ def made(text="《雪》 的 author 是😀", spans=None, answer="好", places=N
     attention = draw.random((layers, heads, size, size)) ** 4
     return Explanation(
         texts=(text,), tokens=("[CLS]", *(text[start:end] for start, end in spans), "[SEP]"), offsets=offsets,
-        segments=np.zeros(size, int), cut=0, answer=answer, predicted=True, probability=0.75, places=places or {},
+        segments=np.zeros(size, int), cut=0, answer=answer, shown=answer, record=answer, predicted=True,
+        probability=0.75, places=places or {},
         score=float(values.sum()), baseline=0.0, steps=50, attributions=np.r_[0, values, 0], delta=0.0,
         attention=(attention / attention.sum(-1, keepdims=True)).astype("float32"),
     )  # fmt: skip
@@ -74,7 +79,7 @@ def test_tokens_of_one_character_are_one():
 
 
 def test_parts_of_the_answer_are_named():
-    found = made("雪的作者", answer=Triple("雪", "作者", "者"), places={"subject": (1, 1), "object": (4, 4)})
+    found = made("雪的作者", answer="雪 | 作者 | 者", places={"subject": (1, 1), "object": (4, 4)})
     assert re.findall(r"<small[^>]*>(\w+)</small>\s*<span[^>]*>(.)<", fragment(found)) == [
         ("subject", "雪"),
         ("object", "者"),
@@ -83,7 +88,7 @@ def test_parts_of_the_answer_are_named():
         "雪",
         "者",
     ]
-    assert found.told == "雪 | 作者 | 者" and found.as_dict()["answer"]["object"] == "者"
+    assert found.as_dict()["answer"] == found.record == "雪 | 作者 | 者"
 
 
 def test_the_maps_can_be_left_out():

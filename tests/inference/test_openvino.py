@@ -17,9 +17,10 @@ import kbert_tasks as kb
 from kbert_tasks import cli, settings, tasks
 from kbert_tasks.inference import openvino, predict
 from kbert_tasks.samples import path
-from kbert_tasks.saving import folder as run_folder
+from kbert_tasks.saving import folder as layout
 
 QUICK = {"epochs": 2, "max_length": 32, "learning_rate": 5e-3, "average": 0.0, "head_lr_multiplier": 1.0}
+SAVED = [name for name in layout.LAYOUT if name != layout.PAGE]  # what `save` writes
 KINDS = [
     ("classify", {}),
     ("classify", {"pooling": "mean", "encoder": "keras-bert"}),
@@ -159,9 +160,9 @@ def test_the_precision_may_be_told(fast, monkeypatch):
 
 
 def test_what_was_trained_in_16_bits_is_exported_in_32(run):
-    about = json.loads((run / run_folder.TASK).read_text(encoding="utf-8"))
+    about = json.loads((run / layout.TASK).read_text(encoding="utf-8"))
     about["settings"]["precision"] = "bfloat16"
-    (run / run_folder.TASK).write_text(json.dumps(about), encoding="utf-8")
+    (run / layout.TASK).write_text(json.dumps(about), encoding="utf-8")
     assert alike(answers(run), answers(run, "keras"), 2e-2)
     layers = [kb.load(run, engine=name).model.get_layer("Encoder-1-FeedForward") for name in openvino.ENGINES]
     assert [layer.compute_dtype for layer in layers] == ["bfloat16", "float32"]
@@ -175,11 +176,11 @@ def test_it_is_made_once_and_the_difference_told(run, said):
     assert [text[: text.index("Keras ")] for text in said()] == [
         f"openvino: exported to {run / 'openvino'}, largest difference of a probability from "
     ]
-    assert sorted(p.name for p in (run / "openvino").iterdir()) == sorted(openvino.LAYOUT)
+    assert sorted(p.name for p in (run / "openvino").iterdir()) == sorted(layout.EXPORT_LAYOUT)
     made = (run / "openvino" / "model.xml").stat().st_mtime_ns
     assert answers(run) == first and said() == []
     assert (run / "openvino" / "model.xml").stat().st_mtime_ns == made
-    assert sorted(p.name for p in run.iterdir()) == sorted([*run_folder.LAYOUT, "openvino"])
+    assert sorted(p.name for p in run.iterdir()) == sorted([*SAVED, layout.EXPORT])
 
 
 def test_a_changed_model_is_exported_again(exported, tmp_path, said):
@@ -187,12 +188,12 @@ def test_a_changed_model_is_exported_again(exported, tmp_path, said):
     task = kb.load(run)
     task.model.get_layer("label").set_weights([w[..., ::-1] for w in task.model.get_layer("label").get_weights()])
     task.save(tmp_path / "other")
-    shutil.copy(tmp_path / "other" / run_folder.WEIGHTS, run)
+    shutil.copy(tmp_path / "other" / layout.WEIGHTS, run)
     assert alike(answers(run), answers(run, "keras")) and len(said()) == 1
     # The same weights mean something else with other settings or sizes.
-    for file, change in ((run_folder.TASK, {"pooling": "max"}), (run_folder.CONFIG, {"num_attention_heads": 4})):
+    for file, change in ((layout.TASK, {"pooling": "max"}), (layout.CONFIG, {"num_attention_heads": 4})):
         about = json.loads((run / file).read_text(encoding="utf-8"))
-        (about["settings"] if file == run_folder.TASK else about).update(change)
+        (about["settings"] if file == layout.TASK else about).update(change)
         (run / file).write_text(json.dumps(about), encoding="utf-8")
         assert alike(answers(run), answers(run, "keras")) and len(said()) == 1
 
@@ -267,7 +268,7 @@ def test_an_export_that_is_stopped_leaves_nothing(run, monkeypatch):
         patched.setattr(Path, "rename", stop)
         with pytest.raises(KeyboardInterrupt):
             kb.load(run, engine="openvino")
-    assert sorted(p.name for p in run.iterdir()) == sorted(run_folder.LAYOUT)
+    assert sorted(p.name for p in run.iterdir()) == sorted(SAVED)
 
 
 def test_a_conversion_that_says_something_else_is_refused(run, monkeypatch):
@@ -289,7 +290,7 @@ def test_it_loads_is_moved_and_saved_over(exported, tmp_path, said):
     assert alike(answers(run, "keras"), wanted) and said() == []
     (run / ".openvino.17.writing").mkdir()  # of an export that was killed
     kb.load(run, engine="openvino").save(run)
-    assert sorted(p.name for p in run.iterdir()) == sorted(run_folder.LAYOUT)
+    assert sorted(p.name for p in run.iterdir()) == sorted(SAVED)
     assert answers(run) == wanted and len(said()) == 1
 
 

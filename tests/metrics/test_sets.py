@@ -5,7 +5,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from kbert_tasks.metrics.sets import OVERLAPS, best_threshold, counted, overlap, triples
+from kbert_tasks.metrics.sets import best_threshold, counted
+from kbert_tasks.tasks.relation.scores import OVERLAPS, overlap, triples
 from kbert_tasks.tasks.relation.triples import Triple
 from kbert_tasks.text.spans import Span
 

@@ -4,7 +4,7 @@ import json
 
 import numpy as np
 
-from kbert_tasks.pretraining.corpus import prepare
+from kbert_tasks.pretraining.preparing import prepare
 
 from .. import tiny
 

@@ -6,8 +6,10 @@ import numpy as np
 import pytest
 
 import kbert_tasks as kb
-from kbert_tasks.pretraining import corpus, preparing
-from kbert_tasks.pretraining.corpus import Corpus, prepare
+from kbert_tasks.files import sha256
+from kbert_tasks.pretraining import preparing
+from kbert_tasks.pretraining.corpus import Corpus
+from kbert_tasks.pretraining.preparing import prepare
 from kbert_tasks.text.tokenizer import Tokenizer
 from tests import tiny
 
@@ -65,7 +67,7 @@ def test_the_manifest_counts_all(text, tmp_path):
         assert counts["sentences"] == sum(len(each.ends) for each in documents)
         for shard in counts["shards"]:
             path = tmp_path / "data" / shard["file"]
-            assert shard["sha256"] == corpus.sha256(path) and shard["bytes"] == path.stat().st_size
+            assert shard["sha256"] == sha256(path) and shard["bytes"] == path.stat().st_size
             assert shard["tokens"] <= 2 * 300 + 40
     assert 0.1 < manifest["parts"]["held-out"]["documents"] / 62 < 0.5
 

@@ -92,7 +92,7 @@ def test_a_long_document_becomes_several(tmp_path):
 
 def test_files_are_streamed(tmp_path, monkeypatch):
     path = put(tmp_path, "a.txt", "句。\n\n" * 50_000)
-    monkeypatch.setattr(documents.data, "read", None)
+    monkeypatch.setattr(documents.tables, "read", None)
     found = documents.read(path)
     assert next(found) == ["句。"]
     monkeypatch.setattr(documents, "LINE", 7)
@@ -105,9 +105,9 @@ def test_files_are_streamed(tmp_path, monkeypatch):
 def test_tables_are_streamed(tmp_path, monkeypatch, kind, mark):
     text = f"\nbody{mark}n\n" + "".join(f"第{i}句。{mark}{i}\n" for i in range(50)) + "\n\n"
     path = put(tmp_path, f"a.{kind}", text)
-    whole = documents.data.read(path)
-    monkeypatch.setattr(documents.data, "read", None)
-    monkeypatch.setattr(documents.separated, "ROWS", 7)
+    whole = documents.tables.read(path)
+    monkeypatch.setattr(documents.tables, "read", None)
+    monkeypatch.setattr(documents.delimited, "ROWS", 7)
     reading = documents.Reading()
     assert list(documents.read(path, "body", reading=reading)) == [[text] for text in whole["body"]]
     assert reading.documents == 50 and reading.skipped == {}

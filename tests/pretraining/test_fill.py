@@ -5,7 +5,8 @@ import pytest
 
 import kbert_tasks as kb
 from kbert_tasks.checkpoint import google_format
-from kbert_tasks.checkpoint.checkpoint import Checkpoint, load_trained_model_from_checkpoint
+from kbert_tasks.checkpoint.checkpoint import Checkpoint
+from kbert_tasks.encoder.loading import load_trained_model_from_checkpoint
 from kbert_tasks.errors import InputError
 from kbert_tasks.text.tokenizer import SPECIAL, Tokenizer
 
@@ -13,7 +14,7 @@ from .. import tiny
 
 
 def test_the_words_are_those_of_keras_berts_graph(checkpoint):
-    found = Checkpoint.find(checkpoint)
+    found = Checkpoint.open(checkpoint)
     answers = kb.fill_mask(checkpoint, "房[MASK]很干净，the room[MASK] clean", top=4)
     number = {token: i for i, token in enumerate(found.vocabulary)}
     words = "[CLS] 房 [MASK] 很 干 净 ， the room [MASK] clean [SEP]".split()
@@ -49,7 +50,7 @@ def test_special_tokens_are_no_words(checkpoint):
 def test_other_weights_in_the_same_folder_are_seen(tmp_path):
     folder = tiny.checkpoint(tmp_path / "uncased_one", seed=1)
     before = kb.fill_mask(folder, "a [MASK]")
-    assert kb.fill_mask(Checkpoint.find(folder), "a [MASK]") == before
+    assert kb.fill_mask(Checkpoint.open(folder), "a [MASK]") == before
     tiny.checkpoint(tmp_path / "uncased_one", seed=2)
     assert kb.fill_mask(folder, "a [MASK]") != before
 

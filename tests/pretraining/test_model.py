@@ -5,8 +5,9 @@ import pytest
 
 from kbert_tasks._keras import import_keras_bert, keras2, tensorflow
 from kbert_tasks.checkpoint import google_format
-from kbert_tasks.checkpoint.checkpoint import Checkpoint, load_trained_model_from_checkpoint
+from kbert_tasks.checkpoint.checkpoint import Checkpoint
 from kbert_tasks.encoder import precision
+from kbert_tasks.encoder.loading import load_trained_model_from_checkpoint
 from kbert_tasks.errors import InputError
 from kbert_tasks.pretraining import losses, model
 from kbert_tasks.training.optimizers import AdamW
@@ -31,7 +32,7 @@ def batch(seed=0, size=3, time=20, masked=4):
 @pytest.fixture(scope="module")
 def filled(two_layers):
     """(the Checkpoint, our model with its weights)."""
-    found = Checkpoint.find(two_layers)
+    found = Checkpoint.open(two_layers)
     made = model.build(found.config)
     assert model.fill(made, found.config, found.tensors()) == []
     return found, made

@@ -41,7 +41,7 @@ def told(here):
 
 
 def test_from_text_to_a_checkpoint(made):
-    checkpoint = Checkpoint.find(made / "run")
+    checkpoint = Checkpoint.open(made / "run")
     vocabulary = read_vocabulary(made / "vocab.txt")
     assert checkpoint.vocabulary == vocabulary and not checkpoint.cased and "房" in vocabulary
     assert len(kb.fill_mask(made / "run", "房[MASK]很干净")[0]) == 5
@@ -91,7 +91,7 @@ def test_on_from_a_checkpoint_with_new_words(made, tmp_path, capsys):
     assert (
         run("train", *words[: -len(QUICK) - 1], tmp_path / "plain", *QUICK, "--steps", "1") == 0
     )  # its own vocabulary
-    assert Checkpoint.find(tmp_path / "plain").vocabulary == Checkpoint.find(made / "run").vocabulary
+    assert Checkpoint.open(tmp_path / "plain").vocabulary == Checkpoint.open(made / "run").vocabulary
 
 
 def test_a_cased_vocabulary_makes_a_cased_checkpoint(made, tmp_path):
@@ -100,7 +100,7 @@ def test_a_cased_vocabulary_makes_a_cased_checkpoint(made, tmp_path):
     assert run("vocab", *text, "--size", 260, "--unused", 2, "--cased", "--output", tmp_path / "v.txt") == 0
     words = [*text, "--vocab", tmp_path / "v.txt", "--config", made / "bert_config.json", *QUICK, "--steps", "1"]
     assert run("train", *words, "--output", tmp_path / "run") == 0
-    assert Checkpoint.find(tmp_path / "run").cased
+    assert Checkpoint.open(tmp_path / "run").cased
     assert json.loads((tmp_path / "run" / "bert_config.json").read_text())["do_lower_case"] is False
 
 

@@ -9,7 +9,8 @@ import pytest
 from kbert_tasks import cli
 from kbert_tasks._keras import tensorflow
 from kbert_tasks.checkpoint import convert, google_format
-from kbert_tasks.checkpoint.checkpoint import Checkpoint, load_trained_model_from_checkpoint
+from kbert_tasks.checkpoint.checkpoint import Checkpoint
+from kbert_tasks.encoder.loading import load_trained_model_from_checkpoint
 from kbert_tasks.errors import InputError
 from kbert_tasks.pretraining import model, training, writing
 
@@ -42,7 +43,7 @@ def test_the_log_tells_losses_and_accuracies_of_each_stretch(run):
 def test_everybody_reads_the_folder_and_sees_the_same(run, capsys):
     folder, _ = run
     prefix = str(folder / google_format.PREFIX)
-    checkpoint = Checkpoint.find(folder)
+    checkpoint = Checkpoint.open(folder)
     assert checkpoint.cased is False and checkpoint.casing == "from do_lower_case in bert_config.json"
     arrays = checkpoint.tensors()
     assert arrays.keys() == google_format.variables(checkpoint.config, heads=True).keys()
@@ -70,7 +71,7 @@ def test_everybody_reads_the_folder_and_sees_the_same(run, capsys):
 
 def test_written_read_and_written_again_is_bit_equal(run, tmp_path):
     folder, _ = run
-    checkpoint = Checkpoint.find(folder)
+    checkpoint = Checkpoint.open(folder)
     google_format.write(tmp_path / "plain", checkpoint.config, checkpoint.vocabulary, checkpoint.tensors())
     ours = model.build(checkpoint.config)
     model.fill(ours, checkpoint.config, checkpoint.tensors())
@@ -92,7 +93,7 @@ def test_it_goes_to_hugging_face_and_back_with_both_heads(run, tmp_path):
     assert {"cls.predictions.bias", "cls.predictions.transform.dense.weight", "cls.seq_relationship.weight"} <= names
     assert json.loads((tmp_path / "theirs" / "config.json").read_text())["architectures"] == ["BertForPreTraining"]
     convert.import_folder(tmp_path / "theirs", tmp_path / "back")
-    before, after = Checkpoint.find(folder), Checkpoint.find(tmp_path / "back")
+    before, after = Checkpoint.open(folder), Checkpoint.open(tmp_path / "back")
     assert after.config == before.config and after.vocabulary == before.vocabulary and after.cased == before.cased
     assert all(np.array_equal(array, after.tensors()[name]) for name, array in before.tensors().items())
     assert files(tmp_path / "back") == files(folder)
@@ -103,7 +104,7 @@ def test_dropout_can_be_left_to_fine_tuning(corpus, config, tmp_path, monkeypatc
     build = model.build
     monkeypatch.setattr(model, "build", lambda config: built.append(config) or build(config))
     training.train(corpus, tmp_path / "new", config, **QUICK | {"steps": 1, "dropout": 0.0})
-    written = Checkpoint.find(tmp_path / "new").config
+    written = Checkpoint.open(tmp_path / "new").config
     for name in ("hidden_dropout_prob", "attention_probs_dropout_prob"):
         assert built[0][name] == 0 and written[name] == 0.1
 
@@ -132,7 +133,7 @@ def test_weights_that_are_no_numbers_do_not_replace_the_last_save(corpus, config
     with pytest.raises(InputError, match=wanted):
         training.train(corpus, tmp_path / "run", config, **QUICK)
     assert [path.name for path in (tmp_path / "run" / "progress").iterdir()] == ["step-000000010"]
-    assert all(np.isfinite(array).all() for array in Checkpoint.find(tmp_path / "run").tensors().values())
+    assert all(np.isfinite(array).all() for array in Checkpoint.open(tmp_path / "run").tensors().values())
 
 
 def test_what_is_not_ours_is_not_touched(run, corpus, config, tmp_path):
@@ -169,7 +170,7 @@ def test_what_cannot_be_is_told_before_anything_is_written(corpus, config, tmp_p
 
 
 def test_without_held_out_text_there_is_only_the_training_loss(config, tmp_path):
-    from kbert_tasks.pretraining.corpus import prepare
+    from kbert_tasks.pretraining.preparing import prepare
 
     whole = prepare([small.text(tmp_path)], tmp_path / "data", tiny.vocabulary(), False, held_out=0)
     report = training.train(whole, tmp_path / "run", config, **QUICK | {"steps": 3})

@@ -19,7 +19,7 @@ from .small import QUICK, curve, files
 def test_stopped_and_started_again_it_ends_the_same(run, stopped, corpus, config):
     folder, report = run
     assert [path.name for path in stopped.glob("progress/*")] == ["step-000000010"]
-    Checkpoint.find(stopped)  # a checkpoint is there already
+    Checkpoint.open(stopped)  # a checkpoint is there already
     again = training.train(corpus, stopped, config, **QUICK)
     assert curve(again["history"]) == curve(report["history"])
     assert files(stopped) == files(folder)
@@ -37,7 +37,7 @@ def test_killed_and_started_again_it_ends_the_same(run, corpus, config, tmp_path
     saved = [path.name for path in (tmp_path / "run").glob("progress/*")]
     assert saved == ([f"step-{step // 10 * 10:09d}"] if step > 10 else [])
     if saved:  # a checkpoint is there already
-        Checkpoint.find(tmp_path / "run")
+        Checkpoint.open(tmp_path / "run")
     again = training.train(corpus, tmp_path / "run", config, **QUICK)
     assert curve(again["history"]) == curve(report["history"])
     assert files(tmp_path / "run") == files(folder)

@@ -16,7 +16,7 @@ from .small import QUICK
 
 
 def test_on_from_a_checkpoint_with_its_heads(checkpoint, corpus, tmp_path):
-    found = Checkpoint.find(checkpoint)
+    found = Checkpoint.open(checkpoint)
     _, arrays, about = starting(corpus, None, found, 1)
     assert about == {"checkpoint": "uncased_tiny", "new_tokens": [], "drawn": []}
     assert all(np.array_equal(arrays[name], array) for name, array in found.tensors().items())
@@ -38,7 +38,7 @@ def test_a_checkpoint_without_heads_gets_new_ones(corpus, tmp_path, caplog):
 
 
 def test_a_new_token_starts_as_the_mean_of_its_pieces(checkpoint, tmp_path):
-    found = Checkpoint.find(checkpoint)
+    found = Checkpoint.open(checkpoint)
     slot = found.vocabulary.index("[unused1]")
     grown = [*found.vocabulary]
     grown[slot] = "roomed"
@@ -52,13 +52,13 @@ def test_a_new_token_starts_as_the_mean_of_its_pieces(checkpoint, tmp_path):
         rest = np.arange(len(grown)) != slot
         assert np.array_equal(arrays[name][rest], before[name][rest])
     report = training.train(corpus, tmp_path / "run", checkpoint=found, **QUICK | {"steps": 2})
-    assert report["start"]["new_tokens"] == ["roomed"] and Checkpoint.find(tmp_path / "run").vocabulary == grown
+    assert report["start"]["new_tokens"] == ["roomed"] and Checkpoint.open(tmp_path / "run").vocabulary == grown
 
 
 def test_a_new_piece_inside_words_starts_from_pieces_inside_words(checkpoint):
     from kbert_tasks.pretraining.start import _grown
 
-    found = Checkpoint.find(checkpoint)
+    found = Checkpoint.open(checkpoint)
     grown = _grown(found.tensors(), found, [(1, "##ab")])
     wanted = found.tensors()[WORDS][[found.vocabulary.index("##a"), found.vocabulary.index("##b")]].mean(0)
     np.testing.assert_array_equal(grown[WORDS][1], wanted)
@@ -77,7 +77,7 @@ def test_a_new_piece_inside_words_starts_from_pieces_inside_words(checkpoint):
 )
 def test_any_other_difference_of_the_vocabularies_is_refused(checkpoint, change, message):
     with pytest.raises(InputError, match=message) as told:
-        new_tokens(Checkpoint.find(checkpoint), change(tiny.vocabulary()))
+        new_tokens(Checkpoint.open(checkpoint), change(tiny.vocabulary()))
     assert "--extend" in str(told.value)
 
 

@@ -1,7 +1,9 @@
-"""Small runs of the three tasks, made up: (report, answers) as `page.html` takes them."""
+"""Small runs of the three tasks, made up: (report, answers) as `reporting.report.html` takes them."""
 
-from kbert_tasks.metrics import classification, sets
+from kbert_tasks.metrics import classification
+from kbert_tasks.tasks.relation import scores as relation_scores
 from kbert_tasks.tasks.relation.triples import Triple
+from kbert_tasks.tasks.subject import scores as subject_scores
 
 LABELS = ("好评", "差评", "中评")
 
@@ -63,7 +65,7 @@ def relation(text="《雪的体重》的作者是方小雪。", predicate="作�
         | {"right": n == 0, "tokens": 15}
         for n, (g, p) in enumerate(zip(gold, found, strict=True))
     ]
-    made = report("relation", sets.triples(gold, found) | {"threshold": 0.42}, **more)
+    made = report("relation", relation_scores.triples(gold, found) | {"threshold": 0.42}, **more)
     for epoch in made["history"]:
         epoch["losses"] = {"spans": epoch["loss"] * 0.75, "pairs": epoch["loss"] * 0.25}
     return made, answers
@@ -84,7 +86,7 @@ def subject(kind="产品召回", **more):
         | {"predicted": [{"subject": s, "span": list(span), "score": score} for s, span, score in each]}
         for n, each in enumerate(found)
     ]
-    scores = sets.subjects([gold] * 3, [[s for s, *_ in each] for each in found], [kind] * 3)
+    scores = subject_scores.subjects([gold] * 3, [[s for s, *_ in each] for each in found], [kind] * 3)
     return report("subject", scores | {"threshold": 0.35}, **more), answers
 
 

@@ -10,8 +10,8 @@ import subprocess
 import pytest
 
 from kbert_tasks.explanation.page import fragment
-from kbert_tasks.reporting import html
 from kbert_tasks.reporting.mistakes import places
+from kbert_tasks.reporting.report import html
 
 from ..explanation.test_page import made as explanation
 from . import made

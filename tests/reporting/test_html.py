@@ -9,8 +9,11 @@ import pytest
 from fontTools.ttLib import TTFont
 from matplotlib.font_manager import FontEntry, fontManager
 
-from kbert_tasks.reporting import fonts, html, mistakes
-from kbert_tasks.reporting.fonts import HAN
+from kbert_tasks import tasks
+from kbert_tasks.html import fonts
+from kbert_tasks.html.fonts import HAN
+from kbert_tasks.reporting import mistakes
+from kbert_tasks.reporting.report import html
 
 from . import made
 from .reading import Page
@@ -247,7 +250,7 @@ def test_the_errors_with_the_highest_loss_come_first():
     answers[3] |= {"loss": math.inf}
     answers[6] |= {"loss": math.nan}
     answers[9] |= {"loss": None}
-    worst = mistakes.worst("classify", answers)
+    worst = mistakes.worst(tasks.find("classify").presentation, answers)
     assert len(worst) == 50
     assert [each["loss"] for each in worst[:3]] == [math.inf, 29.7, 29.4]
     assert worst[0]["gold"] == ("好评",) and worst[0]["predicted"] == ("差评",)

@@ -9,7 +9,7 @@ import pytest
 
 import kbert_tasks as kb
 from kbert_tasks import cli
-from kbert_tasks.saving import folder as run_folder
+from kbert_tasks.saving import folder as layout
 from kbert_tasks.saving.saving import FORMAT
 
 
@@ -43,30 +43,25 @@ def refused(folder):
     return str(caught.value)
 
 
-@pytest.mark.parametrize("name", [n for n in run_folder.LAYOUT if n not in (run_folder.TASK, run_folder.PAGE)])
+@pytest.mark.parametrize("name", [n for n in layout.LAYOUT if n not in (layout.TASK, layout.PAGE)])
 def test_a_missing_file_is_named(run, name):
     (run / name).unlink()
     assert f"lacks {name}: copy the whole folder again" in refused(run)
 
 
-def test_the_page_may_be_missing(run):
-    assert (run / "report.html").read_text(encoding="utf-8").startswith("<!DOCTYPE html>")
-    (run / "report.html").unlink()
+def test_save_writes_no_page_and_keeps_none(task, run):
+    assert not (run / layout.PAGE).exists()
+    (run / layout.PAGE).write_text("of an earlier model")
     assert kb.load(run).predict(["好"])
-
-
-def test_a_page_that_fails_does_not_cost_the_training(task, tmp_path, monkeypatch, caplog):
-    monkeypatch.setattr("kbert_tasks.reporting.html", lambda *_: 1 / 0)
-    task.save(tmp_path / "run")
-    assert "report.html could not be made (ZeroDivisionError: division by zero); all else is saved" in caplog.text
-    assert kb.load(tmp_path / "run").predict(["好"]) and not (tmp_path / "run" / "report.html").exists()
+    task.save(run)
+    assert sorted(p.name for p in run.iterdir()) == sorted(name for name in layout.LAYOUT if name != layout.PAGE)
 
 
 def test_what_is_not_a_saved_task(run, tmp_path):
     assert "is not there" in refused(tmp_path / "nowhere")
     (run / "task.json").unlink()
     assert (
-        "it has no task.json; found: answers.jsonl, bert_config.json, errors.jsonl, model.safetensors, report.html"
+        "it has no task.json; found: answers.jsonl, bert_config.json, errors.jsonl, model.safetensors, report.json"
         in refused(run)
     )
 
@@ -90,7 +85,7 @@ def test_files_of_two_trainings_do_not_mix(run, other, tmp_path):
     assert "label/0 should be (16, 2), found (16, 3)" in refused(run)
 
 
-def test_nothing_that_is_not_ours_is_replaced(task, bare_page, tmp_path):
+def test_nothing_that_is_not_ours_is_replaced(task, tmp_path):
     (tmp_path / "thesis").mkdir()
     (tmp_path / "thesis" / "chapter1.txt").write_text("precious")
     with pytest.raises(kb.InputError, match=r"holds other files \(chapter1.txt\) and is not replaced"):
@@ -116,7 +111,7 @@ def full(monkeypatch):
     write = Path.write_bytes
 
     def write_bytes(self, data):
-        if self.name == run_folder.WEIGHTS:
+        if self.name == layout.WEIGHTS:
             raise OSError(errno.ENOSPC, "No space left on device")
         return write(self, data)
 
@@ -125,9 +120,9 @@ def full(monkeypatch):
         yield patched
 
 
-def test_a_full_disk_is_said_with_the_folder_and_what_is_needed(task, run, bare_page, full):
+def test_a_full_disk_is_said_with_the_folder_and_what_is_needed(task, run, full):
     before = {path.name: path.read_bytes() for path in run.iterdir()}
-    size = sum(len(raw) for name, raw in before.items() if name != run_folder.PAGE) / 1e6
+    size = sum(len(raw) for name, raw in before.items() if name != layout.PAGE) / 1e6
     with pytest.raises(kb.InputError) as caught:
         task.save(run)
     assert re.fullmatch(
@@ -138,7 +133,7 @@ def test_a_full_disk_is_said_with_the_folder_and_what_is_needed(task, run, bare_
     assert [path.name for path in run.parent.iterdir()] == ["run"]
 
 
-def test_after_a_full_disk_the_same_command_goes_on(checkpoint, tmp_path, bare_page, full, capsys, caplog):
+def test_after_a_full_disk_the_same_command_goes_on(checkpoint, tmp_path, full, capsys, caplog):
     (tmp_path / "a.csv").write_text("text,label\n" + "好,a\n坏,b\n" * 4, encoding="utf-8")
     words = (
         f"--checkpoint {checkpoint} --train {tmp_path / 'a.csv'} --output {tmp_path / 'run'} --epochs 1 --max-length 16"
@@ -153,7 +148,7 @@ def test_after_a_full_disk_the_same_command_goes_on(checkpoint, tmp_path, bare_p
 
 
 @pytest.mark.parametrize("stop_at", range(1, 12))
-def test_a_save_that_is_stopped_anywhere_leaves_a_whole_folder(task, run, bare_page, monkeypatch, stop_at):
+def test_a_save_that_is_stopped_anywhere_leaves_a_whole_folder(task, run, monkeypatch, stop_at):
     """The n-th write or rename does not happen: the earlier folder must still load, or the new one be complete."""
     from pathlib import Path
 
@@ -187,7 +182,7 @@ def test_a_save_that_is_stopped_anywhere_leaves_a_whole_folder(task, run, bare_p
     assert [p.name for p in run.parent.iterdir()] == ["run"]
 
 
-def test_what_killed_runs_left_is_swept_and_nothing_else(task, bare_page, tmp_path):
+def test_what_killed_runs_left_is_swept_and_nothing_else(task, tmp_path):
     left = [tmp_path / name for name in (".run.17.writing", ".run.18.writing", ".run.seed1.19.writing", ".run.notes")]
     for path in left:
         path.mkdir()
@@ -229,8 +224,3 @@ def test_half_an_emoji_in_a_development_text_is_no_reason_to_lose_the_run(checkp
     again = kb.TextClassifier(checkpoint, epochs=2, max_length=32, save_minutes=1)
     again.fit(["好", "坏"], ["a", "b"], dev=dev, backup=tmp_path / "progress")  # reads what was kept
     assert again.answers_ == whole.answers_ and whole.answers_[0]["text"] == "half \ud83d"
-
-
-def test_saving_again_replaces(task, run):
-    task.save(run)
-    assert sorted(p.name for p in run.iterdir()) == sorted(run_folder.LAYOUT)

@@ -8,7 +8,7 @@ import pytest
 
 import kbert_tasks as kb
 from kbert_tasks.metrics.formatting import baseline_text, run_text
-from kbert_tasks.reporting import html
+from kbert_tasks.reporting.report import html
 from kbert_tasks.tasks.classify import baseline
 from kbert_tasks.tasks.classify.baseline import Baseline
 

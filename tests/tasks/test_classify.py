@@ -8,7 +8,7 @@ import pytest
 import kbert_tasks as kb
 from kbert_tasks import cli
 from kbert_tasks.metrics import calibration, classification
-from kbert_tasks.reporting import html
+from kbert_tasks.reporting.report import html
 
 GOOD = ["房间很干净", "服务态度不错", "早餐很好吃", "the room was very clean", "good food", "环境很好"]
 BAD = ["房间很差", "服务态度差", "早餐不好吃", "the room was not clean", "terrible food", "环境很差"]
@@ -42,7 +42,7 @@ def test_learns_two_classes_with_every_pooling_and_encoder(checkpoint, pooling, 
 
 
 def test_the_pooler_starts_from_the_checkpoint(checkpoint):
-    kernel, _ = kb.Checkpoint.find(checkpoint).pooler()
+    kernel, _ = kb.Checkpoint.open(checkpoint).pooler()
     task = fitted(checkpoint, GOOD + BAD, [1] * 6 + [0] * 6, pooling="pooler", epochs=1, learning_rate=1e-9)
     assert np.allclose(task.model.get_layer("Pooler").get_weights()[0], kernel, atol=1e-6)
 

@@ -1,5 +1,6 @@
 """What every task must do, run on every task there is, with its own sample data."""
 
+import contextlib
 import dataclasses
 import json
 import shutil
@@ -188,7 +189,35 @@ def test_a_loaded_task_knows_all_that_it_knew(trained, tmp_path):
     assert again.report_ == json.loads(json.dumps(task.report_))
     assert again.errors_ == json.loads(json.dumps(task.errors_))
     assert again.evaluate(test).scores == task.evaluate(test).scores
-    assert sorted(p.name for p in (tmp_path / "run").iterdir()) == sorted(folder.LAYOUT)
+    assert sorted(p.name for p in (tmp_path / "run").iterdir()) == sorted(set(folder.LAYOUT) - {folder.PAGE})
+
+
+def test_every_task_has_a_report_a_comparison_and_an_explanation(trained, tmp_path):
+    fitted, _, test = trained
+    fitted.save(tmp_path / "one")
+    task = kb.load(tmp_path / "one")
+    report = task.evaluate(test)
+    task.add_test(report, 0.1)
+    for name in ("one", "two"):
+        task.save(tmp_path / name)
+    kb.report(task, tmp_path / "report.html")
+    page = (tmp_path / "report.html").read_text(encoding="utf-8")
+    assert page.count("<h1>") == 1 and '<ol class="mistakes">' in page
+    (difference,) = kb.compare([tmp_path / "one", tmp_path / "two"]).differences
+    assert difference.why_not is None and difference.texts == len(report.answers)
+    assert all(each.baseline == each.run for each in difference.scores.values()) and difference.scores
+    assert any(_explanation(task, answer, gold) for answer in report.answers for gold in _gold(task, answer))
+
+
+def _gold(task, answer):
+    return task.explained_answers(answer["gold"])
+
+
+def _explanation(task, answer, gold):
+    """The Explanation of a gold answer, or None where the task cannot give that answer."""
+    text, second = (answer.get(key) for key in task.presentation.question)
+    with contextlib.suppress(kb.InputError):
+        return kb.explain(task, text, second, gold, steps=2, attention=False)
 
 
 def test_a_failed_fit_leaves_the_task_as_it_was(trained):
@@ -217,7 +246,7 @@ def test_an_untrained_task_says_so(trained, checkpoint, tmp_path):
             call()
 
 
-def test_a_stranger_cannot_make_the_program_import_anything(trained, bare_page, tmp_path):
+def test_a_stranger_cannot_make_the_program_import_anything(trained, tmp_path):
     trained[0].save(tmp_path / "run")
     file = tmp_path / "run" / "task.json"
     for name in ("os", "base", "../tasks", "kbert_tasks.cli", "__init__"):

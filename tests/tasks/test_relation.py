@@ -6,11 +6,11 @@ import numpy as np
 import pytest
 
 import kbert_tasks as kb
-import kbert_tasks.text.tokenizer
 from kbert_tasks import cli
 from kbert_tasks.inference import predict
 from kbert_tasks.tasks.relation import cascade
 from kbert_tasks.tasks.relation.task import RelationExtractor
+from kbert_tasks.text.tokenizer import read_vocabulary
 
 from .. import tiny
 
@@ -81,7 +81,7 @@ def test_gold_gives_itself_back_without_a_model(tokens, max_length):
 def test_every_published_triple_gives_itself_back(shared, data, tokens, published, lost):
     task = extractor(tokens=tokens, max_length=162)
     vocabulary = shared / "checkpoints/mini_zh_L-4_H-256_A-4/vocab.txt"
-    task.tokenizer = task.new_tokenizer(kb.tokenizer.read_vocabulary(vocabulary), False)
+    task.tokenizer = task.new_tokenizer(read_vocabulary(vocabulary), False)
     read = found = reasons = 0
     for file in sorted((shared / "data" / data).glob("*.jsonl")):
         if "schemas" in file.name:

@@ -7,10 +7,12 @@ import numpy as np
 import pytest
 
 import kbert_tasks as kb
-import kbert_tasks.text.tokenizer
 from kbert_tasks import cli
+from kbert_tasks.data.tables import table
 from kbert_tasks.tasks.subject.subjects import Subject, apart
 from kbert_tasks.tasks.subject.task import SubjectExtractor
+from kbert_tasks.text.spans import Span
+from kbert_tasks.text.tokenizer import read_vocabulary
 
 from .. import tiny
 
@@ -106,7 +108,7 @@ def test_gold_gives_itself_back_without_a_model(tokens, max_length, typed):
 def test_every_published_subject_gives_itself_back(shared, tokens, lost):
     data = shared / "data/zh_ccks2019_event_subject"
     task = extractor(tokens=tokens, max_length=162)
-    vocabulary = kb.tokenizer.read_vocabulary(shared / "checkpoints/mini_zh_L-4_H-256_A-4/vocab.txt")
+    vocabulary = read_vocabulary(shared / "checkpoints/mini_zh_L-4_H-256_A-4/vocab.txt")
     task.tokenizer = task.new_tokenizer(vocabulary, False)
     examples = task.examples(kb.read(data / "original_event_type_entity_extract_train.csv", header=False))
     task.learn(examples.rows)
@@ -123,7 +125,7 @@ def test_every_published_subject_gives_itself_back(shared, tokens, lost):
 
 def test_of_overlapping_subjects_the_most_probable_stays_and_each_string_once():
     spans = [(2, 6), (0, 4), (8, 12), (14, 18), (6, 8)]
-    found = [Subject(str(i % 3), kb.spans.Span(*span), 0.9 - i / 10) for i, span in enumerate(spans)]
+    found = [Subject(str(i % 3), Span(*span), 0.9 - i / 10) for i, span in enumerate(spans)]
     assert [each.span for each in apart(found)] == [(2, 6), (8, 12), (6, 8)]
 
 
@@ -131,7 +133,7 @@ def test_a_type_that_always_had_a_subject_is_answered():
     task = extractor(extractor().examples(ROWS).rows)
     task.threshold_ = 0.5
     assert task.always_ == ["好"]
-    weak = (Subject("早餐", kb.spans.Span(0, 2), 0.3), Subject("服务", kb.spans.Span(4, 6), 0.2))
+    weak = (Subject("早餐", Span(0, 2), 0.3), Subject("服务", Span(4, 6), 0.2))
     good, bad = task.examples(ROWS).rows[2:4]
     assert [s.subject for s in task.choose(good, weak).subjects] == ["早餐"]
     assert task.choose(bad, weak).subjects == ()
@@ -200,13 +202,13 @@ def test_a_row_without_its_type_is_counted_in_training_too():
 
 
 def test_only_a_table_like_the_published_one_is_taken_for_it():
-    table = kb.data.table([{"1": "酒店好", "2": "好", "3": "酒店"}])
+    published = table([{"1": "酒店好", "2": "好", "3": "酒店"}])
     with pytest.raises(kb.InputError, match="no column 'text'; its columns: 1, 2, 3"):
-        extractor().examples(table)
+        extractor().examples(published)
     columns = {"text_column": "1", "type_column": "2", "label_column": "3"}
-    (example,) = extractor(**columns).examples(table).rows
+    (example,) = extractor(**columns).examples(published).rows
     assert (example.text, example.event_type, example.subjects[0].subject) == ("酒店好", "好", "酒店")
-    published = table.assign(id="7")[["id", "1", "2", "3"]].set_axis(list("1234"), axis=1)
+    published = published.assign(id="7")[["id", "1", "2", "3"]].set_axis(list("1234"), axis=1)
     assert extractor(text_column="content").examples(published).rows == [example]
 
 
@@ -230,7 +232,7 @@ def test_a_place_in_a_cell_of_csv_is_read_and_an_empty_one_is_none():
         for each, span in (("服务", "[4, 6]"), ("早餐", ""))
     ]
     (example,) = extractor().examples(rows).rows
-    assert example.subjects == (Subject("服务", kb.spans.Span(4, 6)), Subject("早餐"))
+    assert example.subjects == (Subject("服务", Span(4, 6)), Subject("早餐"))
 
 
 def test_types_that_differ_in_white_space_are_one():

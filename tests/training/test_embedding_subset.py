@@ -33,7 +33,7 @@ def test_the_weights_are_those_of_training_on_all_rows(few, checkpoint, monkeypa
 
 def test_tokens_of_no_text_keep_their_vectors_and_the_others_do_not(few, checkpoint):
     task = few
-    before = kb.Checkpoint.find(checkpoint).tensors()["bert/embeddings/word_embeddings"]
+    before = kb.Checkpoint.open(checkpoint).tensors()["bert/embeddings/word_embeddings"]
     after = task.model.get_layer(embedding_subset.TABLE).get_weights()[0]
     used = {int(i) for row in ROWS for i in task.tokenizer.encode(row["text"]).ids}
     moved = set(np.flatnonzero((before != after).any(1)))

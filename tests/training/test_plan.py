@@ -15,7 +15,7 @@ from kbert_tasks import memory
 from kbert_tasks._keras import tensorflow
 from kbert_tasks.settings import Settings
 from kbert_tasks.training import plan
-from kbert_tasks.training import step as stepping
+from kbert_tasks.training import step as training_step
 from kbert_tasks.training.memory_estimate import Demand
 
 from .. import tiny
@@ -45,7 +45,7 @@ def room(monkeypatch):
 @pytest.fixture
 def runs_out(monkeypatch):
     """Makes steps run out of memory that are in fewer parts; gives the parts that were tried."""
-    usual, tried = stepping.Stepped.train_step, []
+    usual, tried = training_step.Stepped.train_step, []
 
     def make(below):
         def step(self, data):
@@ -54,7 +54,7 @@ def runs_out(monkeypatch):
                 raise tensorflow().errors.ResourceExhaustedError(None, None, "OOM when allocating tensor")
             return usual(self, data)
 
-        monkeypatch.setattr(stepping.Stepped, "train_step", step)
+        monkeypatch.setattr(training_step.Stepped, "train_step", step)
         return tried
 
     return make

@@ -68,7 +68,7 @@ def test_an_f1_of_0_is_called_usual_once_and_not_in_the_last_epoch(monkeypatch, 
     task = SimpleNamespace(MAIN_SCORE="f1", LEARNED=(), tune=lambda *_: None, judge=lambda *_: next(reports))
     task.settings = settings
     monkeypatch.setattr("kbert_tasks.training.callbacks.decoded", lambda *_: [])
-    monkeypatch.setattr("kbert_tasks.training.callbacks.devices.as_chief", lambda _, value: value)
+    monkeypatch.setattr("kbert_tasks.training.callbacks.distribution.as_chief", lambda _, value: value)
     callback = DevScore(task, ["an example"], [])
     callback.model, found = SimpleNamespace(get_weights=list), []
     for epoch in range(len(scores)):

@@ -1,9 +1,12 @@
 """Losses of labels: cross entropy, with weights of classes, focused on what is not yet known, and with smoothed gold."""
 
+from typing import Any
+
 from ..._keras import keras2, tensorflow
 from ...encoder.bert import register
 
-tf, keras = tensorflow(), keras2()
+tf = tensorflow()
+keras: Any = keras2()
 
 
 def loss(several, weights=None, focal=0.0, smoothing=0.0):

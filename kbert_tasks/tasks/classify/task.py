@@ -16,6 +16,7 @@ from ...text import truncation
 from ...text.truncation import LongTextSettings
 from ...training import defaults
 from ..base import Task
+from ..presentation import Presentation
 from .baseline import Baseline
 
 UNSEEN = "a label that training never saw: counted as wrong"
@@ -88,6 +89,7 @@ class TextClassifier(Task[Prediction]):
     LEARNED = ("labels_", "pairs_", "multi_label_", "temperature_", "temperature_note_", "thresholds_")
     ANSWER = ("label", "probability")
     SECOND = "text_b_column"
+    presentation = Presentation("Text classification", "文本分类", "label", "各标签")
     paired = property(lambda self: self.pairs_)
     first_only = property(lambda self: self.pooling in ("cls", "pooler"))
     pairs_ = multi_label_ = None  # until the training examples tell
@@ -300,6 +302,11 @@ class TextClassifier(Task[Prediction]):
         else:
             sure = round(prediction.score, 6), p.get(gold)
         return answer | dict(zip(("probability", "gold_probability"), sure, strict=True))
+
+    def explain_targets(self, example, windows, possible, prediction, answer):
+        from .explain import targets
+
+        return targets(self, example, windows, possible, prediction, answer)
 
     def row(self, prediction):
         if not self.multi_label_:

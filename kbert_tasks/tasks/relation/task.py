@@ -7,12 +7,13 @@ from ...data import doubts, tables
 from ...data.cells import blank, text_of
 from ...data.examples import Skip, joined
 from ...errors import InputError
-from ...metrics import sets
 from ...metrics.classification import Report
 from ...settings import option
 from ...text.spans import MOST, span_of
-from ..span_task import PointingSettings, PointingTask
+from ..presentation import Presentation
+from ..span_task import SpanSettings, SpanTask
 from . import cascade, triples
+from .scores import triples as triple_scores
 from .triples import Triple
 
 _ADVICE = (
@@ -27,7 +28,7 @@ COLUMNS = ("subject_column", "predicate_column", "object_column")
 
 
 @dataclass(frozen=True)
-class RelationSettings(PointingSettings):
+class RelationSettings(SpanSettings):
     """What relation extraction can be told beside what every task can."""
 
     label_column: str = option("spo_list", "column of the triples", later=True)
@@ -58,7 +59,7 @@ class Possible(tuple):
     remarks = ()
 
 
-class RelationExtractor(PointingTask[Prediction]):
+class RelationExtractor(SpanTask[Prediction]):
     """Triples of a text.
 
     Examples:
@@ -73,6 +74,10 @@ class RelationExtractor(PointingTask[Prediction]):
     LEARNED = ("predicates_", "threshold_")
     ANSWER = ("spo_list",)
     FORMAT = "jsonl"
+    presentation = Presentation(
+        "Relation extraction", "关系抽取", "predicate", "各关系",
+        keys=("subject", "predicate", "object"), entities=("subject", "object"),
+    )  # fmt: skip
 
     def example(self, row, gold):
         text = text_of(row[self.settings.text_column], self.settings.text_column)
@@ -213,6 +218,14 @@ class RelationExtractor(PointingTask[Prediction]):
     def choose(self, example, possible):
         return Prediction(tuple(triple for triple in possible if triple.score >= self.least))
 
+    def explained_answers(self, value):
+        return [tuple(each[key] for key in self.presentation.keys) for each in value]
+
+    def explain_targets(self, example, windows, possible, prediction, answer):
+        from .explain import targets
+
+        return targets(self, example, windows, possible, prediction, answer)
+
     def row(self, prediction):
         return {"spo_list": [triple.as_dict() for triple in prediction.triples]}
 
@@ -225,7 +238,7 @@ class RelationExtractor(PointingTask[Prediction]):
         return self.recorded(example, gold, {t.strings: t.score for t in possible}, answers)
 
     def score(self, examples, predictions):
-        scores = sets.triples([e.triples for e in examples], [p.triples for p in predictions])
+        scores = triple_scores([e.triples for e in examples], [p.triples for p in predictions])
         return Report(scores | {"threshold": self.least})
 
 

@@ -12,6 +12,8 @@ from ...text.spans import Span, told
 
 NONE = ("", "NaN", "NAN")  # how published data write that there is no subject
 
+NO_SUBJECT = 0, 0  # the span of the answer "no subject": [CLS]
+
 
 @dataclass(frozen=True)
 class Subject:

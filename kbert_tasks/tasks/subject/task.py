@@ -9,18 +9,17 @@ from ...data import doubts
 from ...data.cells import blank, text_of, texts_of
 from ...data.examples import Skip, joined
 from ...errors import InputError
-from ...metrics import sets
 from ...metrics.classification import Report
 from ...settings import option
 from ...text.spans import FLOOR, likely, marked, span_of
-from ..span_task import PointingSettings, PointingTask
-from .subjects import Subject, apart, subjects_of
-
-NO_SUBJECT = 0, 0  # the span that answers so: [CLS]
+from ..presentation import Presentation
+from ..span_task import SpanSettings, SpanTask
+from .scores import subjects as subject_scores
+from .subjects import NO_SUBJECT, Subject, apart, subjects_of
 
 
 @dataclass(frozen=True)
-class SubjectSettings(PointingSettings):
+class SubjectSettings(SpanSettings):
     """What subject extraction can be told beside what every task can."""
 
     label_column: str = option("subject", "column of the subject", later=True)
@@ -46,7 +45,7 @@ class Prediction:
     subjects: tuple[Subject, ...] = ()
 
 
-class SubjectExtractor(PointingTask[Prediction]):
+class SubjectExtractor(SpanTask[Prediction]):
     """Whom or what an event is about.
 
     Examples:
@@ -61,6 +60,11 @@ class SubjectExtractor(PointingTask[Prediction]):
     LEARNED = ("typed_", "always_", "longest_", "threshold_")
     ANSWER = ("subject", "score", "subjects")
     SECOND = "type_column"
+    SECOND_TEXT = "the event's type"
+    presentation = Presentation(
+        "Event subjects", "事件主体抽取", "event type", "各事件类型",
+        question=("text", "event_type"), about="event_type", keys=("subject",), entities=("subject",), ranked=True,
+    )  # fmt: skip
     typed_ = None  # until the training rows tell
     paired = property(lambda self: self.typed_)
 
@@ -215,6 +219,14 @@ class SubjectExtractor(PointingTask[Prediction]):
 
     # Scores and answers ----------------------------------------------------------------------------------------
 
+    def explained_answers(self, value):
+        return [each["subject"] for each in value] or [""]  # "no subject" is an answer too
+
+    def explain_targets(self, example, windows, possible, prediction, answer):
+        from .explain import targets
+
+        return targets(self, example, windows, possible, prediction, answer)
+
     def row(self, prediction):
         made = [each.as_dict() for each in prediction.subjects]
         best = made[0] if made else {"subject": "", "score": None}
@@ -231,7 +243,7 @@ class SubjectExtractor(PointingTask[Prediction]):
 
     def score(self, examples, predictions):
         gold, found = ([[s.subject for s in each.subjects] for each in part] for part in (examples, predictions))
-        scores = sets.subjects(gold, found, [example.event_type for example in examples])
+        scores = subject_scores(gold, found, [example.event_type for example in examples])
         return Report(scores | {"threshold": self.least})
 
 

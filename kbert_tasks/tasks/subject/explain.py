@@ -1,19 +1,21 @@
-"""The subject of an event as what is explained."""
+"""The subject of an event as the target of an explanation."""
 
 import numpy as np
 
-from .._keras import tensorflow
-from ..errors import InputError
-from ..tasks.subject.subjects import Subject
-from ..tasks.subject.task import NO_SUBJECT
-from .target import Target
+from ..._keras import tensorflow
+from ...errors import InputError
+from ..target import Target
+from .subjects import NO_SUBJECT, Subject
 
 
 def targets(task, example, windows, possible, prediction, answer):
-    """Of a SubjectExtractor, as `targets.KINDS` has it. Without an answer: what is answered, be it "no subject"."""
+    """The Targets of an answer: see `Task.explain_targets`.
+
+    Without an answer: what is answered, be it "no subject".
+    """
     subject = _subject(possible, prediction, answer)
     predicted = subject in prediction.subjects if subject else not prediction.subjects
-    found = []
+    shown, found = (subject.subject if subject else "no subject"), []
     for window in windows:
         places = [NO_SUBJECT] if subject is None else task.tokens(example, subject.subject, subject.span, window)
         if places:
@@ -21,7 +23,8 @@ def targets(task, example, windows, possible, prediction, answer):
             _, y = task.draw({"Input-Segment": window.segments}, places[:1], None)
             named = {} if subject is None else {"subject": places[0]}
             score = getattr(subject, "score", None)
-            found.append(Target(subject, predicted, score, window, _odds(int(np.argmax(y["spans"].ravel()))), named))
+            odds = _odds(int(np.argmax(y["spans"].ravel())))
+            found.append(Target(subject, shown, predicted, score, window, odds, named, record=subject and shown))
     if not found:
         reason = task.lost(example, subject.subject, subject.span, windows)
         raise InputError(f"{subject.subject!r} cannot be answered for this text: it {reason}")

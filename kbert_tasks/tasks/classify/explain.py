@@ -1,16 +1,19 @@
-"""A label of a text as what is explained."""
+"""A label of a text as the target of an explanation."""
 
 import difflib
 
 import numpy as np
 
-from ..errors import InputError
-from . import log_odds
-from .target import Target
+from ...errors import InputError
+from .. import log_odds
+from ..target import Target
 
 
 def targets(task, example, windows, possible, prediction, answer):
-    """Of a TextClassifier, as `targets.KINDS` has it. Without an answer: the most probable label."""
+    """The Targets of an answer: see `Task.explain_targets`.
+
+    Without an answer: the most probable label.
+    """
     labels, p = task.labels_, prediction.probabilities
     label = max(labels, key=p.get) if answer is None else answer
     if label not in labels:
@@ -25,4 +28,4 @@ def targets(task, example, windows, possible, prediction, answer):
         return scores[:, right] if task.multi_label_ else log_odds.one_of(scores, right, wrong)
 
     predicted = label in prediction.label if task.multi_label_ else label == prediction.label
-    return [Target(label, predicted, float(p[label]), window, odds) for window in windows]
+    return [Target(label, label, predicted, float(p[label]), window, odds) for window in windows]

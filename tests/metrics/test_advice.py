@@ -6,12 +6,12 @@ import pytest
 
 import kbert_tasks as kb
 from kbert_tasks.metrics import classification, sets
+from kbert_tasks.metrics.advice import advice
 from kbert_tasks.metrics.formatting import advice_text
-from kbert_tasks.reporting import html
+from kbert_tasks.reporting.report import html
 from kbert_tasks.tasks.subject.subjects import Subject
 from kbert_tasks.tasks.subject.task import Example
 from kbert_tasks.text.tokenizer import Tokenizer
-from kbert_tasks.training.advice import advice
 
 from .. import tiny
 from ..reporting.made import TASKS

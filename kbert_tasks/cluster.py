@@ -7,7 +7,7 @@ task: {"type": "worker", "index": 1}.
 import json
 import os
 
-from ..errors import InputError
+from .errors import InputError
 
 
 def cluster():

@@ -1,4 +1,4 @@
-"""A triple as what is explained."""
+"""A triple as the target of an explanation."""
 
 import contextlib
 import json
@@ -6,22 +6,25 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from ..errors import InputError
-from ..tasks.relation.triples import Triple
-from . import log_odds
-from .target import Target
+from ...errors import InputError
+from .. import log_odds
+from ..target import Target
+from .triples import Triple
 
 ENDS = "subject", "object"
 
 
 def targets(task, example, windows, possible, prediction, answer):
-    """Of a RelationExtractor, as `targets.KINDS` has it. Without an answer: the most probable triple."""
+    """The Targets of an answer: see `Task.explain_targets`.
+
+    Without an answer: the most probable triple.
+    """
     if answer is None and not possible:
         raise InputError("the model finds no triple in this text, not even an improbable one: name one as answer")
     triple = possible[0] if answer is None else _named(task, possible, answer)
     predicted = triple.strings in [each.strings for each in prediction.triples]
     predicate = task.predicates_.index(triple.predicate)
-    found = []
+    shown, found = " | ".join(triple.strings), []
     for window in windows:
         places = [task.tokens(example, *string_and_span, window)[:1] for string_and_span in _parts(triple)]
         if all(places):
@@ -29,12 +32,12 @@ def targets(task, example, windows, possible, prediction, answer):
             more = {"Subjects": np.array([[subject]], "int32"), "Objects": np.array([[object_]], "int32")}
             odds = _odds(subject, object_, predicate)
             places = dict(zip(ENDS, (subject, object_), strict=True))
-            found.append(Target(triple, predicted, triple.score, window, odds, places, more))
+            found.append(Target(triple, shown, predicted, triple.score, window, odds, places, more, triple.as_dict()))
     if not found:
         reasons = [task.lost(example, *string_and_span, windows) for string_and_span in _parts(triple)]
         told = [f"its {end} {reason}" for end, reason in zip(ENDS, reasons, strict=True) if reason]
         told = " and ".join(told) or "its subject and object stand in no window together"
-        raise InputError(f"{' | '.join(triple.strings)} cannot be answered for this text: {told}")
+        raise InputError(f"{shown} cannot be answered for this text: {told}")
     return found
 
 

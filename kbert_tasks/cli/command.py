@@ -1,0 +1,171 @@
+"""What the commands share: parser, exit status, and options and files that several of them have."""
+
+import argparse
+import functools
+import os
+import re
+import sys
+import time
+from pathlib import Path
+
+from .. import __version__
+from ..disk import FULL
+from ..errors import InputError
+
+# The console scripts import this module first, a few hundredths of a second after their process has started.
+_IMPORTED = _began = time.perf_counter()
+
+
+NO_OUTPUT = "leave it open, as the result is printed there"
+_closed: list[str] = []  # of the standard streams of the running command
+
+
+def elapsed():
+    """Seconds since the running command was started: with its process, or by a call from Python."""
+    return time.perf_counter() - _began
+
+
+class Parser(argparse.ArgumentParser):
+    """argparse, but an error is one sentence and no usage page, and a text such as -5度 is no option."""
+
+    def __init__(self, **kwargs):
+        super().__init__(allow_abbrev=False, **kwargs)
+        self._given = []
+        # What argparse takes for a negative number, and so for a value: a dash before anything but a dash or a letter.
+        self._negative_number_matcher = re.compile("-[^-A-Za-z]")
+        self.add_argument("--version", action="version", version=f"kbert_tasks {__version__}")
+
+    def parse_known_args(self, args=None, namespace=None):
+        self._given = sys.argv[1:] if args is None else list(args)
+        return super().parse_known_args(args, namespace)
+
+    def error(self, message):
+        dashed = [word for word in self._given if word.startswith("-") and not self._known(word)]
+        advice = ""
+        if dashed and "the following arguments are required" in message:
+            advice = f"; {dashed[0]} was read as an option: write -- before a text that begins with a dash"
+        elif "expected one argument" in message:
+            advice = "; write = between an option and a value that begins with a dash"
+        raise InputError(f"{message}{advice}; see {self.prog} --help")
+
+    def _known(self, word):
+        return word in ("-", "--") or word.split("=")[0] in self._option_string_actions
+
+
+def command(run):
+    """Makes `run(argv)` a console command."""
+
+    @functools.wraps(run)
+    def main(argv=None):
+        global _began
+        _began = _IMPORTED if argv is None else time.perf_counter()
+        _closed[:] = _opened()
+        for stream in (sys.stdout, sys.stderr):
+            if hasattr(stream, "reconfigure"):
+                stream.reconfigure(encoding="utf-8", errors="backslashreplace", newline="\n")
+        name = f"kbert-{run.__name__}"
+        try:
+            run(sys.argv[1:] if argv is None else argv)
+            sys.stdout.flush()
+            return 0
+        except InputError as problem:
+            print(f"{name}: {problem}", file=sys.stderr)
+        except KeyboardInterrupt:
+            goes_on = (
+                "; the same command goes on from the last save, if there is one"
+                if run.__name__ in ("train", "pretrain")
+                else ""
+            )
+            print(f"{name}: stopped; an earlier output is as it was{goes_on}", file=sys.stderr)
+            return 130
+        except BrokenPipeError:  # the reader, such as `head`, has enough
+            os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+            return 0
+        except OSError as problem:  # a full disk, a folder without permission
+            full = "the disk is full; make room, and give the same command again" if problem.errno in FULL else ""
+            where = problem.filename or full or "no file named"
+            print(f"{name}: {problem.strerror or problem}: {where}", file=sys.stderr)
+        except Exception as problem:
+            if not isinstance(problem, MemoryError) and type(problem).__name__ != "ResourceExhaustedError":
+                raise
+            advice = {
+                "train": "try half the --batch-size, or a smaller --max-length",
+                "pretrain": "with train, try half the --batch-size, or a smaller --length",
+            }.get(run.__name__, "give fewer rows or a shorter text, or free some")
+            print(f"{name}: out of memory: {advice}", file=sys.stderr)
+        return 2
+
+    return main
+
+
+def _opened():
+    """Opens the null device in place of each standard stream that is closed (`>&-`); returns their names.
+
+    Otherwise Python has None there, and the next file that is opened, such as one of weights, gets the stream's descriptor
+    and with it whatever native code prints.
+    """
+    closed = [name for name in ("stdin", "stdout", "stderr") if getattr(sys, name) is None]
+    for number, name in enumerate(("stdin", "stdout", "stderr")):
+        if name not in closed:
+            continue
+        try:
+            os.fstat(number)
+        except OSError:
+            null = os.open(os.devnull, os.O_RDWR)
+            if null != number:
+                os.dup2(null, number)
+                os.close(null)
+        setattr(sys, name, open(os.devnull, "r" if name == "stdin" else "w", encoding="utf-8"))  # noqa: SIM115
+    return closed
+
+
+def needs(stream, instead):
+    """Raises InputError where a standard stream, without which a command would be of no use, is closed."""
+    if stream in _closed:
+        raise InputError(f"standard {'input' if stream == 'stdin' else 'output'} is closed: {instead}")
+
+
+def file_options(parser):
+    """How a file of rows is to be read."""
+    group = parser.add_argument_group("files (CSV, TSV, JSON, JSONL, Excel, Parquet)")
+    group.add_argument(
+        "--no-header", action="store_false", dest="header", help="the first line is data; columns are 1, 2, ..."
+    )
+    group.add_argument("--encoding", help="of text files; by default UTF-8, or GBK where the bytes tell")
+    group.add_argument("--sheet", metavar="NAME|NUMBER", help="sheet of Excel files (default: the first)")
+    return group
+
+
+def tables(arguments, files):
+    """The tables of files of rows, a dict by name, read as `file_options` say; --sheet is for the Excel files among them."""
+    from ..data.tables import EXCEL, read
+
+    excel = [file for file in files.values() if Path(file).suffix.lower() == EXCEL]
+    if arguments.sheet is not None and not excel:
+        raise InputError(f"--sheet is for Excel files, which end in {EXCEL}: leave it out")
+    return {
+        name: read(
+            file,
+            header=arguments.header,
+            encoding=arguments.encoding,
+            sheet=arguments.sheet if file in excel else None,
+        )
+        for name, file in files.items()
+    }
+
+
+def page_file(path):
+    """The path, if a page can be written there."""
+    if path.suffix.lower() != ".html":
+        raise InputError(f"--output should end in .html, not {str(path)!r}")
+    if path.is_dir() or not path.absolute().parent.is_dir():
+        raise InputError(f"{path} cannot be written: it is a folder, or there is no folder {path.parent}")
+    return path
+
+
+def write_page(page, path):
+    """Written aside, then renamed."""
+    from ..data.output import replacing
+
+    with replacing(path) as file:
+        file.write(page)

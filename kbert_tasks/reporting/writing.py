@@ -1,0 +1,79 @@
+"""Writing report.html for a trained task."""
+
+import json
+import logging
+import re
+from os import PathLike
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from ..errors import InputError
+from ..explanation.mistakes import explained
+from ..files import write_text
+from ..saving.folder import PAGE, REPORT
+from ..tasks.base import check_trained
+from .mistakes import places
+from .report import duration, html
+
+if TYPE_CHECKING:
+    from ..tasks.base import Task
+
+log = logging.getLogger("kbert_tasks")
+
+
+def report(task: "Task[Any]", file: str | PathLike[str], explain: bool = True) -> None:
+    """Writes the report of a trained or loaded task as one HTML page that opens offline.
+
+    Args:
+        task: a trained task, whose test set, if there is one, was evaluated by `kbert-train`, or a loaded one.
+        file: where the page is written; its name ends in .html. `report.html` in the saved folder is the usual place.
+        explain: whether to explain the worst errors with integrated gradients, which takes some seconds.
+
+    Raises:
+        InputError: the task is not trained, or the file cannot be written.
+
+    Example:
+        >>> kb.report(kb.load("runs/hotel"), "hotel.html")  # doctest: +SKIP
+    """
+    path = Path(file)
+    check_trained(task)
+    if path.suffix.lower() != ".html":
+        raise InputError(f"the report should be written to a file that ends in .html, not {str(path)!r}")
+    try:
+        write_text(path, _page(task, explain))
+    except OSError as error:
+        raise InputError(f"{path} could not be written ({error.strerror}): name another file") from None
+
+
+def write_into(task, folder):
+    """Writes report.html into the folder of a saved task. A failure is logged: the saved task is complete without it."""
+    folder = Path(folder).resolve()
+    try:
+        write_text(folder / PAGE, _page(task, explain=True), beside=folder.parent)
+    except Exception as error:
+        log.warning("%s could not be made (%s: %s); all else is saved", PAGE, type(error).__name__, error)
+
+
+def update_seconds(report, folder):
+    """Writes `report`, whose `seconds.total` has changed since it was saved, into a saved folder and its page."""
+    folder = Path(folder).resolve()
+    write_text(folder / REPORT, json.dumps(report, ensure_ascii=False, indent=2) + "\n", beside=folder.parent)
+    if (folder / PAGE).is_file():
+        page = (folder / PAGE).read_text(encoding="utf-8")
+        write_text(folder / PAGE, with_total(page, report["seconds"]["total"]), beside=folder.parent)
+
+
+def with_total(page, seconds):
+    """The page with another duration of the whole command, which is known only when the page has been written."""
+    return re.sub(r'(<span class="total-time">)[^<]*', rf"\g<1>{duration(seconds)}", page)
+
+
+def _page(task, explain):
+    why = None
+    if explain:
+        try:
+            why = explained(task, places(task.answers_))
+        except Exception as error:  # whatever is wrong with it, the report is not lost
+            log.warning("the errors could not be explained (%s: %s)", type(error).__name__, error)
+    # Through JSON, as the page is made from what report.json and answers.jsonl hold.
+    return html(*(json.loads(json.dumps(each)) for each in (task.report_, task.answers_)), why)

@@ -1,0 +1,110 @@
+"""Loading a trained task from the folder that `save` wrote."""
+
+import os
+from os import PathLike
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from .. import __version__
+from ..errors import InputError
+from ..saving.folder import (
+    ANSWERS,
+    CONFIG,
+    ERRORS,
+    LAYOUT,
+    PAGE,
+    REPORT,
+    TASK,
+    VOCABULARY,
+    WEIGHTS,
+    json_lines,
+    json_of,
+    recover,
+)  # fmt: skip
+from ..saving.saving import FORMAT, SEEN, weights
+from . import find
+
+if TYPE_CHECKING:
+    from .base import Task
+
+
+def load(folder: str | PathLike[str], engine: str = "keras") -> "Task[Any]":
+    """The task that `save` wrote; needs neither the checkpoint nor a network.
+
+    Args:
+        folder: that kbert-train or `save` wrote.
+        engine: what reads the texts in `predict` and `evaluate`: "keras", or "openvino", which at its first use exports
+            the model into the folder. Weights that are changed afterwards are Keras's alone.
+
+    Raises:
+        InputError: not such a folder, a file missing or damaged, another format, a task that is not there, or an engine
+            that is not.
+    """
+    from ..inference.openvino import check, start
+
+    check(engine)
+    folder = Path(folder).resolve()
+    recover(folder)
+    if not folder.is_dir():
+        raise InputError(f"{folder} is not there: name a folder that kbert-train or save() has written")
+    if not (folder / TASK).is_file():
+        raise InputError(
+            f"{folder} is not a saved task: it has no {TASK}; found: {', '.join(sorted(os.listdir(folder))[:8]) or 'nothing'}"
+        )
+    about = json_of(folder / TASK)
+    if not isinstance(about, dict):
+        raise InputError(f"{folder / TASK} is damaged: copy the folder again")
+    if about.get("format") != FORMAT:
+        raise InputError(
+            f"{folder} has format {about.get('format')}, this is kbert_tasks {__version__} with format {FORMAT}: "
+            f"load it with kbert_tasks {about.get('kbert_tasks', 'that wrote it')}, or train again"
+        )
+    lacking = [name for name in LAYOUT if name != PAGE and not (folder / name).is_file()]
+    if lacking:
+        raise InputError(f"{folder} lacks {', '.join(lacking)}: copy the whole folder again")
+    try:
+        task = find(about["task"])(**about["settings"])
+        for name in task.LEARNED:
+            setattr(task, name, about["learned"][name])
+        cased = about["cased"]
+    except (KeyError, TypeError, AttributeError) as error:
+        raise InputError(f"{folder / TASK} is damaged ({error!r}): copy the folder again") from None
+    task = _fill(task, folder, cased, engine)
+    task.engine_ = start(task, folder) if engine == "openvino" else None
+    return task
+
+
+def _fill(task, folder, cased, engine):
+    from safetensors import SafetensorError
+    from safetensors.numpy import load_file
+
+    from ..checkpoint.config import read_config
+    from ..encoder.loading import build_encoder
+    from ..encoder.precision import choose, computing
+    from ..text.tokenizer import read_vocabulary
+
+    task.config, task.report_ = read_config(folder / CONFIG), json_of(folder / REPORT)
+    task.errors_, task.answers_ = (json_lines(folder / file) for file in (ERRORS, ANSWERS))
+    task.tokenizer = task.new_tokenizer(read_vocabulary(folder / VOCABULARY), cased)
+    try:
+        arrays = load_file(folder / WEIGHTS)
+        task.seen_ = arrays.pop(SEEN)
+    except (SafetensorError, KeyError) as error:
+        raise InputError(f"{folder / WEIGHTS} is damaged or cut short: copy the folder again ({error})") from None
+    if task.config["num_hidden_layers"] > len(arrays):  # before a graph of any size is built
+        raise InputError(f"{folder / CONFIG} has more layers than {WEIGHTS}: copy the whole folder again")
+    precision = choose(task.settings.precision, task.settings.encoder)[0] if engine == "keras" else "float32"
+    with computing(precision):  # another engine rounds by itself
+        model = task.build(build_encoder(task.config, task.settings.encoder, first_only=task.first_only))
+    wanted = {name: tuple(weight.shape) for name, weight in weights(model).items()}
+    found = {name: array.shape for name, array in arrays.items()}
+    if wanted != found:
+        name = sorted(dict(wanted.items() ^ found.items()))[0]
+        raise InputError(
+            f"{folder / WEIGHTS} does not fit {TASK}: {name} should be {wanted.get(name)}, found {found.get(name)}: "
+            "files of two trainings are mixed; copy the folder again"
+        )
+    for layer in model.layers:
+        layer.set_weights([arrays[f"{layer.name}/{i}"] for i in range(len(layer.weights))])
+    task.model = model
+    return task

@@ -1,0 +1,38 @@
+"""Scores of the subjects of events."""
+
+from ...metrics.sets import counted
+
+AROUND = "\"'“”‘’《》〈〉「」『』【】()（）[]<>"
+
+
+def subjects(gold, predicted, kinds):
+    """Scores of the subjects of texts, compared as strings.
+
+    Args:
+        gold, predicted: for each text a list of strings, the most probable prediction first.
+        kinds: for each text its event's type, or None.
+
+    Returns:
+        accuracy, of texts whose first answer is any of the gold subjects (none where there is none); precision, recall,
+        f1 of all subjects, as in `counted`; `f1_tolerant`, the same without quotation marks and brackets at either end;
+        `per_class`, for each type; `per_overlap`, for texts with one subject, with several, with none.
+    """
+    right = [
+        (not one and not other) or other[:1] != [] and other[0] in one
+        for one, other in zip(gold, predicted, strict=True)
+    ]
+    sets = [[set(each) for each in part] for part in (gold, predicted)]
+    bare = [[{string.strip(AROUND) for string in each} for each in part] for part in sets]
+    whole = counted(*sets)
+    scores = {"accuracy": sum(right) / len(right) if right else 0.0}
+    scores |= {name: whole[name] for name in ("precision", "recall")} | {"f1": whole["f1"] or 0.0}
+    scores["f1_tolerant"] = counted(*bare)["f1"] or 0.0
+    number = ["no subject" if not each else "one subject" if len(each) == 1 else "several subjects" for each in sets[0]]
+    for name, of in (("per_class", [str(kind) for kind in kinds]), ("per_overlap", number)):
+        scores[name] = {
+            kind: counted(*([each for each, its in zip(part, of, strict=True) if its == kind] for part in sets))
+            | {"accuracy": sum(r for r, its in zip(right, of, strict=True) if its == kind) / of.count(kind)}
+            | {"texts": of.count(kind)}
+            for kind in sorted(set(of))
+        }  # fmt: skip
+    return scores
