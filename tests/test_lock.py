@@ -146,7 +146,7 @@ def refused(do, *words, **options):
 
 def test_downloads_copies_exports_and_corpora_refuse_too(checkpoint, hotel, tmp_path):
     from kbert_tasks.checkpoint import catalog, convert, embedded, hub, install
-    from kbert_tasks.pretraining.corpus import prepare
+    from kbert_tasks.pretraining.preparing import prepare
 
     (tmp_path / "a.txt").write_text("房间很干净\n", encoding="utf-8")
     entry = catalog.find("bert-tiny")

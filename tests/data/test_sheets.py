@@ -6,7 +6,7 @@ import pandas as pd
 import pytest
 
 import kbert_tasks as kb
-from kbert_tasks import cli
+from kbert_tasks.cli import command as cli
 from kbert_tasks.data import cells
 from kbert_tasks.data.examples import Examples, examples_of
 from kbert_tasks.training import plan
