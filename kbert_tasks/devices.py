@@ -17,6 +17,7 @@ from typing import Any
 from ._keras import tensorflow
 from .batches import Deal
 from .errors import InputError
+from .gradients import held_by_graph
 from .workers import chief, cluster, me
 
 DEVICE = re.compile(r"auto|cpu|gpu|tpu|cpu:[1-9]\d?")
@@ -232,10 +233,17 @@ def dealt(strategy, batches, size, parts, length):
     return strategy.distribute_datasets_from_function(of_worker)
 
 
-def summed(tensor):
-    """In a step: the sum over all devices of what each has computed."""
+def summed(values):
+    """In a step: the sum over all devices of what each has computed, a tensor or a list of tensors."""
     distribute = tensorflow().distribute
-    return distribute.get_replica_context().all_reduce(distribute.ReduceOp.SUM, tensor)
+    context = distribute.get_replica_context()
+    if context.num_replicas_in_sync == 1:
+        return values
+    result = context.all_reduce(distribute.ReduceOp.SUM, values)
+    first = result[0] if isinstance(result, list) else result
+    if first.op.type == "IdentityN":  # all_reduce has a custom gradient, but for sparse tensors
+        held_by_graph(first)
+    return result
 
 
 def assigned(variable, value):

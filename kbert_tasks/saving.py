@@ -3,10 +3,12 @@
 Nothing in it is code or pickle: the model is built again from JSON, and its weights are read by layer name.
 """
 
+import gc
 import json
 import logging
 import os
 import shutil
+import weakref
 from os import PathLike
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -34,11 +36,13 @@ from .run_folder import (
 )  # fmt: skip
 
 if TYPE_CHECKING:
+    from ._keras import Model
     from .tasks.base import Task
 
 log = logging.getLogger("kbert_tasks")
 FORMAT = 3
 SEEN = "seen"
+_BUILT: "weakref.WeakSet[Model]" = weakref.WeakSet()
 
 
 def save(task, folder, explain=True):
@@ -118,9 +122,8 @@ def _write(task, folder, explain):
         (folder / file).write_text(text, encoding="utf-8", errors="backslashreplace", newline="\n")
     lines = "".join(token + "\n" for token in task.tokenizer.vocabulary)
     (folder / VOCABULARY).write_text(lines, encoding="utf-8", newline="\n")
-    arrays = {name: np.asarray(weight) for name, weight in _weights(task.model).items()}
     # Not save_file: that gives the file to its owner alone, whatever the others have.
-    (folder / WEIGHTS).write_bytes(save(arrays | {SEEN: task.seen_}))
+    (folder / WEIGHTS).write_bytes(save(arrays_of(task.model) | {SEEN: task.seen_}))
 
 
 def _page(task, explain):
@@ -192,9 +195,7 @@ def _fill(task, folder, cased, engine):
     from safetensors import SafetensorError
     from safetensors.numpy import load_file
 
-    from .checkpoint import build_encoder
     from .inspection import read_config
-    from .precision import choose, computing
     from .tokenizer import read_vocabulary
 
     task.config, task.report_ = read_config(folder / CONFIG), json_of(folder / REPORT)
@@ -207,9 +208,7 @@ def _fill(task, folder, cased, engine):
         raise InputError(f"{folder / WEIGHTS} is damaged or cut short: copy the folder again ({error})") from None
     if task.config["num_hidden_layers"] > len(arrays):  # before a graph of any size is built
         raise InputError(f"{folder / CONFIG} has more layers than {WEIGHTS}: copy the whole folder again")
-    precision = choose(task.settings.precision, task.settings.encoder)[0] if engine == "keras" else "float32"
-    with computing(precision):  # another engine rounds by itself
-        model = task.build(build_encoder(task.config, task.settings.encoder, first_only=task.first_only))
+    model = built(task, engine)
     wanted = {name: tuple(weight.shape) for name, weight in _weights(model).items()}
     found = {name: array.shape for name, array in arrays.items()}
     if wanted != found:
@@ -218,10 +217,34 @@ def _fill(task, folder, cased, engine):
             f"{folder / WEIGHTS} does not fit {TASK}: {name} should be {wanted.get(name)}, found {found.get(name)}: "
             "files of two trainings are mixed; copy the folder again"
         )
+    task.model = fill(model, arrays)
+    return task
+
+
+def built(task, engine="keras"):
+    """The model of a task whose config and LEARNED attributes are known, with random weights."""
+    from .checkpoint import build_encoder
+    from .precision import choose, computing
+
+    if _BUILT:  # Keras models are cycles of references, and Python looks for those too seldom for objects of this size
+        gc.collect()
+    precision = choose(task.settings.precision, task.settings.encoder)[0] if engine == "keras" else "float32"
+    with computing(precision):  # another engine rounds by itself
+        model = task.build(build_encoder(task.config, task.settings.encoder, first_only=task.first_only))
+    _BUILT.add(model)
+    return model
+
+
+def arrays_of(model):
+    """All weights of a model: dict of "layer/number" to NumPy array."""
+    return {name: np.asarray(weight) for name, weight in _weights(model).items()}
+
+
+def fill(model, arrays):
+    """The model, with the weights that `arrays_of` returned of a model like it."""
     for layer in model.layers:
         layer.set_weights([arrays[f"{layer.name}/{i}"] for i in range(len(layer.weights))])
-    task.model = model
-    return task
+    return model
 
 
 def _weights(model):

@@ -4,11 +4,12 @@ Loss of a batch: the mean over its masked tokens, plus the mean over its pairs; 
 """
 
 from .._keras import keras2, tensorflow
+from ..gradients import custom_gradient
 
 tf, keras = tensorflow(), keras2()
 
 
-@tf.custom_gradient
+@custom_gradient
 def cross_entropy(gold, logits):
     """-log softmax(logits)[gold] of each row, float32 (rows,), from int32 (rows,) and float32 (rows, classes).
 

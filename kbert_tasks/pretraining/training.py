@@ -4,6 +4,7 @@ A run that was killed goes on at its last save and ends with the same losses and
 same weights.
 """
 
+import gc
 import json
 import logging
 import math
@@ -49,6 +50,7 @@ def train(corpus, output, config=None, checkpoint=None, **settings):
         InputError: what was given does not fit together, the folder is not to be written to, or the loss or a weight is
             no longer a number.
     """
+    gc.collect()  # of earlier trainings in this process: their models are cycles of references
     settings = TrainingSettings.of(settings)
     output = writing.writable(output)
     if settings.whole_words and not corpus.whole_words:
