@@ -11,11 +11,8 @@ import kbert_tasks as kb
 from kbert_tasks import ops, tasks
 from kbert_tasks._keras import registered_gradients, tensorflow
 from kbert_tasks.batches import prefetched
-from kbert_tasks.pretraining import training
 from kbert_tasks.pretraining.losses import cross_entropy
 from kbert_tasks.samples import path
-
-from .pretraining import small
 
 tf = tensorflow()
 
@@ -50,11 +47,6 @@ def test_loading_frees_the_tasks_loaded_before(hotel):
     first = weakref.ref(kb.load(hotel[1]).model)
     kb.load(hotel[1])
     assert first() is None
-
-
-def test_a_pretraining_leaves_no_variables_behind(corpus, config, tmp_path):
-    settings = small.QUICK | {"steps": 4, "save_every": 2}
-    assert_none_are_left(lambda: training.train(corpus, tmp_path / "out", config, **settings))
 
 
 def test_a_task_with_a_baseline_is_freed_at_once(hotel):

@@ -245,7 +245,9 @@ class Task(Estimator, Generic[P]):
         fresh = type(self)(**self.get_params())
         run(fresh, fresh.examples(train, labels), dev, backup)
         fresh._made.clear()  # it was traced from the model of the tokens met, which the whole one has replaced
-        self.__dict__ = fresh.__dict__  # nothing of an earlier training stays
+        # Nothing of an earlier training stays, but what scikit-learn's searches have attached to this object does.
+        others = {name: value for name, value in vars(self).items() if name[0] == "_" and name not in vars(fresh)}
+        self.__dict__ = vars(fresh) | others
         return self
 
     def predict(self, texts: "Rows") -> list[P | None]:
