@@ -3,8 +3,8 @@
 import csv
 import dataclasses
 import json
-import pickle
 import logging
+import pickle
 import shutil
 import subprocess
 import sys
