@@ -89,6 +89,14 @@ def computes_here():
         )
 
 
+def registered_gradients():
+    """TensorFlow's registry that `tf.RegisterGradient` and `tf.custom_gradient` fill: name to a dict with the function as "type".
+
+    TensorFlow itself removes nothing from it and has no public way to do so.
+    """
+    return importlib.import_module("tensorflow.python.framework.ops").gradient_registry._registry
+
+
 @functools.cache
 def import_keras_bert():
     """keras_bert, bound to Keras 2.

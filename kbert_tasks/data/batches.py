@@ -5,6 +5,7 @@ any step with the very batches it would have seen.
 """
 
 import functools
+import weakref
 from typing import NamedTuple
 
 import numpy as np
@@ -133,4 +134,20 @@ def training_batches(encoded, draw, size, seed, epochs, first_step=0, deal=None)
     )
     if deal:
         signature += tf.TensorSpec((rows,), tf.float32), tf.TensorSpec((), tf.int32)
-    return tf.data.Dataset.from_generator(batches, output_signature=signature).prefetch(4), steps
+    return prefetched(batches, signature), steps
+
+
+def prefetched(make, signature):
+    """What the generator `make()` yields, made while the model computes: a `tf.data.Dataset`, which holds `make`.
+
+    TensorFlow keeps what `from_generator` is given until the process ends, so that gets a weak reference: `make` holds
+    the texts, and through the task the model.
+
+    Args:
+        make: a function, called at the beginning of each pass over the dataset.
+        signature: `tf.TensorSpec`s in the structure of what is yielded.
+    """
+    held = weakref.ref(make)
+    dataset = tensorflow().data.Dataset.from_generator(lambda: held()(), output_signature=signature)
+    dataset.make = make
+    return dataset.prefetch(4)

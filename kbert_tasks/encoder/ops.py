@@ -4,6 +4,7 @@ TensorFlow's own gradients of these go over the numbers again and again; `benchm
 """
 
 from .._keras import is_tpu, keras2, tensorflow
+from .gradients import custom_gradient
 
 tf = tensorflow()
 
@@ -37,7 +38,7 @@ def dropped(x, rate):
     return tf.where(bits >= tf.constant(limit, tf.uint16), x * scale, tf.zeros((), x.dtype))
 
 
-@tf.custom_gradient
+@custom_gradient
 def rows_of(table, numbers):
     """Rows of a matrix, with a dense gradient: the fused kernel of Adam takes no other."""
 
@@ -57,7 +58,7 @@ def gelu(x):
     return _gelu(x)  # Keras writes only plain functions into a saved model, which custom_gradient does not return
 
 
-@tf.custom_gradient
+@custom_gradient
 def _gelu(x):
     share = _share(x)
     return x * share, lambda upstream: upstream * _slope(x, share)
@@ -75,7 +76,7 @@ def _slope(x, share):
     return share + tf.raw_ops.SigmoidGrad(y=share, dy=x * (x * x * (3 * GELU_B) + GELU_A))
 
 
-@tf.custom_gradient
+@custom_gradient
 def feed_forward(x, W1, b1, W2, b2):
     """gelu(x W1 + b1) W2 + b2 of (tokens, hidden); of its wide numbers only x W1 + b1 waits for the gradient."""
     wide = x @ W1 + b1
@@ -93,7 +94,7 @@ def feed_forward(x, W1, b1, W2, b2):
     return wide * _share(wide) @ W2 + b2, gradient
 
 
-@tf.custom_gradient
+@custom_gradient
 def one_product(x, *weights):
     """x by several matrices at once: (tokens, hidden) to (tokens, sum of their columns).
 
@@ -111,7 +112,7 @@ def one_product(x, *weights):
     return x @ tf.concat(weights[:number], -1) + tf.concat(weights[number:], -1), gradient
 
 
-@tf.custom_gradient
+@custom_gradient
 def normalised(x, gamma, beta, epsilon=1e-12):
     """Layer normalisation of (..., hidden) in float32: each vector to mean 0 and deviation 1, times gamma, plus beta."""
     wide = tf.cast(x, tf.float32)

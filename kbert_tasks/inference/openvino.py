@@ -68,9 +68,18 @@ def start(task, folder):
         folder: the Path that it was loaded from. The export is read there; if there is none of this very model, it is
             made there, or in memory where the folder cannot be written.
 
+    Returns:
+        The function; its attribute `folder` is the folder.
+
     Raises:
         InputError: the converted model does not say what Keras says.
     """
+    run = _started(task, folder)
+    run.folder = folder  # a pickled task starts it from there again
+    return run
+
+
+def _started(task, folder):
     model = _kept(folder)
     if model is not None:
         return _function(model, task.settings.precision)

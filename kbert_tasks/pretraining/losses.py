@@ -7,12 +7,13 @@ from typing import Any
 
 from .._keras import keras2, tensorflow
 from ..encoder.bert import register
+from ..encoder.gradients import custom_gradient
 
 tf = tensorflow()
 keras: Any = keras2()
 
 
-@tf.custom_gradient
+@custom_gradient
 def cross_entropy(gold, logits):
     """-log softmax(logits)[gold] of each row, float32 (rows,), from int32 (rows,) and float32 (rows, classes).
 

@@ -11,7 +11,7 @@ import logging
 import numpy as np
 
 from .._keras import tensorflow
-from ..data.batches import order
+from ..data.batches import order, prefetched
 from ..errors import InputError
 from .masking import Numbers, mask
 from .pairs import Text, pairs
@@ -65,7 +65,7 @@ def dataset(corpus, part, length, size, seed, first_step=0, whole_words=False):
         {"MLM": matrix, "NSP": tf.TensorSpec((None, 1), tf.int32)},
     )
     make = functools.partial(batches, corpus, part, length, size, seed, first_step, whole_words)
-    return tf.data.Dataset.from_generator(make, output_signature=signature).prefetch(4)
+    return prefetched(make, signature)
 
 
 def _made(corpus, part, length, size, seed, first_step, whole_words):

@@ -4,6 +4,7 @@ A run that was killed goes on at its last save and ends with the same losses and
 same weights.
 """
 
+import gc
 import json
 import logging
 import math
@@ -53,6 +54,7 @@ def train(corpus, output, config=None, checkpoint=None, **settings):
             the loss or a weight is no longer a number.
     """
     computes_here()
+    gc.collect()  # of earlier trainings in this process: their models are cycles of references
     settings = TrainingSettings.of(settings)
     with locked(output):
         return _train(corpus, writing.writable(output), config, checkpoint, settings)

@@ -7,9 +7,6 @@ import json
 import logging
 import os
 import shutil
-from typing import TYPE_CHECKING
-
-import numpy as np
 
 from .. import __version__
 from ..data.output import json_line
@@ -29,9 +26,7 @@ from .folder import (  # fmt: skip
     sweep,
     writable,
 )
-
-if TYPE_CHECKING:
-    pass
+from .model import arrays_of
 
 log = logging.getLogger("kbert_tasks")
 FORMAT = 3
@@ -93,16 +88,10 @@ def _write(task, folder, aside):
     for file, rows in ((ERRORS, task.errors_), (ANSWERS, task.answers_)):
         texts[file] = "".join(map(json_line, rows))
     texts[VOCABULARY] = "".join(token + "\n" for token in task.tokenizer.vocabulary)
-    arrays = {name: np.asarray(weight) for name, weight in weights(task.model).items()}
     # Half an emoji is no reason to fail. And not save_file: that gives the file to its owner alone, whatever the others have.
     files = {file: text.encode("utf-8", "backslashreplace") for file, text in texts.items()}
-    files[WEIGHTS] = save(arrays | {SEEN: task.seen_})
+    files[WEIGHTS] = save(arrays_of(task.model) | {SEEN: task.seen_})
     with written(folder, AGAIN, sum(map(len, files.values()))):
         aside.mkdir(parents=True)
         for file, raw in files.items():
             (aside / file).write_bytes(raw)
-
-
-def weights(model):
-    """The variables of a model under the names that they have in the saved folder: LAYER/NUMBER."""
-    return {f"{layer.name}/{i}": weight for layer in model.layers for i, weight in enumerate(layer.weights)}

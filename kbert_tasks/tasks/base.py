@@ -16,6 +16,7 @@ from ..metrics.advice import advice
 from ..settings import Settings
 from ..text.tokenizer import Tokenizer
 from ..training.defaults import CLASSIFICATION
+from .estimator import Estimator
 from .presentation import Presentation
 from .target import largest_score
 
@@ -38,7 +39,7 @@ def _forget():
         task._made.clear()
 
 
-class Task(Generic[P]):
+class Task(Estimator, Generic[P]):
     """Fine-tunes a BERT checkpoint to one kind of answer.
 
     Args:
@@ -82,6 +83,7 @@ class Task(Generic[P]):
     def __init__(self, checkpoint: "str | PathLike[str] | Checkpoint | None" = None, **settings: Any):
         self.checkpoint = checkpoint
         self.settings = self.Settings.of(settings)
+        self._next: Settings | None = None  # of a trained task: what `set_params` has set for the next `fit`
         self.model = None
         self.engine_ = None
         self.baseline_ = None
@@ -124,7 +126,7 @@ class Task(Generic[P]):
         """What is possible for one example, from its windows and what `outputs` gave for each; `choose` decides."""
         raise NotImplementedError
 
-    def score(self, examples, predictions):
+    def measure(self, examples, predictions):
         """Report of the predictions beside the examples' gold."""
         raise NotImplementedError
 
@@ -281,11 +283,13 @@ class Task(Generic[P]):
         from ..training.trainer import train as run
 
         # A new object learns; if that fails, this one is as it was.
-        fresh = type(self)(self.checkpoint, **self.settings.as_dict())
+        fresh = type(self)(**self.get_params())
         with locked_by_chief(backup):
             run(fresh, fresh.examples(train, labels), dev, backup)
         fresh._made.clear()  # it was traced from the model of the tokens met, which the whole one has replaced
-        self.__dict__ = fresh.__dict__  # nothing of an earlier training stays
+        # Nothing of an earlier training stays, but what scikit-learn's searches have attached to this object does.
+        others = {name: value for name, value in vars(self).items() if name[0] == "_" and name not in vars(fresh)}
+        self.__dict__ = vars(fresh) | others
         return self
 
     def predict(self, texts: "Rows") -> list[P | None]:
@@ -321,13 +325,21 @@ class Task(Generic[P]):
         examples.locate(report)
         return report
 
+    def score(self, rows: "Rows", labels: "Labels | None" = None) -> float:
+        """The main score on rows with gold answers: accuracy for classification, F1 for the other tasks.
+
+        It is NaN where the score is not defined. `evaluate` returns all scores.
+        """
+        found = self.evaluate(rows, labels)[self.MAIN_SCORE]
+        return float("nan") if found is None else float(found)
+
     def judge(self, examples, encoded, possible):
         """Report of what is answered, of all that `decode` holds possible, with its errors and all answers.
 
         Each of them has the `place` of its example among `examples`; `Examples.locate` makes row numbers of it.
         """
         answers = [self.choose(*each) for each in zip(examples, possible, strict=True)]
-        report = self.score(examples, answers)
+        report = self.measure(examples, answers)
         found = (self.error(example, answer) for example, answer in zip(examples, answers, strict=True))
         report.errors = [{"place": place} | each for place, each in enumerate(found) if each is not None]
         known = zip(examples, encoded, possible, answers, strict=True)

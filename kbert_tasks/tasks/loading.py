@@ -21,7 +21,7 @@ from ..saving.folder import (
     json_of,
     recover,
 )  # fmt: skip
-from ..saving.saving import FORMAT, SEEN, weights
+from ..saving.saving import FORMAT, SEEN
 from . import find
 
 if TYPE_CHECKING:
@@ -79,8 +79,7 @@ def _fill(task, folder, cased, engine):
     from safetensors.numpy import load_file
 
     from ..checkpoint.config import read_config
-    from ..encoder.loading import build_encoder
-    from ..encoder.precision import choose, computing
+    from ..saving.model import built, fill, weights
     from ..text.tokenizer import read_vocabulary
 
     task.config, task.report_ = read_config(folder / CONFIG), json_of(folder / REPORT)
@@ -93,9 +92,7 @@ def _fill(task, folder, cased, engine):
         raise InputError(f"{folder / WEIGHTS} is damaged or cut short: copy the folder again ({error})") from None
     if task.config["num_hidden_layers"] > len(arrays):  # before a graph of any size is built
         raise InputError(f"{folder / CONFIG} has more layers than {WEIGHTS}: copy the whole folder again")
-    precision = choose(task.settings.precision, task.settings.encoder)[0] if engine == "keras" else "float32"
-    with computing(precision):  # another engine rounds by itself
-        model = task.build(build_encoder(task.config, task.settings.encoder, first_only=task.first_only))
+    model = built(task, engine)
     wanted = {name: tuple(weight.shape) for name, weight in weights(model).items()}
     found = {name: array.shape for name, array in arrays.items()}
     if wanted != found:
@@ -104,7 +101,5 @@ def _fill(task, folder, cased, engine):
             f"{folder / WEIGHTS} does not fit {TASK}: {name} should be {wanted.get(name)}, found {found.get(name)}: "
             "files of two trainings are mixed; copy the folder again"
         )
-    for layer in model.layers:
-        layer.set_weights([arrays[f"{layer.name}/{i}"] for i in range(len(layer.weights))])
-    task.model = model
+    task.model = fill(model, arrays)
     return task

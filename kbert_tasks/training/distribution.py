@@ -16,6 +16,7 @@ from typing import Any
 from .._keras import is_tpu, tensorflow
 from ..cluster import chief, cluster, me
 from ..data.batches import Deal
+from ..encoder.gradients import held_by_graph
 from ..errors import InputError
 from ..settings import check_device
 
@@ -212,10 +213,17 @@ def dealt(strategy, batches, size, parts, length):
     return strategy.distribute_datasets_from_function(of_worker)
 
 
-def summed(tensor):
-    """In a step: the sum over all devices of what each has computed."""
+def summed(values):
+    """In a step: the sum over all devices of what each has computed, a tensor or a list of tensors."""
     distribute = tensorflow().distribute
-    return distribute.get_replica_context().all_reduce(distribute.ReduceOp.SUM, tensor)
+    context = distribute.get_replica_context()
+    if context.num_replicas_in_sync == 1:
+        return values
+    result = context.all_reduce(distribute.ReduceOp.SUM, values)
+    first = result[0] if isinstance(result, list) else result
+    if first.op.type == "IdentityN":  # all_reduce has a custom gradient, but for sparse tensors
+        held_by_graph(first)
+    return result
 
 
 def assigned(variable, value):

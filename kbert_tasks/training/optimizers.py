@@ -11,6 +11,7 @@ from .._keras import keras2, tensorflow
 from ..encoder.bert import register
 from ..encoder.layers import POOLER
 from ..errors import InputError
+from . import distribution
 
 NUMBERED = re.compile(r"Encoder-(\d+)-")  # a layer's number, from 1
 
@@ -41,6 +42,11 @@ class AdamW(keras.optimizers.legacy.Adam):
     def __init__(self, learning_rate=1e-4, weight_decay=0.01, epsilon=1e-6, rates=None, name="AdamW", **kwargs):
         super().__init__(learning_rate, epsilon=epsilon, name=name, **kwargs)
         self.weight_decay, self.rates = weight_decay, dict(rates or {})
+
+    def _aggregate_gradients(self, grads_and_vars):
+        # Keras's own leaves the graph of the step in TensorFlow's registry of gradients (gradients.py).
+        gradients, weights = zip(*grads_and_vars, strict=True)
+        return list(zip(distribution.summed([*gradients]), weights, strict=True))
 
     def _resource_apply_dense(self, grad, var, apply_state=None):
         apply_state = self._state_of(var, apply_state)

@@ -128,7 +128,7 @@ def _at_least_two(number, name):
 
 
 def _anew(task, **changes):
-    return type(task)(task.checkpoint, **task.settings.as_dict() | changes)
+    return type(task)(**task.get_params() | changes)
 
 
 def _in(backup, name):

@@ -58,7 +58,11 @@ class Stepped(keras.Model):
             _, more = self._gradients(x, y, counted, texts)
             distribution.assigned(table, before)
             gradients = [tf.convert_to_tensor(one) + other for one, other in zip(gradients, more, strict=True)]
-        self.optimizer.apply_gradients(zip(gradients, self.trainable_weights, strict=True))
+        if dealt:
+            gradients = distribution.summed(gradients)
+        # Summed by us: Keras would leave this graph in TensorFlow's registry of gradients (gradients.py).
+        named = zip(gradients, self.trainable_weights, strict=True)
+        self.optimizer.apply_gradients(named, experimental_aggregate_gradients=False)
         if dealt:
             logs = dict(zip(logs, tf.unstack(distribution.summed(tf.stack([*logs.values()]))), strict=True))
         return logs | {"texts": texts}

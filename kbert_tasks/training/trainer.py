@@ -251,7 +251,7 @@ def _fit(task, windows, dev, encoded_dev, backup, told, computed_in, strategy, p
                 ProgressBar(steps, done),
             ]
             until = epoch + 1 if done else settings.epochs
-            with _without_advice_on_callbacks():
+            with _without_advice():
                 model.fit(
                     dataset,
                     initial_epoch=epoch,
@@ -280,12 +280,17 @@ def _beside(task, model, computed_in, strategy):
 
 
 @contextlib.contextmanager
-def _without_advice_on_callbacks():
-    """Keras warns where callbacks take longer than a step, as those of a tiny model do: nothing a user could change."""
+def _without_advice():
+    """Without warnings about what no user could change.
+
+    Keras warns where callbacks take longer than a step, as those of a tiny model do. TensorFlow warns after a few trainings
+    in one process that each has traced its step.
+    """
     logger = tensorflow().get_logger()
 
     def other(record):
-        return "is slow compared to the batch time" not in record.getMessage()
+        message = record.getMessage()
+        return "is slow compared to the batch time" not in message and "triggered tf.function retracing" not in message
 
     logger.addFilter(other)
     try:

@@ -4,6 +4,7 @@ import csv
 import dataclasses
 import json
 import logging
+import pickle
 import shutil
 import subprocess
 import sys
@@ -138,6 +139,18 @@ def test_the_commands_take_the_engine(run, tmp_path, capsys, said):
     assert [row["label"] for row in rows[0]] == [row["label"] for row in rows[1]]
     assert alike(*([float(row["probability"]) for row in part] for part in rows))
     assert alike(*scores)
+
+
+def test_a_pickled_task_reads_with_the_same_engine(exported, tmp_path):
+    folder = shutil.copytree(exported, tmp_path / "run")
+    task = kb.load(folder, engine="openvino")
+    wanted, kept = task.predict(["房间很干净", "太吵"]), pickle.dumps(task)
+    again = pickle.loads(kept)
+    assert again.predict(["房间很干净", "太吵"]) == wanted and again.engine_.folder == folder
+    shutil.rmtree(folder)
+    again = pickle.loads(kept)  # converted in memory
+    assert [each.label for each in again.predict(["房间很干净", "太吵"])] == [each.label for each in wanted]
+    assert again.engine_ and not folder.exists()
 
 
 def test_threads_may_predict_at_once(exported):

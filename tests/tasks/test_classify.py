@@ -452,7 +452,7 @@ def test_thresholds_of_several_labels_are_found_on_the_development_texts(monkeyp
     found = [task.choose(*each) for each in zip(rows, p, strict=True)]
     assert [each.label for each in found] == [("a", "c"), ("a", "b"), ("b",), ()]
     assert found[1].score == (0.3, 0.9)
-    scores = task.score(rows, found).scores
+    scores = task.measure(rows, found).scores
     assert scores["thresholds"] == task.thresholds_ and scores["accuracy"] == 3 / 4
     calibrated = answering("abc", several=True)
     monkeypatch.setattr(

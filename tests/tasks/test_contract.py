@@ -1,8 +1,10 @@
 """What every task must do, run on every task there is, with its own sample data."""
 
 import contextlib
+import copy
 import dataclasses
 import json
+import pickle
 import shutil
 import subprocess
 import sys
@@ -218,6 +220,17 @@ def _explanation(task, answer, gold):
     text, second = (answer.get(key) for key in task.presentation.question)
     with contextlib.suppress(kb.InputError):
         return kb.explain(task, text, second, gold, steps=2, attention=False)
+
+
+def test_a_copy_answers_the_same(trained):
+    task, _, test = trained
+    untrained = pickle.loads(pickle.dumps(type(task)(task.checkpoint, **FEW)))
+    assert untrained.settings == task.settings and untrained.model is None
+    wanted = task.predict(test)  # after the first prediction there is a graph, which cannot be copied
+    for again in (pickle.loads(pickle.dumps(task)), copy.deepcopy(task)):
+        assert same(again.predict(test), wanted) and same(task.predict(test), wanted)
+        assert again.model is not task.model and again.report_ == task.report_ and again.settings == task.settings
+        assert again.evaluate(test).scores == task.evaluate(test).scores
 
 
 def test_a_failed_fit_leaves_the_task_as_it_was(trained):

@@ -139,7 +139,7 @@ class TextRater(Task[Prediction]):
     def _told(self, example, prediction):
         return {"text": example.text, "gold": example.rating, "predicted": round(prediction.rating, 4)}
 
-    def score(self, examples, predictions):
+    def measure(self, examples, predictions):
         from scipy.stats import spearmanr
 
         gold, found = (np.array([each.rating for each in part]) for part in (examples, predictions))

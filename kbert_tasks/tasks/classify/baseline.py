@@ -33,8 +33,9 @@ class Baseline:
     """
 
     def __init__(self, task, examples):
-        self.task = task
-        used = _affordable(examples, len(task.labels_))
+        # Not the task: it would keep the model, and be copied along with the baseline.
+        self.labels, self.several, self.pairs = task.labels_, task.multi_label_, task.pairs_
+        used = _affordable(examples, len(self.labels))
         self.ngrams, found = _ngrams(_texts(used))
         x, y = _features(found, len(used)), self._targets(used)
         with warnings.catch_warnings():
@@ -44,33 +45,36 @@ class Baseline:
 
     def scores(self, examples):
         """The scores of other examples that are single numbers: a dict, with the names of the model's scores."""
-        gold, task = [self.task.gold_of(example) for example in examples], self.task
-        score = classification.multi_label if task.multi_label_ else classification.classification
-        return classification.Report(score(gold, self.predict(examples), task.labels_)).numbers()
+        score = classification.multi_label if self.several else classification.classification
+        return classification.Report(score(self._gold(examples), self.predict(examples), self.labels)).numbers()
 
     def predict(self, examples):
         """A list of labels, or of tuples of labels where a text may have several."""
         x = _features(self.ngrams.transform(_texts(examples)), len(examples))
         found = self.classifier.predict(x)
-        if not self.task.multi_label_:
+        if not self.several:
             return [str(label) for label in found]
-        return [tuple(label for label, its in zip(self.task.labels_, row, strict=False) if its) for row in found]
+        return [tuple(label for label, its in zip(self.labels, row, strict=False) if its) for row in found]
+
+    def _gold(self, examples):
+        gold = [example.label for example in examples]
+        return [each if isinstance(each, tuple) else (each,) for each in gold] if self.several else gold
 
     def _targets(self, examples):
-        gold = [self.task.gold_of(example) for example in examples]
-        if not self.task.multi_label_:
+        gold = self._gold(examples)
+        if not self.several:
             return gold
         # One column more than there are labels: scikit-learn takes a single column for two classes.
-        return np.pad(marked(gold, self.task.labels_), ((0, 0), (0, 1)))
+        return np.pad(marked(gold, self.labels), ((0, 0), (0, 1)))
 
     def _classifier(self, targets):
         from sklearn.dummy import DummyClassifier
         from sklearn.linear_model import LogisticRegression
         from sklearn.multiclass import OneVsRestClassifier
 
-        if not self.task.multi_label_ and len(set(targets)) == 1:
+        if not self.several and len(set(targets)) == 1:
             return DummyClassifier()
-        kind = "pair" if self.task.pairs_ else "text"
+        kind = "pair" if self.pairs else "text"
         # A model for each label scores the same as one for all labels, and is fitted in a tenth of the time.
         return OneVsRestClassifier(LogisticRegression(C=C[kind], solver="liblinear", max_iter=300))
 

@@ -91,9 +91,16 @@ class TextClassifier(Task[Prediction]):
     SECOND = "text_b_column"
     presentation = Presentation("Text classification", "文本分类", "label", "各标签")
     paired = property(lambda self: self.pairs_)
+    # scikit-learn stratifies by labels that are single.
+    KIND = property(lambda self: None if self.settings.multi_label else "classifier")
     first_only = property(lambda self: self.pooling in ("cls", "pooler"))
     pairs_ = multi_label_ = None  # until the training examples tell
     weights_ = None  # of classes, in the loss; needed in training alone
+
+    @property
+    def classes_(self):
+        """The labels, as scikit-learn names them: a NumPy array."""
+        return np.array(self.labels_)
 
     @property
     def pooling(self):
@@ -315,7 +322,7 @@ class TextClassifier(Task[Prediction]):
         scores = separator.join(f"{p:.6f}" for p in prediction.score)
         return {"label": separator.join(prediction.label), "probability": scores}
 
-    def score(self, examples, predictions):
+    def measure(self, examples, predictions):
         several, found = self.multi_label_, [p.label for p in predictions]
         gold = [self.gold_of(e) for e in examples]
         scores = (classification.multi_label if several else classification.classification)(gold, found, self.labels_)

@@ -237,7 +237,7 @@ class RelationExtractor(SpanTask[Prediction]):
         gold, answers = ({t.strings: t.as_dict() for t in each} for each in (example.triples, prediction.triples))
         return self.recorded(example, gold, {t.strings: t.score for t in possible}, answers)
 
-    def score(self, examples, predictions):
+    def measure(self, examples, predictions):
         scores = triple_scores([e.triples for e in examples], [p.triples for p in predictions])
         return Report(scores | {"threshold": self.least})
 

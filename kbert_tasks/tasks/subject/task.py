@@ -241,7 +241,7 @@ class SubjectExtractor(SpanTask[Prediction]):
         found = {s.subject: s.score for s in possible}
         return {"event_type": example.event_type} | self.recorded(example, gold, found, answers)
 
-    def score(self, examples, predictions):
+    def measure(self, examples, predictions):
         gold, found = ([[s.subject for s in each.subjects] for each in part] for part in (examples, predictions))
         scores = subject_scores(gold, found, [example.event_type for example in examples])
         return Report(scores | {"threshold": self.least})

@@ -1,0 +1,93 @@
+"""What scikit-learn and pickle expect of an estimator: its parameters, its tags, and copies.
+
+Without scikit-learn's BaseEstimator: that reads the parameters from the signature of `__init__`, while here the Settings
+hold them, and importing it takes as long as importing the rest of the package.
+"""
+
+import dataclasses
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from typing_extensions import Self
+
+
+class Estimator:
+    """The part of a Task that scikit-learn's `clone`, `cross_val_score` and `GridSearchCV` use, and pickle.
+
+    Examples:
+        >>> from sklearn.model_selection import GridSearchCV, cross_val_score
+        >>> cross_val_score(kb.TextClassifier("bert-base-chinese"), texts, labels, cv=3)
+        >>> GridSearchCV(kb.TextClassifier("bert-base-chinese"), {"learning_rate": [1e-5, 3e-5]}).fit(texts, labels)
+    """
+
+    checkpoint: Any
+    settings: Any
+    model: Any
+    engine_: Any
+    _next: Any
+    Settings: Any
+    KIND: Any = None  # scikit-learn's `estimator_type`: a classifier's folds are stratified by its labels
+
+    def get_params(self, deep: bool = True) -> dict[str, Any]:
+        """The checkpoint and all settings, as a new task takes them.
+
+        Args:
+            deep: ignored, since no parameter has parameters of its own.
+        """
+        return {"checkpoint": self.checkpoint} | (self._next or self.settings).as_dict()
+
+    def set_params(self, **params: Any) -> "Self":
+        """Changes the checkpoint or settings; returns self.
+
+        A trained task keeps the settings that its model was built and trained with until the next `fit`. Only those
+        that `kbert-predict` also accepts, such as `text_column`, apply at once.
+
+        Raises:
+            InputError: there is no such setting, or it cannot have this value.
+        """
+        asked = self.get_params() | params
+        checkpoint, settings = asked.pop("checkpoint"), self.Settings.of(asked)
+        if self.model is None:
+            self.settings = settings
+        else:
+            now = [each.name for each in dataclasses.fields(settings) if each.metadata["later"]]
+            self.settings = dataclasses.replace(self.settings, **{name: getattr(settings, name) for name in now})
+            self._next = settings
+        self.checkpoint = checkpoint
+        return self
+
+    @property
+    def _estimator_type(self):  # scikit-learn before 1.6
+        return self.KIND
+
+    def __sklearn_tags__(self):
+        from sklearn.utils import ClassifierTags, InputTags, Tags, TargetTags
+
+        return Tags(
+            estimator_type=self._estimator_type,
+            target_tags=TargetTags(required=True),
+            classifier_tags=ClassifierTags() if self._estimator_type == "classifier" else None,
+            input_tags=InputTags(two_d_array=False, string=True),
+        )
+
+    def __sklearn_is_fitted__(self):
+        return self.model is not None
+
+    # Copies: pickle, copy and joblib call these two ------------------------------------------------------------
+
+    def __getstate__(self):
+        from ..saving.model import arrays_of
+
+        model = self.model and arrays_of(self.model)
+        # What was traced or compiled from the model cannot be copied; the copy makes it again.
+        return self.__dict__ | {"_made": {}, "model": model, "engine_": self.engine_ and self.engine_.folder}
+
+    def __setstate__(self, state):
+        from ..inference.openvino import start
+        from ..saving.model import built, fill
+
+        arrays, folder = state["model"], state["engine_"]
+        self.__dict__.update(state | {"model": None, "engine_": None})
+        if arrays is not None:
+            self.model = fill(built(self, "openvino" if folder else "keras"), arrays)
+            self.engine_ = folder and start(self, folder)
