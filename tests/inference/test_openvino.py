@@ -82,7 +82,7 @@ def alike(one, other, least=1e-5):
 
 
 def answers(folder, engine="openvino"):
-    return [dataclasses.asdict(each) for each in kb.load(folder, engine=openvino).predict(TEXTS)]
+    return [dataclasses.asdict(each) for each in kb.load(folder, engine=engine).predict(TEXTS)]
 
 
 # The same answers --------------------------------------------------------------------------------------------------
