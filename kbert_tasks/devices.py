@@ -209,6 +209,11 @@ def on_tpu():
     return fixed(tensorflow().distribute.get_strategy())
 
 
+def on_cpu():
+    """Whether what is being traced is for the processor."""
+    return not on_tpu() and not tensorflow().config.list_logical_devices("GPU")
+
+
 def dealt(strategy, batches, size, parts, length):
     """What `fit` takes.
 
