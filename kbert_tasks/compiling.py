@@ -10,10 +10,9 @@ from .defaults import Resolved
 from .errors import InputError
 from .settings import AUTO
 
-# CPU seconds on one core with AMX at 2.x GHz, measured with tiny-zh (docs/measured/compile.md).
-PER_SIZE = 1.0  # to compile the four chains of all layers, for each number of rows
-GELU = 1.0e-8  # that compiling saves for each number of a feed-forward layer, forward and backward
-SUM = 1.0e-8  # for each number of a sum that is normalised
+# CPU seconds on one core with AMX; with tiny-zh and at base size the second was the same to a fifth.
+PER_SIZE = 1.0  # to compile the four chains that all layers share, for each number of rows
+SAVED = 8e-9  # by compiled chains, for each number that they go over, forward and backward
 
 
 def chosen(settings, config, computed_in, first_only, strategy, lengths):
@@ -51,9 +50,9 @@ def _impossible(settings, strategy):
 
 
 def _saved_for_a_token(config):
-    """Seconds in each layer and step."""
+    """Seconds in each layer and step: gelu goes over the wide numbers, and two sums are normalised."""
     wide = config["intermediate_size"] if config["hidden_act"] == "gelu" else 0
-    return GELU * wide + SUM * 2 * config["hidden_size"]
+    return SAVED * (wide + 2 * config["hidden_size"])
 
 
 def _by_cost(settings, saved_for_a_token, lengths):
