@@ -69,6 +69,12 @@ def keras2():
     return sys.modules["tf_keras"]
 
 
+def is_on_cpu():
+    """Whether what is being traced is for the processor."""
+    tf = tensorflow()
+    return not is_tpu(tf.distribute.get_strategy()) and not tf.config.list_logical_devices("GPU")
+
+
 _process: int | None = None  # in which TensorFlow has begun to compute
 
 

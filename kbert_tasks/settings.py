@@ -127,6 +127,11 @@ class Settings(Options):
     precision: str = option(
         "auto", "numbers that the encoder computes in: the fastest of the hardware, or as told", choices=PRECISIONS
     )
+    compile: str = option(
+        AUTO,
+        "compile element-wise operations of the encoder with XLA; auto: where training is long enough to save time",
+        choices=(AUTO, "on", "off"),
+    )
     device: str = option("auto", "what to train on: " + DEVICES, check=check_device)
     cased: bool | None = option(None, "the checkpoint keeps capital letters (where names and files do not tell)")
     text_column: str = option("text", "column of the text", later=True)

@@ -80,6 +80,16 @@ class Deal(NamedTuple):
         return [*some, *[texts[0]] * missing], np.float32([1] * len(some) + [0] * missing)
 
 
+def _largest(encoded, draw, length, seed):
+    """The shapes, ({name: shape} of x, of y), that hold what is drawn for any text, where each has `length` tokens."""
+    found = ({}, {})
+    for x, target in encoded:
+        row = draw({name: np.resize(a, length) for name, a in x.items()}, target, np.random.default_rng(seed))
+        for shapes, part in zip(found, row, strict=True):
+            shapes |= {name: tuple(np.maximum(np.shape(a), shapes.get(name, np.shape(a)))) for name, a in part.items()}
+    return found
+
+
 def training_batches(encoded, draw, size, seed, epochs, first_step=0, deal=None):
     """All batches of all epochs as one `tf.data.Dataset` of (x, y).
 
@@ -122,15 +132,13 @@ def training_batches(encoded, draw, size, seed, epochs, first_step=0, deal=None)
 
     row, shapes, rows = drawn(0, 0), (None, None), None
     if deal and deal.length:
-        x, target = encoded[0]
-        row = draw({name: np.resize(a, deal.length) for name, a in x.items()}, target, np.random.default_rng(seed))
-        shapes, rows = [{name: np.shape(a) for name, a in part.items()} for part in row], deal.rows
+        shapes, rows = _largest(encoded, draw, deal.length, seed), deal.rows
     signature = tuple(
         {
-            name: tf.TensorSpec((rows, *(np.shape(a) if rows else [None] * np.ndim(a))), np.asarray(a).dtype)
+            name: tf.TensorSpec((rows, *(largest[name] if rows else [None] * np.ndim(a))), np.asarray(a).dtype)
             for name, a in part.items()
         }
-        for part in row
+        for part, largest in zip(row, shapes, strict=True)
     )
     if deal:
         signature += tf.TensorSpec((rows,), tf.float32), tf.TensorSpec((), tf.int32)

@@ -9,7 +9,8 @@ segment types. Source: Devlin et al., 2018 (arXiv 1810.04805); google-research/b
 from typing import Any
 
 from .._keras import keras2, tensorflow
-from .ops import dropped, feed_forward, normalised, one_product, register, rows_of
+from . import bfloat16, compiled, ops
+from .ops import dropped, normalised, register, rows_of
 
 tf = tensorflow()
 keras: Any = keras2()
@@ -36,9 +37,7 @@ def build(config, seq_len=None, output_layer_num=1, first_only=False):
     first_only = first_only and output_layer_num == 1
 
     def normalised_sum(name, x, y):
-        y = Dropout(rate, name=f"{name}-Dropout")(y)
-        x = keras.layers.Add(name=f"{name}-Add")([x, y])
-        return LayerNormalization(name=f"{name}-Norm")(x)
+        return SumNormalization(rate, name=f"{name}-Norm")([x, y])
 
     def embedding(number, name):
         start = keras.initializers.TruncatedNormal(stddev=config.get("initializer_range", 0.02))
@@ -135,6 +134,31 @@ class LayerNormalization(Layer):
 
 
 @register
+class SumNormalization(LayerNormalization):
+    """Layer normalisation of x + dropout(y) from [x, y], both (batch, time, hidden)."""
+
+    compiled = False  # in training, by XLA: see `compiling.py`
+
+    def __init__(self, rate, **kwargs):
+        super().__init__(**kwargs)
+        self.rate = rate
+
+    def build(self, shapes):
+        super().build(shapes[0])
+
+    def call(self, inputs, training=None):
+        x, y = inputs
+        if training and self.compiled and x.shape[1] != 1:  # one token of each text is not worth compiling
+            gamma, beta = tf.convert_to_tensor(self.gamma), tf.convert_to_tensor(self.beta)
+            flat = (tf.reshape(each, (-1, each.shape[-1])) for each in inputs)
+            return tf.reshape(compiled.sum_norm(*flat, gamma, beta, self.rate), tf.shape(x))
+        return super().call(x + (dropped(y, self.rate) if training and self.rate else y), training)
+
+    def get_config(self):
+        return super().get_config() | {"rate": self.rate}
+
+
+@register
 class PositionEmbedding(Layer):
     """Adds a learned vector for each position to (batch, time, hidden)."""
 
@@ -181,9 +205,9 @@ class SelfAttention(Layer):
         x, bias = inputs
         size = x.shape[-1]
         if self.first_only:
-            (queries,), (keys, values) = self.heads_of(x[:, :1], "q"), self.heads_of(x, "kv")
+            (queries,), (keys, values) = self.heads_of(x[:, :1], "q", training), self.heads_of(x, "kv", training)
         else:
-            queries, keys, values = self.heads_of(x, "qkv")
+            queries, keys, values = self.heads_of(x, "qkv", training)
         scores = tf.matmul(queries, keys, transpose_b=True) * (size // self.heads) ** -0.5
         # The softmax is float32 whatever the products are.
         probabilities = tf.nn.softmax(tf.cast(scores, tf.float32) + tf.cast(bias, tf.float32))
@@ -192,13 +216,16 @@ class SelfAttention(Layer):
             probabilities = dropped(probabilities, self.dropout_rate)
         y = tf.transpose(tf.matmul(probabilities, values), (0, 2, 1, 3))
         time = 1 if self.first_only else tf.shape(x)[1]
-        return tf.reshape(tf.reshape(y, (-1, size)) @ self.Wo + self.bo, (tf.shape(x)[0], time, size))
+        y, bias = tf.reshape(y, (-1, size)) @ self.Wo, tf.convert_to_tensor(self.bo)
+        y = bfloat16.biased(y, bias) if training and bfloat16.applies(x) else y + bias
+        return tf.reshape(y, (tf.shape(x)[0], time, size))
 
-    def heads_of(self, x, parts):
+    def heads_of(self, x, parts, training=None):
         """Queries, keys, values, as `parts` says, by one product: each (batch, heads, time, hidden / heads)."""
         size = x.shape[-1]
         batch, time = tf.unstack(tf.shape(x)[:2])
         weights = [tf.convert_to_tensor(getattr(self, kind + part)) for kind in "Wb" for part in parts]
+        one_product = bfloat16.one_product if training and bfloat16.applies(x) else ops.one_product
         y = one_product(tf.reshape(x, (-1, size)), *weights)
         y = tf.reshape(y, (batch, time, len(parts), self.heads, size // self.heads))
         return tf.unstack(tf.transpose(y, (2, 0, 3, 1, 4)))
@@ -211,6 +238,8 @@ class SelfAttention(Layer):
 @register
 class FeedForward(Layer):
     """Two dense layers on each token: hidden to intermediate, activation, and back."""
+
+    compiled = False  # in training, by XLA: see `compiling.py`
 
     def __init__(self, units, activation, **kwargs):
         super().__init__(**kwargs)
@@ -227,13 +256,19 @@ class FeedForward(Layer):
         flat = tf.reshape(x, (-1, x.shape[-1]))
         if training and self.activation == "gelu":
             weights = (tf.convert_to_tensor(each) for each in (self.W1, self.b1, self.W2, self.b2))
-            return tf.reshape(feed_forward(flat, *weights), tf.shape(x))
+            return tf.reshape(self.with_gelu(x)(flat, *weights), tf.shape(x))
         y = flat @ self.W1 + self.b1
         if self.activation == "gelu":  # a form that is joined with the product
             y = tf.nn.gelu(y, approximate=True)
         else:
             y = keras.activations.get(self.activation)(y)
         return tf.reshape(y @ self.W2 + self.b2, tf.shape(x))
+
+    def with_gelu(self, x):
+        """The function for training on (batch, time, hidden)."""
+        if self.compiled and x.shape[1] != 1:
+            return compiled.feed_forward
+        return bfloat16.feed_forward if bfloat16.applies(x) else ops.feed_forward
 
     def get_config(self):
         return super().get_config() | {"units": self.units, "activation": self.activation}

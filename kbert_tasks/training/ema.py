@@ -40,7 +40,8 @@ class Average(Callback):
             self.decay, steps / (steps + 9)
         )  # the first step's weights are taken as they are nearly
         for average, weight in zip(self.averages, self.of, strict=True):
-            average.assign_add(towards * (weight - average))
+            # average -= towards * (average - weight), multiplied and subtracted in one pass over the numbers
+            tf.raw_ops.ResourceApplyGradientDescent(var=average.handle, alpha=towards, delta=average - weight)
 
     @contextlib.contextmanager
     def shown(self):

@@ -24,7 +24,7 @@ from ..encoder.ops import seeded
 from ..errors import InputError
 from ..metrics.advice import advice
 from ..settings import AUTO
-from . import defaults, distribution, embedding_subset, optimizers, plan
+from . import compiling, defaults, distribution, embedding_subset, optimizers, plan
 
 log = logging.getLogger("kbert_tasks")
 
@@ -72,11 +72,14 @@ def train(task, examples, dev=None, backup=None):
     settings, found = defaults.resolve(
         requested, task.recipe, task.config["hidden_size"], len(windows), bool(dev.rows), is_tpu(strategy)
     )
+    computed_in, why = precision.choose(settings.precision, settings.encoder)
+    log.info("computing in %s: %s", computed_in, why)
+    tokens = [len(x["Input-Token"]) for x, _ in windows]
+    found["compile"] = compiling.chosen(settings, task.config, computed_in, task.first_only, strategy, tokens)
+    settings = dataclasses.replace(settings, compile=found["compile"].value)
     task.settings, resolved = settings, resolved | found | task.derived()
     aside = (*plan.SAME, "tensorboard", "save_minutes", "dev_share", "baseline")
     decisive = {name: value for name, value in settings.as_dict().items() if name not in aside}
-    computed_in, why = precision.choose(settings.precision, settings.encoder)
-    log.info("computing in %s: %s", computed_in, why)
     told = {"settings": decisive, "checkpoint": _sum_of_files(checkpoint), "rows": rows, "precision": computed_in}
     distribution.agreed(strategy, told)
 
@@ -202,6 +205,8 @@ def _build(task, checkpoint, used, strategy):
         for layer in encoder.layers:
             number = optimizers.numbered(layer.name)
             layer.trainable = number is None or not settings.freeze_layers or number > settings.freeze_layers
+            if hasattr(layer, "compiled"):
+                layer.compiled = settings.compile == "on"
         task.model = task.build(encoder)
         fill_pooler(task.model, checkpoint.pooler())
     return table

@@ -30,20 +30,21 @@ def step(gold, length, kinds, draws, chance):
         chance: a NumPy generator.
 
     Returns:
-        (x, y), dicts. x: Subjects and Objects, int32 (draws, 2). y: spans int8 (2, length, length) and pairs int8
-        (draws, draws, kinds): 1 or 0, and -1 for what is not counted (a span that ends before it begins, one not drawn).
+        (x, y), dicts. x: Subjects and Objects, int32 (number drawn, at least 1, 2). y: spans int8 (2, length, length) and
+        pairs int8 (subjects, objects, kinds): 1 or 0, and -1 for what is not counted (a span that ends before it begins, one
+        not drawn).
     """
     true = [list(gold), list(dict.fromkeys(object_ for found in gold.values() for _, object_ in found))]
     spans = np.stack([marked(right, length) for right in true])
     subjects, objects = ([right[i] for i in chance.permutation(len(right))[:draws]] for right in true)
-    pairs = np.full((draws, draws, kinds), -1, "int8")
+    pairs = np.full((max(1, len(subjects)), max(1, len(objects)), kinds), -1, "int8")
     pairs[: len(subjects), : len(objects)] = 0
     place = {span: i for i, span in enumerate(objects)}
     for i, subject in enumerate(subjects):
         for predicate, object_ in gold[subject]:
             if object_ in place:
                 pairs[i, place[object_], predicate] = 1
-    x = (np.array([*each, *[(0, 0)] * (draws - len(each))], "int32") for each in (subjects, objects))
+    x = (np.array(each or [(0, 0)], "int32") for each in (subjects, objects))
     return dict(zip(("Subjects", "Objects"), x, strict=True)), {"spans": spans, "pairs": pairs}
 
 
