@@ -51,10 +51,10 @@ def loads(times):
 def stretches(times):
     """`times` stretches of four steps of one pretraining; it yields where a stretch has been saved."""
     from kbert_tasks.pretraining import training
-    from kbert_tasks.pretraining.corpus import prepare
+    from kbert_tasks.pretraining.preparing import prepare
 
     texts = kb.read(path("classify", "zh", "train"))["text"]
-    checkpoint = kb.Checkpoint.find("tiny-zh")
+    checkpoint = kb.find_checkpoint("tiny-zh")
     with tempfile.TemporaryDirectory() as folder:
         file = Path(folder) / "text.txt"
         file.write_text(

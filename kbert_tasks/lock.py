@@ -17,7 +17,7 @@ try:
 except ImportError:  # Windows
     import msvcrt
 
-    fcntl = None
+    fcntl = None  # type: ignore[assignment]
 
 log = logging.getLogger("kbert_tasks")
 

@@ -182,7 +182,7 @@ def test_a_string_tensor_is_skipped(folder):
     findings = {each.check: each for each in examine(folder)}
     assert [each.problem for each in findings.values()] == [None] * 6
     assert findings["data"].seen.endswith("all numbers finite; 2 not numeric, skipped")
-    found = kb.Checkpoint.find(folder).tensors()
+    found = kb.Checkpoint.open(folder).tensors()
     assert found.keys() == tensors.keys()
 
 
@@ -200,7 +200,7 @@ def test_a_checkpoint_of_the_model_garden_has_the_same_weights(tmp_path, layout)
     tensors = tiny.tensors(config)
     ways = object_based.places(config, tensors, **GARDEN[layout])
     object_based.write(tmp_path / "uncased", config, tiny.vocabulary(), tensors, ways)
-    found = kb.Checkpoint.find(tmp_path / "uncased")
+    found = kb.Checkpoint.open(tmp_path / "uncased")
     assert found.tensors().keys() == {name for name in tensors if not name.startswith("cls/seq_relationship/")}
     assert all(np.array_equal(array, tensors[name]) for name, array in found.tensors().items())
     assert np.array_equal(found.pooler()[0], tensors["bert/pooler/dense/kernel"])

@@ -9,10 +9,10 @@ import pytest
 
 import kbert_tasks as kb
 from kbert_tasks._keras import keras2, tensorflow
-from kbert_tasks.checkpoint.checkpoint import build_encoder
+from kbert_tasks.encoder.loading import build_encoder
 from kbert_tasks.encoder.precision import computing
 
-from .. import tiny
+from . import tiny
 
 tf, keras = tensorflow(), keras2()
 
