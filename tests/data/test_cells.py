@@ -63,7 +63,7 @@ def refused(rows, labels=None, gold=False, task="classify", **settings):
         (np.bool_(False), "False"),
         (float("inf"), "inf"),
     ],
-    ids=repr,
+    ids=lambda value: type(value).__name__,
 )
 def test_a_text_or_number_of_any_kind_is_read_as_what_it_says(value, text):
     assert texts([value]) == [text]
@@ -98,7 +98,7 @@ def test_what_is_missing_is_empty(value):
         (1j, "found complex"),
         (b"\xb7\xbf", "these bytes are not UTF-8, decode them first: b'\\xb7\\xbf'"),
     ],
-    ids=repr,
+    ids=lambda value: type(value).__name__,
 )
 @pytest.mark.parametrize("task", tasks.names())
 def test_anything_else_is_refused_with_row_and_value(task, value, words):

@@ -89,7 +89,7 @@ def test_lists_of_one_stay_lists_where_several_labels_are_wanted():
         [[0, 2, 0], [1, 0, 0], [2, 0, 0], [0, 0, 1]],
         [None, [0, 1], [1, 0], [1, 0]],
     ],
-    ids=repr,
+    ids=lambda value: type(value).__name__,
 )
 def test_rows_of_numbers_are_refused_with_what_to_write(labels):
     for settings in ({}, {"multi_label": True}):
