@@ -80,6 +80,16 @@ def test_dropout_is_repeated_by_the_seed():
     assert drawn[0] == drawn[1] and drawn[0][0] != drawn[0][1]
 
 
+def test_the_state_of_the_generator_repeats_every_bit():
+    """As a run that is resumed needs it."""
+    ops.seeded(7)
+    state = tf.random.get_global_generator().state.numpy()
+    one = with_gradients(compiled_sum(0.25), *NORM)
+    tf.random.get_global_generator().reset(state)
+    for each, other in zip(one, with_gradients(compiled_sum(0.25), *NORM), strict=True):
+        np.testing.assert_array_equal(each, other)
+
+
 @pytest.mark.parametrize("rows, size", [(1, 128), (128, 128), (129, 192), (193, 256), (1000, 1024), (1025, 1536)])
 def test_rows_are_filled_up_to_few_numbers(rows, size):
     (filled,) = compiled._filled(tf.constant(rows), tf.ones((rows, 3)))

@@ -88,8 +88,11 @@ STOPS = [
     ("relation", MORE, [13]),
     ("subject", MORE, [19]),
 ]
+COMPILED = ("classify", MORE | {"compile": "on", "precision": "bfloat16"}, [7])
 ALL_STOPS = [(name, more, [1, 5, 7, 11, 19]) for name in names() for more in ({}, MORE)]
-ALL_STOPS = [pytest.param(*each, marks=pytest.mark.slow) for each in [*ALL_STOPS, ("classify", PARTS, [1, 5, 7, 11])]]
+ALL_STOPS = [
+    pytest.param(*each, marks=pytest.mark.slow) for each in [*ALL_STOPS, COMPILED, ("classify", PARTS, [1, 5, 7, 11])]
+]
 
 
 @pytest.mark.parametrize(
