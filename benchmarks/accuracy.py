@@ -28,7 +28,7 @@ def accuracy(told, variant, seed):
     settings = CLASSIFY | {
         "epochs": told.epochs,
         "learning_rate": told.learning_rate,
-        "dev_share": 0.0,
+        "validation_split": 0.0,
         "seed": seed,
     }
     task = kb.TextClassifier(told.checkpoint, **settings, **VARIANTS[variant]).fit(rows)

@@ -118,9 +118,9 @@ def grid(cell, number):
     least, most = ((400, 1000) if spans else (150, 400)) if number < 5000 else ((600, 1000) if spans else (400, 800))
     short, long = (max(2, round(each / steps)) for each in (least, most))
     trainings = (
-        {"epochs": short, "schedule": "linear", "warm_up": 0.1, "average": 0.0, "patience": 0},
-        {"epochs": long, "schedule": "linear", "warm_up": 0.1, "average": 0.0, "patience": 0},
-        {"epochs": long, "schedule": "constant", "warm_up": 0.1, "average": 0.99, "patience": 0},
+        {"epochs": short, "schedule": "linear", "warmup_ratio": 0.1, "ema_decay": 0.0, "patience": 0},
+        {"epochs": long, "schedule": "linear", "warmup_ratio": 0.1, "ema_decay": 0.0, "patience": 0},
+        {"epochs": long, "schedule": "constant", "warmup_ratio": 0.1, "ema_decay": 0.99, "patience": 0},
     )
     heads = {"head_lr_multiplier": 5.0 if spans else 1.0}
     for rate in RATES[CELLS[cell][4]]:

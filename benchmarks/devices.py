@@ -49,7 +49,7 @@ def losses(device, job):
     }
     found = {}
     for name in TASKS:
-        task = tasks.find(name)(job["checkpoint"], device=device, dropout=0.0, dev_share=0.0, **settings)
+        task = tasks.find(name)(job["checkpoint"], device=device, dropout=0.0, validation_split=0.0, **settings)
         task.fit(kb.read(samples.path(name, "zh", "train"))[: job["rows"]])
         found[name] = [epoch["loss"] for epoch in task.report_["history"]]
     return found

@@ -20,9 +20,9 @@ import kbert_tasks as kb
 
 # Name to how it is trained and how it answers.
 VARIANTS = {
-    "cut": ({"long_text": "cut"}, ["mean"]),
-    "head-tail": ({"long_text": "head-tail"}, ["mean"]),
-    "windows": ({"long_text": "windows"}, ["mean", "max"]),
+    "cut": ({"truncation": "cut"}, ["mean"]),
+    "head-tail": ({"truncation": "head-tail"}, ["mean"]),
+    "windows": ({"truncation": "windows"}, ["mean", "max"]),
 }
 
 
@@ -30,18 +30,18 @@ def runs(told, name, seed):
     """(name of a line, {column: number}) of each way to answer."""
     settings, merges = VARIANTS[name]
     if name == "windows":
-        settings = settings | {"stride": told.stride}
+        settings = settings | {"window_overlap": told.window_overlap}
     settings = CLASSIFY | settings
     settings |= {"epochs": told.epochs, "learning_rate": told.learning_rate, "max_length": told.max_length}
-    settings |= {"batch_size": told.batch_size, "schedule": "linear", "warm_up": 0.1}
+    settings |= {"batch_size": told.batch_size, "schedule": "linear", "warmup_ratio": 0.1}
     train, test = kb.read(told.train), kb.read(told.test)
     labels = train["label"].value_counts().sort_index().sort_values(ascending=False, kind="stable").index[: told.labels]
     train, test = (each[each["label"].isin(labels)].reset_index(drop=True) for each in (train, test))
-    task = kb.TextClassifier(told.checkpoint, dev_share=0.0, seed=seed, **settings).fit(train)
+    task = kb.TextClassifier(told.checkpoint, validation_split=0.0, seed=seed, **settings).fit(train)
     lengths = [len(task.tokenizer.encode(text, None, 2**31).ids) for text in test["text"]]
     long = test[[length > told.max_length for length in lengths]]
     for merge in merges:
-        task.settings = dataclasses.replace(task.settings, merge=merge)
+        task.settings = dataclasses.replace(task.settings, window_pooling=merge)
         began = time.perf_counter()
         found = {"all": task.evaluate(test)["accuracy"], "answering": time.perf_counter() - began}
         found |= {"long": task.evaluate(long)["accuracy"] if len(long) else float("nan"), "count": len(long)}
@@ -85,7 +85,7 @@ def main():
     parser.add_argument("--batch-size", type=int, default=32)
     parser.add_argument("--learning-rate", type=float, default=5e-5)
     parser.add_argument("--max-length", type=int, default=128)
-    parser.add_argument("--stride", type=int, help="of the windows (default: three quarters of one)")
+    parser.add_argument("--window-overlap", type=int, help="tokens that two windows share (default: a quarter of one)")
     parser.add_argument("--seeds", type=int, nargs="+", default=[1, 2, 3, 4, 5])
     parser.add_argument("--only", nargs="+", choices=VARIANTS, default=list(VARIANTS), metavar="VARIANT")
     told = parser.parse_args()

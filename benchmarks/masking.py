@@ -1,6 +1,6 @@
 """What the batches of pretraining hold, counted over a million tokens of a real text, and how fast they are made.
 
-    python benchmarks/masking.py --data DIR [--tokens 1000000] [--length 128] [--batch-size 64]
+    python benchmarks/masking.py --data DIR [--tokenization 1000000] [--length 128] [--batch-size 64]
     python benchmarks/masking.py --text FILE... --vocab vocab.txt [--cased]
 
 DIR is a folder that `kbert-pretrain data` wrote. Ends with status 1 if a share is outside its bounds.
@@ -67,7 +67,7 @@ def main():
     parser.add_argument("--text", nargs="+")
     parser.add_argument("--vocab")
     parser.add_argument("--cased", action="store_true")
-    parser.add_argument("--tokens", type=int, default=1_000_000)
+    parser.add_argument("--tokenization", type=int, default=1_000_000)
     parser.add_argument("--length", type=int, default=128)
     parser.add_argument("--batch-size", type=int, default=64)
     parser.add_argument("--seed", type=int, default=1)
@@ -83,7 +83,7 @@ def main():
         numbers, counts = Numbers.of(text.vocabulary), {}
         for whole in (False, True):
             made = stream.batches(
-                text, "train", arguments.length, arguments.batch_size, arguments.seed, whole_words=whole
+                text, "train", arguments.length, arguments.batch_size, arguments.seed, whole_word_mask=whole
             )
             next(made)  # the first shards are read
             counts["whole words" if whole else "tokens"] = counted(made, numbers, arguments.tokens)

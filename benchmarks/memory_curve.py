@@ -35,14 +35,14 @@ def fits(kind, times):
     rows = kb.read(path(kind, "zh", "train")).head(24)
     settings = {name: value for name, value in ROWS.items() if name != "baseline" or kind == "classify"}
     for _ in range(times):
-        tasks.find(kind)("tiny-zh", **settings, dev_share=0.2).fit(rows)
+        tasks.find(kind)("tiny-zh", **settings, validation_split=0.2).fit(rows)
         yield
 
 
 def loads(times):
     rows = kb.read(path("classify", "zh", "train")).head(24)
     with tempfile.TemporaryDirectory() as folder:
-        kb.TextClassifier("tiny-zh", **ROWS, dev_share=0.0).fit(rows).save(Path(folder) / "run")
+        kb.TextClassifier("tiny-zh", **ROWS, validation_split=0.0).fit(rows).save(Path(folder) / "run")
         for _ in range(times):
             kb.load(Path(folder) / "run").predict(rows)
             yield
@@ -69,7 +69,13 @@ def stretches(times):
 
         training.Saves.on_epoch_end = saved_and_measured
         training.train(
-            corpus, Path(folder) / "out", checkpoint="tiny-zh", steps=4 * times, save_every=4, batch_size=8, length=32
+            corpus,
+            Path(folder) / "out",
+            checkpoint="tiny-zh",
+            steps=4 * times,
+            save_every=4,
+            batch_size=8,
+            max_length=32,
         )
     return ()
 

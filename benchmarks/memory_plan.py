@@ -29,18 +29,18 @@ CASES = {  # name: (task, shape, texts in a batch, tokens, settings)
     "4 layers of 192": ("classify", TINY, 32, 128, {}),
     "4 layers of 256": ("classify", MINI, 64, 128, {}),
     "long texts": ("classify", MINI, 32, 512, {}),
-    "in 4 parts": ("classify", MINI, 32, 512, {"accumulate": 4}),
-    "in 32 parts": ("classify", MINI, 32, 512, {"accumulate": 32}),
+    "in 4 parts": ("classify", MINI, 32, 512, {"micro_batches": 4}),
+    "in 32 parts": ("classify", MINI, 32, 512, {"micro_batches": 32}),
     "mean of all tokens": ("classify", MINI, 32, 256, {"pooling": "mean"}),
     "two layers frozen": ("classify", MINI, 32, 512, {"freeze_layers": 2}),
-    "adversarial, average": ("classify", MINI, 32, 256, {"adversarial": 0.5, "average": 0.9}),
+    "adversarial, average": ("classify", MINI, 32, 256, {"fgm_epsilon": 0.5, "ema_decay": 0.9}),
     "bfloat16": ("classify", MINI, 32, 512, {"precision": "bfloat16"}),
     "keras-bert": ("classify", MINI, 32, 256, {"encoder": "keras-bert"}),
     "relation": ("relation", MINI, 32, 256, {}),
     "subject": ("subject", MINI, 32, 256, {}),
     "6 layers of 384": ("classify", SMALL, 32, 128, {}),
     "base": ("classify", BASE, 16, 128, {}),
-    "base in 4 parts": ("classify", BASE, 16, 128, {"accumulate": 4}),
+    "base in 4 parts": ("classify", BASE, 16, 128, {"micro_batches": 4}),
 }
 
 
@@ -54,7 +54,7 @@ def train(name, steps=2):
     words = ["".join(draw.choices(string.ascii_lowercase, k=8)) for _ in range(WORDS)]
     with tempfile.TemporaryDirectory() as folder:
         _write(google_format, Path(folder) / "uncased_random", shape, words)
-        settings = {"epochs": 1, "batch_size": texts, "max_length": length, "dev_share": 0.0} | settings
+        settings = {"epochs": 1, "batch_size": texts, "max_length": length, "validation_split": 0.0} | settings
         task = tasks.find(kind)(Path(folder) / "uncased_random", **settings)
         task.fit([_row(kind, draw.choices(words, k=length - 2), i) for i in range(texts * steps)])
     took = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * (1 if sys.platform == "darwin" else 1024)

@@ -30,7 +30,9 @@ def epoch(told, case):
     name, file, number, length = CASES[case]
     rows = kb.read(Path(told.data_root) / file)
     rows = rows[rows["text"].str.len() <= length - 6].head(number)
-    task = getattr(kb, name)(told.checkpoint, epochs=3, max_length=length, dev_share=0.0, precision="float32").fit(rows)
+    task = getattr(kb, name)(
+        told.checkpoint, epochs=3, max_length=length, validation_split=0.0, precision="float32"
+    ).fit(rows)
     return statistics.mean(each["seconds"] for each in task.report_["history"][1:])
 
 

@@ -1,6 +1,6 @@
 """The operations of `kbert_tasks/encoder/ops.py` beside TensorFlow's own, forward and backward together, in CPU milliseconds.
 
-    python benchmarks/ops.py [--tokens 768] [--hidden 384]
+    python benchmarks/ops.py [--tokenization 768] [--hidden 384]
 
 Each is the least of several rounds, run in turn: a busy machine makes them longer, never shorter.
 """
@@ -52,7 +52,7 @@ def milliseconds(run, repeats=10):
 
 def main():
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("--tokens", type=int, default=768)
+    parser.add_argument("--tokenization", type=int, default=768)
     parser.add_argument("--hidden", type=int, default=384)
     parser.add_argument("--rounds", type=int, default=10)
     arguments = parser.parse_args()

@@ -71,25 +71,25 @@ LONGEST = {
 }  # characters of the texts taken, so that five seeds take minutes
 DEFAULTS = {
     "constant, 1e-5": {"schedule": "constant", "learning_rate": 1e-5},
-    "linear, 5e-5": {"schedule": "linear", "warm_up": 0.1, "learning_rate": 5e-5},
+    "linear, 5e-5": {"schedule": "linear", "warmup_ratio": 0.1, "learning_rate": 5e-5},
     "constant, 5e-5": {"schedule": "constant", "learning_rate": 5e-5},
-    "linear, 5e-5, average 0.99": {"schedule": "linear", "warm_up": 0.1, "learning_rate": 5e-5, "average": 0.99},
-    "constant, 5e-5, average 0.99": {"schedule": "constant", "learning_rate": 5e-5, "average": 0.99},
+    "linear, 5e-5, average 0.99": {"schedule": "linear", "warmup_ratio": 0.1, "learning_rate": 5e-5, "ema_decay": 0.99},
+    "constant, 5e-5, average 0.99": {"schedule": "constant", "learning_rate": 5e-5, "ema_decay": 0.99},
 }
 OPTIONS = {
     "nothing": {},
-    "warm-up, linear": {"warm_up": 0.1, "schedule": "linear"},
+    "warm-up, linear": {"warmup_ratio": 0.1, "schedule": "linear"},
     "rate 6e-4": {"learning_rate": 6e-4},
-    "warm-up, linear, rate 6e-4": {"learning_rate": 6e-4, "warm_up": 0.1, "schedule": "linear"},
+    "warm-up, linear, rate 6e-4": {"learning_rate": 6e-4, "warmup_ratio": 0.1, "schedule": "linear"},
     "AdamW 0.01": {"weight_decay": 0.01},
-    "clip 1": {"clip_norm": 1.0},
-    "layer decay 0.8": {"layer_decay": 0.8},
+    "clip 1": {"global_clipnorm": 1.0},
+    "layer decay 0.8": {"layerwise_lr_decay": 0.8},
     "freeze 2": {"freeze_layers": 2},
-    "average 0.99": {"average": 0.99},
-    "adversarial 0.5": {"adversarial": 0.5},
+    "average 0.99": {"ema_decay": 0.99},
+    "adversarial 0.5": {"fgm_epsilon": 0.5},
     "dropout 0.3": {"dropout": 0.3},
-    "class weights": {"class_weights": "balanced"},
-    "focal 2": {"focal": 2.0},
+    "class weights": {"class_weight": "balanced"},
+    "focal 2": {"focal_gamma": 2.0},
     "smoothing 0.1": {"label_smoothing": 0.1},
 }
 

@@ -88,7 +88,7 @@ def run(told, name, start, seed, checkpoint):
     data, root = told.data[name], Path(told.data_root) / name
     fixed = CLASSIFY if data.task == "TextClassifier" else SPANS
     settings = fixed | {"epochs": data.epochs, "max_length": data.max_length, "learning_rate": data.learning_rate}
-    settings |= {"schedule": data.schedule, "warm_up": 0.1 if data.schedule == "linear" else 0.0}
+    settings |= {"schedule": data.schedule, "warmup_ratio": 0.1 if data.schedule == "linear" else 0.0}
     settings |= {"pooling": data.pooling} if data.pooling else {}
     rows = drawn(kb.read(root / data.train), data.rows)
     began = time.perf_counter()

@@ -121,14 +121,14 @@ VARIANTS = {
     "pairs, each a group": variant(Variant, Loss=ByPair),
     "pairs, wrong spans drawn apart": (Apart, {}),
     "pairs, wrong spans": (Wrong, {}),
-    "pairs, 2 draws": (RelationExtractor, {"draws": 2}),
-    "pairs, 14 draws": (RelationExtractor, {"draws": 14}),
-    "pairs, characters": (RelationExtractor, {"tokens": "characters"}),
+    "pairs, 2 draws": (RelationExtractor, {"max_sampled_spans": 2}),
+    "pairs, 14 draws": (RelationExtractor, {"max_sampled_spans": 14}),
+    "pairs, characters": (RelationExtractor, {"tokenization": "characters"}),
     "pointers, additive": variant(PointerExtractor, Head=Additive),
     "pointers, conditional normalisation": variant(PointerExtractor, Head=Normalised),
     "pointers, not linear": (PointerExtractor, {}),
     "pointers, not linear, wrong subjects": variant(PointerExtractor, wrong=1),
-    "pointers, not linear, characters": (PointerExtractor, {"tokens": "characters"}),
+    "pointers, not linear, characters": (PointerExtractor, {"tokenization": "characters"}),
 }
 
 

@@ -126,7 +126,7 @@ class Softmax(Pointers):
 
 VARIANTS = {
     "spans, one softmax with a null answer (chosen)": (SubjectExtractor, {}),
-    "the same, a token for each character": (SubjectExtractor, {"tokens": "characters"}),
+    "the same, a token for each character": (SubjectExtractor, {"tokenization": "characters"}),
     "the same, type as prefix": (Prefixed, {}),
     "the same, type not told": (Untyped, {}),
     "spans, each for itself": (Sets, {}),

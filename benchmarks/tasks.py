@@ -21,7 +21,7 @@ ENCODERS = "fast", "keras-bert"
 def seconds(told, kind, file, encoder):
     """Of the second epoch."""
     rows = kb.read(file)[: told.rows]
-    task = kind(told.checkpoint, encoder=encoder, epochs=2, dev_share=0.0, max_length=told.max_length, **SPANS)
+    task = kind(told.checkpoint, encoder=encoder, epochs=2, validation_split=0.0, max_length=told.max_length, **SPANS)
     return task.fit(rows).report_["history"][-1]["seconds"]
 
 

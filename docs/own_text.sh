@@ -62,8 +62,8 @@ pretrain() { # the folder, and what is its own
 }
 
 step "3. Pretraining: masked words and next sentences, short texts first"
-pretrain "$OUTPUT/short" --config "$CONFIG" --length 32 --batch-size 128 --steps "$STEPS"
-pretrain "$checkpoint" --checkpoint "$OUTPUT/short" --length "$LENGTH" --batch-size 32 --steps "$LONG_STEPS"
+pretrain "$OUTPUT/short" --config "$CONFIG" --max-length 32 --batch-size 128 --steps "$STEPS"
+pretrain "$checkpoint" --checkpoint "$OUTPUT/short" --max-length "$LENGTH" --batch-size 32 --steps "$LONG_STEPS"
 
 step "4. The checkpoint, checked"
 run kbert-checkpoint inspect "$checkpoint"

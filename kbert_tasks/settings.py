@@ -87,31 +87,33 @@ class Settings(Options):
         "after the warm-up the learning rate stays constant, or falls linearly to 0",
         choices=(AUTO, *SCHEDULES),
     )
-    warm_up: float | Auto = option(AUTO, "share of the steps in which the learning rate rises from 0", least=0, most=1)
+    warmup_ratio: float | Auto = option(
+        AUTO, "share of the steps in which the learning rate rises from 0", least=0, most=1
+    )
     weight_decay: float = option(
         0.0,
         "above 0: AdamW, which takes this share, times the learning rate, off the matrices at each step",
         least=0,
         most=1,
     )
-    clip_norm: float | None = option(None, "gradients together are made no longer than this", above=0)
-    layer_decay: float = option(
+    global_clipnorm: float | None = option(None, "gradients together are made no longer than this", above=0)
+    layerwise_lr_decay: float = option(
         1.0, "the learning rate of each layer, as a share of the next higher one's", above=0, most=1
     )
     freeze_layers: int = option(0, "the lowest N layers, and the embeddings, stay as they are", least=0)
-    average: float | Auto = option(
+    ema_decay: float | Auto = option(
         AUTO,
         "keep the exponential moving average of the weights with this decay, such as 0.99; 0 is off",
         least=0,
         below=1,
     )
-    adversarial: float = option(
+    fgm_epsilon: float = option(
         0.0, "FGM adversarial training: norm of the perturbation added to the embeddings; 0 is off", least=0
     )
-    accumulate: int = option(
+    micro_batches: int = option(
         1, "parts that a step is computed in, one after the other: less memory, the same step", least=1
     )
-    auto_batch: bool = option(False, "with as many parts as the memory that there is makes needful")
+    auto_micro_batches: bool = option(False, "with as many parts as the memory that there is makes needful")
     max_length: int = option(128, "tokens that the model reads at once, [CLS] and [SEP] included", least=4)
     dropout: float = option(0.1, "before the head", least=0, below=1)
     save_minutes: float = option(10.0, "between saves of the progress, which follow each epoch too", above=0)
@@ -119,7 +121,7 @@ class Settings(Options):
     patience: int | Auto = option(
         AUTO, "stop after this many epochs without a better development score; 0 never stops early", least=0
     )
-    dev_share: float | Auto = option(
+    validation_split: float | Auto = option(
         AUTO, "share of the training texts that is held out where no development file is given", least=0, below=1
     )
     seed: int = option(1, "of everything drawn at random", least=0, most=2**31 - 1)

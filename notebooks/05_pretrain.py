@@ -140,7 +140,7 @@ scratch = train(
     steps=STEPS,
     save_every=STEPS // 10,
     batch_size=32,
-    length=64,
+    max_length=64,
     learning_rate=1e-3,
 )
 print(
@@ -166,7 +166,7 @@ further = train(
     steps=STEPS,
     save_every=STEPS // 10,
     batch_size=32,
-    length=64,
+    max_length=64,
     learning_rate=3e-4,
 )
 

@@ -87,7 +87,7 @@ for extra in "$@"; do
         works "$extra/bin/kbert-predict" run "$sample" --engine openvino
         ;;
     jieba)
-        options=(data --text text.txt --vocab "$vocabulary" --whole-words --output prepared)
+        options=(data --text text.txt --vocab "$vocabulary" --whole-word-mask --output prepared)
         lacks jieba plain/bin/kbert-pretrain "${options[@]}"
         works "$extra/bin/kbert-pretrain" "${options[@]}"
         ;;

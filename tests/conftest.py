@@ -46,7 +46,7 @@ def two_layers(tmp_path_factory):
 def hotel(checkpoint, tmp_path_factory):
     """(task, its saved folder): a classifier of the labels 好 and 坏. Shared by many files: copy the folder to change it."""
     texts, labels = ["房间很干净", "太吵", "好", "坏"], ["好", "坏", "好", "坏"]
-    task = kb.TextClassifier(checkpoint, epochs=1, max_length=32, dev_share=0.0).fit(texts, labels)
+    task = kb.TextClassifier(checkpoint, epochs=1, max_length=32, validation_split=0.0).fit(texts, labels)
     folder = tmp_path_factory.mktemp("hotel") / "run"
     task.save(folder)
     return task, folder

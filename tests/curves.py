@@ -19,16 +19,23 @@ from kbert_tasks.training import distribution
 
 # Batches of 8, 8 and 1 texts: of the last one a second device gets none.
 ROWS = 17
-SETTINGS = {"epochs": 3, "batch_size": 8, "max_length": 24, "learning_rate": 1e-3, "dropout": 0.0, "dev_share": 0.0}
-SETTINGS |= {"schedule": "constant", "warm_up": 0.0, "average": 0.0}  # "auto" gives a TPU other ones
+SETTINGS = {
+    "epochs": 3,
+    "batch_size": 8,
+    "max_length": 24,
+    "learning_rate": 1e-3,
+    "dropout": 0.0,
+    "validation_split": 0.0,
+}
+SETTINGS |= {"schedule": "constant", "warmup_ratio": 0.0, "ema_decay": 0.0}  # "auto" gives a TPU other ones
 MUCH = {
-    "accumulate": 2,
-    "adversarial": 0.5,
-    "clip_norm": 1.0,
+    "micro_batches": 2,
+    "fgm_epsilon": 0.5,
+    "global_clipnorm": 1.0,
     "weight_decay": 0.01,
-    "warm_up": 0.3,
+    "warmup_ratio": 0.3,
     "patience": 2,
-    "average": 0.5,
+    "ema_decay": 0.5,
 }
 JOBS = {
     "classify": ("classify", {}),

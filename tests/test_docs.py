@@ -86,7 +86,7 @@ KINDS = [  # as the tables of settings.md follow one another: what a class adds 
     (tasks.find("relation").Settings, span_task.SpanSettings),
     (tasks.find("subject").Settings, span_task.SpanSettings),
 ]
-assert issubclass(KINDS[1][0], truncation.LongTextSettings)
+assert issubclass(KINDS[1][0], truncation.TruncationSettings)
 
 
 def told(field):

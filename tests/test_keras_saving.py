@@ -27,7 +27,8 @@ MADE = {
     {"units": 8, "activation": "gelu"}, "First": {}, "FirstToken": {}, "LabelLoss": {"several": True, "focal": 2.0},
     "Layer": {}, "LayerNormalization": {}, "OverTokens": {"how": "max"}, "PaddingBias": {}, "PairScores": {"kinds": 3},
     "PositionEmbedding": {"positions": 9}, "SelfAttention": {"heads": 2, "dropout_rate": 0.1}, "SetLoss": {},
-    "SpanScores": {"kinds": 2, "size": 8}, "TokenScores": {"number": 9}, "WarmUp": {"peak": 1.0, "warm_up_steps": 1,
+    "SumNormalization": {"rate": 0.1},
+    "SpanScores": {"kinds": 2, "size": 8}, "TokenScores": {"number": 9}, "WarmUp": {"peak": 1.0, "warmup_steps": 1,
     "steps": 2},
 }  # fmt: skip
 MODELS = {"Pretraining", "Stepped"}

@@ -36,7 +36,7 @@ def assert_none_are_left(run):
 @pytest.mark.parametrize("name", tasks.names())
 def test_a_training_leaves_no_variables_behind(name, checkpoint):
     train, dev = (kb.read(path(name, "zh", part)).head(20) for part in ("train", "test"))
-    settings = {"epochs": 1, "max_length": 32, "learning_rate": 1e-3, "average": 0.9}
+    settings = {"epochs": 1, "max_length": 32, "learning_rate": 1e-3, "ema_decay": 0.9}
     assert_none_are_left(lambda: tasks.find(name)(checkpoint, **settings).fit(train, dev=dev))
 
 

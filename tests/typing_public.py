@@ -22,7 +22,7 @@ from kbert_tasks.text.spans import Span
 def classifies() -> None:
     task = kb.TextClassifier("checkpoint", epochs=3, pooling="mean")
     assert_type(task.fit(kb.read("train.csv"), dev=kb.read("dev.csv")), kb.TextClassifier)
-    task.fit(["good", "bad"], ["+", "-"], dev=(["fine"], ["+"]), backup="kept")
+    task.fit(["good", "bad"], ["+", "-"], dev=(["fine"], ["+"]), resume_dir="kept")
     task.fit([("one", "other")], ["+"])
     task.fit([{"text": "good", "label": "+"}])
     task.fit(["good"], labels=3)  # type: ignore[arg-type]

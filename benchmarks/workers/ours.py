@@ -16,7 +16,7 @@ from kbert_tasks.training.step import Stepped
 
 # What training would choose automatically. As in `fixed.py`, which the folder of the workers does not see.
 FIXED = {
-    "learning_rate": 5e-5, "head_lr_multiplier": 1.0, "schedule": "constant", "warm_up": 0.0, "average": 0.0, "patience": 0,
+    "learning_rate": 5e-5, "head_lr_multiplier": 1.0, "schedule": "constant", "warmup_ratio": 0.0, "ema_decay": 0.0, "patience": 0,
     "pooling": "cls",
 }  # fmt: skip
 
@@ -40,7 +40,7 @@ class Rounds(keras.callbacks.Callback):
 def epoch(job):
     # Training as a user has it, with this in the place of the progress bar.
     callbacks.ProgressBar = lambda *of_a_bar: Rounds()
-    settings = FIXED | {"epochs": job.rounds + 1, "batch_size": BATCH, "max_length": LENGTH, "dev_share": 0.0}
+    settings = FIXED | {"epochs": job.rounds + 1, "batch_size": BATCH, "max_length": LENGTH, "validation_split": 0.0}
     kb.TextClassifier(job.checkpoint, **settings).fit(*examples(job))
 
 
@@ -65,7 +65,9 @@ def step(job):
 def predict(job):
     texts, labels = examples(job)
     with tempfile.TemporaryDirectory() as folder:
-        task = kb.TextClassifier(job.checkpoint, epochs=1, batch_size=BATCH, max_length=LENGTH, dev_share=0.0, **FIXED)
+        task = kb.TextClassifier(
+            job.checkpoint, epochs=1, batch_size=BATCH, max_length=LENGTH, validation_split=0.0, **FIXED
+        )
         task.fit(texts[:BATCH], labels[:BATCH]).save(folder)
         try:
             task = kb.load(folder, engine=job.variant)
@@ -90,8 +92,8 @@ def pretrain(job):
     with precision.computing(computed_in):
         network = model.build(config)
     model.fill(network, config, model.drawn(config, settings.seed))
-    schedule = warmed(settings.learning_rate, settings.warm_up, settings.steps)
-    adam = AdamW(schedule, settings.weight_decay, global_clipnorm=settings.clip_norm)
+    schedule = warmed(settings.learning_rate, settings.warmup_ratio, settings.steps)
+    adam = AdamW(schedule, settings.weight_decay, global_clipnorm=settings.global_clipnorm)
     network.compile(precision.scaled(adam, computed_in), losses.losses(), losses.metrics())
     signature = tuple({name: tf.TensorSpec((None, None), tf.int32) for name in part} for part in made[0])
     batches = tf.data.Dataset.from_generator(lambda: itertools.cycle(made), output_signature=signature).prefetch(4)

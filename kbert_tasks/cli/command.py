@@ -90,7 +90,7 @@ def command(run):
                 raise
             advice = {
                 "train": "try half the --batch-size, or a smaller --max-length",
-                "pretrain": "with train, try half the --batch-size, or a smaller --length",
+                "pretrain": "with train, try half the --batch-size, or a smaller --max-length",
             }.get(run.__name__, "give fewer rows or a shorter text, or free some")
             print(f"{name}: out of memory: {advice}", file=sys.stderr)
         return 2

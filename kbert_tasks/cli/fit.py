@@ -43,7 +43,7 @@ def _parser(task):
         "--folds", type=int, metavar="N", help="cross-validate on the training texts, then train on all of them"
     )
     parser.add_argument(
-        "--anew",
+        "--no-resume",
         action="store_true",
         help="begin at the beginning, where an earlier such run was stopped before its end",
     )
@@ -124,10 +124,10 @@ def _trained(task, arguments, examples, backup):
 
     train, dev = examples["train"], examples.get("dev")
     if arguments.folds is not None:
-        return fit_folds(task, train, folds=arguments.folds, backup=backup)
+        return fit_folds(task, train, folds=arguments.folds, resume_dir=backup)
     if arguments.seeds is not None:
-        return fit_seeds(task, train, seeds=arguments.seeds, dev=dev, test=examples.get("test"), backup=backup)
-    return task.fit(train, dev=dev, backup=backup)
+        return fit_seeds(task, train, seeds=arguments.seeds, dev=dev, test=examples.get("test"), resume_dir=backup)
+    return task.fit(train, dev=dev, resume_dir=backup)
 
 
 def _samples(task, language):

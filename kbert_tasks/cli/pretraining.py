@@ -11,7 +11,7 @@ from ..lock import locked
 from ..pretraining.settings import DataSettings, TrainingSettings, VocabularySettings
 from .command import Parser, command
 
-SHARED = ("seed", "whole_words")  # settings of the data and of the training: said once
+SHARED = ("seed", "whole_word_mask")  # settings of the data and of the training: said once
 
 
 @command

@@ -126,7 +126,7 @@ def _length(report, part):
     settings, longest = report["settings"], report["checkpoint"]["config"]["max_position_embeddings"]
     length = min(report["plan"]["lengths"]["95 %"], longest)
     ways = [f"--max-length {length}"] * (length > settings["max_length"])
-    ways += ["--long-text windows"] * ("long_text" in settings)
+    ways += ["--truncation windows"] * ("truncation" in settings)
     for name in ("train", part):
         examples = report["examples"][name]
         share = examples["notes"].get("cut to max_length", 0) / examples["used"]
@@ -141,7 +141,7 @@ def _lost(report, part, scores):
     notes, gold = report["examples"][part]["notes"], sum(_gold(scores).values())
     cures = {  # by what the note of such an answer says
         "is not in the text": "Correct the gold answers",
-        "does not begin and end with tokens": "Use --tokens characters",
+        "does not begin and end with tokens": "Use --tokenization characters",
     }
     if used < longest:
         cures["in no window"] = f"Use a higher --max-length, for example {min(2 * used, longest)} (used: {used})"
@@ -190,7 +190,7 @@ def _loss_of_guessing(report, scores):
     """The entropy of the gold labels, where that is the loss of a model that knows no more; else None."""
     settings, texts = report["settings"], sum(_gold(scores).values())
     weighted = (
-        settings.get("class_weights", "none") != "none" or settings.get("focal") or settings.get("label_smoothing")
+        settings.get("class_weight", "none") != "none" or settings.get("focal_gamma") or settings.get("label_smoothing")
     )
     if weighted or "confusion_matrix" not in scores:
         return None

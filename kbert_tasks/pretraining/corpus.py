@@ -58,7 +58,7 @@ class Corpus:
         manifest: the parsed `manifest.json`.
         vocabulary: list of tokens.
         cased: whether capital letters and accents were kept.
-        whole_words: whether the later characters of Chinese words are joined to the first.
+        whole_word_mask: whether the later characters of Chinese words are joined to the first.
     """
 
     def __init__(self, folder, manifest, vocabulary):
@@ -66,7 +66,7 @@ class Corpus:
         self.manifest = manifest
         self.vocabulary = vocabulary
         self.cased = manifest["cased"]
-        self.whole_words = manifest["whole_words"]
+        self.whole_word_mask = manifest["whole_word_mask"]
 
     @classmethod
     def open(cls, folder):
@@ -144,7 +144,7 @@ class Corpus:
 def _shards(manifest):
     """The bytes of each shard by its name; raises what `open` catches where an entry that is used is missing or wrong."""
     manifest["vocabulary"]["sha256"], manifest["skipped"].items()
-    if not all(isinstance(manifest[name], bool) for name in ("cased", "whole_words")):
+    if not all(isinstance(manifest[name], bool) for name in ("cased", "whole_word_mask")):
         raise TypeError
     found = {}
     for part in PARTS:

@@ -44,7 +44,7 @@ class Numbers:
         return cls(*(ids[token] for token in SPECIAL), words.astype(np.int32))
 
 
-def mask(pairs_batch, draw, numbers, share=SHARE, whole_words=False, width=None):
+def mask(pairs_batch, draw, numbers, share=SHARE, whole_word_mask=False, width=None):
     """A batch of pairs as Keras reads it, with tokens to predict drawn at random.
 
     Each text has `share` of its tokens to predict, special tokens and [UNK] not counted: on average exactly, in one
@@ -56,7 +56,7 @@ def mask(pairs_batch, draw, numbers, share=SHARE, whole_words=False, width=None)
         draw: NumPy generator.
         numbers: `Numbers` of the vocabulary.
         share: of the tokens, 0 to 1.
-        whole_words: tokens of one word (`Pair.joined`) are all to predict or none.
+        whole_word_mask: tokens of one word (`Pair.joined`) are all to predict or none.
         width: tokens to pad to; None for the longest pair.
 
     Returns:
@@ -73,7 +73,7 @@ def mask(pairs_batch, draw, numbers, share=SHARE, whole_words=False, width=None)
     )
     tokens[real] = np.concatenate([pair.ids for pair in pairs_batch])
     segments[real] = np.concatenate([pair.segments for pair in pairs_batch])
-    if whole_words:
+    if whole_word_mask:
         joined[real] = np.concatenate([pair.joined for pair in pairs_batch])
     special = [numbers.pad, numbers.unk, numbers.cls, numbers.sep, numbers.mask]
     candidate = real & ~np.isin(tokens, special)

@@ -32,7 +32,7 @@ def prepare(
     cased,
     *,
     held_out=0.01,
-    whole_words=False,
+    whole_word_mask=False,
     shard_tokens=1_000_000,
     seed=1,
     text_column="text",
@@ -50,7 +50,7 @@ def prepare(
         cased: keep capital letters and accents.
         held_out: share of the documents that are never trained on; at least one document, or where there is but one,
             its end. 0 for none.
-        whole_words: join the characters of Chinese words, as jieba finds them, so that they can be masked together.
+        whole_word_mask: join the characters of Chinese words, as jieba finds them, so that they can be masked together.
         shard_tokens: tokens of a shard, roughly; never more than twice as many and a document.
         seed: of what is held out and of the order.
         text_column: column of the text in tables.
@@ -69,7 +69,7 @@ def prepare(
         )
     sources = documents.paths(files)
     reading = documents.Reading()
-    tokenize = _tokenizer(vocabulary, cased, _segmenter() if whole_words else None, reading.skipped)
+    tokenize = _tokenizer(vocabulary, cased, _segmenter() if whole_word_mask else None, reading.skipped)
     folder = Path(folder)
     with aside(folder) as fresh:
         fresh.mkdir()
@@ -99,8 +99,8 @@ def prepare(
             names = ", ".join(path.name for path in sources[:4])
             raise InputError(f"there is no text in {names}")
         manifest = {
-            "format": FORMAT, "kbert_tasks": __version__, "cased": bool(cased), "whole_words": bool(whole_words),
-            "jieba": _segmenter().__version__ if whole_words else None,
+            "format": FORMAT, "kbert_tasks": __version__, "cased": bool(cased), "whole_word_mask": bool(whole_word_mask),
+            "jieba": _segmenter().__version__ if whole_word_mask else None,
             "seed": seed, "held_out": held_out, "shard_tokens": shard_tokens,
             "text_column": text_column, "encoding": encoding,
             "vocabulary": {"tokens": len(vocabulary), "sha256": sha256(fresh / VOCABULARY)},

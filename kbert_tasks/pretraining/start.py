@@ -50,9 +50,9 @@ def check(config, checkpoint):
 
 def fits(settings, config):
     """InputError where `TrainingSettings` fit neither themselves nor the model: told before a long text is prepared."""
-    warmed(settings.learning_rate, settings.warm_up, settings.steps)
-    if settings.length > (most := config["max_position_embeddings"]):
-        raise InputError(f"length should be at most the model's {most} positions, not {settings.length}")
+    warmed(settings.learning_rate, settings.warmup, settings.steps)
+    if settings.max_length > (most := config["max_position_embeddings"]):
+        raise InputError(f"length should be at most the model's {most} positions, not {settings.max_length}")
 
 
 def _going_on(corpus, checkpoint, seed):

@@ -25,7 +25,7 @@ SHARDS, PAIRS, MASKS = range(1, 4)  # first of each key: NumPy makes the same of
 ADVICE = {TRAIN: "", HELD_OUT: ", or prepare it again with --held-out 0"}
 
 
-def batches(corpus, part, length, size, seed, first_step=0, whole_words=False):
+def batches(corpus, part, length, size, seed, first_step=0, whole_word_mask=False):
     """Batches of a part of the corpus, as `masking.mask` makes them.
 
     Pairs of like length stand together. In "train" the batches are without end, each epoch with new pairs, masks and
@@ -40,7 +40,7 @@ def batches(corpus, part, length, size, seed, first_step=0, whole_words=False):
         seed: of everything drawn.
         first_step: number of the batch to begin with. Those before it are counted, not made: some 40 ms for a million
             tokens, and the reading of the shards.
-        whole_words: whole words are masked.
+        whole_word_mask: whole words are masked.
 
     Returns:
         A generator of (x, y).
@@ -52,10 +52,10 @@ def batches(corpus, part, length, size, seed, first_step=0, whole_words=False):
         raise InputError(f"a corpus has the parts {' and '.join(PARTS)}, not {part!r}")
     if size < 1:
         raise InputError(f"batch_size should be at least 1, not {size!r}")
-    return _made(corpus, part, length, size, seed if part == TRAIN else 0, first_step, whole_words)
+    return _made(corpus, part, length, size, seed if part == TRAIN else 0, first_step, whole_word_mask)
 
 
-def dataset(corpus, part, length, size, seed, first_step=0, whole_words=False):
+def dataset(corpus, part, length, size, seed, first_step=0, whole_word_mask=False):
     """`batches` as a `tf.data.Dataset`, made while the model computes; bad input is told here, before any step."""
     next(batches(corpus, part, length, size, seed))
     tf = tensorflow()
@@ -64,16 +64,16 @@ def dataset(corpus, part, length, size, seed, first_step=0, whole_words=False):
         {name: matrix for name in ("Input-Token", "Input-Segment", "Masked-Position")},
         {"MLM": matrix, "NSP": tf.TensorSpec((None, 1), tf.int32)},
     )
-    make = functools.partial(batches, corpus, part, length, size, seed, first_step, whole_words)
+    make = functools.partial(batches, corpus, part, length, size, seed, first_step, whole_word_mask)
     return prefetched(make, signature)
 
 
-def _made(corpus, part, length, size, seed, first_step, whole_words):
+def _made(corpus, part, length, size, seed, first_step, whole_word_mask):
     numbers = Numbers.of(corpus.vocabulary)
     chosen = _chosen(corpus, part, length, size, seed, numbers, first_step)
     for step, rows in enumerate(itertools.islice(chosen, first_step, None), first_step):
         draw = np.random.default_rng((MASKS, seed, step))
-        yield mask([made[number] for made, number in rows], draw, numbers, whole_words=whole_words)
+        yield mask([made[number] for made, number in rows], draw, numbers, whole_word_mask=whole_word_mask)
 
 
 def _chosen(corpus, part, length, size, seed, numbers, first_step):

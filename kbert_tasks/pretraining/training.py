@@ -61,14 +61,14 @@ def train(corpus, output, config=None, checkpoint=None, **settings):
 
 
 def _train(corpus, output, config, checkpoint, settings):
-    if settings.whole_words and not corpus.whole_words:
+    if settings.whole_word_mask and not corpus.whole_word_mask:
         raise InputError(
             f"{corpus.folder} was prepared without whole words, which are to be masked: prepare the text again with "
-            "--whole-words"
+            "--whole-word-mask"
         )
-    if corpus.whole_words and not settings.whole_words:
-        log.info("whole words are known in %s, but masked only with --whole-words", corpus.folder)
-    schedule = warmed(settings.learning_rate, settings.warm_up, settings.steps)
+    if corpus.whole_word_mask and not settings.whole_word_mask:
+        log.info("whole words are known in %s, but masked only with --whole-word-mask", corpus.folder)
+    schedule = warmed(settings.learning_rate, settings.warmup, settings.steps)
     config, weights, began = starting(corpus, config, checkpoint, settings.seed)
     fits(settings, config)
     held_out = None
@@ -80,12 +80,12 @@ def _train(corpus, output, config, checkpoint, settings):
     with precision.computing(computed_in):
         network = model.build(config if settings.dropout is None else config | dict.fromkeys(RATES, settings.dropout))
     model.fill(network, config, weights)
-    adam = AdamW(schedule, settings.weight_decay, global_clipnorm=settings.clip_norm)
+    adam = AdamW(schedule, settings.weight_decay, global_clipnorm=settings.global_clipnorm)
     adam = begun(precision.scaled(adam, computed_in), network.trainable_weights)
     network.compile(adam, losses.losses(), losses.metrics())
 
     about = {
-        "settings": settings.as_dict() | {"warm_up_steps": settings.warm_up},
+        "settings": settings.as_dict() | {"warmup_steps": settings.warmup},
         "precision": computed_in,
         "config": config,
         "start": began | {"sha256": _sum(weights[name].tobytes() for name in sorted(weights))},
@@ -105,7 +105,7 @@ def _train(corpus, output, config, checkpoint, settings):
 
 def _batches(corpus, part, settings, first_step=0):
     return stream.dataset(
-        corpus, part, settings.length, settings.batch_size, settings.seed, first_step, settings.whole_words
+        corpus, part, settings.max_length, settings.batch_size, settings.seed, first_step, settings.whole_word_mask
     )
 
 

@@ -269,23 +269,23 @@ class Task(Estimator, Generic[P]):
         labels: "Labels | None" = None,
         *,
         dev: "Rows | Examples | tuple[Rows, Labels] | None" = None,
-        backup: str | PathLike[str] | None = None,
+        resume_dir: str | PathLike[str] | None = None,
     ) -> "Self":
         """Fine-tunes on `train` and keeps the epoch with the best score on `dev`; returns self.
 
         Args:
             train: DataFrame, file, list of dicts, or list of texts (or of pairs) with `labels`.
             labels: the gold answers where `train` is a list of texts.
-            dev: rows, or (texts, labels), for choosing the epoch; by default a share (`dev_share`) of `train` is held out.
-            backup: a folder where the progress is kept (after each epoch, and every `save_minutes`). The same call goes on
+            dev: rows, or (texts, labels), for choosing the epoch; by default a share (`validation_split`) of `train` is held out.
+            resume_dir: a folder where the progress is kept (after each epoch, and every `save_minutes`). The same call goes on
                 from what it finds there, and ends with the same model. It stays there: delete it once the task is saved.
         """
         from ..training.trainer import train as run
 
         # A new object learns; if that fails, this one is as it was.
         fresh = type(self)(**self.get_params())
-        with locked_by_chief(backup):
-            run(fresh, fresh.examples(train, labels), dev, backup)
+        with locked_by_chief(resume_dir):
+            run(fresh, fresh.examples(train, labels), dev, resume_dir)
         fresh._made.clear()  # it was traced from the model of the tokens met, which the whole one has replaced
         # Nothing of an earlier training stays, but what scikit-learn's searches have attached to this object does.
         others = {name: value for name, value in vars(self).items() if name[0] == "_" and name not in vars(fresh)}

@@ -14,8 +14,10 @@ from .base import P, Task
 
 @dataclass(frozen=True)
 class SpanSettings(Settings):
-    tokens: str = option("pieces", "a token for each word piece or each character", choices=("pieces", "characters"))
-    overlap: int = option(32, "tokens that two windows of a text longer than max_length share", least=0)
+    tokenization: str = option(
+        "pieces", "a token for each word piece or each character", choices=("pieces", "characters")
+    )
+    window_overlap: int = option(32, "tokens that two windows of a text longer than max_length share", least=0)
     threshold: float | None = option(
         None,
         f"minimum probability of an answer, from {FLOOR} (anything less probable is never kept) to 1; "
@@ -44,10 +46,10 @@ class SpanTask(Task[P]):
         return best_threshold(gold, answers, FLOOR)
 
     def new_tokenizer(self, vocabulary, cased):
-        return super().new_tokenizer(vocabulary, cased, self.settings.tokens == "characters")
+        return super().new_tokenizer(vocabulary, cased, self.settings.tokenization == "characters")
 
     def encode(self, example):
-        return windows(self.whole(example), self.settings.max_length, self.settings.overlap)
+        return windows(self.whole(example), self.settings.max_length, self.settings.window_overlap)
 
     def whole(self, example):
         """The example as one Encoded, nothing cut."""

@@ -10,29 +10,29 @@ from .windows import WHOLE, head_tail, windows
 
 
 @dataclass(frozen=True)
-class LongTextSettings(Settings):
-    long_text: str = option(
+class TruncationSettings(Settings):
+    truncation: str = option(
         "cut",
         "what is longer than max_length: cut the end; head-tail: cut the middle; windows: read all, in overlapping windows",
         choices=("cut", "head-tail", "windows"),
     )
-    stride: int | None = option(
-        None, "tokens from one window to the next (default: three quarters of a window)", least=1
+    window_overlap: int | None = option(
+        None, "tokens that two neighbouring windows share (default: a quarter of a window)", least=0
     )
-    merge: str = option("mean", "of the windows' probabilities", choices=("mean", "max"))
+    window_pooling: str = option("mean", "of the windows' probabilities", choices=("mean", "max"))
 
     def __post_init__(self):
         super().__post_init__()
-        if self.merge != "mean" and self.long_text != "windows":
-            raise InputError("merge is of windows: set long_text to windows, or leave merge out")
-        if self.stride is None:
+        if self.window_pooling != "mean" and self.truncation != "windows":
+            raise InputError("window_pooling is for windows: set truncation to windows, or leave window_pooling out")
+        if self.window_overlap is None:
             return
-        if self.long_text != "windows":
-            raise InputError("stride is of windows: set long_text to windows, or leave stride out")
+        if self.truncation != "windows":
+            raise InputError("window_overlap is for windows: set truncation to windows, or leave window_overlap out")
         window = self.max_length - 2
-        if not window <= 2 * self.stride <= 2 * window:
+        if self.window_overlap > window // 2:
             raise InputError(
-                f"stride should be from {(window + 1) // 2} to {window} (half a window to a whole one), not {self.stride}"
+                f"window_overlap should be at most {window // 2} tokens, half a window, not {self.window_overlap}"
             )
 
 
@@ -42,13 +42,13 @@ def encode(tokenizer, text, pair, settings):
     In windows of a pair the first text stands in each (cut, if it leaves no room) and the second one is spread over them.
     """
     length = settings.max_length
-    if settings.long_text == "cut":
+    if settings.truncation == "cut":
         return [tokenizer.encode(text, pair, length)]
     whole = tokenizer.encode(text, pair, WHOLE)
-    if settings.long_text == "head-tail":
+    if settings.truncation == "head-tail":
         return [head_tail(whole, length)]
     window = length - 2
-    return windows(whole, length, window // 4 if settings.stride is None else window - settings.stride)
+    return windows(whole, length, window // 4 if settings.window_overlap is None else settings.window_overlap)
 
 
 def first_cut(tokenizer, text, encoded):

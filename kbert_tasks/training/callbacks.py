@@ -197,7 +197,7 @@ class Backup(Callback):
         parts = {"model": model, "optimizer": model.optimizer, "generator": tensorflow().random.get_global_generator()}
         if average:
             parts |= {"averages": average.averages, "averaged": average.steps}
-        anew = f"delete {folder} (kbert-train --anew) to begin anew"
+        anew = f"delete {folder} (kbert-train --no-resume) to begin anew"
         self.progress = Progress(folder, aside_of(folder), told, anew, **parts)
         self.every, self.saved = dev_score.task.settings.save_minutes * 60, time.monotonic()
         if found := self.progress.read():

@@ -59,7 +59,7 @@ def _saved_for_a_token(config):
 def _by_cost(settings, saved_for_a_token, lengths):
     """`on` where the steps of the training save more time than compiling takes."""
     rows = _rows(settings, lengths)
-    parts = settings.accumulate * (1 + bool(settings.adversarial))
+    parts = settings.micro_batches * (1 + bool(settings.fgm_epsilon))
     saved = settings.epochs * sum(rows) * parts * saved_for_a_token
     cost = PER_SIZE * len({compiled.size_of(each) for each in rows})
     told = f"it takes about {cost:.0f} s of CPU time and saves about {saved:.0f} s in {settings.epochs * len(rows):,} steps"
@@ -70,4 +70,4 @@ def _rows(settings, lengths):
     """Rows that a layer computes at once, in each step of the first epoch."""
     lengths = np.asarray(lengths)
     batches = order(lengths, settings.batch_size, settings.seed, 0)
-    return [math.ceil(len(texts) / settings.accumulate) * int(lengths[texts].max()) for texts in batches]
+    return [math.ceil(len(texts) / settings.micro_batches) * int(lengths[texts].max()) for texts in batches]

@@ -62,7 +62,7 @@ def held_out_share(settings, texts):
         found = Resolved(0.0, f"{texts} texts are too few to hold out some: all train, for a fixed number of steps")
     else:
         found = Resolved(HELD_OUT, f"{texts:,} texts are enough to hold out a tenth, which chooses the epoch")
-    return _chosen(settings.dev_share, found)
+    return _chosen(settings.validation_split, found)
 
 
 def pooling(settings, hidden):
@@ -99,8 +99,8 @@ def resolve(settings, recipe, hidden, windows, developing, on_tpu=False):
     }
     found = {name: _chosen(getattr(settings, name), each) for name, each in derived.items()}
     falling = found["schedule"].value == "linear"
-    found["warm_up"] = _chosen(settings.warm_up, _warm_up(large, falling))
-    found["average"] = _chosen(settings.average, _average(large, falling, on_tpu))
+    found["warmup_ratio"] = _chosen(settings.warmup_ratio, _warm_up(large, falling))
+    found["ema_decay"] = _chosen(settings.ema_decay, _average(large, falling, on_tpu))
     found["patience"] = _chosen(settings.patience, _patience(found["epochs"].value, falling, developing))
     return dataclasses.replace(settings, **{name: each.value for name, each in found.items()}), found
 

@@ -65,9 +65,9 @@ class Demand:
         shapes = google_format.variables(self.config | {"vocab_size": self.rows}, pooler=False)
         sizes = {name: math.prod(shape) for name, shape in shapes.items()}
         trained = sum(number for name, number in sizes.items() if not name.startswith(still))
-        copies = 3 + (parts > 1) + bool(settings.adversarial) + bool(settings.average)
+        copies = 3 + (parts > 1) + bool(settings.fgm_epsilon) + bool(settings.ema_decay)
         copies += 0.5 * (self.computed_in != "float32")
-        best = self.judged and (settings.epochs > 1 or bool(settings.average))
+        best = self.judged and (settings.epochs > 1 or bool(settings.ema_decay))
         table = self.config["vocab_size"] * self.config["hidden_size"]  # the whole one, for the end
         return 4 * (sum(sizes.values()) * (1 + best) + table + trained * copies)
 

@@ -83,16 +83,16 @@ def chosen(settings, steps, layers):
     """The optimizer that the settings of a task ask for: Adam as it is, unless they ask for more.
 
     Args:
-        settings: with `learning_rate`, `head_lr_multiplier`, `warm_up`, `schedule`, `weight_decay`, `layer_decay` and
-            `clip_norm`; none of them "auto".
+        settings: with `learning_rate`, `head_lr_multiplier`, `warmup_ratio`, `schedule`, `weight_decay`, `layerwise_lr_decay` and
+            `global_clipnorm`; none of them "auto".
         steps: of the whole training.
         layers: names of the model's layers.
     """
     rate = settings.learning_rate
-    if settings.warm_up or settings.schedule != "constant":
-        rate = warmed(rate, round(settings.warm_up * steps), steps, settings.schedule)
-    clipped = {} if settings.clip_norm is None else {"global_clipnorm": settings.clip_norm}
-    rates = falling(layers, settings.layer_decay) | heads(layers, settings.head_lr_multiplier)
+    if settings.warmup_ratio or settings.schedule != "constant":
+        rate = warmed(rate, round(settings.warmup_ratio * steps), steps, settings.schedule)
+    clipped = {} if settings.global_clipnorm is None else {"global_clipnorm": settings.global_clipnorm}
+    rates = falling(layers, settings.layerwise_lr_decay) | heads(layers, settings.head_lr_multiplier)
     if not settings.weight_decay and set(rates.values()) <= {1}:
         return keras.optimizers.legacy.Adam(rate, **clipped)
     epsilon = 1e-6 if settings.weight_decay else 1e-7  # as Adam has it, where it is Adam but for the layers' rates
@@ -126,12 +126,12 @@ def heads(layers, multiplier):
     return {name: multiplier for name in layers if numbered(name) is None and name != POOLER}
 
 
-def warmed(peak, warm_up_steps, steps, schedule="linear"):
-    """The learning rate of each step: up to `peak` in `warm_up_steps` steps, then down in a line, to 0 after the last.
+def warmed(peak, warmup_steps, steps, schedule="linear"):
+    """The learning rate of each step: up to `peak` in `warmup_steps` steps, then down in a line, to 0 after the last.
 
     Args:
-        peak: the highest learning rate, that of step `warm_up_steps` counted from 1.
-        warm_up_steps: may be 0.
+        peak: the highest learning rate, that of step `warmup_steps` counted from 1.
+        warmup_steps: may be 0.
         steps: of the whole training.
         schedule: "linear", or "constant" to stay at the peak.
 
@@ -141,24 +141,24 @@ def warmed(peak, warm_up_steps, steps, schedule="linear"):
     Raises:
         InputError: the warm-up is longer than the training.
     """
-    if warm_up_steps > steps:
-        raise InputError(f"warm_up_steps should be at most the {steps} steps of the training, not {warm_up_steps}")
-    return WarmUp(peak, warm_up_steps, steps, schedule)
+    if warmup_steps > steps:
+        raise InputError(f"warmup_steps should be at most the {steps} steps of the training, not {warmup_steps}")
+    return WarmUp(peak, warmup_steps, steps, schedule)
 
 
 @register
 class WarmUp(keras.optimizers.schedules.LearningRateSchedule):
     """See `warmed`."""
 
-    def __init__(self, peak, warm_up_steps, steps, schedule="linear"):
+    def __init__(self, peak, warmup_steps, steps, schedule="linear"):
         super().__init__()
-        self.peak, self.warm_up_steps, self.steps, self.schedule = peak, warm_up_steps, steps, schedule
+        self.peak, self.warmup_steps, self.steps, self.schedule = peak, warmup_steps, steps, schedule
 
     def __call__(self, step):
         step = tf.cast(step, tf.float32)
-        up = (step + 1) / max(self.warm_up_steps, 1)
-        down = (self.steps - step) / max(self.steps - self.warm_up_steps, 1) if self.schedule == "linear" else 1.0
-        return self.peak * tf.clip_by_value(tf.minimum(up, down) if self.warm_up_steps else down, 0.0, 1.0)
+        up = (step + 1) / max(self.warmup_steps, 1)
+        down = (self.steps - step) / max(self.steps - self.warmup_steps, 1) if self.schedule == "linear" else 1.0
+        return self.peak * tf.clip_by_value(tf.minimum(up, down) if self.warmup_steps else down, 0.0, 1.0)
 
     def get_config(self):
-        return {name: getattr(self, name) for name in ("peak", "warm_up_steps", "steps", "schedule")}
+        return {name: getattr(self, name) for name in ("peak", "warmup_steps", "steps", "schedule")}

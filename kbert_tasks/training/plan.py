@@ -18,7 +18,7 @@ from .memory_estimate import Demand
 
 log = logging.getLogger("kbert_tasks")
 
-SAME = "accumulate", "auto_batch"  # settings that make the same training, to rounding and dropout's draws
+SAME = "micro_batches", "auto_micro_batches"  # settings that make the same training, to rounding and dropout's draws
 SPARE = 1.1  # what is advised or picked leaves a tenth for what the estimate is off by
 NOTE = "in-parts"  # in the folder of the progress while the training runs: a run that was killed leaves it behind
 
@@ -38,7 +38,7 @@ def planned(task, examples, dev, windows, lengths, rows, computed_in, copies=1, 
         resolved: name to the `Resolved` of the settings that can be "auto", or None.
 
     Raises:
-        InputError: more memory is needed than a limit leaves, and `auto_batch` is not set.
+        InputError: more memory is needed than a limit leaves, and `auto_micro_batches` is not set.
     """
     settings, size = task.settings, math.ceil(min(task.settings.batch_size, len(windows)) / copies)
     room, demand = memory.room(), Demand.of(task, windows, size, rows, computed_in, bool(dev.rows))
@@ -48,7 +48,7 @@ def planned(task, examples, dev, windows, lengths, rows, computed_in, copies=1, 
         "texts": len(examples.rows), "windows": len(windows), "steps": steps * settings.epochs,
         "lengths": {name: int(np.percentile(lengths, share)) for name, share in LENGTHS.items()},
         "notes": {"training": dict(examples.notes), "development": dict(dev.notes)},
-        "batch_size": settings.batch_size, "accumulate": parts,
+        "batch_size": settings.batch_size, "micro_batches": parts,
         "memory": {"needed": int(needed), "room": int(room.bytes) if room.bytes < math.inf else None},
     }  # fmt: skip
     plan["lines"] = [*about(examples, dev), *_lines(plan, settings, steps, room), *_resolved_lines(resolved or {})]
@@ -62,7 +62,7 @@ def planned(task, examples, dev, windows, lengths, rows, computed_in, copies=1, 
             f"the training needs about {needed / GIB:.1f} GiB of memory, and {room.of} leaves {room.bytes / GIB:.1f} GiB: "
             + _advice(demand, room, settings, size)
         )
-        if room.limit and not settings.auto_batch:
+        if room.limit and not settings.auto_micro_batches:
             raise InputError(problem)
         log.warning("%s", problem)
     return plan
@@ -85,7 +85,7 @@ def _lines(plan, settings, steps, room):
             yield f"of the {name} texts: {told}"
     if not any("max_length" in what for notes in plan["notes"].values() for what in notes):
         yield f"nothing is cut: no text is longer than max_length {settings.max_length}"
-    parts = f", computed in {plan['accumulate']} parts (accumulate)" if plan["accumulate"] > 1 else ""
+    parts = f", computed in {plan['micro_batches']} micro-batches" if plan["micro_batches"] > 1 else ""
     yield (
         f"epochs {settings.epochs}, of {steps:,} steps each, {plan['steps']:,} in all; batch_size {plan['batch_size']}{parts}, "
         f"learning_rate {settings.learning_rate:g}{_schedule(settings, plan['steps'])}, seed {settings.seed}"
@@ -101,18 +101,18 @@ def _resolved_lines(resolved):
 
 
 def _schedule(settings, steps):
-    up = round(settings.warm_up * steps)
+    up = round(settings.warmup_ratio * steps)
     return (f" from step {up:,} on" if up else "") + (", then falling to 0" if settings.schedule == "linear" else "")
 
 
 def _parts(demand, room, settings, size, backup):
-    """The parts that each batch is computed in: as told, or with `auto_batch` so many more that it fits."""
-    parts, killed = settings.accumulate, _killed(backup)
-    if killed and not settings.auto_batch:
+    """The parts that each batch is computed in: as told, or with `auto_micro_batches` so many more that it fits."""
+    parts, killed = settings.micro_batches, _killed(backup)
+    if killed and not settings.auto_micro_batches:
         log.warning(
-            "the last run was killed, often a sign of too little memory: auto_batch (--auto-batch) goes on with less of it"
+            "the last run was killed, often a sign of too little memory: auto_micro_batches (--auto-micro-batches) goes on with less of it"
         )
-    if not settings.auto_batch:
+    if not settings.auto_micro_batches:
         return parts
     parts = min(max(parts, 2 * killed), size)
     return next((each for each in _more(parts, size) if _fits(demand, room, each)), size)
@@ -132,14 +132,14 @@ def _more(parts, size):
 
 def _advice(demand, room, settings, size):
     """Which settings would fit."""
-    parts = next((each for each in _more(settings.accumulate, size) if _fits(demand, room, each)), None)
+    parts = next((each for each in _more(settings.micro_batches, size) if _fits(demand, room, each)), None)
     lengths = range(demand.length // 16 * 16, 0, -16)
-    length = next((each for each in lengths if _fits(demand, room, settings.accumulate, each)), None)
-    told = {f"--accumulate {parts} (the same training, in parts)": parts, f"--max-length {length}": length}
+    length = next((each for each in lengths if _fits(demand, room, settings.micro_batches, each)), None)
+    told = {f"--micro-batches {parts} (the same training, in parts)": parts, f"--max-length {length}": length}
     would = " or ".join(name for name, value in told.items() if value)
     if not would:
         return "no smaller batch would fit, take a smaller checkpoint"
-    return f"{would} would fit" + ("; --auto-batch picks by itself" if not settings.auto_batch else "")
+    return f"{would} would fit" + ("; --auto-micro-batches picks by itself" if not settings.auto_micro_batches else "")
 
 
 # While it is carried out -----------------------------------------------------------------------------------------
@@ -154,7 +154,7 @@ def carried_out(plan, attempt, auto, backup=None):
         InputError: memory ran out.
     """
     while True:
-        parts = plan["accumulate"]
+        parts = plan["micro_batches"]
         try:
             with _noted(backup, parts):
                 return attempt(parts)
@@ -168,10 +168,10 @@ def carried_out(plan, attempt, auto, backup=None):
         more = min(2 * parts, plan["batch_size"])
         if not auto:
             raise InputError(
-                f"out of memory: --accumulate {more} makes the same training with less, and --auto-batch finds what fits; "
+                f"out of memory: --micro-batches {more} makes the same training with less, and --auto-micro-batches finds what fits; "
                 "or take a smaller --max-length"
             )
-        plan["accumulate"] = more
+        plan["micro_batches"] = more
         plan["lines"].append(f"memory ran out: the batches were computed in {more} parts from then on")
         log.warning("out of memory: going on with each batch in %d parts", more)
         gc.collect()

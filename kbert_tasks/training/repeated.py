@@ -30,7 +30,7 @@ def fit_seeds(
     seeds: int = 5,
     dev: "Rows | Examples | tuple[Rows, Labels] | None" = None,
     test: "Rows | Examples | None" = None,
-    backup: str | PathLike[str] | None = None,
+    resume_dir: str | PathLike[str] | None = None,
 ) -> T:
     """Trains once for each seed, from `task.settings.seed` on, all on the same rows.
 
@@ -39,7 +39,7 @@ def fit_seeds(
         train, labels, dev: as `fit` takes them. What is held out where there is no `dev` is the same for all.
         seeds: number of trainings, at least 2.
         test: rows with gold, or None. Each training answers them once; nothing is chosen by them.
-        backup: a folder, as `fit` takes it; each training has its own in it.
+        resume_dir: a folder, as `fit` takes it; each training has its own in it.
 
     Returns:
         The trained task with the best development score (the first of equals). Its `report_["seeds"]` has `each`: a dict
@@ -51,13 +51,15 @@ def fit_seeds(
     task.learn(examples.rows)
     if dev is None:
         # The seed that is kept is chosen by development texts, so some are held out however few texts there are.
-        share = HELD_OUT if task.settings.dev_share == AUTO else task.settings.dev_share
+        share = HELD_OUT if task.settings.validation_split == AUTO else task.settings.validation_split
         examples, held_out = hold_out(task, examples, share)
     else:
         held_out = task.examples(*dev) if isinstance(dev, tuple) else task.examples(dev)
     unseen = None if test is None else task.examples(test)
     if not held_out.rows:
-        raise InputError("the best of several seeds is chosen by development rows: give them, or a dev_share above 0")
+        raise InputError(
+            "the best of several seeds is chosen by development rows: give them, or a validation_split above 0"
+        )
     each: list[dict[str, Any]] = []
     best: Any = None
     seeds_told = range(task.settings.seed, task.settings.seed + number)
@@ -65,7 +67,7 @@ def fit_seeds(
     for seed in seeds_told:
         log.info("seed %d (%d of %d)", seed, len(each) + 1, number)
         one = _anew(task, seed=seed)
-        one.fit(examples, dev=held_out, backup=_in(backup, f"seed-{seed}"))
+        one.fit(examples, dev=held_out, resume_dir=_in(resume_dir, f"seed-{seed}"))
         if unseen is not None:
             _test(one, unseen)
         each.append({"seed": seed} | _scores(one))
@@ -81,16 +83,16 @@ def fit_folds(
     labels: "Labels | None" = None,
     *,
     folds: int = 5,
-    backup: str | PathLike[str] | None = None,
+    resume_dir: str | PathLike[str] | None = None,
 ) -> T:
     """Cross-validates, then trains on all the rows.
 
     For each fold a model is trained on the other folds and answers this one. What it chooses by (the epoch, a threshold) is
-    held out of its own training rows (`dev_share`), so that the fold stays unseen. A text that stands in several rows is
+    held out of its own training rows (`validation_split`), so that the fold stays unseen. A text that stands in several rows is
     in one fold.
 
     Args:
-        task, train, labels, backup: as `fit_seeds` takes them.
+        task, train, labels, resume_dir: as `fit_seeds` takes them.
         folds: number of parts, at least 2.
 
     Returns:
@@ -109,13 +111,13 @@ def fit_folds(
     for fold, (rest, part) in enumerate(folds_made, 1):
         log.info("fold %d of %d", fold, number)
         one = _anew(task)
-        one.fit(rest, backup=_in(backup, f"fold-{fold}"))
+        one.fit(rest, resume_dir=_in(resume_dir, f"fold-{fold}"))
         _test(one, part)
         each.append({"fold": fold} | _scores(one))
         baselines += [one.report_["baseline"]["scores"]] if one.baseline_ else []
     log.info("on all rows")
     whole = _anew(task)
-    whole.fit(examples, backup=_in(backup, "all"))
+    whole.fit(examples, resume_dir=_in(resume_dir, "all"))
     compared = {"baseline": _together(baselines)} if baselines else {}
     whole.report_["folds"] = {"each": each} | _together(each) | compared
     return whole
@@ -131,8 +133,8 @@ def _anew(task, **changes):
     return type(task)(**task.get_params() | changes)
 
 
-def _in(backup, name):
-    return None if backup is None else Path(backup) / name
+def _in(resume_dir, name):
+    return None if resume_dir is None else Path(resume_dir) / name
 
 
 def _test(task, rows):

@@ -45,16 +45,16 @@ def train(task, examples, dev=None, backup=None):
         raise InputError(f"there is nothing to train on: {examples.told()}")
     resolved = {}
     if dev is None:
-        resolved["dev_share"] = defaults.held_out_share(requested, len(examples.rows))
-        examples, dev = hold_out(task, examples, resolved["dev_share"].value)
+        resolved["validation_split"] = defaults.held_out_share(requested, len(examples.rows))
+        examples, dev = hold_out(task, examples, resolved["validation_split"].value)
     task.learn(examples.rows)
     dev = task.examples(*dev) if isinstance(dev, tuple) else task.examples(dev)
     if dev.read and not dev.rows:
         raise InputError(f"there are no usable development rows: {dev.told()}")
     if requested.patience not in (AUTO, 0) and not dev.rows:
-        raise InputError("patience needs development examples: give a development file, or a dev_share above 0")
+        raise InputError("patience needs development examples: give a development file, or a validation_split above 0")
     strategy = distribution.strategy(requested.device)
-    if requested.average not in (AUTO, 0) and is_tpu(strategy):
+    if requested.ema_decay not in (AUTO, 0) and is_tpu(strategy):
         raise InputError("average reads all weights after each step, which a TPU is slow to give: leave it out")
     with _timed(seconds, "load"):
         checkpoint = _checkpoint(task)
@@ -78,7 +78,7 @@ def train(task, examples, dev=None, backup=None):
     found["compile"] = compiling.chosen(settings, task.config, computed_in, task.first_only, strategy, tokens)
     settings = dataclasses.replace(settings, compile=found["compile"].value)
     task.settings, resolved = settings, resolved | found | task.derived()
-    aside = (*plan.SAME, "tensorboard", "save_minutes", "dev_share", "baseline")
+    aside = (*plan.SAME, "tensorboard", "save_minutes", "validation_split", "baseline")
     decisive = {name: value for name, value in settings.as_dict().items() if name not in aside}
     told = {"settings": decisive, "checkpoint": _sum_of_files(checkpoint), "rows": rows, "precision": computed_in}
     distribution.agreed(strategy, told)
@@ -102,7 +102,7 @@ def train(task, examples, dev=None, backup=None):
         log.info("%d of %d tokens stand in the texts: the others' vectors stay as they are", len(used), len(table))
         return table, _fit(task, windows, dev.rows, encoded_dev, backup, told, computed_in, strategy, parts)
 
-    table, dev_score = plan.carried_out(made, attempt, settings.auto_batch, backup)
+    table, dev_score = plan.carried_out(made, attempt, settings.auto_micro_batches, backup)
     with precision.computing(computed_in):
         task.model = embedding_subset.widen(task.model, table, used, task.build(_encoder(task)))
     seconds["train"] = sum(epoch["seconds"] for epoch in dev_score.history)
@@ -229,12 +229,12 @@ def _fit(task, windows, dev, encoded_dev, backup, told, computed_in, strategy, p
     )
     _, steps = batches()
     with strategy.scope():
-        model = Stepped(task.model, parts, settings.adversarial)
+        model = Stepped(task.model, parts, settings.fgm_epsilon)
         optimizer = optimizers.chosen(settings, steps * settings.epochs, [layer.name for layer in model.layers])
         optimizer = optimizers.begun(precision.scaled(optimizer, computed_in), model.trainable_weights)
         model.compile(optimizer, task.losses())
     predicting = _beside(task, model, computed_in, strategy)
-    average = Average(model.trainable_weights, settings.average) if settings.average else None
+    average = Average(model.trainable_weights, settings.ema_decay) if settings.ema_decay else None
     losses, dev_score = Losses(settings.learning_rate), DevScore(task, dev, encoded_dev, average)
     kept = Backup(backup, told, model, average, losses, dev_score)
     events = TensorBoard(settings.tensorboard, told, dev_score, resumed=kept.step > 0)

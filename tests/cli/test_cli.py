@@ -122,15 +122,13 @@ def test_options_reach_the_settings(checkpoint, tmp_path):
     words = (
         "--no-header --text-column 2 --label-column 1 --epochs 2 --batch-size 4 --learning-rate 2e-5 --max-length 20"
     )
-    words += (
-        " --seed 7 --patience 1 --encoder keras-bert --pooling mean --dropout 0.2 --dev-share 0.2 --cased --no-baseline"
-    )
+    words += " --seed 7 --patience 1 --encoder keras-bert --pooling mean --dropout 0.2 --validation-split 0.2 --cased --no-baseline"
     assert run("train", "--checkpoint", checkpoint, "--train", file, "--output", tmp_path / "run", *words.split()) == 0
     report = report_of(tmp_path / "run")
     settings = report["settings"]
     wanted = {
         "text_column": "2", "label_column": "1", "epochs": 2, "batch_size": 4, "learning_rate": 2e-5, "max_length": 20,
-        "seed": 7, "patience": 1, "encoder": "keras-bert", "pooling": "mean", "dropout": 0.2, "dev_share": 0.2, "cased": True,
+        "seed": 7, "patience": 1, "encoder": "keras-bert", "pooling": "mean", "dropout": 0.2, "validation_split": 0.2, "cased": True,
     }  # fmt: skip
     assert settings.items() >= wanted.items()
     assert not settings["baseline"] and "baseline" not in report and "baseline" not in report["seconds"]
@@ -268,7 +266,7 @@ def test_the_console_is_quiet(checkpoint, tmp_path):
         r"plan: (of the development texts: .+|epochs 1, .+)",
         r"plan: epochs 1, .+",
         r"plan: about [0-9.]+ GiB of memory at the peak.*",
-        *[r"plan: [a-z_]+ = [a-z0-9.]+ \(.+\)"] * 9,
+        *[r"plan: [a-z_]+ = [a-z0-9.]+ \(.+\)"] * 10,
         r"baseline: TF-IDF with logistic regression(, dev [a-z0-9_]+ [0-9.]+)+, [0-9.]+ s",
         r"[0-9,]+ weights in 21 arrays train",
         r"101 of 157 tokens stand in the texts: the others' vectors stay as they are",

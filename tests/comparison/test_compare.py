@@ -112,7 +112,7 @@ def test_the_scores_are_those_of_the_reports(task, tmp_path):
 def test_real_runs_of_each_task(task, checkpoint, tmp_path):
     rows = kb.read(samples.path(task, "en", "train"))[:12]
     trained = tasks.find(task)
-    one = trained(checkpoint, epochs=1, max_length=32, precision="float32").fit(rows, dev=rows)
+    one = trained(checkpoint, epochs=1, max_length=64, precision="float32").fit(rows, dev=rows)
     one.add_test(one.evaluate(rows), 0.1)
     one.save(tmp_path / "one")
     shutil.copytree(tmp_path / "one", tmp_path / "two")

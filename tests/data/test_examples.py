@@ -102,7 +102,7 @@ def counts(examples):
 def test_rows_that_were_joined_go_to_development_with_their_example(name, checkpoint, tmp_path):
     file = tmp_path / "rows.csv"
     pd.DataFrame(TWO_ROWS_A_TEXT[name]).to_csv(file, index=False)
-    task = tasks.find(name)(checkpoint, dev_share=0.5, epochs=1, max_length=16).fit(kb.read(file))
+    task = tasks.find(name)(checkpoint, validation_split=0.5, epochs=1, max_length=16).fit(kb.read(file))
     for part in ("train", "dev"):
         counted = task.report_["examples"][part]
         assert (counted["read"], counted["used"], counted["joined"]) == (4, 2, 2)
@@ -157,10 +157,10 @@ a_row = st.fixed_dictionaries(
 )
 def test_every_row_is_counted_once_whatever_is_held_out(name, table, share, seed, without_subject):
     settings = {"without_subject": without_subject} if name == "subject" else {}
-    task = tasks.find(name)(dev_share=share, seed=seed, **settings)
+    task = tasks.find(name)(validation_split=share, seed=seed, **settings)
     examples = task.examples(table)
     assert examples.read == len(table)
-    train, dev = hold_out(task, examples, task.settings.dev_share)
+    train, dev = hold_out(task, examples, task.settings.validation_split)
     assert train.read + dev.read == len(table)
     assert train.skipped == examples.skipped and not dev.skipped
     assert train.joined + dev.joined == examples.joined

@@ -143,6 +143,6 @@ def test_a_model_trains_with_it(checkpoint):
 def test_it_works_with_parts_and_moved_embeddings_in_16_bits(checkpoint):
     rows = [{"text": "the room was clean", "label": "good"}, {"text": "terrible food", "label": "bad"}] * 4
     for precision in ("bfloat16", "float16"):
-        settings = {"epochs": 1, "accumulate": 2, "adversarial": 0.5, "max_length": 16, "precision": precision}
+        settings = {"epochs": 1, "micro_batches": 2, "fgm_epsilon": 0.5, "max_length": 16, "precision": precision}
         task = kb.TextClassifier(checkpoint, compile="on", **settings).fit(rows, dev=rows)
         assert np.isfinite(task.report_["history"][0]["loss"])

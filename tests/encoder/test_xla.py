@@ -25,11 +25,11 @@ CRAFT = {
     "learning_rate": 1e-3,
     "epochs": 1,
     "schedule": "linear",
-    "warm_up": 0.1,
+    "warmup_ratio": 0.1,
     "weight_decay": 0.01,
-    "clip_norm": 1.0,
+    "global_clipnorm": 1.0,
 }
-CRAFT |= {"layer_decay": 0.9, "head_lr_multiplier": 1.0}  # all that "auto" would leave open
+CRAFT |= {"layerwise_lr_decay": 0.9, "head_lr_multiplier": 1.0}  # all that "auto" would leave open
 
 
 def trained(name, compiled, settings=None, **how):

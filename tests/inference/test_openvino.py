@@ -20,7 +20,7 @@ from kbert_tasks.inference import openvino, predict
 from kbert_tasks.samples import path
 from kbert_tasks.saving import folder as layout
 
-QUICK = {"epochs": 2, "max_length": 32, "learning_rate": 5e-3, "average": 0.0, "head_lr_multiplier": 1.0}
+QUICK = {"epochs": 2, "max_length": 32, "learning_rate": 5e-3, "ema_decay": 0.0, "head_lr_multiplier": 1.0}
 SAVED = [name for name in layout.LAYOUT if name != layout.PAGE]  # what `save` writes
 KINDS = [
     ("classify", {}),

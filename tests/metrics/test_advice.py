@@ -29,7 +29,7 @@ SMALL, LARGE = (
 
 def report(scores, part="test", **changes):
     """Of a run with a base checkpoint in which nothing but its scores may be wrong."""
-    settings = {"epochs": 3, "learning_rate": 1e-5, "max_length": 128, "long_text": "cut"}
+    settings = {"epochs": 3, "learning_rate": 1e-5, "max_length": 128, "truncation": "cut"}
     counts = {"read": 5000, "used": 5000, "skipped": {}, "notes": {}}
     scored = {"read": 200, "used": 200, "skipped": {}, "notes": {}}
     made = {
@@ -181,7 +181,7 @@ LONGER = "Train longer, for example --epochs "
             "Lower the learning rate, for example --learning-rate 3e-06 (used: 1e-05)",
         ),
         (
-            {"history": losses(0.2, 0.19), "settings": {"focal": 2.0}},
+            {"history": losses(0.2, 0.19), "settings": {"focal_gamma": 2.0}},
             "is still 0.1900 (the first epoch's was 0.2000).",
         ),
         (
@@ -194,7 +194,7 @@ LONGER = "Train longer, for example --epochs "
         ),
         (
             {"examples": notes(test={"cut to max_length": 90}), "plan": {"steps": 900, "lengths": {"95 %": 300}}},
-            "Read more of each text, with --max-length 300 or --long-text windows: 45% of the test texts are cut.",
+            "Read more of each text, with --max-length 300 or --truncation windows: 45% of the test texts are cut.",
         ),
         (
             {
@@ -202,7 +202,7 @@ LONGER = "Train longer, for example --epochs "
                 "plan": {"steps": 900, "lengths": {"95 %": 900}},
                 "settings": {"max_length": 512},
             },
-            "Read more of each text, with --long-text windows: 20% of the train texts are cut.",
+            "Read more of each text, with --truncation windows: 20% of the train texts are cut.",
         ),
     ],
 )
@@ -227,7 +227,7 @@ def test_one_epoch_tells_nothing_of_a_loss_that_cannot_be_compared():
     "text, gold, characters, sentence",
     [
         ("好" * 40, "好" * 30, 64, "Use a higher --max-length, for example 32 (used: 16): 1 of 1 answers"),
-        ("the rooms", "room", 64, "Use --tokens characters: 1 of 1 answers in the test texts cannot be found."),
+        ("the rooms", "room", 64, "Use --tokenization characters: 1 of 1 answers in the test texts cannot be found."),
         ("the room", "hotel", 64, "Correct the gold answers: 1 of 1 answers in the test texts cannot be found."),
         ("好" * 40, "好" * 30, 16, None),  # the checkpoint reads no more
     ],

@@ -10,7 +10,14 @@ from .. import tiny
 
 TOPICS = ("房间 很 干净 早餐 不错".split(), "服务 态度 差 东西 坏".split(), "the room was clean and quiet".split(),
           "food is bad service terrible".split())  # fmt: skip
-QUICK = {"steps": 25, "batch_size": 8, "length": 32, "save_every": 10, "learning_rate": 1e-3, "precision": "float32"}
+QUICK = {
+    "steps": 25,
+    "batch_size": 8,
+    "max_length": 32,
+    "save_every": 10,
+    "learning_rate": 1e-3,
+    "precision": "float32",
+}
 
 
 def text(folder, documents=60, seed=0):

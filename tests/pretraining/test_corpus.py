@@ -56,8 +56,8 @@ def test_the_manifest_counts_all(text, tmp_path):
     found = prepare([text, empty], tmp_path / "data", tiny.vocabulary(), False, held_out=0.3, shard_tokens=300)
     manifest = json.loads((tmp_path / "data" / "manifest.json").read_text(encoding="utf-8"))
     assert manifest == found.manifest
-    assert manifest["skipped"] == {"row without text": 1, "sentence without tokens": 2, "document without tokens": 1}
-    assert manifest["documents"] == manifest["documents_in_sources"] - 1 == 62
+    assert manifest["skipped"] == {"row without text": 2, "sentence without tokens": 1}
+    assert manifest["documents"] == manifest["documents_in_sources"] == 62
     assert manifest["unknown_tokens"] == 1
     assert [source["name"] for source in manifest["sources"]] == ["a.txt", "b.jsonl"]
     for part in ("train", "held-out"):
@@ -149,8 +149,8 @@ def test_whole_chinese_words_are_joined(text, tmp_path, monkeypatch):
 
     fake = types.SimpleNamespace(tokenize=tokenize, setLogLevel=lambda level: None, __version__="0")
     monkeypatch.setitem(sys.modules, "jieba", fake)
-    found = made(text, tmp_path / "data", whole_words=True)
-    assert found.whole_words and found.manifest["jieba"] == "0"
+    found = made(text, tmp_path / "data", whole_word_mask=True)
+    assert found.whole_word_mask and found.manifest["jieba"] == "0"
     for document in everything(found, "train"):
         assert document.joined[: document.ends[0]].tolist() == [False, True, False, False, True, False]
         assert not document.joined[[0, *document.ends[:-1]]].any()
@@ -159,7 +159,7 @@ def test_whole_chinese_words_are_joined(text, tmp_path, monkeypatch):
 
 def test_jieba_s_own_words(text, tmp_path):
     pytest.importorskip("jieba")
-    found = made(text, tmp_path / "data", whole_words=True)
+    found = made(text, tmp_path / "data", whole_word_mask=True)
     document = everything(found, "held-out")[0]
     assert document.joined[: document.ends[0]].tolist() == [False, True, False, False, True, False]
 
@@ -167,7 +167,7 @@ def test_jieba_s_own_words(text, tmp_path):
 def test_without_jieba_the_extra_is_named(text, tmp_path, monkeypatch):
     monkeypatch.setitem(sys.modules, "jieba", None)
     with pytest.raises(kb.InputError, match=r"need jieba: pip install 'kbert-tasks\[jieba\]'"):
-        made(text, tmp_path / "data", whole_words=True)
+        made(text, tmp_path / "data", whole_word_mask=True)
     assert not (tmp_path / "data").exists()
 
 

@@ -27,7 +27,7 @@ def elsewhere(name):
     "spoil",
     [
         lambda manifest: without(manifest, "cased"),
-        lambda manifest: without(manifest, "whole_words"),
+        lambda manifest: without(manifest, "whole_word_mask"),
         lambda manifest: without(manifest, "skipped"),
         lambda manifest: without(manifest, "parts", "train", "tokens"),
         lambda manifest: manifest.update(parts=[]),

@@ -45,10 +45,10 @@ def test_numbers_of_a_vocabulary():
 
 @settings(deadline=None, max_examples=50)
 @given(st.lists(st.integers(2, 40), min_size=1, max_size=20), st.integers(0, 99), st.booleans())
-def test_a_batch_gives_back_the_pairs(sizes, seed, whole_words):
+def test_a_batch_gives_back_the_pairs(sizes, seed, whole_word_mask):
     draw = np.random.default_rng(seed)
     pairs = made(draw, sizes, words=0.3)
-    x, y = mask(pairs, draw, NUMBERS, whole_words=whole_words)
+    x, y = mask(pairs, draw, NUMBERS, whole_word_mask=whole_word_mask)
     assert {array.dtype.name for array in (*x.values(), *y.values())} == {"int32"}
     assert x["Input-Token"].shape == x["Input-Segment"].shape == (len(pairs), max(sizes) + 3)
     assert x["Masked-Position"].shape == y["MLM"].shape and y["MLM"].shape[1] >= 1
@@ -64,18 +64,18 @@ def test_a_batch_gives_back_the_pairs(sizes, seed, whole_words):
         assert x["Input-Segment"][row][:length].tolist() == each.segments.tolist()
         assert not x["Input-Segment"][row][length:].any()
         share = 0.15 * (length - 3)
-        if not whole_words:
+        if not whole_word_mask:
             assert np.floor(share) <= real.sum() <= np.ceil(share)
 
 
-@pytest.mark.parametrize("whole_words", [False, True])
+@pytest.mark.parametrize("whole_word_mask", [False, True])
 @pytest.mark.parametrize("longest", [12, 125])
-def test_shares(whole_words, longest):
+def test_shares(whole_word_mask, longest):
     """Of 200,000 tokens. The bounds are five deviations wide; `benchmarks/masking.py` counts a million of a real text."""
     draw, tokens, masked, kinds, rows = np.random.default_rng(1), 0, 0, np.zeros(3), 64
     while tokens < 200_000:
         pairs = made(draw, draw.integers(2, longest + 1, rows), words=0.4)
-        x, y = mask(pairs, draw, NUMBERS, whole_words=whole_words)
+        x, y = mask(pairs, draw, NUMBERS, whole_word_mask=whole_word_mask)
         real = y["MLM"] >= 0
         gold, shown = y["MLM"][real], np.take_along_axis(x["Input-Token"], x["Masked-Position"], axis=1)[real]
         tokens += sum(len(each.ids) - 3 for each in pairs)
@@ -103,7 +103,7 @@ def test_whole_words_are_masked_together():
     draw = np.random.default_rng(3)
     words = [[1, 2, 3], [4], [5, 6], [8, 9], [10]]  # places
     pairs = [pair(range(20, 26), range(30, 33), joined=[2, 3, 6, 9])] * 5000
-    x, y = mask(pairs, draw, NUMBERS, whole_words=True)
+    x, y = mask(pairs, draw, NUMBERS, whole_word_mask=True)
     seen = np.zeros(len(words))
     for row in range(len(pairs)):
         positions = set(x["Masked-Position"][row][y["MLM"][row] >= 0].tolist())

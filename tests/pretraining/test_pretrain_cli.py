@@ -15,7 +15,7 @@ from kbert_tasks.text.tokenizer import read_vocabulary
 from . import small
 from .small import curve, files
 
-QUICK = "--steps 6 --save-every 4 --batch-size 4 --length 32 --held-out 0.1 --precision float32".split()
+QUICK = "--steps 6 --save-every 4 --batch-size 4 --max-length 32 --held-out 0.1 --precision float32".split()
 
 
 def run(*words):
@@ -119,24 +119,24 @@ BAD = {
     "data --text T --vocab V --output new --held-out 1": "held_out should be below 1",
     "train --output new": "say what to train on: --text FILES, or --data DIR",
     "train --text T --data D --output new": "say what to train on",
-    "train --text T --output new --config C --length 64": "--vocab is needed",
+    "train --text T --output new --config C --max-length 64": "--vocab is needed",
     "train --text T --vocab V --output new": "say what to start from",
     "train --text T --vocab V --output new --config huge": "config should be one of",
-    "train --data none --output new --config C --length 64": "none is not prepared text",
+    "train --data none --output new --config C --max-length 64": "none is not prepared text",
     "train --data D --vocab V --output new --config C": "--vocab is of no use with --data",
     "train --data D --held-out 0.2 --output new --config C": "--held-out means nothing with --data",
     "train --data D --output new": "say what to start from",
     "train --data D --output new --config C --checkpoint R": "not both",
     "train --data D --output new --config huge": "config should be one of tiny, mini, small, medium, base",
-    "train --data D --output new --config C --length 600": "at most the model's 64 positions",
+    "train --data D --output new --config C --max-length 600": "at most the model's 64 positions",
     "train --data D --output new --checkpoint none": "none",
-    "train --text T --vocab V --output new --config C --length 65": "at most the model's 64 positions, not 65",
-    "train --text T --output new --checkpoint R --length 65": "at most the model's 64 positions, not 65",
-    "train --text T --vocab V --output new --config C --steps 5 --warm-up-steps 6": "at most the 5 steps",
+    "train --text T --vocab V --output new --config C --max-length 65": "at most the model's 64 positions, not 65",
+    "train --text T --output new --checkpoint R --max-length 65": "at most the model's 64 positions, not 65",
+    "train --text T --vocab V --output new --config C --steps 5 --warmup-steps 6": "at most the 5 steps",
     "train --output new --checkpoint none": "say what to train on",
     "train --text T --output new --config C --checkpoint none": "not both",
     "train --text T --output new --checkpoint none --held-out 1": "held_out should be below 1",
-    "train --data D --whole-words --output new --config C --length 64": "prepare the text again with --whole-words",
+    "train --data D --whole-word-mask --output new --config C --max-length 64": "prepare the text again with --whole-word-mask",
     "train --data D --output R --config C": "holds a checkpoint that is finished",
     "train --data D --output new --config C --steps x": "invalid int value",
 }

@@ -24,7 +24,7 @@ def test_the_folder_is_what_its_layout_says(run):
     assert {path.name for path in folder.iterdir()} == writing.LAYOUT.keys() - {"data", "progress"}
     told = json.loads((folder / "pretraining.json").read_text(encoding="utf-8"))
     assert told | {"history": report["history"]} == report
-    assert told["step"] == 25 and told["settings"]["warm_up_steps"] == 2 and told["settings"]["steps"] == 25
+    assert told["step"] == 25 and told["settings"]["warmup_steps"] == 2 and told["settings"]["steps"] == 25
     assert told["corpus"]["documents"] == 60 and told["config"]["vocab_size"] == len(tiny.vocabulary())
 
 
@@ -157,8 +157,8 @@ def test_what_is_not_ours_is_not_touched(run, corpus, config, tmp_path):
     [
         ({"config": None}, "say what to start from: a config .tiny"),
         ({"checkpoint": "x"}, "not both"),
-        ({"length": 65}, "at most the model's 64 positions, not 65"),
-        ({"warm_up_steps": 26}, "at most the 25 steps"),
+        ({"max_length": 65}, "at most the model's 64 positions, not 65"),
+        ({"warmup_steps": 26}, "at most the 25 steps"),
         ({"step": 3}, "no setting 'step'; did you mean 'steps'"),
         ({"batch_size": 0}, "batch_size should be at least 1"),
     ],

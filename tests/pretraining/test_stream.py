@@ -128,7 +128,7 @@ def test_whole_words():
     for each in corpus.parts["train"][0]:
         each.joined = each.ids % 2 == 0
     together = apart = 0
-    for x, y in some(corpus, 60, whole_words=True):
+    for x, y in some(corpus, 60, whole_word_mask=True):
         for row in range(len(y["MLM"])):
             masked = set(y["MLM"][row][y["MLM"][row] >= 0].tolist())
             present = set(text({k: v[row : row + 1] for k, v in x.items()}, {"MLM": y["MLM"][row : row + 1]}))

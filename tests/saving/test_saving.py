@@ -27,7 +27,7 @@ def run(hotel, tmp_path):
 @pytest.fixture(scope="module")
 def other(checkpoint):
     """A task with three labels, one of them half an emoji."""
-    task = kb.TextClassifier(checkpoint, epochs=1, max_length=32, dev_share=0.0)
+    task = kb.TextClassifier(checkpoint, epochs=1, max_length=32, validation_split=0.0)
     return task.fit(["好", "坏", "吃"], ["a", "b", "\ud83d"])
 
 
@@ -220,7 +220,7 @@ def test_half_an_emoji_as_label_is_saved(other, tmp_path):
 def test_half_an_emoji_in_a_development_text_is_no_reason_to_lose_the_run(checkpoint, tmp_path):
     task = kb.TextClassifier(checkpoint, epochs=2, max_length=32)
     dev = (["half \ud83d", "坏"], ["a", "b"])
-    whole = task.fit(["好", "坏"], ["a", "b"], dev=dev, backup=tmp_path / "progress")
+    whole = task.fit(["好", "坏"], ["a", "b"], dev=dev, resume_dir=tmp_path / "progress")
     again = kb.TextClassifier(checkpoint, epochs=2, max_length=32, save_minutes=1)
-    again.fit(["好", "坏"], ["a", "b"], dev=dev, backup=tmp_path / "progress")  # reads what was kept
+    again.fit(["好", "坏"], ["a", "b"], dev=dev, resume_dir=tmp_path / "progress")  # reads what was kept
     assert again.answers_ == whole.answers_ and whole.answers_[0]["text"] == "half \ud83d"

@@ -18,7 +18,7 @@ def task(checkpoint):
     rows = [
         {"text": text, "spo_list": [{"subject": "好", "predicate": "是", "object": "坏"}]} for text in (LONG, SHORT)
     ]
-    settings = {"epochs": 1, "max_length": 32, "dev_share": 0.0}
+    settings = {"epochs": 1, "max_length": 32, "validation_split": 0.0}
     return RelationExtractor(checkpoint, **settings).fit(rows)
 
 

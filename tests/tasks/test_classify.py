@@ -13,7 +13,7 @@ from kbert_tasks.reporting.report import html
 GOOD = ["房间很干净", "服务态度不错", "早餐很好吃", "the room was very clean", "good food", "环境很好"]
 BAD = ["房间很差", "服务态度差", "早餐不好吃", "the room was not clean", "terrible food", "环境很差"]
 CALIBRATION = "ece", "ece_uncalibrated", "temperature"
-FEW = {"epochs": 3, "learning_rate": 3e-3, "max_length": 32, "batch_size": 4, "dev_share": 0.0}
+FEW = {"epochs": 3, "learning_rate": 3e-3, "max_length": 32, "batch_size": 4, "validation_split": 0.0}
 
 
 def fitted(checkpoint, texts, labels, dev=None, **settings):
@@ -111,7 +111,7 @@ def test_several_labels_at_once(checkpoint, tmp_path):
 
 def test_gold_of_several_labels_is_compared_as_it_is_answered(checkpoint):
     """A number, and a text beside lists, are one label each."""
-    settings = {"max_length": 32, "epochs": 40, "learning_rate": 3e-3, "batch_size": 4, "dev_share": 0.0}
+    settings = {"max_length": 32, "epochs": 40, "learning_rate": 3e-3, "batch_size": 4, "validation_split": 0.0}
     task = kb.TextClassifier(checkpoint, multi_label=True, **settings).fit(GOOD + BAD, [1] * 6 + [0] * 6)
     report = task.evaluate(GOOD + BAD, [1] * 6 + [0] * 6)
     assert {each["gold"] for each in report.answers} == {("1",), ("0",)}
@@ -153,7 +153,9 @@ def test_what_is_odd_is_noted(checkpoint):
 
 def test_the_held_out_share_is_stratified_and_named(checkpoint, caplog):
     with caplog.at_level(logging.INFO, "kbert_tasks"):
-        task = fitted(checkpoint, [f"好 {i}" for i in range(90)], ["g"] * 60 + ["b"] * 30, dev_share=0.2, epochs=1)
+        task = fitted(
+            checkpoint, [f"好 {i}" for i in range(90)], ["g"] * 60 + ["b"] * 30, validation_split=0.2, epochs=1
+        )
     assert "18 of 90 training examples are held out" in caplog.text
     support = {label: each["support"] for label, each in task.report_["scores"]["dev"]["per_class"].items()}
     assert support == {"g": 12, "b": 6}
@@ -260,7 +262,7 @@ def test_the_held_out_share_is_right_where_classes_are_small(each):
 
 def test_too_few_rows_to_hold_any_out(checkpoint, caplog):
     with caplog.at_level(logging.INFO, "kbert_tasks"):
-        task = fitted(checkpoint, ["好", "坏", "吃"], ["a", "b", "a"], dev_share=0.1, epochs=2)
+        task = fitted(checkpoint, ["好", "坏", "吃"], ["a", "b", "a"], validation_split=0.1, epochs=2)
     assert "none is held out, the last epoch is kept" in caplog.text
     assert task.report_["examples"]["dev"] == {"read": 0, "used": 0, "skipped": {}, "notes": {}}
     assert task.report_["best_epoch"] == 2 and task.report_["scores"] == {}
@@ -293,7 +295,8 @@ FILLER = "房间在酒店" * 8  # 40 tokens, 30 in a window
 
 
 @pytest.mark.parametrize(
-    "told, sees", [({}, False), ({"long_text": "head-tail"}, True), ({"long_text": "windows", "merge": "max"}, True)]
+    "told, sees",
+    [({}, False), ({"truncation": "head-tail"}, True), ({"truncation": "windows", "window_pooling": "max"}, True)],
 )
 def test_the_end_of_a_long_text_is_read_by_option(checkpoint, told, sees, tmp_path):
     texts, labels = [FILLER + each for each in GOOD + BAD], ["g"] * 6 + ["b"] * 6
@@ -311,7 +314,7 @@ def test_the_end_of_a_long_text_is_read_by_option(checkpoint, told, sees, tmp_pa
 def test_windows_of_pairs_read_all_of_the_second_text(checkpoint):
     rows = [{"text": "早餐", "text_b": FILLER + t, "label": "bg"[t in GOOD]} for t in GOOD + BAD]
     rows[0]["text"] = FILLER
-    task = kb.TextClassifier(checkpoint, **FEW | {"epochs": 2, "long_text": "windows"}).fit(rows)
+    task = kb.TextClassifier(checkpoint, **FEW | {"epochs": 2, "truncation": "windows"}).fit(rows)
     assert task.report_["examples"]["train"]["notes"] == {
         "longer than max_length: read in windows": 12,
         "the first text of a pair cut, for room in the windows": 1,
@@ -332,10 +335,10 @@ def logits(*p):
 
 @pytest.mark.parametrize("merge, expected", [("mean", [0.5, 0.35, 0.15]), ("max", [0.8, 0.6, 0.2])])
 def test_windows_are_merged_by_probability(merge, expected):
-    task = answering("abc", long_text="windows", merge=merge)
+    task = answering("abc", truncation="windows", window_pooling=merge)
     p = task.decode(None, [None, None], [logits(0.8, 0.1, 0.1), logits(0.2, 0.6, 0.2)])
     np.testing.assert_allclose(p, np.array(expected) / sum(expected), rtol=1e-6)
-    task = answering("abc", several=True, long_text="windows", merge=merge)
+    task = answering("abc", several=True, truncation="windows", window_pooling=merge)
     p = task.decode(None, [None], [{"label": np.array([0.0, 3.0, -3.0], "float32")}])
     np.testing.assert_allclose(p, [0.5, 0.952574, 0.047426], atol=1e-6)
 
@@ -346,7 +349,7 @@ def test_windows_are_merged_by_probability(merge, expected):
 def test_a_temperature_is_fitted_kept_and_changes_no_label(checkpoint, tmp_path):
     train, labels = GOOD + BAD, ["g"] * 6 + ["b"] * 6
     dev = pd.DataFrame({"text": train, "label": ["g"] * 5 + ["b"] * 6 + ["g"]})  # two are wrong: sure, but not right
-    told = {"epochs": 40, "schedule": "constant", "average": 0.0}
+    told = {"epochs": 40, "schedule": "constant", "ema_decay": 0.0}
     assert fitted(checkpoint, train, labels, dev=dev, calibrate=False, epochs=1).temperature_ == 1
     task = fitted(checkpoint, train, labels, dev=dev, **told)
     temperature, other, after = task.temperature_, task.predict(train), task.report_["scores"]["dev"]
@@ -402,7 +405,7 @@ def test_abstaining(plain, tmp_path):
     least = float(np.median([p.score for p in whole]))
     task.save(tmp_path / "run")
     again = kb.load(tmp_path / "run")
-    again.settings = type(again.settings).of(again.settings.as_dict() | {"abstain_below": least})
+    again.settings = type(again.settings).of(again.settings.as_dict() | {"min_confidence": least})
     found = again.predict(GOOD + BAD)
     for one, other in zip(whole, found, strict=True):
         assert other.label == (one.label if one.score >= least else None)
@@ -423,7 +426,7 @@ def test_abstaining(plain, tmp_path):
     (tmp_path / "in.csv").write_text("text\n好\n", encoding="utf-8")
     for kind, label in (("csv", ""), ("jsonl", None)):
         output = tmp_path / f"out.{kind}"
-        told = [str(tmp_path / "run"), str(tmp_path / "in.csv"), "--abstain-below", "1", "--output", str(output)]
+        told = [str(tmp_path / "run"), str(tmp_path / "in.csv"), "--min-confidence", "1", "--output", str(output)]
         assert cli.predict(told) == 0
         (row,) = (
             pd.read_csv(output, keep_default_na=False).to_dict("records")
@@ -434,11 +437,11 @@ def test_abstaining(plain, tmp_path):
 
 
 def test_several_labels_and_abstaining_do_not_go_together(checkpoint):
-    with pytest.raises(kb.InputError, match="abstain_below is for one label a text"):
-        answering("ab", several=True, abstain_below=0.5)
+    with pytest.raises(kb.InputError, match="min_confidence is for one label a text"):
+        answering("ab", several=True, min_confidence=0.5)
     task = answering("ab", several=True)
-    task.settings = type(task.settings).of({"multi_label": True, "abstain_below": 0.5})
-    with pytest.raises(kb.InputError, match="abstain_below is for one label a text"):
+    task.settings = type(task.settings).of({"multi_label": True, "min_confidence": 0.5})
+    with pytest.raises(kb.InputError, match="min_confidence is for one label a text"):
         task.examples(["x"], gold=False)
 
 
@@ -484,7 +487,7 @@ def test_all_that_is_known_of_an_answer():
     assert task.error(example, answer) == {
         "text": "x", "gold": "b", "predicted": "a", "probability": 0.7, "gold_probability": 0.2,
     }  # fmt: skip
-    task.settings = type(task.settings).of({"abstain_below": 0.9})
+    task.settings = type(task.settings).of({"min_confidence": 0.9})
     unsure = task.error(example, task.choose(example, p))
     assert (unsure["predicted"], unsure["probability"]) == (None, pytest.approx(root[0], abs=1e-6))
 
@@ -506,7 +509,7 @@ def test_all_that_is_known_of_an_answer():
 def test_training_with_each_loss(checkpoint, several, tmp_path):
     texts, labels = GOOD + BAD[:2], ["g"] * 6 + ["b"] * 2
     rows = [{"text": t, "label": [y] if several else y} for t, y in zip(texts, labels, strict=True)]
-    told = FEW | {"epochs": 60, "class_weights": "balanced", "focal": 1.0, "label_smoothing": 0.05}
+    told = FEW | {"epochs": 60, "class_weight": "balanced", "focal_gamma": 1.0, "label_smoothing": 0.05}
     task = kb.TextClassifier(checkpoint, **told).fit(rows)
     assert [p.label for p in task.predict(texts)] == [(y,) if several else y for y in labels]
     wanted = [8 / (2 * 2), 8 / (2 * 6)]  # b, g

@@ -17,7 +17,7 @@ from kbert_tasks import tasks
 from kbert_tasks.samples import path
 from kbert_tasks.saving import folder
 
-FEW = {"epochs": 2, "max_length": 32, "learning_rate": 1e-3, "precision": "float32", "dev_share": 0.1}
+FEW = {"epochs": 2, "max_length": 32, "learning_rate": 1e-3, "precision": "float32", "validation_split": 0.1}
 
 
 @pytest.fixture(scope="module", params=tasks.names())

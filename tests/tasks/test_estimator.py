@@ -14,7 +14,7 @@ from sklearn.utils.validation import check_is_fitted
 import kbert_tasks as kb
 from kbert_tasks import tasks
 
-FEW = {"epochs": 1, "max_length": 16, "dev_share": 0.0, "precision": "float32"}
+FEW = {"epochs": 1, "max_length": 16, "validation_split": 0.0, "precision": "float32"}
 TEXTS = [f"房间{'很干净' if i % 2 else '太吵'}{i}" for i in range(12)]
 LABELS = ["好" if i % 2 else "坏" for i in range(12)]
 

@@ -57,7 +57,7 @@ def there_and_back(task, example):
 @pytest.mark.parametrize("tokens", ["pieces", "characters"])
 @pytest.mark.parametrize("max_length", [12, 60])
 def test_gold_gives_itself_back_without_a_model(tokens, max_length):
-    task = extractor(tokens=tokens, max_length=max_length, overlap=5)
+    task = extractor(tokens=tokens, max_length=max_length, window_overlap=5)
     examples = task.examples(ROWS).rows
     task.learn(examples)
     for example in examples:
@@ -235,7 +235,7 @@ def test_gold_with_places_is_learnt_and_scored_by_its_places():
 
 
 def test_the_spans_of_a_step_are_drawn_anew_and_again_by_the_seed():
-    task = extractor(draws=2)
+    task = extractor(max_sampled_spans=2)
     (example,) = task.examples([CHAINS[0]]).rows
     task.learn([example])
     (window,) = task.encode(example)

@@ -91,7 +91,7 @@ def test_a_place_that_does_not_hold_the_subject_is_refused():
 @pytest.mark.parametrize("typed", [True, False])
 def test_gold_gives_itself_back_without_a_model(tokens, max_length, typed):
     rows = [row if typed else {"text": row["text"], "subject": row["subject"]} for row in ROWS]
-    task = extractor(tokens=tokens, max_length=max_length, overlap=4)
+    task = extractor(tokens=tokens, max_length=max_length, window_overlap=4)
     examples = task.examples(rows).rows
     task.learn(examples)
     assert task.typed_ == typed
@@ -142,7 +142,7 @@ def test_a_type_that_always_had_a_subject_is_answered():
 @pytest.fixture(scope="module")
 def fitted(checkpoint):
     """Trained until it knows its training texts."""
-    settings = {"epochs": 200, "learning_rate": 3e-3, "dropout": 0.0, "max_length": 24, "overlap": 6}
+    settings = {"epochs": 200, "learning_rate": 3e-3, "dropout": 0.0, "max_length": 24, "window_overlap": 6}
     return SubjectExtractor(checkpoint, **settings).fit(ROWS, dev=ROWS)
 
 
@@ -187,7 +187,7 @@ def test_gold_that_cannot_be_found_is_counted_and_missed(fitted):
 def test_the_same_text_with_another_type_is_not_the_same_example(checkpoint):
     rows = [row for row in ROWS if row["subject"]]
     asked = [{"text": "早餐好，服务好", "event_type": kind, "subject": "早餐"} for kind in ("好", "坏", "其他")]
-    task = SubjectExtractor(checkpoint, epochs=1, max_length=24, dev_share=0.0).fit(rows, dev=asked)
+    task = SubjectExtractor(checkpoint, epochs=1, max_length=24, validation_split=0.0).fit(rows, dev=asked)
     again, trained_on = "the same text again", "the same text is among the training texts"
     assert again not in task.report_["examples"]["train"]["notes"]
     assert task.report_["examples"]["dev"]["notes"][trained_on] == 1
@@ -251,7 +251,7 @@ def test_a_subject_longer_than_any_in_training_is_told():
 
 
 def test_the_length_is_counted_in_characters_where_a_character_has_several_tokens():
-    task = SubjectExtractor(tokens="characters")
+    task = SubjectExtractor(tokenization="characters")
     jamo = [chr(c) for c in (*range(0x1100, 0x1113), *range(0x1161, 0x1176), *range(0x11A8, 0x11C3))]
     task.tokenizer = task.new_tokenizer([*tiny.vocabulary(), *jamo], False)
     examples = task.examples([{"text": "서울 a", "event_type": "a", "subject": "서울"}]).rows
@@ -313,4 +313,4 @@ def test_each_span_of_the_text_has_a_probability_of_its_own(checkpoint, typed):
 def test_a_file_in_which_no_subject_can_be_found_is_refused_before_training(checkpoint):
     rows = [{"text": f"早餐好{n}", "subject": subject} for n, subject in enumerate(["酒店", "房间", ""])]
     with pytest.raises(kb.InputError, match=r"\(subjects that cannot be found: it is not in the text 2\)"):
-        SubjectExtractor(checkpoint, dev_share=0.0, max_length=32).fit(rows)
+        SubjectExtractor(checkpoint, validation_split=0.0, max_length=32).fit(rows)

@@ -9,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 import kbert_tasks as kb
-from kbert_tasks.text.truncation import LongTextSettings, encode, first_cut, merged
+from kbert_tasks.text.truncation import TruncationSettings, encode, first_cut, merged
 from kbert_tasks.text.windows import WHOLE, head_tail
 
 from .. import tiny
@@ -62,7 +62,7 @@ def test_head_and_tail_are_as_long_as_what_is_cut_and_know_their_places(text, pa
 
 
 def settings(**told):
-    return LongTextSettings(**{"max_length": 12} | told)
+    return TruncationSettings(**{"max_length": 12} | told)
 
 
 @given(texts, st.none() | texts)
@@ -71,23 +71,23 @@ def test_the_default_is_to_cut(text, pair):
     np.testing.assert_array_equal(found.ids, TOKENIZER.encode(text, pair, 12).ids)
 
 
-def test_windows_begin_a_stride_apart():
+def test_windows_overlap_as_the_setting_says():
     text = " ".join("abcdefghij" * 5)  # 50 tokens, 10 in a window
 
     def starts(**told):
-        found = encode(TOKENIZER, text, None, settings(long_text="windows", **told))
+        found = encode(TOKENIZER, text, None, settings(truncation="windows", **told))
         assert all(len(each.ids) == 12 for each in found)
         return [int(each.offsets[1, 0]) // 2 for each in found]
 
-    assert starts() == [0, 8, 16, 24, 32, 40]  # three quarters of 10, rounded up
-    assert starts(stride=10) == [0, 10, 20, 30, 40]
-    assert starts(stride=5) == [*range(0, 41, 5)]
-    assert starts(stride=9) == [0, 9, 18, 27, 36, 40]
+    assert starts() == [0, 8, 16, 24, 32, 40]  # a quarter of 10, rounded down
+    assert starts(window_overlap=0) == [0, 10, 20, 30, 40]
+    assert starts(window_overlap=5) == [*range(0, 41, 5)]
+    assert starts(window_overlap=1) == [0, 9, 18, 27, 36, 40]
 
 
-@given(texts, st.none() | texts, st.integers(5, 10))
-def test_windows_hold_every_token_but_for_a_long_first_text(text, pair, stride):
-    found = encode(TOKENIZER, text, pair, settings(long_text="windows", stride=stride))
+@given(texts, st.none() | texts, st.integers(0, 5))
+def test_windows_hold_every_token_but_for_a_long_first_text(text, pair, overlap):
+    found = encode(TOKENIZER, text, pair, settings(truncation="windows", window_overlap=overlap))
     whole = TOKENIZER.encode(text, pair, WHOLE)
     last = int(pair is not None)
     wanted = {tuple(each) for each in whole.offsets[whole.segments == last]}
@@ -110,12 +110,17 @@ def test_merging():
 @pytest.mark.parametrize(
     "told, words",
     [
-        ({"long_text": "middle"}, "long_text should be one of cut, head-tail, windows, not 'middle'"),
-        ({"merge": "sum"}, "merge should be one of mean, max, not 'sum'"),
-        ({"stride": 8}, "stride is of windows: set long_text to windows, or leave stride out"),
-        ({"long_text": "windows", "stride": 4}, "stride should be from 5 to 10 (half a window to a whole one), not 4"),
-        ({"long_text": "windows", "stride": 11}, "stride should be from 5 to 10"),
-        ({"long_text": "windows", "stride": 0}, "stride should be at least 1, not 0"),
+        ({"truncation": "middle"}, "truncation should be one of cut, head-tail, windows, not 'middle'"),
+        ({"window_pooling": "sum"}, "window_pooling should be one of mean, max, not 'sum'"),
+        (
+            {"window_overlap": 4},
+            "window_overlap is for windows: set truncation to windows, or leave window_overlap out",
+        ),
+        (
+            {"truncation": "windows", "window_overlap": 6},
+            "window_overlap should be at most 5 tokens, half a window, not 6",
+        ),
+        ({"truncation": "windows", "window_overlap": -1}, "window_overlap should be at least 0, not -1"),
     ],
 )
 def test_settings_that_cannot_be(told, words):

@@ -25,13 +25,13 @@ def resolved(hidden=768, windows=10_000, recipe=defaults.CLASSIFICATION, develop
 def test_a_released_checkpoint_of_base_size_is_fine_tuned_with_adam_1e_5():
     for hidden in (768, 1024):
         settings, found = resolved(hidden)
-        assert (settings.learning_rate, settings.schedule, settings.average, settings.warm_up) == (
+        assert (settings.learning_rate, settings.schedule, settings.ema_decay, settings.warmup_ratio) == (
             1e-5,
             "constant",
             0.0,
             0.0,
         )
-        assert (settings.head_lr_multiplier, settings.weight_decay, settings.clip_norm) == (1.0, 0.0, None)
+        assert (settings.head_lr_multiplier, settings.weight_decay, settings.global_clipnorm) == (1.0, 0.0, None)
         assert settings.epochs == 3
         assert "base size or larger" in found["learning_rate"].reason
 
@@ -39,7 +39,7 @@ def test_a_released_checkpoint_of_base_size_is_fine_tuned_with_adam_1e_5():
 @given(st.sampled_from(RECIPES), st.integers(64, 1024), st.integers(1, 100_000), st.booleans(), st.booleans())
 def test_every_automatic_setting_gets_a_value_and_a_reason(recipe, hidden, windows, developing, on_tpu):
     settings, found = resolved(hidden, windows, recipe, developing, on_tpu)
-    assert {*found} == {*AUTOMATIC} - {"dev_share", "compile"}  # these two need the texts themselves
+    assert {*found} == {*AUTOMATIC} - {"validation_split", "compile"}  # these two need the texts themselves
     for name, each in found.items():
         assert getattr(settings, name) == each.value != AUTO and each.reason
     Settings.of(settings.as_dict())  # each value is within the limits of its setting
@@ -62,9 +62,9 @@ def test_a_smaller_file_never_gets_fewer_epochs(recipe, hidden, one, other):
     [
         ("learning_rate", 3e-5),
         ("epochs", 7),
-        ("warm_up", 0.3),
+        ("warmup_ratio", 0.3),
         ("head_lr_multiplier", 2.5),
-        ("average", 0.0),
+        ("ema_decay", 0.0),
         ("patience", 0),
     ],
 )
@@ -77,13 +77,18 @@ def test_one_value_overrides_that_one_alone(name, value):
 def test_a_falling_rate_brings_its_warm_up_and_is_not_cut_off():
     for hidden in (256, 768):
         settings, _ = resolved(hidden, schedule="linear")
-        assert (settings.schedule, settings.warm_up, settings.average, settings.patience) == ("linear", 0.1, 0.0, 0)
+        assert (settings.schedule, settings.warmup_ratio, settings.ema_decay, settings.patience) == (
+            "linear",
+            0.1,
+            0.0,
+            0,
+        )
 
 
 def test_few_texts_are_not_held_out():
     for texts, share in ((299, 0.0), (300, 0.1)):
         assert defaults.held_out_share(Settings(), texts).value == share
-        assert defaults.held_out_share(Settings(dev_share=0.5), texts).value == 0.5
+        assert defaults.held_out_share(Settings(validation_split=0.5), texts).value == 0.5
     assert "too few to hold out" in defaults.held_out_share(Settings(), 20).reason
 
 
@@ -93,7 +98,7 @@ def test_without_development_texts_nothing_stops_early():
 
 def test_a_tpu_falls_linearly_in_place_of_the_moving_average():
     settings, _ = resolved(256, on_tpu=True)
-    assert (settings.average, settings.schedule) == (0.0, "linear")
+    assert (settings.ema_decay, settings.schedule) == (0.0, "linear")
 
 
 def test_a_word_other_than_auto_is_refused():
@@ -115,7 +120,7 @@ def test_the_report_keeps_the_request_and_the_value(trained):
     assert {*report["resolved"]} == {*AUTOMATIC, "pooling"}
     assert report["resolved"]["epochs"] == {"value": 2, "reason": "as requested"}
     assert report["resolved"]["learning_rate"]["value"] == defaults.CLASSIFICATION.highest_rate
-    assert report["resolved"]["dev_share"]["value"] == 0.0
+    assert report["resolved"]["validation_split"]["value"] == 0.0
     assert len(report["history"]) == 2
 
 

@@ -270,7 +270,7 @@ def command(checkpoint, file, output, *more):
         "--precision",
         "float32",
     ]
-    words += ["--save-minutes", "1e-6", "--dev-share", "0.1", *more]
+    words += ["--save-minutes", "1e-6", "--validation-split", "0.1", *more]
     return ["-c", f"import sys; from kbert_tasks.cli import train; sys.exit(train({words!r}))"]
 
 

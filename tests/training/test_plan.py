@@ -20,7 +20,14 @@ from kbert_tasks.training.memory_estimate import Demand
 
 from .. import tiny
 
-SETTINGS = {"epochs": 2, "max_length": 16, "batch_size": 8, "dev_share": 0.0, "dropout": 0.0, "learning_rate": 1e-3}
+SETTINGS = {
+    "epochs": 2,
+    "max_length": 16,
+    "batch_size": 8,
+    "validation_split": 0.0,
+    "dropout": 0.0,
+    "learning_rate": 1e-3,
+}
 ROWS = [{"text": f"the room was {word} {'很' * n}", "label": n % 2} for n in range(10) for word in ("good", "bad")]
 
 
@@ -60,7 +67,7 @@ def runs_out(monkeypatch):
     return make
 
 
-USED = {"epochs": 3, "average": 0.0}  # the estimate comes after "auto" has got its values
+USED = {"epochs": 3, "ema_decay": 0.0}  # the estimate comes after "auto" has got its values
 
 
 def demand(**changes):
@@ -77,7 +84,13 @@ def test_the_plan_tells_lengths_cuts_and_steps(still, caplog):
     told = task.report_["plan"]
     tokens = [2 + 4 + n for n in range(10) for _ in range(2)]
     assert told["lengths"] == {name: int(np.percentile(tokens, p)) for name, p in plan.LENGTHS.items()}
-    assert (told["texts"], told["windows"], told["steps"], told["batch_size"], told["accumulate"]) == (20, 20, 6, 8, 1)
+    assert (told["texts"], told["windows"], told["steps"], told["batch_size"], told["micro_batches"]) == (
+        20,
+        20,
+        6,
+        8,
+        1,
+    )
     assert told["notes"]["training"]["cut to max_length"] == sum(n > 12 for n in tokens)
     assert "6 cut to max_length" in " ".join(told["lines"])
     assert 0 < told["memory"]["needed"]
@@ -95,7 +108,7 @@ def test_gold_that_cannot_be_found_is_told(still):
 
 def test_windows_are_told_apart_from_texts(still):
     rows = [{"text": "the room was good " * 8, "label": n % 2} for n in range(4)]
-    told = kb.TextClassifier(still, **SETTINGS, long_text="windows").fit(rows).report_["plan"]
+    told = kb.TextClassifier(still, **SETTINGS, truncation="windows").fit(rows).report_["plan"]
     assert told["texts"] == 4 and told["windows"] > 4 and told["lengths"]["longest"] == 34
     assert f"4 texts to train on in {told['windows']} windows" in told["lines"][0]
 
@@ -116,8 +129,8 @@ def test_more_parts_and_shorter_texts_never_take_more_for_the_batch(length, shor
     [
         ({}, {"settings": Settings(**USED, freeze_layers=1)}),
         ({"settings": Settings(**USED, encoder="keras-bert")}, {}),
-        ({"settings": Settings(**USED | {"average": 0.9})}, {}),
-        ({"settings": Settings(**USED, adversarial=0.5)}, {}),
+        ({"settings": Settings(**USED | {"ema_decay": 0.9})}, {}),
+        ({"settings": Settings(**USED, fgm_epsilon=0.5)}, {}),
         ({"size": 4096}, {"size": 4096, "computed_in": "bfloat16"}),
         ({"first_only": False}, {}),
         ({"judged": True}, {}),
@@ -142,10 +155,10 @@ def test_a_limit_that_is_too_small_is_told_with_what_would_fit(still, room, tmp_
     needed = kb.TextClassifier(still, **settings).fit(rows).report_["plan"]["memory"]["needed"]
     room(needed - 1)
     task = kb.TextClassifier(still, **settings)
-    told = r"needs about 0.0 GiB of memory, and the limit of ulimit -v leaves 0.0 GiB: --accumulate 2 \(the same "
-    told += r"training, in parts\) or --max-length 48 would fit; --auto-batch picks by itself"
+    told = r"needs about 0.0 GiB of memory, and the limit of ulimit -v leaves 0.0 GiB: --micro-batches 2 \(the same "
+    told += r"training, in parts\) or --max-length 48 would fit; --auto-micro-batches picks by itself"
     with pytest.raises(kb.InputError, match=told):
-        task.fit(rows, backup=tmp_path / "progress")
+        task.fit(rows, resume_dir=tmp_path / "progress")
     assert not (tmp_path / "progress").exists() and task.model is None
 
 
@@ -157,15 +170,15 @@ def test_where_nothing_fits_that_is_said(still, room):
 
 def test_free_memory_that_is_too_small_is_a_warning(still, room, caplog):
     room(1000, limit=False)
-    assert kb.TextClassifier(still, **SETTINGS).fit(ROWS).report_["plan"]["accumulate"] == 1
+    assert kb.TextClassifier(still, **SETTINGS).fit(ROWS).report_["plan"]["micro_batches"] == 1
     assert any("and this machine leaves 0.0 GiB" in message for message in caplog.messages)
 
 
 def test_auto_batch_picks_parts_and_trains_the_same(still, room):
     whole = kb.TextClassifier(still, **SETTINGS).fit(ROWS)
     room(1000)
-    parts = kb.TextClassifier(still, **SETTINGS, auto_batch=True).fit(ROWS)
-    assert parts.report_["plan"]["accumulate"] == 8 and parts.settings.accumulate == 1
+    parts = kb.TextClassifier(still, **SETTINGS, auto_micro_batches=True).fit(ROWS)
+    assert parts.report_["plan"]["micro_batches"] == 8 and parts.settings.micro_batches == 1
     assert any("in 8 parts" in line for line in parts.report_["plan"]["lines"])
     for one, other in zip(parts.model.get_weights(), whole.model.get_weights(), strict=True):
         np.testing.assert_allclose(one, other, atol=2e-4)
@@ -173,28 +186,30 @@ def test_auto_batch_picks_parts_and_trains_the_same(still, room):
 
 def test_auto_batch_leaves_a_training_that_fits_as_it_is(still, room):
     room(2**40)
-    assert kb.TextClassifier(still, **SETTINGS, auto_batch=True).fit(ROWS).report_["plan"]["accumulate"] == 1
+    assert kb.TextClassifier(still, **SETTINGS, auto_micro_batches=True).fit(ROWS).report_["plan"]["micro_batches"] == 1
 
 
 def test_memory_that_runs_out_in_a_step_is_answered_with_more_parts(still, runs_out, tmp_path):
     tried = runs_out(4)
-    task = kb.TextClassifier(still, **SETTINGS, auto_batch=True).fit(ROWS, backup=tmp_path / "progress")
+    task = kb.TextClassifier(still, **SETTINGS, auto_micro_batches=True).fit(ROWS, resume_dir=tmp_path / "progress")
     assert list(dict.fromkeys(tried)) == [1, 2, 4]
     told = task.report_["plan"]
-    assert told["accumulate"] == 4 and told["lines"][-1].startswith("memory ran out: the batches were computed in 4")
+    assert told["micro_batches"] == 4 and told["lines"][-1].startswith("memory ran out: the batches were computed in 4")
     assert len(task.report_["history"]) == 2
 
 
 def test_memory_that_runs_out_in_a_step_is_answered_with_advice(still, runs_out):
     runs_out(4)
-    with pytest.raises(kb.InputError, match="out of memory: --accumulate 2 .* --auto-batch .* smaller --max-length"):
+    with pytest.raises(
+        kb.InputError, match="out of memory: --micro-batches 2 .* --auto-micro-batches .* smaller --max-length"
+    ):
         kb.TextClassifier(still, **SETTINGS).fit(ROWS)
 
 
 def test_it_ends_with_one_text_at_a_time(still, runs_out):
     tried = runs_out(99)
     with pytest.raises(kb.InputError, match="out of memory with one text at a time: take a smaller --max-length"):
-        kb.TextClassifier(still, **SETTINGS, auto_batch=True).fit(ROWS)
+        kb.TextClassifier(still, **SETTINGS, auto_micro_batches=True).fit(ROWS)
     assert tried == [1, 2, 4, 8]
 
 
@@ -222,7 +237,7 @@ def killed_once(still, tmp_path_factory):
         # A process that is killed deletes nothing.
         patched.setattr(type(folder), "unlink", lambda p, **k: None if p.name == plan.NOTE else unlink(p, **k))
         with pytest.raises(Killed):
-            kb.TextClassifier(still, **SETTINGS).fit(ROWS, backup=folder)
+            kb.TextClassifier(still, **SETTINGS).fit(ROWS, resume_dir=folder)
     assert (folder / plan.NOTE).read_text() == "1"
     return folder
 
@@ -235,16 +250,16 @@ def killed(killed_once, tmp_path):
 
 def test_a_killed_run_is_told_and_goes_on(still, killed, caplog):
     with caplog.at_level(logging.INFO, "kbert_tasks"):
-        kb.TextClassifier(still, **SETTINGS).fit(ROWS, backup=killed)
+        kb.TextClassifier(still, **SETTINGS).fit(ROWS, resume_dir=killed)
     told = " ".join(caplog.messages)
-    assert "the last run was killed" in told and "--auto-batch" in told and "going on after step 3" in told
+    assert "the last run was killed" in told and "--auto-micro-batches" in told and "going on after step 3" in told
     assert not (killed / plan.NOTE).exists() and list(killed.glob("step-*"))
 
 
 def test_auto_batch_goes_on_from_a_killed_run_with_more_parts(still, killed, caplog):
     with caplog.at_level(logging.INFO, "kbert_tasks"):
-        task = kb.TextClassifier(still, **SETTINGS, auto_batch=True).fit(ROWS, backup=killed)
-    assert task.report_["plan"]["accumulate"] == 2
+        task = kb.TextClassifier(still, **SETTINGS, auto_micro_batches=True).fit(ROWS, resume_dir=killed)
+    assert task.report_["plan"]["micro_batches"] == 2
     assert any("going on after step 3" in message for message in caplog.messages)
 
 
@@ -301,9 +316,9 @@ def test_a_batch_beyond_ulimit_ends_in_advice_or_in_parts(tmp_path):
     words += ["--train", str(table), "--max-length", "64"]
     refused, trained = (
         subprocess.run([sys.executable, "-c", COMMAND, *words, *more], capture_output=True, text=True)
-        for more in ([], ["--auto-batch"])
+        for more in ([], ["--auto-micro-batches"])
     )
     assert refused.returncode == 2 and "Traceback" not in refused.stderr
-    assert "the limit of ulimit -v leaves" in refused.stderr and "--accumulate" in refused.stderr
+    assert "the limit of ulimit -v leaves" in refused.stderr and "--micro-batches" in refused.stderr
     assert trained.returncode == 0, trained.stderr
     assert "parts (accumulate)" in trained.stderr and (tmp_path / "run" / "model.safetensors").is_file()

@@ -16,7 +16,7 @@ from kbert_tasks.metrics.formatting import run_text
 from kbert_tasks.reporting import tables
 from kbert_tasks.samples import path
 
-FEW = {"epochs": 1, "max_length": 16, "learning_rate": 1e-3, "precision": "float32", "dev_share": 0.1}
+FEW = {"epochs": 1, "max_length": 16, "learning_rate": 1e-3, "precision": "float32", "validation_split": 0.1}
 
 
 def rows(part="train", number=40):
@@ -26,7 +26,7 @@ def rows(part="train", number=40):
 def test_each_seed_is_the_training_of_that_seed_and_the_best_by_development_score_is_kept(checkpoint, tmp_path):
     task = kb.TextClassifier(checkpoint, **FEW, seed=3)
     best = kb.fit_seeds(
-        task, rows(), seeds=2, dev=rows("test", 20), test=rows("test", 30), backup=str(tmp_path / "progress")
+        task, rows(), seeds=2, dev=rows("test", 20), test=rows("test", 30), resume_dir=str(tmp_path / "progress")
     )
     told = best.report_["seeds"]
     assert [each["seed"] for each in told["each"]] == [3, 4] and task.model is None
@@ -95,10 +95,10 @@ def test_folds_without_a_label_are_told_before_the_first_training(checkpoint, mo
 @pytest.mark.parametrize("seed", range(1, 4))
 @pytest.mark.parametrize("share", [0.1, 0.5])
 def test_the_last_text_of_a_label_is_not_held_out(seed, share):
-    task = kb.TextClassifier(seed=seed, dev_share=share)
+    task = kb.TextClassifier(seed=seed, validation_split=share)
     labels = ["A"] * 97 + ["B", "C", "C"]
     examples = task.examples([{"text": f"text {n}", "label": label} for n, label in enumerate(labels)])
-    train, dev = hold_out(task, examples, task.settings.dev_share)
+    train, dev = hold_out(task, examples, task.settings.validation_split)
     assert {example.label for example in train.rows} == {"A", "B", "C"}
     assert 100 * share - 1 <= len(dev.rows) <= 100 * share
 

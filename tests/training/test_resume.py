@@ -23,10 +23,17 @@ SETTINGS = {
     "learning_rate": 1e-3,
     "batch_size": 8,
     "save_minutes": 1e-6,
-    "dev_share": 0.1,
+    "validation_split": 0.1,
 }
-MORE = {"schedule": "linear", "warm_up": 0.2, "weight_decay": 0.01, "average": 0.9, "clip_norm": 1.0, "dropout": 0.3}
-PARTS = {"accumulate": 2, "adversarial": 0.5, "layer_decay": 0.9}
+MORE = {
+    "schedule": "linear",
+    "warmup_ratio": 0.2,
+    "weight_decay": 0.01,
+    "ema_decay": 0.9,
+    "global_clipnorm": 1.0,
+    "dropout": 0.3,
+}
+PARTS = {"micro_batches": 2, "fgm_epsilon": 0.5, "layerwise_lr_decay": 0.9}
 
 
 def rows(name):
@@ -63,16 +70,16 @@ def trained(name, checkpoint, tmp_path, stops, stop_after, **more):
     for steps in stops:
         stop_after(steps)
         with pytest.raises(Stopped):
-            task.fit(rows(name), backup=tmp_path / "progress")
+            task.fit(rows(name), resume_dir=tmp_path / "progress")
     stop_after(None)
-    return task.fit(rows(name), backup=tmp_path / "progress")
+    return task.fit(rows(name), resume_dir=tmp_path / "progress")
 
 
 @pytest.fixture(scope="module")
 def finished(checkpoint, tmp_path_factory):
     """(task, folder of its progress): a classifier trained to its end."""
     folder = tmp_path_factory.mktemp("finished") / "progress"
-    return kb.TextClassifier(checkpoint, **SETTINGS).fit(rows("classify"), backup=folder), folder
+    return kb.TextClassifier(checkpoint, **SETTINGS).fit(rows("classify"), resume_dir=folder), folder
 
 
 @pytest.fixture
@@ -111,7 +118,7 @@ def test_a_stopped_run_ends_with_the_same_model(name, more, stops, checkpoint, t
 def test_a_run_that_was_trained_to_its_end_is_only_finished(finished, kept, checkpoint, stop_after):
     first, _ = finished
     stop_after(1)  # not a single step more
-    again = kb.TextClassifier(checkpoint, **SETTINGS).fit(rows("classify"), backup=kept)
+    again = kb.TextClassifier(checkpoint, **SETTINGS).fit(rows("classify"), resume_dir=kept)
     assert without_times(again.report_) == without_times(first.report_)
     for one, other in zip(again.model.get_weights(), first.model.get_weights(), strict=True):
         np.testing.assert_array_equal(one, other)
@@ -123,7 +130,7 @@ def test_a_run_that_patience_had_stopped_stays_stopped(checkpoint, tmp_path, sto
     assert len(first.report_["history"]) < 8
     stop_after(1)
     settings = SETTINGS | more
-    again = kb.TextClassifier(checkpoint, **settings).fit(rows("classify"), backup=tmp_path / "progress")
+    again = kb.TextClassifier(checkpoint, **settings).fit(rows("classify"), resume_dir=tmp_path / "progress")
     assert without_times(again.report_) == without_times(first.report_)
 
 
@@ -131,22 +138,24 @@ def test_a_run_that_patience_had_stopped_stays_stopped(checkpoint, tmp_path, sto
 def test_another_run_is_not_gone_on_with(change, checkpoint, kept):
     settings = SETTINGS | ({"learning_rate": 2e-3} if change == "settings" else {})
     task, less = kb.TextClassifier(checkpoint, **settings), rows("classify").head(39 if change == "rows" else 40)
-    with pytest.raises(kb.InputError, match=f"progress is of a run with {change}.*say the same, or delete .*--anew"):
-        task.fit(less, backup=kept)
+    with pytest.raises(
+        kb.InputError, match=f"progress is of a run with {change}.*say the same, or delete .*--no-resume"
+    ):
+        task.fit(less, resume_dir=kept)
 
 
 def test_a_row_moved_from_training_to_development_is_another_run(checkpoint, tmp_path):
     some, task = rows("classify"), kb.TextClassifier(checkpoint, **SETTINGS)
-    task.fit(some.head(30), dev=some.tail(10), backup=tmp_path / "progress")
+    task.fit(some.head(30), dev=some.tail(10), resume_dir=tmp_path / "progress")
     with pytest.raises(kb.InputError, match="progress is of a run with rows "):
-        task.fit(some.head(29), dev=some.tail(11), backup=tmp_path / "progress")
+        task.fit(some.head(29), dev=some.tail(11), resume_dir=tmp_path / "progress")
 
 
 def test_a_processor_that_computes_in_other_numbers_does_not_go_on(checkpoint, kept, tmp_path, monkeypatch):
     (tmp_path / "cpuinfo").write_text("flags : amx_bf16 avx512_bf16\n")
     monkeypatch.setattr(precision, "CPU", tmp_path / "cpuinfo")
     with pytest.raises(kb.InputError, match="progress is of a run with precision float32, this one has bfloat16"):
-        kb.TextClassifier(checkpoint, **SETTINGS).fit(rows("classify"), backup=kept)
+        kb.TextClassifier(checkpoint, **SETTINGS).fit(rows("classify"), resume_dir=kept)
 
 
 def test_what_is_deleted_is_gone_at_once(tmp_path, monkeypatch):
@@ -162,9 +171,9 @@ def test_a_damaged_save_is_told(checkpoint, kept):
     (save,) = kept.iterdir()
     (save / "state.json").write_text("{")
     with pytest.raises(
-        kb.InputError, match="state.json is damaged: delete .*progress .kbert-train --anew. to begin anew"
+        kb.InputError, match="state.json is damaged: delete .*progress .kbert-train --no-resume. to begin anew"
     ):
-        kb.TextClassifier(checkpoint, **SETTINGS).fit(rows("classify"), backup=kept)
+        kb.TextClassifier(checkpoint, **SETTINGS).fit(rows("classify"), resume_dir=kept)
 
 
 @pytest.mark.slow

@@ -27,7 +27,9 @@ def still(tmp_path_factory):
 @pytest.fixture(scope="module")
 def data(still):
     """(the task's model, x, y): one batch of three texts."""
-    task = kb.TextClassifier(still, epochs=1, dropout=0.0, max_length=16, dev_share=0.0, encoder="fast").fit(ROWS)
+    task = kb.TextClassifier(still, epochs=1, dropout=0.0, max_length=16, validation_split=0.0, encoder="fast").fit(
+        ROWS
+    )
     examples = task.examples(ROWS).rows
     x = inputs([task.encode(example)[0] for example in examples])
     return task.model, x, {"label": np.array([1, 0, 0], "int32")}
@@ -73,7 +75,7 @@ def test_parts_give_the_step_of_the_whole(data, parts):
 @pytest.mark.parametrize("parts", [1, 2])
 def test_adversarial_steps_add_the_gradient_at_the_moved_embeddings(data, parts):
     model, x, y = data
-    _, changes = stepped(model, x, y, adversarial=0.5, parts=parts)
+    _, changes = stepped(model, x, y, fgm_epsilon=0.5, parts=parts)
     table = model.get_layer(TABLE).trainable_weights[0]
     place = next(i for i, each in enumerate(model.trainable_weights) if each is table)
     clean, before = by_hand(model, x, y), table.numpy()
@@ -87,7 +89,7 @@ def test_adversarial_steps_add_the_gradient_at_the_moved_embeddings(data, parts)
 
 def test_adversarial_steps_need_embeddings_that_move(checkpoint):
     with pytest.raises(kb.InputError, match="adversarial training moves the embeddings, and freeze_layers keeps them"):
-        kb.TextClassifier(checkpoint, adversarial=0.5, freeze_layers=1, max_length=16).fit(ROWS)
+        kb.TextClassifier(checkpoint, fgm_epsilon=0.5, freeze_layers=1, max_length=16).fit(ROWS)
 
 
 def test_a_scaled_loss_gives_the_same_step(data):
@@ -115,7 +117,7 @@ def test_an_average_of_all_steps_is_what_is_scored_and_kept(checkpoint):
     settings = {"epochs": 2, "learning_rate": 1e-2, "max_length": 16, "batch_size": 1, "precision": "float32"}
     plain, averaged = (
         kb.TextClassifier(checkpoint, **settings, **more).fit(ROWS, dev=ROWS)
-        for more in ({"average": 0.0}, {"average": 0.9})
+        for more in ({"ema_decay": 0.0}, {"ema_decay": 0.9})
     )
     assert [e["loss"] for e in plain.report_["history"]] == [e["loss"] for e in averaged.report_["history"]]
     assert not np.array_equal(plain.model.get_weights()[-1], averaged.model.get_weights()[-1])

@@ -59,7 +59,7 @@ def test_the_log_changes_nothing_of_the_training(checkpoint, logged):
 
 def fit(checkpoint, tmp_path, folder, **more):
     task = kb.TextClassifier(checkpoint, **SETTINGS | more, tensorboard=str(tmp_path / folder))
-    return task.fit(rows("classify"), backup=tmp_path / "progress")
+    return task.fit(rows("classify"), resume_dir=tmp_path / "progress")
 
 
 def test_a_stopped_run_goes_on_in_its_log_or_in_a_new_one(checkpoint, tmp_path, stop_after):  # noqa: F811

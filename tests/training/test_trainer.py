@@ -19,9 +19,9 @@ from .. import tiny
 def test_a_text_that_stands_in_several_examples_is_held_out_in_all_of_them():
     rows = [SimpleNamespace(text=f"text {i // 3}") for i in range(90)]
     examples = Examples(rows, [(i,) for i in range(90)])
-    settings = SimpleNamespace(dev_share=0.1, seed=1)
+    settings = SimpleNamespace(validation_split=0.1, seed=1)
     task = SimpleNamespace(settings=settings, stratum=lambda example: None, needed=lambda example: ())
-    train, dev = hold_out(task, examples, task.settings.dev_share)
+    train, dev = hold_out(task, examples, task.settings.validation_split)
     assert len(train.rows) + len(dev.rows) == 90 == train.read + dev.read
     assert not {e.text for e in train.rows} & {e.text for e in dev.rows}
     assert dev.sources == sorted(dev.sources) and dev.rows == [rows[i] for (i,) in dev.sources]
@@ -98,11 +98,11 @@ def test_the_steps_are_those_of_kerass_adam(tmp_path):
         "batch_size": 3,
         "learning_rate": 1e-2,
         "schedule": "constant",
-        "warm_up": 0.0,
-        "average": 0.0,
+        "warmup_ratio": 0.0,
+        "ema_decay": 0.0,
         "dropout": 0.0,
         "max_length": 16,
-        "dev_share": 0.0,
+        "validation_split": 0.0,
     }
     task = Started(folder, **settings).fit(rows)
     model = task.build(kb.load_trained_model_from_checkpoint(f"{folder}/bert_config.json", f"{folder}/bert_model.ckpt"))
@@ -119,7 +119,7 @@ def test_the_steps_are_those_of_kerass_adam(tmp_path):
 def test_the_last_row_of_a_label_stays_in_training_with_all_of_its_text():
     rows = [SimpleNamespace(text=f"t{i}", label="A") for i in range(19)] + [SimpleNamespace(text="t0", label="C")]
     for seed in range(20):
-        settings = SimpleNamespace(dev_share=0.3, seed=seed)
+        settings = SimpleNamespace(validation_split=0.3, seed=seed)
         task = SimpleNamespace(settings=settings, stratum=lambda example: None, needed=lambda example: [example.label])
         train, _ = hold_out(task, Examples(rows, [(i,) for i in range(20)]), 0.3)
         assert "C" in {each.label for each in train.rows}
@@ -127,7 +127,7 @@ def test_the_last_row_of_a_label_stays_in_training_with_all_of_its_text():
 
 def test_a_second_training_keeps_nothing_of_the_first(checkpoint):
     rows = [{"text": "乙公司被查", "event_type": "查", "subject": "乙公司"}] * 8
-    task = kb.SubjectExtractor(checkpoint, epochs=1, max_length=16, dev_share=0.0).fit(rows, dev=rows)
+    task = kb.SubjectExtractor(checkpoint, epochs=1, max_length=16, validation_split=0.0).fit(rows, dev=rows)
     task.threshold_ = 0.31
     examples = task.examples(rows)
     assert task.fit(examples).threshold_ == 0.5

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from ..cells import blank, text_of
+from ...data.cells import blank, text_of
 from ..errors import InputError, RowError
 from ..examples import Skip
 from ..metrics import Report

@@ -13,7 +13,7 @@ from ...errors import InputError
 from ...metrics import calibration, classification
 from ...settings import AUTO, option
 from ...text import truncation
-from ...text.truncation import LongTextSettings
+from ...text.truncation import TruncationSettings
 from ...training import defaults
 from ..base import Task
 from ..presentation import Presentation
@@ -27,7 +27,7 @@ POOLINGS = ("cls", "pooler", "mean", "max")
 
 
 @dataclass(frozen=True)
-class ClassifySettings(LongTextSettings):
+class ClassifySettings(TruncationSettings):
     """What classification can be told beside what every task can."""
 
     pooling: str = option(
@@ -39,11 +39,11 @@ class ClassifySettings(LongTextSettings):
     multi_label: bool = option(False, "a text may have several labels (or none)")
     label_separator: str = option("|", "between several labels in one cell")
     calibrate: bool = option(True, "fit a temperature on the development texts, so that probabilities can be believed")
-    abstain_below: float | None = option(
+    min_confidence: float | None = option(
         None, "no label (None) for a text where the best one is less probable", least=0, most=1, later=True
     )
-    class_weights: str = option("none", "in the loss; balanced: rare labels count more", choices=("none", "balanced"))
-    focal: float = option(0.0, "gamma of the focal loss: less for what is known already; 0 is none", least=0)
+    class_weight: str = option("none", "in the loss; balanced: rare labels count more", choices=("none", "balanced"))
+    focal_gamma: float = option(0.0, "gamma of the focal loss: less for what is known already; 0 is none", least=0)
     label_smoothing: float = option(0.0, "share of the gold that is spread over all labels", least=0, below=1)
     baseline: bool = option(True, "also fit TF-IDF with logistic regression on the training rows, for comparison")
 
@@ -66,7 +66,7 @@ class Example:
 class Prediction:
     """An answer: the label and its probability; for multi-label a tuple of each.
 
-    `probabilities` has every label's. With `abstain_below` the label may be None; the score is then the best label's.
+    `probabilities` has every label's. With `min_confidence` the label may be None; the score is then the best label's.
     """
 
     label: str | tuple[str, ...] | None
@@ -181,12 +181,12 @@ class TextClassifier(Task[Prediction]):
         self._can_abstain()
         self.temperature_, self.temperature_note_ = 1.0, None  # until development texts tell, and so the thresholds
         self.thresholds_ = dict.fromkeys(self.labels_, 0.5) if self.multi_label_ else None
-        if self.settings.class_weights == "balanced":
+        if self.settings.class_weight == "balanced":
             self.weights_ = balanced(self._gold(examples), self.multi_label_)
 
     def _can_abstain(self):
-        if self.multi_label_ and self.settings.abstain_below is not None:
-            raise InputError("abstain_below is for one label a text; where there may be several, leave it out")
+        if self.multi_label_ and self.settings.min_confidence is not None:
+            raise InputError("min_confidence is for one label a text; where there may be several, leave it out")
 
     def _labels(self, example):
         return example.label if isinstance(example.label, tuple) else (example.label,)
@@ -222,7 +222,9 @@ class TextClassifier(Task[Prediction]):
     def losses(self):
         from .losses import loss
 
-        return {"label": loss(self.multi_label_, self.weights_, self.settings.focal, self.settings.label_smoothing)}
+        return {
+            "label": loss(self.multi_label_, self.weights_, self.settings.focal_gamma, self.settings.label_smoothing)
+        }
 
     def parts(self, example):
         return example.text, example.text_b
@@ -258,7 +260,7 @@ class TextClassifier(Task[Prediction]):
     def decode(self, example, encoded, outputs):
         """Probabilities (labels,), as the model gives them."""
         p = self.probabilities(np.array([each["label"] for each in outputs]))  # (windows, labels)
-        p = truncation.merged(p, self.settings.merge)
+        p = truncation.merged(p, self.settings.window_pooling)
         return p if self.multi_label_ else p / p.sum()
 
     def tune(self, examples, possible):
@@ -281,7 +283,7 @@ class TextClassifier(Task[Prediction]):
         else:
             best = possible.argmax()
             label, score = self.labels_[best], float(p[best])
-            if score < (self.settings.abstain_below or 0):
+            if score < (self.settings.min_confidence or 0):
                 label = None
         return Prediction(label, score, dict(zip(self.labels_, p.tolist(), strict=True)))
 
@@ -328,7 +330,7 @@ class TextClassifier(Task[Prediction]):
         scores = (classification.multi_label if several else classification.classification)(gold, found, self.labels_)
         if several:
             scores["thresholds"] = self.thresholds_
-        elif self.settings.abstain_below is not None:
+        elif self.settings.min_confidence is not None:
             scores |= classification.answered(gold, found)
         p = np.array([[*each.probabilities.values()] for each in predictions])
         scores |= calibration.told(p, self._gold(examples), self.temperature_, several)

@@ -35,7 +35,7 @@ class RelationSettings(SpanSettings):
     subject_column: str = option("subject", "where a row has one triple: column of the subject", later=True)
     predicate_column: str = option("predicate", "the same, of the predicate", later=True)
     object_column: str = option("object", "the same, of the object", later=True)
-    draws: int = option(8, "subjects, and objects, of a text in one step, at most", least=1)
+    max_sampled_spans: int = option(8, "subjects, and objects, of a text in one step, at most", least=1)
 
 
 @dataclass(frozen=True)
@@ -175,7 +175,7 @@ class RelationExtractor(SpanTask[Prediction]):
 
     def draw(self, x, target, chance):
         size = len(x["Input-Token"]), len(self.predicates_)
-        more, y = cascade.step(target, *size, self.settings.draws, chance)
+        more, y = cascade.step(target, *size, self.settings.max_sampled_spans, chance)
         return x | more, y
 
     # From tokens to triples ------------------------------------------------------------------------------------
