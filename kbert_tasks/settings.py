@@ -29,13 +29,34 @@ Auto = Literal["auto"]
 SCHEDULES = ("constant", "linear")
 
 
-def option(default, help, *, later=False, least=None, above=None, most=None, below=None, choices=None, check=None):
-    """A dataclass field with its help and what values it may take; `later`: a trained task can still be told.
+# Groups of options in the help of the command line, in their order.
+GROUPS = {
+    "common": "options",
+    "data": "data",
+    "training": "training",
+    "regularisation": "regularisation",
+    "memory": "memory",
+    "output": "output",
+    "task": "this task",
+}
 
-    `check` raises InputError for a value that is none.
+
+def option(
+    default, help, *, group="task", later=False, least=None, above=None, most=None, below=None, choices=None, check=None
+):
+    """A dataclass field with its help text and the values that it may take.
+
+    Args:
+        default: the default value.
+        help: what the option does, as in `kbert-train --help` and the guide.
+        group: key of GROUPS.
+        later: whether the option can also be given to a trained task.
+        least, above, most, below: limits of a number.
+        choices: the values of a text.
+        check: function that raises InputError for an impossible value.
     """
     limits = {"least": least, "above": above, "most": most, "below": below, "choices": choices, "check": check}
-    return field(default=default, metadata={"help": help, "later": later} | limits)
+    return field(default=default, metadata={"help": help, "group": group, "later": later} | limits)
 
 
 def check_device(device):
@@ -76,68 +97,107 @@ class Settings(Options):
     """The settings that all tasks share."""
 
     # "auto": `defaults.py` derives the value from the checkpoint, the task and the training texts, and the plan prints it.
-    epochs: int | Auto = option(AUTO, "passes over the training texts", least=1)
-    batch_size: int = option(32, "texts in one step", least=1)
-    learning_rate: float | Auto = option(AUTO, "of Adam, at its highest", above=0, most=1)
+    epochs: int | Auto = option(AUTO, "number of passes over the training texts", group="common", least=1)
+    batch_size: int = option(32, "number of texts in one training step", group="common", least=1)
+    learning_rate: float | Auto = option(
+        AUTO, "learning rate of Adam after the warm-up", group="common", above=0, most=1
+    )
     head_lr_multiplier: float | Auto = option(
-        AUTO, "learning rate of the newly initialised head layers, as a multiple of learning_rate", above=0
+        AUTO,
+        "learning rate of the newly initialised head layers, as a multiple of learning_rate",
+        group="training",
+        above=0,
     )
     schedule: str = option(
         AUTO,
-        "after the warm-up the learning rate stays constant, or falls linearly to 0",
+        "after the warm-up: constant learning rate, or linear decay to 0",
+        group="training",
         choices=(AUTO, *SCHEDULES),
     )
     warmup_ratio: float | Auto = option(
-        AUTO, "share of the steps in which the learning rate rises from 0", least=0, most=1
+        AUTO, "share of the training steps in which the learning rate rises from 0", group="training", least=0, most=1
     )
     weight_decay: float = option(
         0.0,
-        "above 0: AdamW, which takes this share, times the learning rate, off the matrices at each step",
+        "weight decay of AdamW, applied to matrices only; 0 trains with Adam",
+        group="regularisation",
         least=0,
         most=1,
     )
-    global_clipnorm: float | None = option(None, "gradients together are made no longer than this", above=0)
-    layerwise_lr_decay: float = option(
-        1.0, "the learning rate of each layer, as a share of the next higher one's", above=0, most=1
+    global_clipnorm: float | None = option(
+        None, "clip the global norm of the gradients to this value", group="regularisation", above=0
     )
-    freeze_layers: int = option(0, "the lowest N layers, and the embeddings, stay as they are", least=0)
+    layerwise_lr_decay: float = option(
+        1.0,
+        "factor between the learning rates of neighbouring layers; below 1, lower layers learn more slowly",
+        group="training",
+        above=0,
+        most=1,
+    )
+    freeze_layers: int = option(0, "do not train the embeddings and the lowest N layers", group="training", least=0)
     ema_decay: float | Auto = option(
         AUTO,
-        "keep the exponential moving average of the weights with this decay, such as 0.99; 0 is off",
+        "decay of the exponential moving average of the weights, which is evaluated and saved, such as 0.99; 0 switches it off",
+        group="regularisation",
         least=0,
         below=1,
     )
     fgm_epsilon: float = option(
-        0.0, "FGM adversarial training: norm of the perturbation added to the embeddings; 0 is off", least=0
+        0.0,
+        "FGM adversarial training: norm of the perturbation added to the embeddings; 0 switches it off",
+        group="regularisation",
+        least=0,
     )
     micro_batches: int = option(
-        1, "parts that a step is computed in, one after the other: less memory, the same step", least=1
+        1,
+        "split each batch into this many parts that are computed one after the other: less memory, same result",
+        group="memory",
+        least=1,
     )
-    auto_micro_batches: bool = option(False, "with as many parts as the memory that there is makes needful")
-    max_length: int = option(128, "tokens that the model reads at once, [CLS] and [SEP] included", least=4)
-    dropout: float = option(0.1, "before the head", least=0, below=1)
-    save_minutes: float = option(10.0, "between saves of the progress, which follow each epoch too", above=0)
-    tensorboard: str | None = option(None, "folder for TensorBoard's logs, in which each training has one of its own")
+    auto_micro_batches: bool = option(False, "choose the number of micro-batches that fits in memory", group="memory")
+    max_length: int = option(
+        128, "maximum number of tokens that the model reads at once, [CLS] and [SEP] included", group="common", least=4
+    )
+    dropout: float = option(0.1, "dropout rate in front of the head", group="regularisation", least=0, below=1)
+    save_minutes: float = option(
+        10.0, "minutes between saves of the progress; it is also saved after each epoch", group="output", above=0
+    )
+    tensorboard: str | None = option(
+        None, "folder for TensorBoard logs; each training gets its own subfolder", group="output"
+    )
     patience: int | Auto = option(
-        AUTO, "stop after this many epochs without a better development score; 0 never stops early", least=0
+        AUTO,
+        "stop after this many epochs without a better development score; 0 never stops early",
+        group="training",
+        least=0,
     )
     validation_split: float | Auto = option(
-        AUTO, "share of the training texts that is held out where no development file is given", least=0, below=1
+        AUTO,
+        "share of the training texts that is held out for development if there is no development file",
+        group="data",
+        least=0,
+        below=1,
     )
-    seed: int = option(1, "of everything drawn at random", least=0, most=2**31 - 1)
-    encoder: str = option("fast", "the package's own graph or keras-bert's", choices=ENCODERS)
+    seed: int = option(1, "seed of all random numbers", group="training", least=0, most=2**31 - 1)
+    encoder: str = option("fast", "the package's own graph, or that of keras-bert", group="training", choices=ENCODERS)
     precision: str = option(
-        "auto", "numbers that the encoder computes in: the fastest of the hardware, or as told", choices=PRECISIONS
+        "auto",
+        "number format of the encoder; auto: the fastest format of the hardware",
+        group="training",
+        choices=PRECISIONS,
     )
     compile: str = option(
         AUTO,
-        "compile element-wise operations of the encoder with XLA; auto: where training is long enough to save time",
+        "compile element-wise operations of the encoder with XLA; auto: if the training is long enough to save time",
+        group="training",
         choices=(AUTO, "on", "off"),
     )
-    device: str = option("auto", "what to train on: " + DEVICES, check=check_device)
-    cased: bool | None = option(None, "the checkpoint keeps capital letters (where names and files do not tell)")
-    text_column: str = option("text", "column of the text", later=True)
-    label_column: str = option("label", "column of the gold answer", later=True)
+    device: str = option("auto", "device to train on: " + DEVICES, group="training", check=check_device)
+    cased: bool | None = option(
+        None, "the vocabulary distinguishes capital letters (needed only if names and files do not say)", group="data"
+    )
+    text_column: str = option("text", "column of the text", group="data", later=True)
+    label_column: str = option("label", "column of the gold answer", group="data", later=True)
 
 
 def checked(each, value):
@@ -181,10 +241,17 @@ def kind_of(each):
     return next(part for part in parts if isinstance(part, type) and part is not type(None)), tuple(other)
 
 
-def add_options(parser, settings, leave_out=()):
-    """Gives an argparse parser one option for each field of the Settings class; unsaid ones are absent."""
+def add_options(parser, settings, leave_out=(), group=None):
+    """Adds one option for each field of a Settings class to an argparse parser. Options that are not given are absent later.
+
+    Args:
+        parser: an argparse parser, or a group of one.
+        settings: the class.
+        leave_out: names of fields without an option.
+        group: only the fields of this group (default all).
+    """
     for each in dataclasses.fields(settings):
-        if each.name in leave_out:
+        if each.name in leave_out or group not in (None, each.metadata["group"]):
             continue
         default = "" if each.default is None else f" (default {each.default})"
         add_option(parser, each, each.metadata["help"] + default)
@@ -198,7 +265,7 @@ def add_option(parser, each, help):
     if each.name == "cased":
         parser.add_argument("--cased", action="store_true", **common)
         parser.add_argument(
-            "--uncased", action="store_false", dest="cased", default=argparse.SUPPRESS, help="it does not"
+            "--uncased", action="store_false", dest="cased", default=argparse.SUPPRESS, help="the vocabulary has lower-case letters only"
         )
     elif kind is bool:
         parser.add_argument(flag, action=argparse.BooleanOptionalAction, **common)

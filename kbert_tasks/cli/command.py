@@ -26,7 +26,7 @@ def elapsed():
 
 
 class Parser(argparse.ArgumentParser):
-    """argparse, but an error is one sentence and no usage page, and a text such as -5度 is no option."""
+    """argparse with errors of one sentence and no usage page; a text such as -5度 is not an option."""
 
     def __init__(self, **kwargs):
         super().__init__(allow_abbrev=False, **kwargs)
@@ -127,11 +127,14 @@ def needs(stream, instead):
 
 def file_options(parser):
     """How a file of rows is to be read."""
-    group = parser.add_argument_group("files (CSV, TSV, JSON, JSONL, Excel, Parquet)")
+    group = parser.add_argument_group("data (CSV, TSV, JSON, JSONL, Excel, Parquet)")
     group.add_argument(
-        "--no-header", action="store_false", dest="header", help="the first line is data; columns are 1, 2, ..."
+        "--no-header",
+        action="store_false",
+        dest="header",
+        help="the first line is data, not a header; the columns are named 1, 2, ...",
     )
-    group.add_argument("--encoding", help="of text files; by default UTF-8, or GBK where the bytes tell")
+    group.add_argument("--encoding", help="encoding of text files (default UTF-8, or GBK if the bytes show it)")
     group.add_argument("--sheet", metavar="NAME|NUMBER", help="sheet of Excel files (default: the first)")
     return group
 

@@ -23,32 +23,32 @@ def train(argv):
 def _parser(task):
     parser = Parser(
         prog="kbert-train",
-        description="Fine-tune a BERT checkpoint on labelled texts; the trained task is saved in a folder.",
-        epilog="kbert-train --task NAME --help shows what that task can be told.",
+        description="Fine-tune a BERT checkpoint on labelled texts and save the trained task in a folder.",
+        epilog="Options of another task: kbert-train --task NAME --help",
     )
-    parser.add_argument("--task", default="classify", metavar="|".join(tasks.names()), help="(default classify)")
+    names = "|".join(tasks.names())
+    parser.add_argument("--task", default="classify", metavar=names, help="the task (default classify)")
     parser.add_argument(
         "--checkpoint",
         metavar="C",
-        help="a folder, a name of kbert-checkpoint list, or hf:OWNER/NAME "
-        "(default tiny-zh, a small Chinese one that comes with the package)",
+        help="a folder, a name listed by kbert-checkpoint list, or hf:OWNER/NAME "
+        "(default tiny-zh, the small Chinese checkpoint of the package)",
     )
-    parser.add_argument("--train", metavar="F", help="labelled texts (without: the sample that comes with the package)")
-    parser.add_argument("--dev", metavar="F", help="for choosing the epoch (without: a share of the training texts)")
-    parser.add_argument("--test", metavar="F", help="for the scores at the end; nothing is tuned on it")
+    parser.add_argument("--train", metavar="F", help="file of labelled texts (default: the sample of the package)")
+    parser.add_argument("--dev", metavar="F", help="development file (default: a share of the training texts)")
+    parser.add_argument("--test", metavar="F", help="test file, for the final scores; nothing is tuned on it")
     parser.add_argument("--output", metavar="DIR", help="folder of the trained task (default runs/TASK)")
-    several = parser.add_mutually_exclusive_group()
-    several.add_argument("--seeds", type=int, metavar="N", help="train N times; the best by development score is saved")
+    groups = {"common": parser, "data": file_options(parser)}
+    for group, title in settings.GROUPS.items():
+        place = groups.setdefault(group, None) or parser.add_argument_group(title)
+        groups[group] = place
+        settings.add_options(place, task.Settings, group=group)
+    several = groups["training"].add_mutually_exclusive_group()
     several.add_argument(
-        "--folds", type=int, metavar="N", help="cross-validate on the training texts, then train on all of them"
+        "--seeds", type=int, metavar="N", help="train with N seeds and save the best on development texts"
     )
-    parser.add_argument(
-        "--no-resume",
-        action="store_true",
-        help="begin at the beginning, where an earlier such run was stopped before its end",
-    )
-    file_options(parser)
-    settings.add_options(parser.add_argument_group("settings"), task.Settings)
+    several.add_argument("--folds", type=int, metavar="N", help="cross-validate with N folds, then train on all texts")
+    groups["output"].add_argument("--no-resume", action="store_true", help="ignore saved progress and start over")
     return parser
 
 
@@ -89,7 +89,7 @@ def _run(kind, arguments, output, command_line):
     reading = time.perf_counter() - began
 
     backup = progress_of(output)
-    if arguments.anew:
+    if arguments.no_resume:
         delete(backup)
     task = _trained(task, arguments, examples, backup)
     task.report_["seconds"]["load"] = round(task.report_["seconds"]["load"] + reading, 3)

@@ -15,7 +15,7 @@ from .base import P, Task
 @dataclass(frozen=True)
 class SpanSettings(Settings):
     tokenization: str = option(
-        "pieces", "a token for each word piece or each character", choices=("pieces", "characters")
+        "pieces", "one token for each word piece, or for each character", choices=("pieces", "characters")
     )
     window_overlap: int = option(32, "tokens that two windows of a text longer than max_length share", least=0)
     threshold: float | None = option(

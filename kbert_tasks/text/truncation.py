@@ -13,13 +13,15 @@ from .windows import WHOLE, head_tail, windows
 class TruncationSettings(Settings):
     truncation: str = option(
         "cut",
-        "what is longer than max_length: cut the end; head-tail: cut the middle; windows: read all, in overlapping windows",
+        "texts longer than max_length: cut the end; head-tail: cut the middle; windows: read all in overlapping windows",
         choices=("cut", "head-tail", "windows"),
     )
     window_overlap: int | None = option(
         None, "tokens that two neighbouring windows share (default: a quarter of a window)", least=0
     )
-    window_pooling: str = option("mean", "of the windows' probabilities", choices=("mean", "max"))
+    window_pooling: str = option(
+        "mean", "how the probabilities of the windows of a text are combined", choices=("mean", "max")
+    )
 
     def __post_init__(self):
         super().__post_init__()

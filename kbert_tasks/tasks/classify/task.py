@@ -32,19 +32,29 @@ class ClassifySettings(TruncationSettings):
 
     pooling: str = option(
         AUTO,
-        "cls: vector of [CLS]; pooler: Google's dense layer on it; mean, max: of all tokens",
+        "vector of a text: cls: vector of [CLS]; pooler: dense layer of the checkpoint on it; mean, max: over all tokens",
         choices=(AUTO, *POOLINGS),
     )
-    text_b_column: str = option("text_b", "column of the second text, where there is one", later=True)
+    text_b_column: str = option("text_b", "column of the second text of a pair, if there is one", later=True)
     multi_label: bool = option(False, "a text may have several labels (or none)")
-    label_separator: str = option("|", "between several labels in one cell")
-    calibrate: bool = option(True, "fit a temperature on the development texts, so that probabilities can be believed")
-    min_confidence: float | None = option(
-        None, "no label (None) for a text where the best one is less probable", least=0, most=1, later=True
+    label_separator: str = option("|", "separator between several labels in one cell")
+    calibrate: bool = option(
+        True, "fit a temperature on the development texts, so that probabilities match the share of right answers"
     )
-    class_weight: str = option("none", "in the loss; balanced: rare labels count more", choices=("none", "balanced"))
-    focal_gamma: float = option(0.0, "gamma of the focal loss: less for what is known already; 0 is none", least=0)
-    label_smoothing: float = option(0.0, "share of the gold that is spread over all labels", least=0, below=1)
+    min_confidence: float | None = option(
+        None, "minimum probability of the best label; texts below it get no label (None)", least=0, most=1, later=True
+    )
+    class_weight: str = option(
+        "none", "weights of the labels in the loss; balanced: rare labels count more", choices=("none", "balanced")
+    )
+    focal_gamma: float = option(
+        0.0,
+        "gamma of the focal loss, which reduces the weight of texts that are already classified well; 0 switches it off",
+        least=0,
+    )
+    label_smoothing: float = option(
+        0.0, "share of the gold probability that is spread over all labels", least=0, below=1
+    )
     baseline: bool = option(True, "also fit TF-IDF with logistic regression on the training rows, for comparison")
 
     def __post_init__(self):

@@ -32,10 +32,12 @@ class RelationSettings(SpanSettings):
     """What relation extraction can be told beside what every task can."""
 
     label_column: str = option("spo_list", "column of the triples", later=True)
-    subject_column: str = option("subject", "where a row has one triple: column of the subject", later=True)
-    predicate_column: str = option("predicate", "the same, of the predicate", later=True)
-    object_column: str = option("object", "the same, of the object", later=True)
-    max_sampled_spans: int = option(8, "subjects, and objects, of a text in one step, at most", least=1)
+    subject_column: str = option("subject", "column of the subject, if each row has one triple", later=True)
+    predicate_column: str = option("predicate", "column of the predicate, if each row has one triple", later=True)
+    object_column: str = option("object", "column of the object, if each row has one triple", later=True)
+    max_sampled_spans: int = option(
+        8, "maximum number of subjects and of objects that are sampled from a text in one training step", least=1
+    )
 
 
 @dataclass(frozen=True)

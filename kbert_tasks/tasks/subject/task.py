@@ -23,9 +23,9 @@ class SubjectSettings(SpanSettings):
     """What subject extraction can be told beside what every task can."""
 
     label_column: str = option("subject", "column of the subject", later=True)
-    type_column: str = option("event_type", "column of the event's type, where there is one", later=True)
+    type_column: str = option("event_type", "column of the event type, if there is one", later=True)
     without_subject: str = option(
-        "keep", "texts without a subject: keep them, or skip them, in scoring too", choices=("keep", "skip"), later=True
+        "keep", "keep or skip texts without a subject, in training and in scoring", choices=("keep", "skip"), later=True
     )
 
 
