@@ -265,7 +265,11 @@ def add_option(parser, each, help):
     if each.name == "cased":
         parser.add_argument("--cased", action="store_true", **common)
         parser.add_argument(
-            "--uncased", action="store_false", dest="cased", default=argparse.SUPPRESS, help="the vocabulary has lower-case letters only"
+            "--uncased",
+            action="store_false",
+            dest="cased",
+            default=argparse.SUPPRESS,
+            help="the vocabulary has lower-case letters only",
         )
     elif kind is bool:
         parser.add_argument(flag, action=argparse.BooleanOptionalAction, **common)

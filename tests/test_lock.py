@@ -159,7 +159,7 @@ def test_downloads_copies_exports_and_corpora_refuse_too(checkpoint, hotel, tmp_
         ("run", hotel[0].save, (tmp_path / "run",)),
         ("progress", hotel[0].fit, (["好", "坏"], ["a", "b"])),
     ):
-        options = {"backup": tmp_path / "progress"} if name == "progress" else {}
+        options = {"resume_dir": tmp_path / "progress"} if name == "progress" else {}
         with another_thread(tmp_path / name):
             refused(do, *words, **options)
     assert [path.name for path in tmp_path.iterdir()] == ["a.txt"]

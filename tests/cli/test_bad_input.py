@@ -114,7 +114,7 @@ CASES = [
     (RELATION + "good.csv", "good.csv has no column 'spo_list'; its columns: text, label"),
     (RELATION + "triple.jsonl --threshold 1.5", "threshold should be at most 1, not 1.5"),
     (RELATION + "triple.jsonl --threshold 0.04", "threshold should be at least 0.05, not 0.04"),
-    (RELATION + "triple.jsonl --max-sampled-spans 0", "draws should be at least 1, not 0"),
+    (RELATION + "triple.jsonl --max-sampled-spans 0", "max_sampled_spans should be at least 1, not 0"),
     # encodings
     ("train --checkpoint CHECKPOINT --train latin.csv --output new", "latin.csv, line 2: byte 0xe9 is not utf-8"),
     (TRAIN + "--encoding klingon", "there is no encoding 'klingon'"),

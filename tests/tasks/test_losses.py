@@ -20,7 +20,7 @@ def mean(kind, gold, scores=SCORES):
     return float(kind(gold, scores))
 
 
-@pytest.mark.parametrize("focal_gamma", [0.0, 0.5, 2.0])
+@pytest.mark.parametrize("focal", [0.0, 0.5, 2.0])
 @pytest.mark.parametrize("smoothing", [0.0, 0.1])
 @pytest.mark.parametrize("weighted", [False, True])
 def test_the_formula(focal, smoothing, weighted):
@@ -63,7 +63,7 @@ def test_with_nothing_set_it_is_kerass_own():
 
 
 @pytest.mark.parametrize("several, gold", [(False, np.array([1], "int32")), (True, np.array([[0, 1]], "float32"))])
-@pytest.mark.parametrize("focal_gamma", [0.0, 0.5, 2.0])
+@pytest.mark.parametrize("focal", [0.0, 0.5, 2.0])
 def test_what_is_most_wrong_has_a_gradient_and_what_is_most_right_a_number(several, gold, focal):
     kind = LabelLoss(several, None, focal, 0.01)
     for scores, wrong in (([[60.0, -60.0]], True), ([[-60.0, 60.0]], False)):

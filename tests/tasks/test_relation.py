@@ -24,7 +24,7 @@ ROWS = [
 
 def extractor(examples=(), tokens="pieces", **settings):
     """A RelationExtractor with a tokenizer and the predicates of some examples, and no model."""
-    task = RelationExtractor(tokens=tokens, **settings)
+    task = RelationExtractor(tokenization=tokens, **settings)
     task.tokenizer = task.new_tokenizer(tiny.vocabulary(), False)
     if examples:
         task.learn(examples)
@@ -57,7 +57,7 @@ def there_and_back(task, example):
 @pytest.mark.parametrize("tokens", ["pieces", "characters"])
 @pytest.mark.parametrize("max_length", [12, 60])
 def test_gold_gives_itself_back_without_a_model(tokens, max_length):
-    task = extractor(tokens=tokens, max_length=max_length, window_overlap=5)
+    task = extractor(tokenization=tokens, max_length=max_length, window_overlap=5)
     examples = task.examples(ROWS).rows
     task.learn(examples)
     for example in examples:
@@ -79,7 +79,7 @@ def test_gold_gives_itself_back_without_a_model(tokens, max_length):
     ],
 )
 def test_every_published_triple_gives_itself_back(shared, data, tokens, published, lost):
-    task = extractor(tokens=tokens, max_length=162)
+    task = extractor(tokenization=tokens, max_length=162)
     vocabulary = shared / "checkpoints/mini_zh_L-4_H-256_A-4/vocab.txt"
     task.tokenizer = task.new_tokenizer(read_vocabulary(vocabulary), False)
     read = found = reasons = 0

@@ -91,7 +91,7 @@ def test_a_place_that_does_not_hold_the_subject_is_refused():
 @pytest.mark.parametrize("typed", [True, False])
 def test_gold_gives_itself_back_without_a_model(tokens, max_length, typed):
     rows = [row if typed else {"text": row["text"], "subject": row["subject"]} for row in ROWS]
-    task = extractor(tokens=tokens, max_length=max_length, window_overlap=4)
+    task = extractor(tokenization=tokens, max_length=max_length, window_overlap=4)
     examples = task.examples(rows).rows
     task.learn(examples)
     assert task.typed_ == typed
@@ -107,7 +107,7 @@ def test_gold_gives_itself_back_without_a_model(tokens, max_length, typed):
 @pytest.mark.parametrize("tokens, lost", [pytest.param("characters", 4, marks=pytest.mark.slow), ("pieces", 7)])
 def test_every_published_subject_gives_itself_back(shared, tokens, lost):
     data = shared / "data/zh_ccks2019_event_subject"
-    task = extractor(tokens=tokens, max_length=162)
+    task = extractor(tokenization=tokens, max_length=162)
     vocabulary = read_vocabulary(shared / "checkpoints/mini_zh_L-4_H-256_A-4/vocab.txt")
     task.tokenizer = task.new_tokenizer(vocabulary, False)
     examples = task.examples(kb.read(data / "original_event_type_entity_extract_train.csv", header=False))

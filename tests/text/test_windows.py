@@ -98,7 +98,7 @@ def test_windows_of_a_text(text, max_length, overlap, expected):
     ],
 )
 def test_windows_of_a_pair(text, pair, max_length, expected):
-    assert read(text, pair, max_length, window_overlap=2) == expected
+    assert read(text, pair, max_length, overlap=2) == expected
 
 
 def test_a_long_first_text_leaves_room_for_as_many_tokens_as_are_promised():

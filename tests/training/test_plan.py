@@ -179,7 +179,7 @@ def test_auto_batch_picks_parts_and_trains_the_same(still, room):
     room(1000)
     parts = kb.TextClassifier(still, **SETTINGS, auto_micro_batches=True).fit(ROWS)
     assert parts.report_["plan"]["micro_batches"] == 8 and parts.settings.micro_batches == 1
-    assert any("in 8 parts" in line for line in parts.report_["plan"]["lines"])
+    assert any("in 8 micro-batches" in line for line in parts.report_["plan"]["lines"])
     for one, other in zip(parts.model.get_weights(), whole.model.get_weights(), strict=True):
         np.testing.assert_allclose(one, other, atol=2e-4)
 
@@ -321,4 +321,4 @@ def test_a_batch_beyond_ulimit_ends_in_advice_or_in_parts(tmp_path):
     assert refused.returncode == 2 and "Traceback" not in refused.stderr
     assert "the limit of ulimit -v leaves" in refused.stderr and "--micro-batches" in refused.stderr
     assert trained.returncode == 0, trained.stderr
-    assert "parts (accumulate)" in trained.stderr and (tmp_path / "run" / "model.safetensors").is_file()
+    assert "micro-batches" in trained.stderr and (tmp_path / "run" / "model.safetensors").is_file()

@@ -75,7 +75,7 @@ def test_parts_give_the_step_of_the_whole(data, parts):
 @pytest.mark.parametrize("parts", [1, 2])
 def test_adversarial_steps_add_the_gradient_at_the_moved_embeddings(data, parts):
     model, x, y = data
-    _, changes = stepped(model, x, y, fgm_epsilon=0.5, parts=parts)
+    _, changes = stepped(model, x, y, adversarial=0.5, parts=parts)
     table = model.get_layer(TABLE).trainable_weights[0]
     place = next(i for i, each in enumerate(model.trainable_weights) if each is table)
     clean, before = by_hand(model, x, y), table.numpy()

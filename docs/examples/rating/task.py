@@ -6,11 +6,11 @@ from dataclasses import dataclass
 import numpy as np
 
 from ...data.cells import blank, text_of
-from ..errors import InputError, RowError
-from ..examples import Skip
-from ..metrics import Report
-from ..settings import Settings, option
-from .base import Task
+from ...data.examples import Skip
+from ...errors import InputError, RowError
+from ...metrics.classification import Report
+from ...settings import Settings, option
+from ..base import Task
 
 
 @dataclass(frozen=True)
