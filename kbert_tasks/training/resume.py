@@ -36,7 +36,7 @@ class Progress:
         """Restores all parts from the last save and returns (state, arrays), or None if there is no save.
 
         Raises:
-            InputError: the save belongs to a run with other settings, or is damaged.
+            InputError: the save belongs to a different run, or is damaged.
         """
         saves = sorted(self.folder.glob("step-*"))
         if not saves:

@@ -63,7 +63,7 @@ def train(task, examples, dev=None, backup=None):
     if again := len(examples.rows) - len(task.seen_):
         examples.notes["the same text again"] = again
     task.tokenizer, task.config = task.new_tokenizer(checkpoint.vocabulary, checkpoint.cased), checkpoint.config
-    # Computed before _encode skips texts without a target, because workers must have received the same rows.
+    # Computed before _encode skips texts without a target, because the workers compare the rows that they received.
     rows = {"train": _sum_of(examples), "dev": _sum_of(dev)}
     with _timed(seconds, "tokenize"):
         windows, lengths = _encode(task, examples)
