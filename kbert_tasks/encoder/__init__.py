@@ -1,1 +1,1 @@
-"""The BERT encoder: its graph, its operations, its precision, and loading a checkpoint into it."""
+"""The BERT encoder: graph, operations, precision, and checkpoint loading."""

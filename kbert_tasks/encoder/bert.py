@@ -1,9 +1,11 @@
-"""The encoder: Google's graph in few, large operations.
+"""The BERT encoder, built from a few large operations.
 
-Its layers bear keras-bert's names and keep their weights in keras-bert's order, so that keras-bert's own
-`load_model_weights_from_checkpoint` fills it. Unlike keras-bert's graph it has every dropout of the config
-where Google has it (after the embeddings' LayerNorm, on the attention probabilities) and any number of
-segment types. Source: Devlin et al., 2018 (arXiv 1810.04805); google-research/bert, `modeling.py`.
+The layers have the same names and the same order of weights as in keras-bert, so `load_model_weights_from_checkpoint` of
+keras-bert can load a checkpoint into the encoder. Unlike keras-bert's graph, the encoder applies dropout in all places
+where Google's code does (after the LayerNorm of the embeddings and on the attention probabilities) and supports any number
+of segment types.
+
+Source: Devlin et al., 2018 (arXiv 1810.04805); google-research/bert, `modeling.py`.
 """
 
 from typing import Any
@@ -16,22 +18,22 @@ tf = tensorflow()
 keras: Any = keras2()
 
 TOKENS, SEGMENTS = "Input-Token", "Input-Segment"
-MASKED = -10000.0  # what Google adds to the score of a padded position before the softmax
+MASKED = -10000.0  # added to the attention score of a padded position before the softmax, as in Google's code
 
 
 def build(config, seq_len=None, output_layer_num=1, first_only=False):
-    """A BERT encoder with random weights.
+    """Returns a BERT encoder with random weights.
 
     Args:
         config: the parsed `bert_config.json`.
-        seq_len: tokens of every text; None lets each batch have its own (a TPU needs a number).
-        output_layer_num: so many of the last layers are joined along the last axis.
-        first_only: give the vector of [CLS] alone. The last layer then computes that one only, but for
-            keys and values: the same numbers for less work.
+        seq_len: number of tokens in every text, or None if it can differ between batches (a TPU needs a number).
+        output_layer_num: number of last layers whose outputs are concatenated along the last axis.
+        first_only: return only the vector of [CLS]. The last layer then computes keys and values for all tokens, but
+            everything else only for the first token, which gives the same numbers in less time.
 
     Returns:
-        A `keras.Model` from two int32 inputs (batch, time), `Input-Token` and `Input-Segment`, where token 0 is
-        padding, to the token vectors (batch, time, hidden * output_layer_num); with `first_only` time is 1.
+        A `keras.Model` with two int32 inputs (batch, time), `Input-Token` and `Input-Segment`. Token 0 is padding. The
+        output contains the token vectors (batch, time, hidden * output_layer_num); with `first_only`, time is 1.
     """
     hidden, rate, depth = config["hidden_size"], config["hidden_dropout_prob"], config["num_hidden_layers"]
     first_only = first_only and output_layer_num == 1
@@ -69,15 +71,19 @@ def build(config, seq_len=None, output_layer_num=1, first_only=False):
 
 @register
 class Layer(keras.layers.Layer):
-    """A layer with weights. It is built when it is called, under its name, also where Keras loads a saved model."""
+    """A layer with weights that is built only when it is called, even if Keras loads it from a saved model."""
 
     def build_from_config(self, config):
-        """Nothing: Keras would build the layer here, without its name, which `optimizers` reads, and then once more."""
+        """Does nothing.
+
+        Keras would build the layer twice, and the first time without its name in the variable names, which `optimizers`
+        reads.
+        """
 
 
 @register
 class Dropout(keras.layers.Dropout):
-    """Keras's Dropout, from fewer random bits."""
+    """The same as Keras's Dropout, but with fewer random bits."""
 
     def call(self, x, training=None):
         return dropped(x, self.rate) if training and self.rate else x
@@ -85,7 +91,7 @@ class Dropout(keras.layers.Dropout):
 
 @register
 class FirstToken(keras.layers.Layer):
-    """(batch, time, hidden) to (batch, 1, hidden)."""
+    """Selects the first token: (batch, time, hidden) to (batch, 1, hidden)."""
 
     def call(self, x):
         return x[:, :1]
@@ -93,9 +99,10 @@ class FirstToken(keras.layers.Layer):
 
 @register
 class Embedding(Layer):
-    """Numbers (batch, time) to the rows of a table (batch, time, hidden); with `whole` to the table (number, hidden) itself.
+    """Looks up ids (batch, time) in an embedding table and returns vectors (batch, time, hidden).
 
-    A head that shares the table gets it as an input, so that the graph, and a saved copy of it, knows what is shared.
+    With `whole`, the layer returns the table (number, hidden) itself. A head that shares the table receives it as an
+    input, so the graph and a saved copy of it include the sharing.
     """
 
     def __init__(self, number, size, initializer="uniform", **kwargs):
@@ -116,10 +123,10 @@ class Embedding(Layer):
 
 @register
 class LayerNormalization(Layer):
-    """Each vector of (batch, time, hidden) to mean 0 and deviation 1, then scaled and moved by learned vectors."""
+    """Normalises each vector of (batch, time, hidden), then multiplies it by gamma and adds beta."""
 
     def build(self, shape):
-        # float32, and not cast, under mixed precision too
+        # float32 also under mixed precision
         self.gamma = self.add_weight("gamma", shape[-1:], initializer="ones", experimental_autocast=False)
         self.beta = self.add_weight("beta", shape[-1:], initializer="zeros", experimental_autocast=False)
 
@@ -127,7 +134,7 @@ class LayerNormalization(Layer):
         gamma, beta = tf.convert_to_tensor(self.gamma), tf.convert_to_tensor(self.beta)
         if training:
             return normalised(x, gamma, beta)
-        # The form that TensorFlow and OpenVINO know and compute at once.
+        # TensorFlow and OpenVINO recognise this form and compute it as one operation.
         wide = tf.cast(x, tf.float32)
         mean, variance = tf.nn.moments(wide, [-1], keepdims=True)
         return tf.cast(tf.nn.batch_normalization(wide, mean, variance, beta, gamma, 1e-12), x.dtype)
@@ -135,9 +142,9 @@ class LayerNormalization(Layer):
 
 @register
 class SumNormalization(LayerNormalization):
-    """Layer normalisation of x + dropout(y) from [x, y], both (batch, time, hidden)."""
+    """Applies layer normalisation to x + dropout(y), for the inputs [x, y], both (batch, time, hidden)."""
 
-    compiled = False  # in training, by XLA: see `compiling.py`
+    compiled = False  # whether training uses XLA, see `compiling.py`
 
     def __init__(self, rate, **kwargs):
         super().__init__(**kwargs)
@@ -148,7 +155,7 @@ class SumNormalization(LayerNormalization):
 
     def call(self, inputs, training=None):
         x, y = inputs
-        if training and self.compiled and x.shape[1] != 1:  # one token of each text is not worth compiling
+        if training and self.compiled and x.shape[1] != 1:  # compiling saves little for one token in each text
             gamma, beta = tf.convert_to_tensor(self.gamma), tf.convert_to_tensor(self.beta)
             flat = (tf.reshape(each, (-1, each.shape[-1])) for each in inputs)
             return tf.reshape(compiled.sum_norm(*flat, gamma, beta, self.rate), tf.shape(x))
@@ -178,7 +185,7 @@ class PositionEmbedding(Layer):
 
 @register
 class PaddingBias(keras.layers.Layer):
-    """Token ids (batch, time) to what is added to attention scores: float32 (batch, 1, 1, time), 0 or -10000."""
+    """Returns the bias for attention scores from token ids (batch, time): float32 (batch, 1, 1, time), 0 or -10000."""
 
     def call(self, tokens):
         return tf.where(tokens[:, None, None, :] == 0, MASKED, 0.0)
@@ -188,7 +195,7 @@ class PaddingBias(keras.layers.Layer):
 class SelfAttention(Layer):
     """Multi-head self-attention on [(batch, time, hidden), padding bias], with dropout on the probabilities.
 
-    With `first_only` only the first token asks: (batch, 1, hidden).
+    With `first_only`, only the first token has a query, and the output is (batch, 1, hidden).
     """
 
     def __init__(self, heads, dropout_rate, first_only=False, **kwargs):
@@ -209,9 +216,9 @@ class SelfAttention(Layer):
         else:
             queries, keys, values = self.heads_of(x, "qkv", training)
         scores = tf.matmul(queries, keys, transpose_b=True) * (size // self.heads) ** -0.5
-        # The softmax is float32 whatever the products are.
+        # The softmax is always float32.
         probabilities = tf.nn.softmax(tf.cast(scores, tf.float32) + tf.cast(bias, tf.float32))
-        probabilities = tf.cast(probabilities, x.dtype)  # (batch, heads, time that asks, time)
+        probabilities = tf.cast(probabilities, x.dtype)  # (batch, heads, time of queries, time of keys)
         if training and self.dropout_rate:
             probabilities = dropped(probabilities, self.dropout_rate)
         y = tf.transpose(tf.matmul(probabilities, values), (0, 2, 1, 3))
@@ -221,7 +228,16 @@ class SelfAttention(Layer):
         return tf.reshape(y, (tf.shape(x)[0], time, size))
 
     def heads_of(self, x, parts, training=None):
-        """Queries, keys, values, as `parts` says, by one product: each (batch, heads, time, hidden / heads)."""
+        """Computes queries, keys and values with one matrix product.
+
+        Args:
+            x: (batch, time, hidden).
+            parts: letters of the results: "q" for queries, "k" for keys, "v" for values.
+            training: whether the model is training.
+
+        Returns:
+            A list with one tensor (batch, heads, time, hidden / heads) for each letter.
+        """
         size = x.shape[-1]
         batch, time = tf.unstack(tf.shape(x)[:2])
         weights = [tf.convert_to_tensor(getattr(self, kind + part)) for kind in "Wb" for part in parts]
@@ -237,9 +253,9 @@ class SelfAttention(Layer):
 
 @register
 class FeedForward(Layer):
-    """Two dense layers on each token: hidden to intermediate, activation, and back."""
+    """Applies two dense layers to each token: hidden to intermediate size, activation, and back to hidden."""
 
-    compiled = False  # in training, by XLA: see `compiling.py`
+    compiled = False  # whether training uses XLA, see `compiling.py`
 
     def __init__(self, units, activation, **kwargs):
         super().__init__(**kwargs)
@@ -258,14 +274,14 @@ class FeedForward(Layer):
             weights = (tf.convert_to_tensor(each) for each in (self.W1, self.b1, self.W2, self.b2))
             return tf.reshape(self.with_gelu(x)(flat, *weights), tf.shape(x))
         y = flat @ self.W1 + self.b1
-        if self.activation == "gelu":  # a form that is joined with the product
+        if self.activation == "gelu":  # TensorFlow can fuse this form with the product
             y = tf.nn.gelu(y, approximate=True)
         else:
             y = keras.activations.get(self.activation)(y)
         return tf.reshape(y @ self.W2 + self.b2, tf.shape(x))
 
     def with_gelu(self, x):
-        """The function for training on (batch, time, hidden)."""
+        """Returns the function to use for training on x (batch, time, hidden)."""
         if self.compiled and x.shape[1] != 1:
             return compiled.feed_forward
         return bfloat16.feed_forward if bfloat16.applies(x) else ops.feed_forward

@@ -1,8 +1,9 @@
-"""Products, biases and gelu in bfloat16 on a processor, in the forms that are fast there; for training.
+"""Fast products, biases and gelu in bfloat16 on a CPU, for training.
 
-Two things are slow otherwise: a bias that TensorFlow joins with the product before it takes oneDNN to a kernel without AMX (1.7 times
-as long), and element-wise operations on bfloat16 convert each number to float32 and back, so gelu converts once instead.
-In prediction, where weights are constants, the joined form is the fast one.
+The standard operations are slow for two reasons. If TensorFlow fuses a bias with the product before it, oneDNN uses a
+kernel without AMX, which takes 1.7 times as long. And each element-wise operation on bfloat16 converts the numbers to
+float32 and back, so gelu here converts them only once. In prediction the weights are constants, and the fused form is
+faster.
 """
 
 from .._keras import is_on_cpu, tensorflow
@@ -13,18 +14,21 @@ tf = tensorflow()
 
 
 def applies(x):
-    """Whether a tensor is bfloat16 and computed on a processor."""
+    """Returns whether a tensor is bfloat16 and TensorFlow computes on a CPU."""
     return x.dtype == tf.bfloat16 and is_on_cpu()
 
 
 def column_sums(x):
-    """Sums over the rows of a matrix, by a product: faster than `reduce_sum`, and added up in float32."""
+    """Returns the sum of each column of a matrix.
+
+    It is computed as a matrix product, which is faster than `reduce_sum` and accumulates in float32.
+    """
     return (tf.ones((1, tf.shape(x)[0]), x.dtype) @ x)[0]
 
 
 @custom_gradient
 def biased(y, b):
-    """y (rows, size) + b. The additional axis keeps TensorFlow from joining it with the product before it."""
+    """Returns y (rows, size) + b. The additional axis prevents TensorFlow from fusing it with the product before it."""
 
     def gradient(upstream):
         return upstream, column_sums(upstream)
@@ -34,10 +38,10 @@ def biased(y, b):
 
 @custom_gradient
 def _product(x, *weights):
-    """x by several matrices of one shape at once: (tokens, hidden) to (tokens, sum of their columns)."""
+    """Multiplies x by several matrices of the same shape at once: (tokens, hidden) to (tokens, total columns)."""
 
     def gradient(upstream):
-        with tf.control_dependencies([upstream]):  # or the joined matrix would be kept
+        with tf.control_dependencies([upstream]):  # otherwise the concatenated matrix would stay in memory
             W = tf.concat([tf.identity(each) for each in weights], -1)
         dW, dx = tf.matmul(x, upstream, transpose_a=True), tf.matmul(upstream, W, transpose_b=True)
         return dx, *tf.split(dW, len(weights), -1)
@@ -46,19 +50,19 @@ def _product(x, *weights):
 
 
 def one_product(x, *weights):
-    """As `ops.one_product`."""
+    """The same as `ops.one_product`, for bfloat16 on a CPU."""
     number = len(weights) // 2
     return biased(_product(x, *weights[:number]), tf.concat(weights[number:], -1))
 
 
 def feed_forward(x, W1, b1, W2, b2):
-    """As `ops.feed_forward`, with gelu in float32."""
+    """The same as `ops.feed_forward`, for bfloat16 on a CPU, with gelu in float32."""
     return biased(_gelu_between(x, W1, b1, W2), b2)
 
 
 @custom_gradient
 def _gelu_between(x, W1, b1, W2):
-    """gelu(x W1 + b1) W2; of the wide numbers only x W1 waits for the gradient."""
+    """Returns gelu(x W1 + b1) W2. Of the intermediate results, only x W1 stays in memory for the gradient."""
     product = x @ W1
 
     def wide(product):
@@ -68,7 +72,7 @@ def _gelu_between(x, W1, b1, W2):
         return tf.cast(each, x.dtype)[0]
 
     def gradient(upstream):
-        with tf.control_dependencies([upstream]):  # or it would be computed at once, and kept
+        with tf.control_dependencies([upstream]):  # otherwise it would be computed early and stay in memory
             w = wide(tf.identity(product))
         square = tf.square(w)
         share = tf.sigmoid(w * (square * GELU_B + GELU_A))

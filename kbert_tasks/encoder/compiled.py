@@ -1,9 +1,9 @@
-"""Chains of element-wise operations between products, each compiled to one loop by XLA; for training.
+"""Chains of element-wise operations that XLA compiles to one loop each, for training.
 
-XLA compiles a chain again for each number of rows, which takes 0.1 to 0.3 s. So rows are filled up with zeros to one of few
-numbers (`SIZES`), and `compiling.py` decides whether a training is long enough. Inside a chain all numbers are float32,
-whatever the types of inputs and outputs. Dropout takes its random numbers from a hash of a key and the position, so that
-the gradient computes the same ones again and stores no mask.
+XLA compiles a chain again for each new number of rows, which takes 0.1 to 0.3 s. The rows are therefore padded with zeros
+to one of a few sizes (`SIZES`), and `compiling.py` decides whether training is long enough to save time. Inside a chain,
+all numbers are float32, for all types of inputs and outputs. Dropout computes its random numbers as a hash of a key and
+the position, so the gradient can recompute them and no mask is stored.
 """
 
 import bisect
@@ -16,18 +16,24 @@ from .ops import GELU_A, GELU_B
 
 tf = tensorflow()
 
-# Rows that a chain is compiled for: powers of 2, and one and a half times each.
+# Numbers of rows to compile for: powers of 2, and 1.5 times each of them.
 SIZES = sorted(size << i for size in (128, 192) for i in range(20))
-EPSILON = 1e-12  # of layer normalisation
+EPSILON = 1e-12  # epsilon of layer normalisation
 
 
 def size_of(rows):
-    """The number of rows that so many are filled up to."""
+    """Returns the size in SIZES to which this number of rows is padded."""
     return SIZES[bisect.bisect_left(SIZES, rows)]
 
 
 def sum_norm(x, y, gamma, beta, rate):
-    """Layer normalisation of x + dropout(y): both (rows, hidden), gamma and beta float32."""
+    """Applies layer normalisation to x + dropout(y), both (rows, hidden).
+
+    Args:
+        x, y: (rows, hidden).
+        gamma, beta: float32 (hidden,).
+        rate: dropout rate.
+    """
     forward, backward = _sum_norm(x.shape[-1], x.dtype, rate)
     key = _key()
 
@@ -47,14 +53,17 @@ def sum_norm(x, y, gamma, beta, rate):
 
 
 def feed_forward(x, W1, b1, W2, b2):
-    """As `ops.feed_forward`."""
+    """The same as `ops.feed_forward`, compiled by XLA."""
     y = _gelu_between(x, W1, b1, W2)
     return biased(y, b2) if applies(y) else y + b2
 
 
 @custom_gradient
 def _gelu_between(x, W1, b1, W2):
-    """gelu(x W1 + b1) W2 of (rows, hidden); of its wide numbers only x W1 waits for the gradient."""
+    """Returns gelu(x W1 + b1) W2 for x (rows, hidden).
+
+    Of the intermediate results, only x W1 stays in memory for the gradient.
+    """
     forward, backward = _gelu(W1.shape[1], x.dtype)
     rows = tf.shape(x)[0]
     (wide,) = _filled(rows, x @ W1)
@@ -72,11 +81,11 @@ def _column_sums(x):
     return column_sums(x) if applies(x) else tf.reduce_sum(x, 0)
 
 
-# The chains: one graph each for any number of rows ---------------------------------------------------------------------
+# Chains: each has one graph for any number of rows ---------------------------------------------------------------------
 
 
 def _chain(*signature):
-    """Decorator: a function of tensors with these (shape, type), compiled by XLA."""
+    """Decorator: compiles a function of tensors with the given (shape, dtype) pairs with XLA."""
     specs = [tf.TensorSpec(*each) for each in signature]
     return lambda function: tf.function(function, specs, autograph=False, jit_compile=True)
 
@@ -85,7 +94,7 @@ def _chain(*signature):
 def _gelu(size, dtype):
     rows, bias = ((None, size), dtype), ((size,), dtype)
 
-    def share(w):  # the sigmoid; XLA computes tanh in less time
+    def share(w):  # sigmoid, written with tanh because XLA computes tanh faster
         return 0.5 + 0.5 * tf.tanh(w * (w * w * (GELU_B / 2) + GELU_A / 2))
 
     @_chain(rows, bias)
@@ -129,12 +138,12 @@ def _wide(x):
 
 
 def _row_means(x):
-    """By a product, which XLA computes in less time than the mean of each row."""
+    """Returns the mean of each row, as a matrix product, which XLA computes faster than a mean."""
     return x @ tf.fill((x.shape[1], 1), 1 / x.shape[1])
 
 
 def _filled(rows, *matrices):
-    """The matrices, with rows of zeros below them up to one of SIZES."""
+    """Pads each matrix with rows of zeros up to the next size in SIZES."""
     sizes = tf.constant(SIZES)
     missing = sizes[tf.searchsorted(sizes, rows[None])[0]] - rows
 
@@ -151,17 +160,24 @@ def _filled(rows, *matrices):
 
 
 def _key():
-    """A key of 64 bits from the generator that all dropout draws from, whose state a stopped run keeps."""
+    """Returns a 64-bit key from TensorFlow's global generator.
+
+    All dropout uses this generator, and its state is part of the saved progress.
+    """
     return tf.cast(tf.random.get_global_generator().make_seeds()[:, 0], tf.int32)
 
 
 def _dropped(x, key, rate):
-    """x with a share `rate` of its numbers set to 0, chosen by key and place, and the others scaled so that the mean stays."""
+    """Applies dropout to x; the key and the position of each number determine whether it becomes 0."""
     return tf.where(_kept(tf.size(x), key, rate, tf.shape(x)), x * (1 / (1 - rate)), 0.0) if rate else x
 
 
 def _kept(number, key, rate, shape):
-    """Which places stay. The hash is murmur3's finalizer of the place, with the second half of the key put in between."""
+    """Returns a bool tensor of the given shape: the positions that dropout keeps.
+
+    The hash is the finalizer of murmur3, applied to the position and the first half of the key. The second half of the
+    key is added after the first mixing step.
+    """
     key = tf.bitcast(key, tf.uint32)
     v = tf.bitwise.bitwise_xor(tf.cast(tf.range(number), tf.uint32), key[0]) * _unsigned(0x9E3779B1)
     v = _shifted(v, 15) + key[1]

@@ -1,8 +1,8 @@
-"""Gradients written by hand, without the memory leak of `tf.custom_gradient`.
+"""Custom gradients without the memory leak of `tf.custom_gradient`.
 
-TensorFlow registers the gradient of each call that it traces, and keeps it until the process ends. The gradient holds the
-graph, and the graph the memory of all variables that it reads. Here the graph holds the gradient, the registry refers to
-it weakly, and its entry is removed together with the graph.
+TensorFlow registers the gradient of each traced call and keeps it until the process ends. The gradient references the
+graph, and the graph references the memory of all variables that it reads. Here the graph owns the gradient, the registry
+has only a weak reference to it, and the entry is removed when the graph is deleted.
 """
 
 import functools
@@ -12,7 +12,7 @@ from .._keras import registered_gradients, tensorflow
 
 
 def custom_gradient(function):
-    """`tf.custom_gradient` for a function from tensors to one tensor."""
+    """The same decorator as `tf.custom_gradient`, for a function that takes tensors and returns one tensor."""
     tf = tensorflow()
     traced = tf.custom_gradient(function)
 
@@ -28,10 +28,10 @@ def custom_gradient(function):
 
 
 def held_by_graph(result):
-    """Makes the graph of a tensor hold the gradient that was registered for it, in place of TensorFlow's registry.
+    """Moves the registered gradient of a tensor from TensorFlow's registry to the graph of the tensor.
 
     Args:
-        result: a tensor that a function with a custom gradient has returned while a graph was traced.
+        result: a tensor that a function with a custom gradient returned while TensorFlow traced a graph.
     """
     graph, entries, name = result.graph, registered_gradients(), result.op.get_attr("_gradient_op_type").decode()
     gradient = entries[name]["type"]

@@ -1,4 +1,4 @@
-"""Layers that heads share."""
+"""Layers that several heads use."""
 
 from typing import Any
 
@@ -13,11 +13,11 @@ POOLER = "Pooler"
 
 
 def pooled(encoder, pooling):
-    """One vector a text, (batch, hidden), from the encoder's token vectors.
+    """Pools the token vectors of the encoder into one vector for each text, (batch, hidden).
 
     Args:
-        encoder: a keras.Model to (batch, time, hidden).
-        pooling: "cls", "pooler", "mean" or "max"; padding is left out of the last two.
+        encoder: a keras.Model with the output (batch, time, hidden).
+        pooling: "cls", "pooler", "mean" or "max". The last two ignore padding.
     """
     if pooling in ("cls", "pooler"):
         vector = First(name="Extract")(encoder.output)
@@ -29,7 +29,17 @@ def pooled(encoder, pooling):
 
 
 def fill_pooler(model, weights):
-    """Gives the layer of `pooling="pooler"` the checkpoint's weights; a model without that layer is left alone."""
+    """Sets the weights of the pooler layer to those of the checkpoint.
+
+    A model without a pooler layer is not changed.
+
+    Args:
+        model: a keras.Model.
+        weights: list of arrays from the checkpoint, or None if it has no pooler.
+
+    Raises:
+        InputError: the model has a pooler layer, but the checkpoint has no pooler.
+    """
     if POOLER in [layer.name for layer in model.layers]:
         if weights is None:
             raise InputError(
@@ -40,7 +50,7 @@ def fill_pooler(model, weights):
 
 @register
 class First(keras.layers.Layer):
-    """(batch, time, hidden) to the first token's vector (batch, hidden)."""
+    """Selects the vector of the first token: (batch, time, hidden) to (batch, hidden)."""
 
     def call(self, x):
         return x[:, 0]
@@ -48,7 +58,7 @@ class First(keras.layers.Layer):
 
 @register
 class OverTokens(keras.layers.Layer):
-    """[(batch, time, hidden), token ids] to their mean or maximum over the tokens that are not padding."""
+    """Returns the mean or maximum over the tokens that are not padding, for [(batch, time, hidden), token ids]."""
 
     def __init__(self, how, **kwargs):
         super().__init__(**kwargs)

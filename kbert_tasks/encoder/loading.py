@@ -1,4 +1,4 @@
-"""The BERT encoder as a Keras model, filled from a released checkpoint. The only module that uses keras-bert."""
+"""Load a released BERT checkpoint into a Keras model. Only this module uses keras-bert."""
 
 import contextlib
 import json
@@ -25,12 +25,12 @@ log = logging.getLogger("kbert_tasks")
 
 
 def build_encoder(config, encoder="fast", training=False, seq_len=None, output_layer_num=1, first_only=False):
-    """The encoder's graph with random weights.
+    """Returns the encoder with random weights.
 
     Args:
         config: the parsed `bert_config.json`.
-        encoder: "fast", the package's own graph, or "keras-bert", keras-bert's.
-        training, seq_len, output_layer_num, first_only: as in `load_trained_model_from_checkpoint`.
+        encoder: "fast" for the graph of this package, or "keras-bert" for the graph of keras-bert.
+        training, seq_len, output_layer_num, first_only: the same as in `load_trained_model_from_checkpoint`.
     """
     computes_here()
     if encoder not in ENCODERS:
@@ -42,7 +42,7 @@ def build_encoder(config, encoder="fast", training=False, seq_len=None, output_l
             f"keras-bert knows 2 segment types, this config has {config['type_vocab_size']}: use encoder fast"
         )
     with tempfile.TemporaryDirectory() as folder:
-        file = Path(folder) / google_format.CONFIG  # keras-bert wants a file
+        file = Path(folder) / google_format.CONFIG  # keras-bert reads the config from a file only
         file.write_text(json.dumps(config), encoding="utf-8")
         model, _ = import_keras_bert().build_model_from_config(
             str(file), training=training, trainable=True, seq_len=seq_len, output_layer_num=output_layer_num,
@@ -56,9 +56,10 @@ def build_encoder(config, encoder="fast", training=False, seq_len=None, output_l
 
 
 def _with_named_gelu(model):
-    """Gives keras-bert's layers this package's function of the same formula.
+    """Replaces the gelu of keras-bert's layers with the function of this package, which has the same formula.
 
-    Theirs is saved under the name gelu, and Keras would load its own, by the error function, in its place.
+    Keras saves keras-bert's function under the name gelu and would load its own gelu instead, which uses the error
+    function.
     """
     for layer in model.layers:
         if getattr(getattr(layer, "activation", None), "__name__", "").startswith("gelu"):
@@ -75,28 +76,28 @@ def load_trained_model_from_checkpoint(
     encoder: str = "fast",
     first_only: bool = False,
 ) -> "Model":
-    """A released BERT as a plain Keras model, filled by keras-bert's loader, every layer trainable.
+    """Loads a released BERT checkpoint and returns it as a plain Keras model.
 
-    The same call as keras-bert's, with three other defaults: everything trains, texts are as long as the batch
-    makes them, and the graph is the package's own.
+    The function has the same arguments as in keras-bert, with three different defaults: all layers are trainable, the
+    length of the texts can differ between batches, and the model uses the graph of this package.
 
     Args:
-        config_file: path of `bert_config.json`; its dropout rates are used.
-        checkpoint_file: path prefix, such as `DIR/bert_model.ckpt`.
-        training: True adds the masked-word and next-sentence heads (keras-bert's graph).
-        trainable: False freezes all layers.
-        output_layer_num: so many of the last layers are joined along the last axis.
-        seq_len: tokens of every text, or None for any number up to the config's positions.
-        encoder: "fast" or "keras-bert". The first has dropout wherever Google has it.
-        first_only: the caller reads the vector of [CLS] alone; "fast" then gives no other, (batch, 1, hidden).
+        config_file: path of `bert_config.json`, which also contains the dropout rates.
+        checkpoint_file: path prefix of the checkpoint, such as `DIR/bert_model.ckpt`.
+        training: add the masked-word and next-sentence heads, with the graph of keras-bert.
+        trainable: whether the layers are trainable; False freezes all of them.
+        output_layer_num: number of last layers whose outputs are concatenated along the last axis.
+        seq_len: number of tokens in every text, or None for any number up to the positions in the config.
+        encoder: "fast" or "keras-bert". "fast" applies dropout in all places where Google's code does.
+        first_only: the caller needs only the vector of [CLS]. "fast" then returns only this vector, (batch, 1, hidden).
 
     Returns:
-        A `keras.Model` (Keras 2) from [tokens, segments], each (batch, time), to token vectors
+        A `keras.Model` (Keras 2) that maps [tokens, segments], each (batch, time), to token vectors
         (batch, time, hidden * output_layer_num).
     """
     config = read_config(config_file)
     model = build_encoder(config, encoder, training, seq_len, output_layer_num, first_only)
-    # As many rows of positions as the graph has: keras-bert's has no more than seq_len.
+    # Load as many positions as the graph has: keras-bert's graph has only seq_len of them.
     positions = {"max_position_embeddings": model.get_layer("Embedding-Position").weights[0].shape[0]}
     with _loader_reads(google_format.Reader(checkpoint_file)) as load_weights:
         load_weights(model, config | positions, str(checkpoint_file), training=training)
@@ -109,9 +110,9 @@ def load_trained_model_from_checkpoint(
 
 @contextlib.contextmanager
 def _loader_reads(reader):
-    """keras-bert's function that fills a model, which inside the block takes each tensor from an `google_format.Reader`.
+    """Yields keras-bert's function for loading weights, which inside the block reads from a `google_format.Reader`.
 
-    keras-bert looks for Google's names in the file itself, where an object-based checkpoint has others.
+    keras-bert itself looks up Google's names in the file, but an object-based checkpoint uses other names.
     """
     keras_bert = import_keras_bert()
     before = keras_bert.loader.checkpoint_loader

@@ -1,6 +1,6 @@
-"""What the encoder computes between its matrix products, with gradients written by hand where that saves time.
+"""Operations of the encoder, with custom gradients where they save time.
 
-TensorFlow's own gradients of these go over the numbers again and again; `benchmarks/ops.py` measures both.
+TensorFlow's own gradients of these operations read the numbers several times. `benchmarks/ops.py` compares both.
 """
 
 from .._keras import is_tpu, keras2, tensorflow
@@ -8,24 +8,25 @@ from .gradients import custom_gradient
 
 tf = tensorflow()
 
-register = keras2().utils.register_keras_serializable(package="kbert_tasks")  # what Keras should find in a saved model
+# Decorator for classes and functions that Keras must find when it loads a saved model.
+register = keras2().utils.register_keras_serializable(package="kbert_tasks")
 
 
 def seeded(number):
-    """Everything that is drawn at random from here on depends on `number`.
+    """Sets all random seeds to `number`.
 
-    Dropout draws from TensorFlow's global generator: its state is a variable, so that a run that was stopped can go on
-    with the very draws that it would have made. Inside the scope of a strategy each device draws its own numbers.
+    Dropout uses TensorFlow's global generator. Its state is a variable, so an interrupted run can resume with the same
+    random numbers. Inside the scope of a strategy, each device has its own random numbers.
     """
     keras2().utils.set_random_seed(number)
     tf.random.set_global_generator(tf.random.Generator.from_seed(number))
 
 
 def dropped(x, rate):
-    """x with a share `rate` of its numbers, drawn at random, set to 0 and the others scaled so that the mean stays.
+    """Applies dropout: sets a random share `rate` of x to 0 and scales the rest to keep the mean.
 
-    A number takes 16 random bits, where `tf.nn.dropout` takes 32 and makes a float of them. The share is rounded to a
-    65536th. On a TPU, which does not take 64 bits apart, it takes 32.
+    The function uses 16 random bits for each number, while `tf.nn.dropout` uses 32 and converts them to a float. The rate
+    is rounded to a multiple of 1 / 65536. On a TPU, which cannot split 64-bit integers, it uses 32 bits.
     """
     seed = tf.random.get_global_generator().make_seeds()[:, 0]
     if is_tpu(tensorflow().distribute.get_strategy()):
@@ -40,7 +41,7 @@ def dropped(x, rate):
 
 @custom_gradient
 def rows_of(table, numbers):
-    """Rows of a matrix, with a dense gradient: the fused kernel of Adam takes no other."""
+    """Returns rows of a matrix, with a dense gradient, because the fused kernel of Adam needs one."""
 
     def gradient(upstream):
         flat = tf.reshape(upstream, (-1, table.shape[1]))
@@ -49,13 +50,14 @@ def rows_of(table, numbers):
     return tf.gather(table, numbers), gradient
 
 
-@register  # or Keras would load its own function of the name gelu, with the error function, from an .h5 file
+@register  # otherwise Keras would load its own gelu, which uses the error function, from an .h5 file
 def gelu(x):
-    """The Gaussian error linear unit by Google's formula, 0.5 x (1 + tanh(sqrt(2 / pi) (x + 0.044715 x^3))).
+    """Returns the Gaussian error linear unit of x by Google's formula.
 
-    Here as x sigmoid(a x + b x^3), which is the same.
+    The formula is 0.5 x (1 + tanh(sqrt(2 / pi) (x + 0.044715 x^3))), computed in the equivalent form
+    x sigmoid(a x + b x^3).
     """
-    return _gelu(x)  # Keras writes only plain functions into a saved model, which custom_gradient does not return
+    return _gelu(x)  # Keras can save only plain functions, and custom_gradient does not return one
 
 
 @custom_gradient
@@ -78,11 +80,14 @@ def _slope(x, share):
 
 @custom_gradient
 def feed_forward(x, W1, b1, W2, b2):
-    """gelu(x W1 + b1) W2 + b2 of (tokens, hidden); of its wide numbers only x W1 + b1 waits for the gradient."""
+    """Returns gelu(x W1 + b1) W2 + b2 for x (tokens, hidden).
+
+    Of the intermediate results, only x W1 + b1 stays in memory for the gradient.
+    """
     wide = x @ W1 + b1
 
     def gradient(upstream):
-        with tf.control_dependencies([upstream]):  # or it would be computed at once, and kept
+        with tf.control_dependencies([upstream]):  # otherwise it would be computed early and stay in memory
             again = tf.identity(wide)
         share = _share(again)
         dW2 = tf.matmul(again * share, upstream, transpose_a=True)
@@ -96,9 +101,13 @@ def feed_forward(x, W1, b1, W2, b2):
 
 @custom_gradient
 def one_product(x, *weights):
-    """x by several matrices at once: (tokens, hidden) to (tokens, sum of their columns).
+    """Multiplies x by several matrices at once and adds their biases: (tokens, hidden) to (tokens, total columns).
 
-    `weights` are the matrices, all of one shape, then their biases. The matrix they make together is made again for the gradient.
+    The gradient concatenates the matrices again instead of storing the result.
+
+    Args:
+        x: (tokens, hidden).
+        weights: the matrices, all of the same shape, followed by their biases.
     """
     number = len(weights) // 2
 
@@ -114,7 +123,7 @@ def one_product(x, *weights):
 
 @custom_gradient
 def normalised(x, gamma, beta, epsilon=1e-12):
-    """Layer normalisation of (..., hidden) in float32: each vector to mean 0 and deviation 1, times gamma, plus beta."""
+    """Applies layer normalisation to x (..., hidden) in float32, with the factor gamma and the offset beta."""
     wide = tf.cast(x, tf.float32)
     away = wide - tf.reduce_mean(wide, -1, keepdims=True)
     scale = tf.math.rsqrt(tf.reduce_mean(away * away, -1, keepdims=True) + epsilon)

@@ -1,7 +1,7 @@
-"""In what numbers the encoder computes: float32, or 16 bits where the hardware multiplies those faster.
+"""Choose the precision of the encoder: float32, or a 16-bit type if the hardware multiplies it faster.
 
-Weights, embeddings, softmax, the statistics of layer normalisation, the scores of heads and losses are float32 in any
-case. The 16 bits reach into two heads: the optional pooler, and in pretraining the products of the masked-word head.
+Weights, embeddings, softmax, the statistics of layer normalisation, the scores of heads, and losses are always float32.
+Only two parts of heads use 16 bits: the optional pooler and, in pretraining, the products of the masked-word head.
 """
 
 import contextlib
@@ -14,21 +14,28 @@ CPU = Path("/proc/cpuinfo")
 
 
 def fast_bfloat16():
-    """Whether this processor multiplies bfloat16 faster than float32: it does with Intel's AMX.
+    """Returns whether the CPU multiplies bfloat16 faster than float32, which requires Intel AMX.
 
-    AVX-512's bfloat16 instructions alone are no gain: on such a machine products of bfloat16 took twice as long.
+    The bfloat16 instructions of AVX-512 alone do not help: on a machine with them, bfloat16 products took twice as long.
     """
     try:
         return "amx_bf16" in CPU.read_text(encoding="utf-8", errors="replace").split()
-    except OSError:  # another system than Linux
+    except OSError:  # not Linux
         return False
 
 
 def choose(precision, encoder="fast"):
-    """(float32, bfloat16 or float16; why) for a setting that may be "auto".
+    """Chooses the precision of the encoder.
+
+    Args:
+        precision: "auto", "float32", "bfloat16" or "float16".
+        encoder: "fast" or "keras-bert".
+
+    Returns:
+        ("float32", "bfloat16" or "float16"; the reason as a string).
 
     Raises:
-        InputError: keras-bert's graph with 16 bits, which its attention cannot compute in.
+        InputError: a 16-bit type for keras-bert's graph, whose attention does not support it.
     """
     if encoder != "fast":
         if precision not in ("auto", "float32"):
@@ -51,7 +58,7 @@ def choose(precision, encoder="fast"):
 
 @contextlib.contextmanager
 def computing(precision):
-    """Layers that are built inside the block compute so."""
+    """Builds the layers inside the block with the given precision."""
     mixed = keras2().mixed_precision
     before = mixed.global_policy()
     mixed.set_global_policy("float32" if precision == "float32" else f"mixed_{precision}")
@@ -62,5 +69,5 @@ def computing(precision):
 
 
 def scaled(optimizer, precision):
-    """The optimizer; for float16 with a scaled loss, as its small gradients would be 0 otherwise."""
+    """Returns the optimizer, with loss scaling for float16, because small gradients would become 0 without it."""
     return keras2().mixed_precision.LossScaleOptimizer(optimizer) if precision == "float16" else optimizer

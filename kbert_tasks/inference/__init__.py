@@ -1,1 +1,1 @@
-"""Prediction with Keras or OpenVINO."""
+"""Predict with Keras or OpenVINO."""

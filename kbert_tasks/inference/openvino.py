@@ -1,7 +1,7 @@
-"""OpenVINO in Keras's place: what reads the texts, exported once into the saved folder.
+"""Predict with OpenVINO instead of Keras.
 
-Keras trains, and is what an export is measured by. An export belongs to the files beside it: where these are others,
-or it is damaged, it is made again.
+The model is exported once into the saved folder, and its results are compared with those of Keras. An export is valid only
+for the model files in the same folder. If these files changed, or the export is damaged, it is created again.
 """
 
 import importlib
@@ -32,12 +32,12 @@ from ..saving.folder import (
 log = logging.getLogger("kbert_tasks")
 
 ENGINES = ("keras", "openvino")
-LENGTHS = 16, 64  # tokens of the texts by which an export is measured
-LIMIT = 0.05  # bfloat16 moves a probability by up to 0.011; what is further off was converted wrongly
+LENGTHS = 16, 64  # number of tokens in the texts that check an export
+LIMIT = 0.05  # bfloat16 changes a probability by up to 0.011; a larger difference means that the conversion failed
 
 
 def check(engine):
-    """Raises InputError for an engine that there is not, or whose package is missing."""
+    """Raises InputError if the engine does not exist or its package is not installed."""
     if engine not in ENGINES:
         raise InputError(f"engine should be one of {', '.join(ENGINES)}, not {engine!r}")
     if engine == "openvino":
@@ -45,10 +45,10 @@ def check(engine):
 
 
 def package():
-    """The package openvino, without its telemetry: that would report each start to Google Analytics, unasked."""
+    """Imports and returns the package openvino without its telemetry, which reports each start to Google Analytics."""
     name, absent = "openvino_telemetry", object()
     before = sys.modules.get(name, absent)
-    sys.modules[name] = None  # openvino then takes its own stub
+    sys.modules[name] = None  # openvino then uses its own stub
     try:
         return importlib.import_module("openvino")
     except ImportError:
@@ -61,21 +61,21 @@ def package():
 
 
 def start(task, folder):
-    """What stands in for Keras in `inference.run`: a function from a batch's inputs to a dict of NumPy arrays.
+    """Returns the function that replaces Keras in `predict.run`.
 
     Args:
-        task: as it was loaded.
-        folder: the Path that it was loaded from. The export is read there; if there is none of this very model, it is
-            made there, or in memory where the folder cannot be written.
+        task: the loaded task.
+        folder: the Path of the saved task. The function reads the export from this folder. If there is no valid export,
+            it creates one there, or converts the model in memory if the folder cannot be written.
 
     Returns:
-        The function; its attribute `folder` is the folder.
+        A function from the inputs of a batch to a dict of NumPy arrays. Its attribute `folder` is the folder.
 
     Raises:
-        InputError: the converted model does not say what Keras says.
+        InputError: the results of the converted model differ from those of Keras.
     """
     run = _started(task, folder)
-    run.folder = folder  # a pickled task starts it from there again
+    run.folder = folder  # an unpickled task starts the engine again from this folder
     return run
 
 
@@ -86,7 +86,7 @@ def _started(task, folder):
     model = _converted(task)
     run = _function(model, task.settings.precision)
     difference = _difference(task, run)
-    if not difference <= LIMIT:  # NaN neither
+    if not difference <= LIMIT:  # also true for NaN
         raise InputError(
             f"OpenVINO {package().__version__} gives probabilities that are off by {difference:.2g} from Keras's: "
             "take --engine keras, or another version of OpenVINO"
@@ -102,44 +102,49 @@ def _started(task, folder):
 
 
 def _kept(folder):
-    """The export in the folder; None if there is none, it is of other files, or damaged."""
+    """Returns the export in the folder, or None if it is missing, damaged, or made from other files."""
     try:
         if json.loads((folder / EXPORT / EXPORT_ABOUT).read_text(encoding="utf-8")) == _about(folder, folder / EXPORT):
             return _core().read_model(folder / EXPORT / EXPORT_GRAPH)
-    except (OSError, ValueError, RuntimeError):  # OpenVINO's errors are RuntimeError
+    except (OSError, ValueError, RuntimeError):  # OpenVINO raises RuntimeError
         pass
     return None
 
 
 def _about(folder, export):
-    """What EXPORT_ABOUT should say of the export that lies in `export` and was made from the saved task in `folder`."""
+    """Returns the expected content of EXPORT_ABOUT.
+
+    Args:
+        folder: folder of the saved task.
+        export: folder of the export that was made from this task.
+    """
     files = [*(folder / name for name in (TASK, CONFIG, WEIGHTS)), export / EXPORT_GRAPH, export / EXPORT_WEIGHTS]
     return {"kbert_tasks": __version__} | {file.name: sha256(file) for file in files}
 
 
 def _converted(task):
-    """OpenVINO's model of what reads the texts, its inputs and outputs named as Keras's, for batches of any shape."""
+    """Converts the model of the task to OpenVINO, with Keras's names of inputs and outputs, for batches of any shape."""
     from .predict import graph
 
     read = task.once(graph).get_concrete_function()
     ours = {*read.structured_input_signature[0][0], *read.structured_outputs}
-    # Nothing shared: TensorFlow's arrays need not outlive this call.
+    # Copy the weights, because TensorFlow can free its arrays after this call.
     model = package().convert_model(read, share_weights=False)
-    for port in (*model.inputs, *model.outputs):  # by name, for the order of the inputs is not Keras's
+    for port in (*model.inputs, *model.outputs):  # match by name, because the order of the inputs differs from Keras
         port.get_tensor().set_names(ours & {name.removesuffix(":0") for name in port.get_names()})
     return model
 
 
 def _core():
     core = package().Core()
-    # A file that is mapped cannot be replaced on Windows, and must not be shortened elsewhere.
+    # On Windows a memory-mapped file cannot be replaced, and on other systems it must not be truncated.
     core.set_property({"ENABLE_MMAP": False})
     return core
 
 
-def _precision(told):
-    """The setting `precision` in OpenVINO's words; float16 is for GPUs."""
-    return "bf16" if told == "bfloat16" or (told == "auto" and fast_bfloat16()) else "f32"
+def _precision(setting):
+    """Converts the setting `precision` to OpenVINO's name. float16 becomes f32, because it is only for GPUs."""
+    return "bf16" if setting == "bfloat16" or (setting == "auto" and fast_bfloat16()) else "f32"
 
 
 def _function(model, precision):
@@ -147,14 +152,14 @@ def _function(model, precision):
     ports = {port.get_any_name(): port for port in compiled.outputs}
 
     def run(x):
-        found = compiled.infer_new_request(x)  # a request of its own, so that threads can predict at once
+        found = compiled.infer_new_request(x)  # a separate request for each call, so threads can predict in parallel
         return {name: found[port] for name, port in ports.items()}
 
     return run
 
 
 def _difference(task, run):
-    """The largest difference of a probability from Keras's, on random tokens, some texts padded."""
+    """Returns the largest difference between the probabilities of OpenVINO and Keras on random tokens with padding."""
     from .predict import by_keras
 
     draw, keras, found = np.random.default_rng(0), by_keras(task), []
@@ -165,33 +170,33 @@ def _difference(task, run):
         segments = draw.integers(0, task.config.get("type_vocab_size", 2), shape, "int32")
         x = {"Input-Token": ids, "Input-Segment": segments}
         one, other = run(x), keras(x)
-        for name in one.keys() & task.losses().keys():  # the others are vectors
+        for name in one.keys() & task.losses().keys():  # the other outputs are vectors
             found.append(np.abs(task.probabilities(one[name]) - task.probabilities(other[name])).max())
     return max(found, key=lambda each: (np.isnan(each), each))
 
 
 def _keep(model, folder):
-    """Writes the export aside and renames it to its place; an earlier one there is replaced.
+    """Writes the export to a temporary folder and renames it, which replaces an earlier export.
 
     Raises:
-        OSError: the folder cannot be written, or there are files in EXPORT that are not ours.
-        RuntimeError: OpenVINO cannot write it, or read what it has written, such as on a full disk.
+        OSError: the folder cannot be written, or EXPORT contains files of others.
+        RuntimeError: OpenVINO cannot write the export or read it again, for example because the disk is full.
     """
     export = folder / EXPORT
     sweep(export)
-    aside = export.with_name(f".{EXPORT}.{os.getpid()}.writing")
-    shutil.rmtree(aside, ignore_errors=True)  # of an interrupted export of this very process
+    temporary = export.with_name(f".{EXPORT}.{os.getpid()}.writing")
+    shutil.rmtree(temporary, ignore_errors=True)  # from an interrupted export of the same process
     try:
-        aside.mkdir()
-        package().save_model(model, aside / EXPORT_GRAPH, compress_to_fp16=False)
-        _core().read_model(aside / EXPORT_GRAPH)
-        (aside / EXPORT_ABOUT).write_text(
-            json.dumps(_about(folder, aside), indent=2) + "\n", encoding="utf-8", newline="\n"
+        temporary.mkdir()
+        package().save_model(model, temporary / EXPORT_GRAPH, compress_to_fp16=False)
+        _core().read_model(temporary / EXPORT_GRAPH)
+        (temporary / EXPORT_ABOUT).write_text(
+            json.dumps(_about(folder, temporary), indent=2) + "\n", encoding="utf-8", newline="\n"
         )
         if export.exists():
             for name in EXPORT_LAYOUT:
                 (export / name).unlink(missing_ok=True)
             export.rmdir()
-        aside.rename(export)
+        temporary.rename(export)
     finally:
-        shutil.rmtree(aside, ignore_errors=True)
+        shutil.rmtree(temporary, ignore_errors=True)

@@ -1,4 +1,7 @@
-"""From examples to predictions: sorted by length, in batches, order restored. Scoring goes through here too."""
+"""Predict examples in batches sorted by length, and return the results in the original order.
+
+Scoring uses the same code.
+"""
 
 from tqdm.auto import tqdm
 
@@ -7,18 +10,24 @@ from ..data.batches import by_length, collate
 from ..errors import InputError
 from ..memory import ran_out
 
-BATCH = 64  # texts at once; no answer depends on it
-LIMIT = 64 * 128  # tokens at once, padding included: keeps memory even for long texts
+BATCH = 64  # number of texts in a batch; predictions do not depend on it
+LIMIT = 64 * 128  # maximum number of tokens in a batch, including padding; limits the memory for long texts
 
 
 def predictions(task, examples):
-    """A list with the task's prediction for each example, in their order."""
+    """Returns a list with the prediction of the task for each example, in the same order."""
     possible = decoded(task, examples, [task.encode(example) for example in examples])
     return [task.choose(*each) for each in zip(examples, possible, strict=True)]
 
 
 def decoded(task, examples, encoded):
-    """What the task holds possible (`decode`) for each example, whose windows are encoded already."""
+    """Returns the result of `task.decode` for each example, before `task.choose`.
+
+    Args:
+        task: a task with a model.
+        examples: list of examples.
+        encoded: for each example a list of Encoded, one for each window.
+    """
     found, said = [None] * len(examples), [{} for _ in examples]
     windows = [(i, part, window) for i, parts in enumerate(encoded) for part, window in enumerate(parts)]
     batches = list(_batches([len(window.ids) for *_, window in windows]))
@@ -33,7 +42,7 @@ def decoded(task, examples, encoded):
 
 
 def _outputs(task, encoded):
-    """What the task's `outputs` says of a batch; where memory runs out, half by half."""
+    """Returns the result of `task.outputs` for a batch; if memory runs out, the batch is split in half."""
     try:
         return task.outputs(encoded)
     except Exception as error:
@@ -48,7 +57,7 @@ def _outputs(task, encoded):
 
 
 def inputs(encoded):
-    """A list of Encoded to the model's inputs: int32 arrays (batch, time)."""
+    """Converts a list of Encoded to the inputs of the model: int32 arrays (batch, time)."""
     return collate([{"Input-Token": each.ids, "Input-Segment": each.segments} for each in encoded])
 
 
@@ -59,18 +68,21 @@ def _batches(lengths):
 
 
 def run(task):
-    """What reads the texts: a function from a batch's inputs to a dict of NumPy arrays, whatever the engine is."""
+    """Returns the function that computes the outputs of a batch with the engine of the task.
+
+    The function maps the inputs of a batch to a dict of NumPy arrays.
+    """
     return task.engine_ or by_keras(task)
 
 
 def by_keras(task):
-    """The same, by Keras."""
+    """Returns the same function as `run`, but always with Keras."""
     read = task.once(graph)
     return lambda x: {name: value.numpy() for name, value in read(x).items()}
 
 
 def graph(task):
-    """What reads the texts as a tf.function, of a batch's inputs of any shape."""
+    """Returns the model of the task for prediction as a tf.function that accepts inputs of any batch shape."""
     tf = tensorflow()
     part = task.reader(task.model)
     signature = {name: tf.TensorSpec((None, None), tf.int32, name) for name in ("Input-Token", "Input-Segment")}

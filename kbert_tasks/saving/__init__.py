@@ -1,1 +1,1 @@
-"""The folder of a trained task."""
+"""Save trained tasks as folders."""

@@ -1,4 +1,4 @@
-"""The folder of a trained task: its layout as data, and what may be replaced by it."""
+"""The layout of the folder of a trained task, and checks before a folder is replaced."""
 
 import json
 import os
@@ -40,7 +40,11 @@ EXPORT_LAYOUT = {
 
 
 def writable(folder):
-    """The folder as a Path, if a task may be saved there: InputError for what is not ours to replace."""
+    """Returns the folder as a Path if a task can be saved there.
+
+    Raises:
+        InputError: the path is a file or a mounted disk, the folder contains other files, or it cannot be created.
+    """
     folder = Path(folder).resolve()
     recover(folder)
     if folder.is_file():
@@ -60,7 +64,7 @@ def writable(folder):
 
 
 def _others(folder):
-    """The names of what lies in the folder and was not written by this package."""
+    """Yields the names of files in the folder that this package did not write."""
     for path in folder.iterdir():
         if path.name == EXPORT and path.is_dir():
             yield from (f"{path.name}/{p.name}" for p in path.iterdir() if p.name not in EXPORT_LAYOUT)
@@ -69,7 +73,7 @@ def _others(folder):
 
 
 def progress_of(folder):
-    """Where the progress of a training that is to be saved in `folder` is kept."""
+    """Returns the folder for the progress of a training whose result is saved in `folder`."""
     return folder.with_name(f".{folder.name}.progress")
 
 
@@ -78,16 +82,20 @@ def previous_of(folder):
 
 
 def json_of(file):
-    """What a JSON file of a saved folder holds.
+    """Returns the content of a JSON file of a saved folder.
 
     Raises:
-        InputError: it is damaged.
+        InputError: the file is damaged.
     """
     return _parsed(file)[0]
 
 
 def json_lines(file):
-    """The same of one that has a value a line: a list."""
+    """Returns the values of a file with one JSON value in each line, as a list.
+
+    Raises:
+        InputError: the file is damaged.
+    """
     return _parsed(file, lines=True)
 
 
@@ -95,23 +103,23 @@ def _parsed(file, lines=False):
     try:
         text = file.read_text(encoding="utf-8")
         return [json.loads(part) for part in (text.split("\n")[:-1] if lines else [text])]
-    except ValueError as error:  # also of bytes that are no UTF-8
+    except ValueError as error:  # includes UnicodeDecodeError
         raise InputError(f"{file} is damaged: {error}; copy the folder again") from None
 
 
 def recover(folder):
-    """Puts back the earlier folder if a save was killed between its two renames."""
+    """Restores the earlier folder if a save was killed between its two renames."""
     if previous_of(folder).is_dir() and not folder.exists():
         previous_of(folder).rename(folder)
 
 
 def writing(folder):
-    """The name, as a pattern, of what is to become `folder`."""
+    """Returns the pattern for the names of temporary folders that are renamed to `folder`."""
     return re.compile(re.escape(f".{folder.name}.") + r"\d+\.writing")
 
 
 def sweep(folder):
-    """Deletes what killed runs have left; a folder that another process is writing is younger."""
+    """Deletes temporary folders of killed runs: those older than an hour, which no running process is writing."""
     if folder.parent.is_dir():
         for left in folder.parent.iterdir():
             if writing(folder).fullmatch(left.name) and time.time() - left.stat().st_mtime > 3600:

@@ -1,6 +1,6 @@
-"""Saving a trained task: the folder is written under another name and renamed when it is complete.
+"""Save a trained task: write a temporary folder and rename it when it is complete.
 
-Nothing in it is code or pickle: the model is built again from JSON, and its weights are read by layer name.
+The folder contains no code and no pickle files. Loading builds the model from JSON and reads its weights by layer name.
 """
 
 import json
@@ -35,15 +35,16 @@ AGAIN = "and save again: kbert-train, given the same command, goes on from its l
 
 
 def save(task, folder):
-    """Writes the trained task to `folder`, whole or not at all; an earlier saved task there is replaced.
+    """Saves the trained task to `folder` in one atomic step and replaces an earlier saved task there.
 
     Args:
         task: a trained task.
-        folder: see `writable`.
+        folder: path of the folder; see `writable`.
 
     Raises:
-        InputError: see `writable`; another run is writing the folder; the disk is full, and the earlier folder is as it was;
-            or the last step failed, and the sentence says where the new folder lies.
+        InputError: the folder is not writable (see `writable`); another run is writing to it; the disk is full, in which
+            case the earlier folder does not change; or the last rename failed, in which case the message contains the
+            path of the new folder.
     """
     with locked(folder):
         _save(task, writable(folder))
@@ -51,29 +52,29 @@ def save(task, folder):
 
 def _save(task, folder):
     sweep(folder)
-    aside = folder.with_name(f".{folder.name}.{os.getpid()}.writing")
-    shutil.rmtree(aside, ignore_errors=True)  # of an interrupted save of this very process
+    temporary = folder.with_name(f".{folder.name}.{os.getpid()}.writing")
+    shutil.rmtree(temporary, ignore_errors=True)  # from an interrupted save of the same process
     try:
-        _write(task, folder, aside)
+        _write(task, folder, temporary)
     except BaseException:
-        shutil.rmtree(aside, ignore_errors=True)
+        shutil.rmtree(temporary, ignore_errors=True)
         raise
     previous = previous_of(folder)
     try:
         if folder.exists():
             shutil.rmtree(previous, ignore_errors=True)
             folder.rename(previous)
-        aside.rename(folder)
-    except OSError as error:  # on Windows, a file of the earlier folder that is open somewhere is enough
+        temporary.rename(folder)
+    except OSError as error:  # on Windows this happens if any file of the earlier folder is open
         recover(folder)
         raise InputError(
-            f"{folder} cannot be replaced ({error.strerror}): the new folder is whole, as {aside}"
+            f"{folder} cannot be replaced ({error.strerror}): the new folder is whole, as {temporary}"
         ) from None
     shutil.rmtree(previous, ignore_errors=True)
 
 
-def _write(task, folder, aside):
-    """Writes the files of `folder` into `aside`."""
+def _write(task, folder, temporary):
+    """Writes the files of `folder` to the folder `temporary`."""
     from safetensors.numpy import save
 
     learned = {name: getattr(task, name) for name in task.LEARNED}
@@ -88,10 +89,11 @@ def _write(task, folder, aside):
     for file, rows in ((ERRORS, task.errors_), (ANSWERS, task.answers_)):
         texts[file] = "".join(map(json_line, rows))
     texts[VOCABULARY] = "".join(token + "\n" for token in task.tokenizer.vocabulary)
-    # Half an emoji is no reason to fail. And not save_file: that gives the file to its owner alone, whatever the others have.
+    # An unpaired surrogate must not make the save fail. `save_file` is not used because it makes the file readable only
+    # by its owner, unlike the other files.
     files = {file: text.encode("utf-8", "backslashreplace") for file, text in texts.items()}
     files[WEIGHTS] = save(arrays_of(task.model) | {SEEN: task.seen_})
     with written(folder, AGAIN, sum(map(len, files.values()))):
-        aside.mkdir(parents=True)
+        temporary.mkdir(parents=True)
         for file, raw in files.items():
-            (aside / file).write_bytes(raw)
+            (temporary / file).write_bytes(raw)

@@ -1,1 +1,1 @@
-"""Training: settings, optimizers, callbacks, resuming, several devices."""
+"""Train models: default settings, optimizers, callbacks, resuming, several devices."""

@@ -1,4 +1,4 @@
-"""Keras callbacks: the loss of an epoch, the development score, the progress that is kept, and the bar."""
+"""Keras callbacks: mean loss, development score, saved progress, and progress bar."""
 
 import contextlib
 import dataclasses
@@ -22,12 +22,12 @@ Callback: Any = keras2().callbacks.Callback
 
 
 class Losses(Callback):
-    """Makes the mean over the epoch so far of each step's losses, for the callbacks that come later.
+    """Puts the mean losses of the epoch so far into the logs, for the callbacks that follow.
 
-    Keras's own mean cannot be taken up again in the middle of an epoch.
+    Keras cannot resume its own mean in the middle of an epoch.
 
     Args:
-        rate: the learning rate, for a sentence.
+        rate: the learning rate, shown in the error message.
     """
 
     def __init__(self, rate):
@@ -56,22 +56,22 @@ class Losses(Callback):
 
 
 class DevScore(Callback):
-    """Scores the development examples after each epoch, by the same code that predicts, and keeps the best epoch.
+    """Scores the development examples after each epoch and keeps the weights of the best epoch.
 
-    Puts the task's main score (while it is 0, the negative loss) into the epoch's logs as `dev`, for callbacks that come
-    later. `finish` gives the model the weights of the best epoch: the one with the best score, of equals the one with the
-    lowest development loss.
+    Scoring uses the same code as prediction. The main score of the task is added to the logs of the epoch as `dev`, for
+    the callbacks that follow; while the score is 0, `dev` is the negative loss. `finish` restores the weights of the best
+    epoch: the epoch with the best score, and among equal scores the one with the lowest development loss.
 
     Args:
-        task: with its model.
+        task: a task with its model.
         examples, encoded: the development examples.
-        average: an `Average`, whose weights are scored and kept then, or None.
+        average: an `Average` whose weights are scored and kept instead of the model's own, or None.
 
     Attributes:
-        history: per epoch `epoch`, `loss`, `dev` (scores), `seconds` (of training alone).
-        best_epoch: from 1.
+        history: for each epoch a dict with `epoch`, `loss`, `dev` (scores) and `seconds` (training time only).
+        best_epoch: number of the best epoch, counted from 1.
         best_report: the development Report of that epoch.
-        seconds: spent on scoring.
+        seconds: time spent on scoring.
     """
 
     def __init__(self, task, examples, encoded, average=None):
@@ -110,7 +110,7 @@ class DevScore(Callback):
         entry["dev"] = report.numbers()
         known = [answer["loss"] for answer in report.answers if answer["loss"] is not None]
         entry["dev_loss"] = sum(known) / len(known) if known else None
-        # As long as nothing is right a lower loss is better.
+        # While the score is 0, a lower loss is better.
         logs["dev"] = report[task.MAIN_SCORE] or -entry["loss"]
         found = [logs["dev"], -math.inf if entry["dev_loss"] is None else -entry["dev_loss"]]
         if self.best is None or found > self.best:
@@ -121,7 +121,10 @@ class DevScore(Callback):
 
     @property
     def stops(self):
-        """Whether `patience` is at its end. Of several machines the first decides, should others score a little differently."""
+        """Whether training stops early: the score has not improved for `patience` epochs.
+
+        With several machines the first one decides, because scores can differ slightly between machines.
+        """
         patience = self.task.settings.patience
         if not (patience and self.history):
             return False
@@ -139,7 +142,7 @@ class DevScore(Callback):
     NUMBERS = ("history", "best_epoch", "best", "best_learned", "seconds")
 
     def state(self):
-        """(what JSON can hold, arrays)."""
+        """Returns the state as a dict for JSON and a dict of arrays."""
         state = {name: getattr(self, name) for name in self.NUMBERS}
         state["best_report"] = dataclasses.asdict(self.best_report) if self.best_report else None
         return state, {f"best/{i}": array for i, array in enumerate(self.best_weights or ())}
@@ -152,11 +155,11 @@ class DevScore(Callback):
 
 
 class Copied(Callback):
-    """Copies the weights of the model that is trained, after each epoch, to one that predicts elsewhere.
+    """Copies the weights of the trained model to another model after each epoch.
 
     Args:
-        trained: the model that is trained.
-        other: a model with layers of the same names.
+        trained: the model in training.
+        other: a model with the same layer names, used for prediction on another device.
     """
 
     def __init__(self, trained, other):
@@ -172,24 +175,24 @@ class Copied(Callback):
 
 
 class Backup(Callback):
-    """Keeps the progress after each epoch, and every `save_minutes`; where there is one, the run goes on from it.
+    """Saves the progress after each epoch and every `save_minutes`, and resumes from saved progress.
 
-    Where several machines train, all read it and the first writes it: they must see the same folder.
+    With several machines, the first one writes the progress and all of them read it, so they must share the folder.
 
     Args:
-        folder: of the progress, or None to keep none.
-        told: dict (JSON) of all that decides the result.
-        model: compiled.
-        average, losses, dev_score: the other callbacks with a state; the first may be None.
+        folder: folder for the progress, or None to save nothing.
+        told: dict (JSON) of everything that determines the result.
+        model: the compiled model.
+        average, losses, dev_score: the other callbacks that have a state; `average` may be None.
 
     Attributes:
-        step: steps done.
+        step: number of completed steps.
     """
 
     def __init__(self, folder, told, model, average, losses, dev_score):
         super().__init__()
         self.step, self.losses, self.dev_score, self.progress = 0, losses, dev_score, None
-        # At the end of a run that is not trained any more, the model is wanted before Keras gives it.
+        # A resumed run that is already finished needs the model, although Keras never sets it.
         dev_score.set_model(model)
         if folder is None:
             return
@@ -197,8 +200,8 @@ class Backup(Callback):
         parts = {"model": model, "optimizer": model.optimizer, "generator": tensorflow().random.get_global_generator()}
         if average:
             parts |= {"averages": average.averages, "averaged": average.steps}
-        anew = f"delete {folder} (kbert-train --no-resume) to begin anew"
-        self.progress = Progress(folder, aside_of(folder), told, anew, **parts)
+        advice = f"delete {folder} (kbert-train --no-resume) to begin anew"
+        self.progress = Progress(folder, aside_of(folder), told, advice, **parts)
         self.every, self.saved = dev_score.task.settings.save_minutes * 60, time.monotonic()
         if found := self.progress.read():
             state, arrays = found
@@ -209,7 +212,7 @@ class Backup(Callback):
 
     def on_train_batch_end(self, batch, logs=None):
         self.step += 1
-        ends = batch + 1 == self.params["steps"]  # then the epoch is scored first
+        ends = batch + 1 == self.params["steps"]  # on_epoch_end saves after the epoch is scored
         if self.progress and not ends and time.monotonic() - self.saved > self.every:
             self._save()
 
@@ -226,11 +229,11 @@ class Backup(Callback):
 
 
 class ProgressBar(Callback):
-    """A bar for each epoch, with the time left, on a terminal or in a notebook; nothing elsewhere.
+    """Shows a progress bar with the remaining time for each epoch, on a terminal or in a notebook only.
 
     Args:
-        steps: of an epoch.
-        done: steps of the first epoch that are done already.
+        steps: number of steps in an epoch.
+        done: number of steps of the first epoch that are already completed.
     """
 
     def __init__(self, steps, done=0):

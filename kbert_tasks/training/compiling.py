@@ -1,4 +1,7 @@
-"""Whether a training compiles its chains of element-wise operations with XLA (`compiled.py`): where that takes less time in all."""
+"""Decide whether training compiles chains of element-wise operations with XLA (`compiled.py`).
+
+Compiling is chosen when it reduces the total training time.
+"""
 
 import math
 
@@ -11,24 +14,24 @@ from ..errors import InputError
 from ..settings import AUTO
 from .defaults import Resolved
 
-# CPU seconds on one core with AMX; with tiny-zh and at base size the second was the same to a fifth.
-PER_SIZE = 1.0  # to compile the four chains that all layers share, for each number of rows
-SAVED = 8e-9  # by compiled chains, for each number that they go over, forward and backward
+# CPU seconds measured on one core with AMX. SAVED differed by at most a fifth between tiny-zh and base size.
+PER_SIZE = 1.0  # time to compile the four chains that all layers share, for each number of rows
+SAVED = 8e-9  # time saved for each number that a compiled chain processes, forward and backward
 
 
 def chosen(settings, config, computed_in, first_only, strategy, lengths):
-    """The setting `compile` as "on" or "off": Resolved.
+    """Returns the setting `compile` as "on" or "off", with a reason, as a Resolved.
 
     Args:
-        settings: the task's Settings; only `compile` may be "auto".
+        settings: the Settings of the task; only `compile` may be "auto".
         config: the parsed `bert_config.json`.
-        computed_in: float32, bfloat16 or float16.
-        first_only: whether the last layer computes the first token alone.
-        strategy: of `devices.strategy`.
-        lengths: tokens of each text, or window of a text, to train on.
+        computed_in: "float32", "bfloat16" or "float16".
+        first_only: whether the last layer computes only the first token.
+        strategy: the strategy that `distribution.strategy` returned.
+        lengths: number of tokens of each training text, or of each window of a text.
 
     Raises:
-        InputError: "on" where it is not possible.
+        InputError: `compile` is "on", but compiling is not possible.
     """
     problem = _impossible(settings, strategy)
     if settings.compile != AUTO:
@@ -42,7 +45,7 @@ def chosen(settings, config, computed_in, first_only, strategy, lengths):
 
 
 def _impossible(settings, strategy):
-    """What compiling is for, where that is not at hand; None where it is."""
+    """Returns the condition for compiling that is not met, or None if all are met."""
     if settings.encoder != "fast":
         return "encoder fast"
     if strategy.num_replicas_in_sync > 1 or not is_on_cpu():
@@ -51,23 +54,26 @@ def _impossible(settings, strategy):
 
 
 def _saved_for_a_token(config):
-    """Seconds in each layer and step: gelu goes over the wide numbers, and two sums are normalised."""
+    """Returns the seconds saved for each token in each layer and step.
+
+    The compiled chains are gelu on the intermediate size and two normalised sums on the hidden size.
+    """
     wide = config["intermediate_size"] if config["hidden_act"] == "gelu" else 0
     return SAVED * (wide + 2 * config["hidden_size"])
 
 
 def _by_cost(settings, saved_for_a_token, lengths):
-    """`on` where the steps of the training save more time than compiling takes."""
+    """Returns "on" if the training steps save more time than compiling takes."""
     rows = _rows(settings, lengths)
     parts = settings.micro_batches * (1 + bool(settings.fgm_epsilon))
     saved = settings.epochs * sum(rows) * parts * saved_for_a_token
     cost = PER_SIZE * len({compiled.size_of(each) for each in rows})
-    told = f"it takes about {cost:.0f} s of CPU time and saves about {saved:.0f} s in {settings.epochs * len(rows):,} steps"
-    return Resolved("on" if saved > cost else "off", told)
+    reason = f"it takes about {cost:.0f} s of CPU time and saves about {saved:.0f} s in {settings.epochs * len(rows):,} steps"
+    return Resolved("on" if saved > cost else "off", reason)
 
 
 def _rows(settings, lengths):
-    """Rows that a layer computes at once, in each step of the first epoch."""
+    """Returns the number of rows that a layer computes at once, for each step of the first epoch."""
     lengths = np.asarray(lengths)
     batches = order(lengths, settings.batch_size, settings.seed, 0)
     return [math.ceil(len(texts) / settings.micro_batches) * int(lengths[texts].max()) for texts in batches]

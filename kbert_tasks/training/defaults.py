@@ -1,8 +1,8 @@
-"""Automatic training settings, derived from the checkpoint's size, the task, the number of texts and the number of steps.
+"""Choose training settings from the checkpoint size, the task, the number of texts and the number of steps.
 
-A setting with the value "auto" gets its value here, with a reason; the plan prints both, and `report.json` keeps them. A value
-that the user gives is used as it is; only what follows from it changes with it, such as the warm-up of a falling rate.
-The constants come from the measurements in `benchmarks/defaults.md`.
+A setting with the value "auto" gets its value here, with a reason. The plan prints both, and `report.json` contains them.
+A value that the user sets is not changed, but other automatic settings can depend on it, such as the warm-up of a linear
+schedule. `benchmarks/defaults.md` contains the measurements behind the constants.
 """
 
 import dataclasses
@@ -10,22 +10,22 @@ import math
 
 from ..settings import AUTO
 
-BASE_HIDDEN = 768  # hidden size of Google's base model: the specification's Adam(1e-5) is for this size and larger
-FEW_TEXTS = 300  # below, a tenth of the texts says too little to choose an epoch by
+BASE_HIDDEN = 768  # hidden size of Google's base model; Adam(1e-5) of the specification is for this size and larger
+FEW_TEXTS = 300  # with fewer texts, a tenth of them is too small to choose an epoch
 HELD_OUT = 0.1
 
 
 @dataclasses.dataclass(frozen=True)
 class Recipe:
-    """How a kind of task is trained.
+    """Default training settings for a kind of task.
 
     Attributes:
-        base_rate: learning rate of a checkpoint of base size or larger.
-        highest_rate: smaller checkpoints get `base_rate * (768 / hidden size)^3`, but no more than this.
-        head_multiplier: learning rate of the newly initialised layers, as a multiple.
-        epochs: passes over the texts, at least.
-        steps: steps in all, at least: small files get more epochs.
-        base_epochs, base_steps: the same for a checkpoint of base size or larger.
+        base_rate: learning rate for a checkpoint of base size or larger.
+        highest_rate: smaller checkpoints use `base_rate * (768 / hidden size)^3`, with this value as the maximum.
+        head_multiplier: factor for the learning rate of newly initialised layers.
+        epochs: minimum number of epochs.
+        steps: minimum number of steps in total; small files get more epochs to reach it.
+        base_epochs, base_steps: the same minimums for a checkpoint of base size or larger.
     """
 
     base_rate: float
@@ -52,10 +52,10 @@ class Resolved:
 
 
 def held_out_share(settings, texts):
-    """The share of the training texts that is held out where there is no development file: Resolved.
+    """Returns the share of training texts to hold out if there is no development file, as a Resolved.
 
     Args:
-        settings: the task's Settings.
+        settings: the Settings of the task.
         texts: number of training texts.
     """
     if texts < FEW_TEXTS:
@@ -66,7 +66,7 @@ def held_out_share(settings, texts):
 
 
 def pooling(settings, hidden):
-    """How classification makes one vector of the token vectors: Resolved."""
+    """Returns how classification pools the token vectors into one vector, as a Resolved."""
     if hidden >= BASE_HIDDEN:
         found = Resolved("cls", "base size or larger")
     else:
@@ -75,18 +75,19 @@ def pooling(settings, hidden):
 
 
 def resolve(settings, recipe, hidden, windows, developing, on_tpu=False):
-    """The settings with a value in place of each "auto", and the reasons.
+    """Replaces each "auto" in the settings with a value and returns the reasons.
 
     Args:
-        settings: the task's Settings.
-        recipe: the task's Recipe.
+        settings: the Settings of the task.
+        recipe: the Recipe of the task.
         hidden: hidden size of the checkpoint.
         windows: number of texts, or windows of texts, in an epoch.
         developing: whether there are development texts.
-        on_tpu: a TPU is slow to give the weights after each step, which the moving average needs.
+        on_tpu: whether the model trains on a TPU. A TPU is slow to return the weights after each step, which the moving
+            average needs.
 
     Returns:
-        (Settings without "auto", {name: Resolved} of the settings that can be "auto").
+        (Settings without "auto", {name: Resolved} for the settings that can be "auto").
     """
     large = hidden >= BASE_HIDDEN
     size = f"hidden size {hidden}: " + ("base size or larger" if large else f"smaller than base ({BASE_HIDDEN})")

@@ -1,8 +1,8 @@
-"""What a model is trained on: one device, several GPUs, several machines, a TPU. The only file that knows of strategies.
+"""Train on one device, several GPUs, several machines, or a TPU. Only this module handles strategies.
 
-Where there are several devices each has the whole model and computes its part of every batch; the gradients are summed,
-so that a step is that of the whole batch on one device. `batch_size` is of all devices together, and the learning rate
-stays as it is.
+With several devices, each device has the whole model and computes its part of every batch. The gradients are summed, so a
+step gives the same result as the whole batch on one device. `batch_size` counts the texts of all devices together, and
+the learning rate does not change.
 """
 
 import functools
@@ -24,22 +24,23 @@ log = logging.getLogger("kbert_tasks")
 
 
 def strategy(device: str = "auto") -> Any:
-    """TensorFlow's strategy for what there is to train on; the log says what that is, and why.
+    """Returns the TensorFlow strategy for the available devices and logs which devices it uses and why.
 
-    Several machines each give the same command, with their cluster in the environment variable TF_CONFIG (see TensorFlow's
-    guide to MultiWorkerMirroredStrategy); they must see the same files. Where a TPU or a GPU is asked for and
-    there is none, the log says so and the next best is taken.
+    To train on several machines, run the same command on each of them, with the cluster in the environment variable
+    TF_CONFIG (see TensorFlow's guide to MultiWorkerMirroredStrategy). All machines must see the same files. If the
+    requested TPU or GPU does not exist, the function logs a warning and uses the next best device.
 
     Args:
-        device: "auto" (machines of TF_CONFIG, else a TPU, else all GPUs, else the processor), "cpu", "gpu", "tpu", or "cpu:N":
-            N devices that share the processor, no faster than one, to try things with.
+        device: "auto" (the machines in TF_CONFIG, otherwise a TPU, otherwise all GPUs, otherwise the CPU), "cpu", "gpu",
+            "tpu", or "cpu:N": N devices that share the CPU. These are for testing and no faster than one device.
 
     Returns:
-        A `tf.distribute.Strategy`: inside the scope of one, that one; on one device the default one, which changes nothing.
+        A `tf.distribute.Strategy`. Inside the scope of a strategy, the function returns that strategy. On one device it
+        returns TensorFlow's default strategy, which has no effect.
 
     Raises:
-        InputError: TF_CONFIG is not what TensorFlow wants, or TensorFlow has begun to compute, and what is asked for must
-            be told before.
+        InputError: TF_CONFIG is not valid for TensorFlow, or the requested devices must be configured before TensorFlow
+            starts to compute, and it has already started.
 
     Examples:
         >>> with kb.strategy("auto").scope():
@@ -48,14 +49,14 @@ def strategy(device: str = "auto") -> Any:
     tf = tensorflow()
     if tf.distribute.has_strategy():
         return tf.distribute.get_strategy()
-    found, told = _found(check_device(device))
-    log.info("training on %s", told)
+    found, description = _found(check_device(device))
+    log.info("training on %s", description)
     return found
 
 
-@functools.cache  # a TPU, logical devices and a cluster are set up once in a process
+@functools.cache  # a process can set up a TPU, logical devices or a cluster only once
 def _found(device):
-    """(strategy, what it is)."""
+    """Returns (strategy, description)."""
     tf = tensorflow()
     if len(cluster()) > 1:
         return _machines(device)
@@ -75,22 +76,22 @@ def _found(device):
 
 
 def _may_have_tpu():
-    told = {"COLAB_TPU_ADDR", "TPU_NAME"} & os.environ.keys()
-    return bool(told or any(Path("/dev").glob("accel[0-9]*")) or tensorflow().config.list_physical_devices("TPU"))
+    variables = {"COLAB_TPU_ADDR", "TPU_NAME"} & os.environ.keys()
+    return bool(variables or any(Path("/dev").glob("accel[0-9]*")) or tensorflow().config.list_physical_devices("TPU"))
 
 
 @functools.cache
 def _tpu():
-    """(the strategy of this machine's TPU, None), or (None, why there is none)."""
+    """Returns (strategy for the TPU of this machine, None), or (None, reason why there is no TPU)."""
     distribute = tensorflow().distribute
     try:
         return distribute.TPUStrategy(distribute.cluster_resolver.TPUClusterResolver.connect("local")), None
-    except Exception as problem:  # a driver, the device, a permission or TensorFlow's part for it is missing
-        told = (str(problem) or type(problem).__name__).splitlines()[0].split(". ")[0]
+    except Exception as problem:  # the driver, the device, a permission or TensorFlow's TPU support is missing
+        reason = (str(problem) or type(problem).__name__).splitlines()[0].split(". ")[0]
         remote = "; the older TPUs of Colab, which are another machine, are not supported" * (
             "COLAB_TPU_ADDR" in os.environ
         )
-        return None, told + remote
+        return None, reason + remote
 
 
 def _processor(number):
@@ -138,7 +139,15 @@ def _machines(device):
 
 
 def agreed(strategy, told):
-    """InputError, where the workers would not train the same: the first name in a dict (JSON) of which their values differ."""
+    """Checks that all workers train the same model with the same data.
+
+    Args:
+        strategy: the strategy of this worker.
+        told: dict (JSON) whose values must be equal on all workers.
+
+    Raises:
+        InputError: the values differ; the message contains the first name with different values.
+    """
     if len(cluster()) < 2:
         return
     sums = [zlib.crc32(json.dumps(value, sort_keys=True).encode()) for value in told.values()]
@@ -148,14 +157,14 @@ def agreed(strategy, told):
 
 
 def as_chief(model, answer):
-    """Of several machines, what the first one answers, yes or no; else the answer."""
+    """Returns the answer of the first machine as a bool, so that all machines act the same."""
     if len(cluster()) < 2:
         return bool(answer)
     return bool(_everywhere(model.distribute_strategy, [answer and chief()]).any())
 
 
 def _everywhere(strategy, numbers):
-    """A list of whole numbers, from each device of each worker: int64 array (devices, numbers)."""
+    """Gathers a list of integers from each device of each worker: int64 array (devices, numbers)."""
     tf = tensorflow()
 
     @tf.function(autograph=False)
@@ -166,7 +175,7 @@ def _everywhere(strategy, numbers):
 
 
 def telling(run):
-    """Makes one sentence of a worker that is gone."""
+    """Decorator: raises an InputError with one sentence if another worker disappears."""
 
     @functools.wraps(run)
     def running(*args, **kwargs):
@@ -186,23 +195,24 @@ def telling(run):
 
 @telling
 def meet(device):
-    """Waits until all workers have come here: the first to end takes the others' connection with it."""
+    """Waits until all workers reach this call, because the first worker to exit breaks the connection of the others."""
     agreed(_found(device)[0], {"end": True})
 
 
 def dealt(strategy, batches, size, parts, length):
-    """What `fit` takes.
+    """Returns the dataset for `fit`, distributed over the devices of the strategy.
 
     Args:
-        batches: `batches(deal=None or a batches.Deal)` gives (a `tf.data.Dataset`, steps).
-        size: texts in a batch, of all devices together.
-        parts: that each device computes its part in.
-        length: tokens of a text at most.
+        strategy: the strategy that trains the model.
+        batches: a function; `batches(deal=None or a batches.Deal)` returns (a `tf.data.Dataset`, steps).
+        size: number of texts in a batch, over all devices.
+        parts: number of micro-batches on each device.
+        length: maximum number of tokens in a text.
     """
     copies = strategy.num_replicas_in_sync
     if copies == 1 and not is_tpu(strategy):
         return batches()[0]
-    # Of one shape, where that is wanted, and then in equal parts.
+    # A TPU needs batches of one fixed shape, split into equal micro-batches.
     shape = (-(-size // (copies * parts)) * parts, length) if is_tpu(strategy) else (1, None)
 
     def of_worker(context):
@@ -214,20 +224,20 @@ def dealt(strategy, batches, size, parts, length):
 
 
 def summed(values):
-    """In a step: the sum over all devices of what each has computed, a tensor or a list of tensors."""
+    """Returns the sum over all devices of a tensor or a list of tensors. Call it inside a training step."""
     distribute = tensorflow().distribute
     context = distribute.get_replica_context()
     if context.num_replicas_in_sync == 1:
         return values
     result = context.all_reduce(distribute.ReduceOp.SUM, values)
     first = result[0] if isinstance(result, list) else result
-    if first.op.type == "IdentityN":  # all_reduce has a custom gradient, but for sparse tensors
+    if first.op.type == "IdentityN":  # all_reduce adds a custom gradient, except for sparse tensors
         held_by_graph(first)
     return result
 
 
 def assigned(variable, value):
-    """In a step: gives a variable a value that is the same on all devices."""
+    """Assigns a value that is the same on all devices to a variable. Call it inside a training step."""
 
     def together(strategy, value):
         strategy.extended.update(variable, lambda each, one: each.assign(one), args=(value,))

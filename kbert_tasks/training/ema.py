@@ -1,6 +1,6 @@
-"""The exponential moving average of the weights, which is scored and kept in their place.
+"""Exponential moving average of the weights, which replaces the weights for scoring and in the trained model.
 
-Source: Tarvainen and Valpola, 2017 (arXiv 1703.01780), also for the share that grows in the first steps.
+Source: Tarvainen and Valpola, 2017 (arXiv 1703.01780), also for the decay that increases in the first steps.
 """
 
 import contextlib
@@ -13,15 +13,17 @@ Callback: Any = keras2().callbacks.Callback
 
 
 class Average(Callback):
-    """After each step the average moves towards the weights: by 1 - decay, in the first steps by more.
+    """Updates an exponential moving average of the weights after each step.
+
+    The first steps use a smaller decay.
 
     Args:
-        weights: the variables that are trained.
-        decay: below 1; the average looks back over some 1 / (1 - decay) steps.
+        weights: the trained variables.
+        decay: a number below 1; the average covers about 1 / (1 - decay) steps.
 
     Attributes:
-        averages: variables, as long as `weights`.
-        steps: a variable.
+        averages: list of variables, one for each variable in `weights`.
+        steps: a variable with the number of steps.
     """
 
     def __init__(self, weights, decay):
@@ -36,16 +38,15 @@ class Average(Callback):
 
     def _moved(self):
         steps = tf.cast(self.steps.assign_add(1), tf.float32)
-        towards = 1 - tf.minimum(
-            self.decay, steps / (steps + 9)
-        )  # the first step's weights are taken as they are nearly
+        # After the first step, the average is nearly equal to the weights.
+        towards = 1 - tf.minimum(self.decay, steps / (steps + 9))
         for average, weight in zip(self.averages, self.of, strict=True):
-            # average -= towards * (average - weight), multiplied and subtracted in one pass over the numbers
+            # average -= towards * (average - weight) as one operation, which reads the numbers only once
             tf.raw_ops.ResourceApplyGradientDescent(var=average.handle, alpha=towards, delta=average - weight)
 
     @contextlib.contextmanager
     def shown(self):
-        """The model has the averages inside the block, and its own weights after it."""
+        """Gives the model the averaged weights inside the block and restores its own weights afterwards."""
         own = [each.numpy() for each in self.of]
         self.take()
         try:
@@ -55,6 +56,6 @@ class Average(Callback):
                 weight.assign(before)
 
     def take(self):
-        """The model has the averages from here on."""
+        """Replaces the weights of the model with the averages."""
         for weight, average in zip(self.of, self.averages, strict=True):
             weight.assign(average)

@@ -1,8 +1,8 @@
-"""Training on those rows of the token embeddings that stand in the texts.
+"""Train only the rows of the token embeddings whose tokens occur in the texts.
 
-A token that no text holds gets no gradient, so Adam never moves its vector; but Adam goes over every row it is given,
-in every step, and keeps two more of each. With the other rows left out the numbers are the same, and three fifths
-of the table (SST-2) to three quarters (CCKS 2019) cost neither time nor memory.
+A token that does not occur in any text has no gradient, so Adam never changes its vector. However, Adam processes every
+row in every step and stores two moments for each row. Without the unused rows the results are the same. They are three
+fifths (SST-2) to three quarters (CCKS 2019) of the table and then need no time and no memory.
 """
 
 import dataclasses
@@ -13,27 +13,27 @@ TABLE = "Embedding-Token"
 
 
 def numbers(texts):
-    """The tokens that stand in lists of ids, and 0 for padding: sorted int32."""
+    """Returns the distinct ids in lists of token ids, and 0 for padding, as a sorted int32 array."""
     return np.unique(np.concatenate([[0], *texts])).astype(np.int32)
 
 
 def renumbered(ids, used):
-    """Ids as places in `used`."""
+    """Replaces token ids with their positions in `used`."""
     return np.searchsorted(used, ids).astype(np.int32)
 
 
 def encoded(windows, used):
-    """Lists of Encoded, renumbered."""
+    """Replaces the ids in lists of Encoded with their positions in `used`."""
     return [[dataclasses.replace(each, ids=renumbered(each.ids, used)) for each in parts] for parts in windows]
 
 
 def narrow(encoder, used, build):
-    """An encoder with the used rows of the table alone, and the whole table (vocabulary, hidden).
+    """Returns an encoder with only the used rows of the embedding table, and the whole table (vocabulary, hidden).
 
     Args:
-        encoder: the filled `keras.Model`.
-        used: from `numbers`.
-        build: number of tokens to an encoder with random weights.
+        encoder: a `keras.Model` with the weights of the checkpoint.
+        used: the ids that `numbers` returned.
+        build: a function that takes the number of tokens and returns an encoder with random weights.
     """
     small = build(len(used))
     table = encoder.get_layer(TABLE).get_weights()[0]
@@ -43,7 +43,14 @@ def narrow(encoder, used, build):
 
 
 def widen(model, table, used, whole):
-    """`whole`, a model like the trained one with all rows, filled with the trained weights; others as they were."""
+    """Copies the trained weights into a model with the whole embedding table and returns it.
+
+    Args:
+        model: the trained model with the used rows.
+        table: the whole table (vocabulary, hidden) before training; unused rows keep these values.
+        used: the ids that `numbers` returned.
+        whole: a model with the same layers and all rows.
+    """
     table = table.copy()
     for trained, layer in zip(model.layers, whole.layers, strict=True):
         weights = trained.get_weights()

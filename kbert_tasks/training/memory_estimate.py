@@ -1,4 +1,7 @@
-"""How much memory a training takes at its peak: counted in the encoder's code, and measured (benchmarks/memory.md)."""
+"""Estimate the peak memory of training.
+
+The sizes are derived from the code of the encoder and checked against measurements (benchmarks/memory.md).
+"""
 
 import math
 from dataclasses import dataclass
@@ -10,24 +13,24 @@ from ..inference.predict import BATCH, LIMIT
 from ..memory import GIB
 from ..settings import Settings
 
-GRAPH = 0.2 * GIB  # what tracing a step, its threads and oneDNN add
-KERAS_BERT = 2.7  # times as much for each token in keras-bert's graph
+GRAPH = 0.2 * GIB  # memory for the traced step, its threads and oneDNN
+KERAS_BERT = 2.7  # keras-bert's graph needs this many times the memory for each token
 
 
 @dataclass(frozen=True)
 class Demand:
-    """What the memory of a training depends on.
+    """Everything that determines how much memory training needs.
 
     Attributes:
         config: the parsed `bert_config.json`.
-        first_only: whether the last layer computes the first token alone.
-        rows: of the embedding table, that are trained.
-        settings: of the task.
-        computed_in: float32, bfloat16 or float16.
-        size: texts in the largest batch.
-        length: tokens of the longest.
-        scores: that the head gives to the longest.
-        judged: whether development texts are answered after each epoch.
+        first_only: whether the last layer computes only the first token.
+        rows: number of trained rows of the embedding table.
+        settings: the Settings of the task.
+        computed_in: "float32", "bfloat16" or "float16".
+        size: number of texts in the largest batch.
+        length: number of tokens in the longest text.
+        scores: number of scores that the head computes for the longest text.
+        judged: whether the model predicts development texts after each epoch.
     """
 
     config: dict
@@ -48,18 +51,18 @@ class Demand:
         return cls(task.config, task.first_only, rows, task.settings, computed_in, size, length, scores, judged)
 
     def bytes(self, parts, length=None):
-        """What comes, at the peak, to what the process holds before it has the model.
+        """Returns the bytes at the peak, in addition to the memory that the process uses before it builds the model.
 
         Args:
-            parts: that a batch is computed in.
-            length: tokens of the longest text, where they are to be others.
+            parts: number of micro-batches in a batch.
+            length: number of tokens in the longest text, if it differs from `self.length`.
         """
         length = length or self.length
         batch = self._step(parts, length)
         return GRAPH + self._weights(parts) + max(batch, self._answers(length) * self.judged)
 
     def _weights(self, parts):
-        """Of all that is as large as the weights: they, their gradients, Adam's two moments, and copies."""
+        """Returns the bytes of the weights, their gradients, Adam's two moments, and copies of the weights."""
         settings, frozen = self.settings, self.settings.freeze_layers
         still = tuple(f"bert/encoder/layer_{i}/" for i in range(frozen)) + ("bert/embeddings/",) * bool(frozen)
         shapes = google_format.variables(self.config | {"vocab_size": self.rows}, pooler=False)
@@ -68,15 +71,15 @@ class Demand:
         copies = 3 + (parts > 1) + bool(settings.fgm_epsilon) + bool(settings.ema_decay)
         copies += 0.5 * (self.computed_in != "float32")
         best = self.judged and (settings.epochs > 1 or bool(settings.ema_decay))
-        table = self.config["vocab_size"] * self.config["hidden_size"]  # the whole one, for the end
+        table = self.config["vocab_size"] * self.config["hidden_size"]  # the whole table, needed after training
         return 4 * (sum(sizes.values()) * (1 + best) + table + trained * copies)
 
     def _step(self, parts, length):
-        """Of what a step keeps of each token until its gradient is computed, and of the scores."""
+        """Returns the bytes of the scores and of the values that a step keeps for each token until its gradient."""
         config, texts = self.config, math.ceil(self.size / parts)
         hidden, inner = config["hidden_size"], config["intermediate_size"]
-        # Normalisation and the probabilities of attention are float32 in any case; of those three copies are kept: before
-        # and after dropout, and what was dropped.
+        # Normalisation and attention probabilities are always float32. Three copies of the probabilities are kept: before
+        # dropout, after dropout, and the dropout mask.
         wide = 4 * (10 * hidden + inner) if self.computed_in == "float32" else 2 * (12 * hidden + inner)
         token = wide + 9 * config["num_attention_heads"] * length
         if self.settings.encoder != "fast":
@@ -84,11 +87,11 @@ class Demand:
         layer = texts * length * token
         layers = max(1, config["num_hidden_layers"] - self.settings.freeze_layers)
         scores = self._scores(length) * (8 * self.size + 40 * texts)
-        # The scores are done with before the first layer's gradients are computed.
+        # The memory of the scores is free before the gradients of the first layer are computed.
         return layer * layers + max(scores, 0 if self.first_only else layer)
 
     def _answers(self, length):
-        """Of a batch of prediction, which keeps one layer at a time."""
+        """Returns the bytes of a prediction batch, which keeps only one layer in memory at a time."""
         config, tokens = self.config, min(BATCH * length, LIMIT)
         token = 4 * (8 * config["hidden_size"] + 2 * config["intermediate_size"])
         token += 8 * config["num_attention_heads"] * length

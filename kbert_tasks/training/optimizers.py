@@ -1,7 +1,7 @@
-"""Adam, AdamW and the learning rate: of each step, of each layer.
+"""Adam, AdamW, learning rate schedules and layer-wise learning rates.
 
-Sources: Loshchilov and Hutter, 2019 (arXiv 1711.05101); google-research/bert, `optimization.py`, for what is not decayed;
-Howard and Ruder, 2018 (arXiv 1801.06146), for rates that fall from layer to layer.
+Sources: Loshchilov and Hutter, 2019 (arXiv 1711.05101); google-research/bert, `optimization.py`, for the weights without
+decay; Howard and Ruder, 2018 (arXiv 1801.06146), for layer-wise learning rates.
 """
 
 import re
@@ -21,18 +21,19 @@ keras: Any = keras2()
 
 @register
 class AdamW(keras.optimizers.legacy.Adam):
-    """Adam with decoupled weight decay, by the fused kernel (see ARCHITECTURE.md for why `legacy`).
+    """Adam with decoupled weight decay.
 
-    In each step a matrix loses `learning rate * weight_decay` of itself beside what Adam changes. Vectors do not decay:
-    in a BERT they are the biases and LayerNorm's gamma and beta, which Google leaves out too. As in the article, and
-    unlike Google's code, Adam corrects the bias of its moments.
+    The class uses TensorFlow's fused kernel; ARCHITECTURE.md explains why it is based on the `legacy` optimizer. In each
+    step, `learning rate * weight_decay` times a matrix is subtracted from it, in addition to the update of Adam. Vectors
+    do not decay: in BERT they are the biases and gamma and beta of LayerNorm, which Google's code excludes too. As in the
+    paper, and unlike in Google's code, Adam corrects the bias of its moments.
 
     Args:
-        learning_rate: a number or a schedule, such as `warmed` makes.
-        weight_decay: share of a matrix, times the learning rate, that a step takes away.
-        epsilon: Google's 1e-6.
-        rates: layer name to what its learning rate is multiplied by; see `falling`.
-        kwargs: of `keras.optimizers.legacy.Adam`, such as `global_clipnorm`.
+        learning_rate: a number or a schedule, for example from `warmed`.
+        weight_decay: factor of the decay; it is multiplied by the learning rate.
+        epsilon: epsilon of Adam; the default is Google's 1e-6.
+        rates: dict from layer name to the factor for its learning rate; see `falling`.
+        kwargs: arguments of `keras.optimizers.legacy.Adam`, such as `global_clipnorm`.
 
     Examples:
         >>> AdamW(warmed(1e-4, 1000, 10000), weight_decay=0.01, global_clipnorm=1.0).get_config()["weight_decay"]
@@ -44,7 +45,7 @@ class AdamW(keras.optimizers.legacy.Adam):
         self.weight_decay, self.rates = weight_decay, dict(rates or {})
 
     def _aggregate_gradients(self, grads_and_vars):
-        # Keras's own leaves the graph of the step in TensorFlow's registry of gradients (gradients.py).
+        # Keras's version leaks the graph of the step into TensorFlow's gradient registry (gradients.py).
         gradients, weights = zip(*grads_and_vars, strict=True)
         return list(zip(distribution.summed([*gradients]), weights, strict=True))
 
@@ -59,16 +60,16 @@ class AdamW(keras.optimizers.legacy.Adam):
             return super()._resource_apply_sparse(grad, var, indices, apply_state)
 
     def _state_of(self, var, apply_state):
-        """What the step knows of the variable's place, with the learning rate of its layer."""
+        """Returns the values for this step on the variable's device, with the learning rate of its layer."""
         place = var.device, var.dtype.base_dtype
         state = (apply_state or {}).get(place) or self._fallback_apply_state(*place)
         share = self.rates.get(var.name.split("/")[0], 1.0)
-        if share != 1.0:  # `lr` is what the kernel for sparse gradients reads: the rate with the moments' correction
+        if share != 1.0:  # the kernel for sparse gradients reads `lr`: the rate with the bias correction
             state = state | {name: state[name] * share for name in ("lr", "lr_t") if name in state}
         return {place: state}
 
     def _decay(self, var, apply_state):
-        """Takes its share off a matrix. Adam's own change does not look at the weight, so what comes first is one."""
+        """Applies weight decay to a matrix. The order does not matter, because Adam's update ignores the weight."""
         if not self.weight_decay or var.shape.rank < 2:
             return []
         (state,) = apply_state.values()
@@ -80,13 +81,13 @@ class AdamW(keras.optimizers.legacy.Adam):
 
 
 def chosen(settings, steps, layers):
-    """The optimizer that the settings of a task ask for: Adam as it is, unless they ask for more.
+    """Returns the optimizer for the settings of a task: plain Adam if they need nothing else, otherwise AdamW.
 
     Args:
-        settings: with `learning_rate`, `head_lr_multiplier`, `warmup_ratio`, `schedule`, `weight_decay`, `layerwise_lr_decay` and
-            `global_clipnorm`; none of them "auto".
-        steps: of the whole training.
-        layers: names of the model's layers.
+        settings: Settings with `learning_rate`, `head_lr_multiplier`, `warmup_ratio`, `schedule`, `weight_decay`,
+            `layerwise_lr_decay` and `global_clipnorm`, none of them "auto".
+        steps: number of steps in the whole training.
+        layers: names of the layers of the model.
     """
     rate = settings.learning_rate
     if settings.warmup_ratio or settings.schedule != "constant":
@@ -95,26 +96,32 @@ def chosen(settings, steps, layers):
     rates = falling(layers, settings.layerwise_lr_decay) | heads(layers, settings.head_lr_multiplier)
     if not settings.weight_decay and set(rates.values()) <= {1}:
         return keras.optimizers.legacy.Adam(rate, **clipped)
-    epsilon = 1e-6 if settings.weight_decay else 1e-7  # as Adam has it, where it is Adam but for the layers' rates
+    epsilon = (
+        1e-6 if settings.weight_decay else 1e-7
+    )  # Keras's default for Adam, if only the layer rates differ from Adam
     return AdamW(rate, settings.weight_decay, epsilon, rates, **clipped)
 
 
 def begun(optimizer, weights):
-    """The optimizer with its moments made beforehand. Made in the first step, they would let TensorFlow trace it twice."""
+    """Creates the moments of the optimizer and returns it.
+
+    If the first step created them, TensorFlow would trace the step twice.
+    """
     optimizer._create_all_weights(weights)
     return optimizer
 
 
 def numbered(layer):
-    """The number of the encoder's layer that a Keras layer belongs to: 0 for the embeddings, None for a head."""
+    """Returns the number of the encoder layer that a Keras layer belongs to: 0 for embeddings, None for a head."""
     found = NUMBERED.match(layer)
     return int(found[1]) if found else 0 if layer.startswith("Embedding-") else None
 
 
 def falling(layers, decay):
-    """Layer name to the share of the learning rate it gets: 1 for the head, `decay` for the last layer, and so on down.
+    """Returns a dict from layer name to its learning rate factor under layer-wise decay.
 
-    The embeddings come below the first layer.
+    The factor is 1 for the head, `decay` for the last encoder layer, `decay` squared for the layer below it, and so on.
+    The embeddings are below the first layer.
     """
     numbers = {name: number for name in layers if (number := numbered(name)) is not None}
     highest = max(numbers.values(), default=0)
@@ -122,21 +129,24 @@ def falling(layers, decay):
 
 
 def heads(layers, multiplier):
-    """Name of each newly initialised layer to `multiplier`. The pooler is not one: its weights come with the checkpoint."""
+    """Returns a dict from the name of each newly initialised layer to `multiplier`.
+
+    The pooler is excluded, because its weights come from the checkpoint.
+    """
     return {name: multiplier for name in layers if numbered(name) is None and name != POOLER}
 
 
 def warmed(peak, warmup_steps, steps, schedule="linear"):
-    """The learning rate of each step: up to `peak` in `warmup_steps` steps, then down in a line, to 0 after the last.
+    """Returns a learning rate schedule with a linear warm-up, followed by a linear decay to 0.
 
     Args:
-        peak: the highest learning rate, that of step `warmup_steps` counted from 1.
-        warmup_steps: may be 0.
-        steps: of the whole training.
-        schedule: "linear", or "constant" to stay at the peak.
+        peak: the highest learning rate, reached at step `warmup_steps`, counted from 1.
+        warmup_steps: number of warm-up steps; may be 0.
+        steps: number of steps in the whole training.
+        schedule: "linear" for the decay, or "constant" to stay at the peak.
 
     Returns:
-        A `LearningRateSchedule` of the number of steps done.
+        A `LearningRateSchedule` that takes the number of completed steps.
 
     Raises:
         InputError: the warm-up is longer than the training.
@@ -148,7 +158,7 @@ def warmed(peak, warmup_steps, steps, schedule="linear"):
 
 @register
 class WarmUp(keras.optimizers.schedules.LearningRateSchedule):
-    """See `warmed`."""
+    """Learning rate schedule of `warmed`."""
 
     def __init__(self, peak, warmup_steps, steps, schedule="linear"):
         super().__init__()

@@ -1,6 +1,7 @@
-"""What a training is going to do, told before it begins: lengths, what is cut, steps, memory; and a way out where that is short.
+"""Log the plan of a training before it starts: text lengths, truncation, steps, memory. Handle too little memory.
 
-A batch computed in parts takes less memory and makes the same step (`step.py`), so parts are what is advised and picked.
+A batch that is split into micro-batches needs less memory and results in the same step (`step.py`). The plan therefore
+recommends, or chooses, a number of micro-batches.
 """
 
 import contextlib
@@ -18,27 +19,27 @@ from .memory_estimate import Demand
 
 log = logging.getLogger("kbert_tasks")
 
-SAME = "micro_batches", "auto_micro_batches"  # settings that make the same training, to rounding and dropout's draws
-SPARE = 1.1  # what is advised or picked leaves a tenth for what the estimate is off by
-NOTE = "in-parts"  # in the folder of the progress while the training runs: a run that was killed leaves it behind
+SAME = "micro_batches", "auto_micro_batches"  # settings that change the result only by rounding and dropout samples
+SPARE = 1.1  # safety factor for errors of the estimate
+NOTE = "in-parts"  # file in the progress folder while training runs; it remains if the run is killed
 
 
 def planned(task, examples, dev, windows, lengths, rows, computed_in, copies=1, backup=None, resolved=None):
-    """Logs the plan of a training; returns it as a dict (JSON): `lines`, sentences, and the numbers in them.
+    """Logs the plan of a training and returns it as a dict (JSON) with `lines` (sentences) and the numbers in them.
 
     Args:
-        task: with its settings, config and labels.
-        examples, dev: Examples; their notes say what is cut and what cannot be found.
-        windows: [(x, target)] to train on.
-        lengths: tokens of each text to train on, with those that are cut.
-        rows: of the embedding table, that are trained.
-        computed_in: float32, bfloat16 or float16.
-        copies: of the model, on as many devices, that share a batch.
+        task: a task with its settings, config and labels.
+        examples, dev: Examples; their notes count truncated texts and targets that were not found.
+        windows: training data as [(x, target)].
+        lengths: number of tokens of each training text before truncation.
+        rows: number of trained rows of the embedding table.
+        computed_in: "float32", "bfloat16" or "float16".
+        copies: number of devices that share a batch, each with a copy of the model.
         backup: folder of the progress, or None.
-        resolved: name to the `Resolved` of the settings that can be "auto", or None.
+        resolved: dict from name to `Resolved` for the settings that can be "auto", or None.
 
     Raises:
-        InputError: more memory is needed than a limit leaves, and `auto_micro_batches` is not set.
+        InputError: training needs more memory than the limit allows, and `auto_micro_batches` is not set.
     """
     settings, size = task.settings, math.ceil(min(task.settings.batch_size, len(windows)) / copies)
     room, demand = memory.room(), Demand.of(task, windows, size, rows, computed_in, bool(dev.rows))
@@ -69,7 +70,7 @@ def planned(task, examples, dev, windows, lengths, rows, computed_in, copies=1, 
 
 
 def about(*parts):
-    """What is to be said of the files that Examples are from, each sentence once."""
+    """Returns the distinct sentences about the files that the Examples come from."""
     return list(dict.fromkeys(each.about for each in parts if each.about))
 
 
@@ -81,8 +82,8 @@ def _lines(plan, settings, steps, room):
     lengths = ", ".join(f"{name} {tokens:,}" for name, tokens in plan["lengths"].items())
     yield f"{plan['texts']:,} texts to train on{windows}; their tokens: {lengths}"
     for name, notes in plan["notes"].items():
-        if told := "; ".join(f"{number:,} {what}" for what, number in notes.items()):
-            yield f"of the {name} texts: {told}"
+        if listed := "; ".join(f"{number:,} {what}" for what, number in notes.items()):
+            yield f"of the {name} texts: {listed}"
     if not any("max_length" in what for notes in plan["notes"].values() for what in notes):
         yield f"nothing is cut: no text is longer than max_length {settings.max_length}"
     parts = f", computed in {plan['micro_batches']} micro-batches" if plan["micro_batches"] > 1 else ""
@@ -106,7 +107,7 @@ def _schedule(settings, steps):
 
 
 def _parts(demand, room, settings, size, backup):
-    """The parts that each batch is computed in: as told, or with `auto_micro_batches` so many more that it fits."""
+    """Returns the number of micro-batches: the setting, or with `auto_micro_batches` a number that fits in memory."""
     parts, killed = settings.micro_batches, _killed(backup)
     if killed and not settings.auto_micro_batches:
         log.warning(
@@ -123,7 +124,7 @@ def _fits(demand, room, parts, length=None):
 
 
 def _more(parts, size):
-    """Parts, and twice, four times as many, up to a text a part."""
+    """Yields `parts` and its doubles, up to one text in each part."""
     while parts < size:
         yield parts
         parts *= 2
@@ -131,27 +132,28 @@ def _more(parts, size):
 
 
 def _advice(demand, room, settings, size):
-    """Which settings would fit."""
+    """Returns a sentence with the settings that would fit in memory."""
     parts = next((each for each in _more(settings.micro_batches, size) if _fits(demand, room, each)), None)
     lengths = range(demand.length // 16 * 16, 0, -16)
     length = next((each for each in lengths if _fits(demand, room, settings.micro_batches, each)), None)
-    told = {f"--micro-batches {parts} (the same training, in parts)": parts, f"--max-length {length}": length}
-    would = " or ".join(name for name, value in told.items() if value)
+    options = {f"--micro-batches {parts} (the same training, in parts)": parts, f"--max-length {length}": length}
+    would = " or ".join(name for name, value in options.items() if value)
     if not would:
         return "no smaller batch would fit, take a smaller checkpoint"
     return f"{would} would fit" + ("; --auto-micro-batches picks by itself" if not settings.auto_micro_batches else "")
 
 
-# While it is carried out -----------------------------------------------------------------------------------------
+# Running the plan ------------------------------------------------------------------------------------------------
 
 
 def carried_out(plan, attempt, auto, backup=None):
-    """attempt(parts) by the plan; where memory runs out, with `auto` again in twice the parts, until a text is a part.
+    """Runs `attempt(parts)` with the micro-batches of the plan, and with `auto` retries when memory runs out.
 
-    The plan's `accumulate` is what was used in the end.
+    Each retry doubles the number of micro-batches, up to one text in each. `plan["micro_batches"]` is updated to the
+    number that was used last.
 
     Raises:
-        InputError: memory ran out.
+        InputError: memory ran out, and `auto` is false or a micro-batch is already a single text.
     """
     while True:
         parts = plan["micro_batches"]
@@ -179,7 +181,7 @@ def carried_out(plan, attempt, auto, backup=None):
 
 @contextlib.contextmanager
 def _noted(backup, parts):
-    """Leaves a note in the folder of the progress if the process does not live to the end of the block."""
+    """Keeps a note in the progress folder during the block; the note remains if the process is killed."""
     if backup is None:
         yield
         return
@@ -190,12 +192,12 @@ def _noted(backup, parts):
         yield
     finally:
         (folder / NOTE).unlink(missing_ok=True)
-        with contextlib.suppress(OSError):  # it holds what was saved
+        with contextlib.suppress(OSError):  # the folder is not empty: it contains saved progress
             folder.rmdir()
 
 
 def _killed(backup):
-    """The parts of a run that was killed; 0 if none was."""
+    """Returns the number of micro-batches of a run that was killed, or 0 if no run was killed."""
     try:
         return int((Path(backup) / NOTE).read_text(encoding="ascii")) if backup else 0
     except (OSError, ValueError):

@@ -1,4 +1,4 @@
-"""Several trainings of one kind: over seeds, and over folds; what they say together."""
+"""Train a task with several seeds or cross-validate it over folds, and combine the scores."""
 
 import logging
 import statistics
@@ -32,25 +32,28 @@ def fit_seeds(
     test: "Rows | Examples | None" = None,
     resume_dir: str | PathLike[str] | None = None,
 ) -> T:
-    """Trains once for each seed, from `task.settings.seed` on, all on the same rows.
+    """Trains a task once for each seed, on the same rows, and returns the best one.
+
+    The seeds start at `task.settings.seed` and increase by 1.
 
     Args:
-        task: with its checkpoint and settings; it is left as it is.
-        train, labels, dev: as `fit` takes them. What is held out where there is no `dev` is the same for all.
+        task: a task with its checkpoint and settings; it is not changed.
+        train, labels, dev: the same as in `fit`. Without `dev`, all trainings hold out the same rows.
         seeds: number of trainings, at least 2.
-        test: rows with gold, or None. Each training answers them once; nothing is chosen by them.
-        resume_dir: a folder, as `fit` takes it; each training has its own in it.
+        test: rows with gold labels, or None. Each trained task predicts them once, and no choice depends on them.
+        resume_dir: the same as in `fit`; each training uses its own subfolder.
 
     Returns:
-        The trained task with the best development score (the first of equals). Its `report_["seeds"]` has `each`: a dict
-        of seed and scores; `mean` and `sd`: of the scores; `kept`: its seed.
+        The trained task with the best development score, the first one among equal scores. Its `report_["seeds"]` is a
+        dict with `each` (dicts with the seed and its scores), `mean` and `sd` of the scores, and `kept` (the seed of the
+        returned task).
     """
     number = _at_least_two(seeds, "seeds")
-    task = _anew(task)
+    task = _clone(task)
     examples = task.examples(train, labels)
     task.learn(examples.rows)
     if dev is None:
-        # The seed that is kept is chosen by development texts, so some are held out however few texts there are.
+        # Development texts decide which seed is kept, so even small data sets hold out some texts.
         share = HELD_OUT if task.settings.validation_split == AUTO else task.settings.validation_split
         examples, held_out = hold_out(task, examples, share)
     else:
@@ -62,11 +65,11 @@ def fit_seeds(
         )
     each: list[dict[str, Any]] = []
     best: Any = None
-    seeds_told = range(task.settings.seed, task.settings.seed + number)
-    _anew(task, seed=seeds_told[-1])  # an impossible seed is told before the first training
-    for seed in seeds_told:
+    all_seeds = range(task.settings.seed, task.settings.seed + number)
+    _clone(task, seed=all_seeds[-1])  # raises before the first training if the last seed is too large
+    for seed in all_seeds:
         log.info("seed %d (%d of %d)", seed, len(each) + 1, number)
-        one = _anew(task, seed=seed)
+        one = _clone(task, seed=seed)
         one.fit(examples, dev=held_out, resume_dir=_in(resume_dir, f"seed-{seed}"))
         if unseen is not None:
             _test(one, unseen)
@@ -85,38 +88,39 @@ def fit_folds(
     folds: int = 5,
     resume_dir: str | PathLike[str] | None = None,
 ) -> T:
-    """Cross-validates, then trains on all the rows.
+    """Cross-validates a task, then trains it on all rows.
 
-    For each fold a model is trained on the other folds and answers this one. What it chooses by (the epoch, a threshold) is
-    held out of its own training rows (`validation_split`), so that the fold stays unseen. A text that stands in several rows is
-    in one fold.
+    For each fold, a model is trained on the other folds and predicts this one. The rows that decide the epoch or a
+    threshold are held out of its training rows (`validation_split`), so the fold is not used for any choice. All rows with
+    the same text are in the same fold.
 
     Args:
-        task, train, labels, resume_dir: as `fit_seeds` takes them.
-        folds: number of parts, at least 2.
+        task, train, labels, resume_dir: the same as in `fit_seeds`.
+        folds: number of folds, at least 2.
 
     Returns:
-        The task trained on all rows. Its `report_["folds"]` has `each`: a dict of fold and scores (`test`: of the fold), and
-        `mean` and `sd`; where there is a baseline also its, as `baseline`.
+        The task trained on all rows. Its `report_["folds"]` is a dict with `each` (dicts with the fold and its scores;
+        `test` contains the scores on the fold), and `mean` and `sd` of the scores. If the task has a baseline, `baseline`
+        contains the mean and sd of the baseline scores.
     """
     number = _at_least_two(folds, "folds")
-    task, each, baselines = _anew(task), [], []
+    task, each, baselines = _clone(task), [], []
     examples = task.examples(train, labels)
     folds_made = [*folds_of(task, examples, number)]
     for fold, (rest, _) in enumerate(folds_made, 1):
         try:
-            _anew(task).learn(rest.rows)
+            _clone(task).learn(rest.rows)
         except InputError as error:
             raise InputError(f"without fold {fold} of {number} there is too little to learn from: {error}") from None
     for fold, (rest, part) in enumerate(folds_made, 1):
         log.info("fold %d of %d", fold, number)
-        one = _anew(task)
+        one = _clone(task)
         one.fit(rest, resume_dir=_in(resume_dir, f"fold-{fold}"))
         _test(one, part)
         each.append({"fold": fold} | _scores(one))
         baselines += [one.report_["baseline"]["scores"]] if one.baseline_ else []
     log.info("on all rows")
-    whole = _anew(task)
+    whole = _clone(task)
     whole.fit(examples, resume_dir=_in(resume_dir, "all"))
     compared = {"baseline": _together(baselines)} if baselines else {}
     whole.report_["folds"] = {"each": each} | _together(each) | compared
@@ -129,7 +133,7 @@ def _at_least_two(number, name):
     return number
 
 
-def _anew(task, **changes):
+def _clone(task, **changes):
     return type(task)(**task.get_params() | changes)
 
 
@@ -148,7 +152,7 @@ def _main(task):
 
 
 def _scores(task):
-    """The scores that are single numbers, of dev and test."""
+    """Returns the dev and test scores that are single numbers."""
     return {
         part: {name: value for name, value in scores.items() if isinstance(value, int | float)}
         for part, scores in task.report_["scores"].items()
@@ -156,7 +160,7 @@ def _scores(task):
 
 
 def _together(each):
-    """Mean and standard deviation (n - 1) of each score that all trainings have."""
+    """Returns the mean and standard deviation (n - 1) of each score that all trainings have."""
     made = {"mean": {}, "sd": {}}
     for part in each[0].keys() & {"dev", "test"}:
         names = [name for name in each[0][part] if all(name in one.get(part, {}) for one in each)]

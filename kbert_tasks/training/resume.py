@@ -1,8 +1,8 @@
-"""What a killed run needs to go on with the very numbers it would have had.
+"""Save the progress of a run, so that an interrupted run resumes with exactly the same numbers.
 
-`FOLDER/step-N` holds the weights, the optimizer's moments and steps, the generator of the dropout (by
-`tf.train.Checkpoint`), in `state.json` the log so far and what the run was told, and what other arrays there are in
-`arrays.safetensors`. It appears whole or not at all.
+`FOLDER/step-N` contains the weights, the moments and step count of the optimizer, and the random generator of dropout
+(written by `tf.train.Checkpoint`). `state.json` contains the log so far and the settings of the run, and
+`arrays.safetensors` contains all other arrays. The folder is complete as soon as it exists.
 """
 
 import contextlib
@@ -18,14 +18,14 @@ STATE, WEIGHTS, ARRAYS = "state.json", "state", "arrays.safetensors"
 
 
 class Progress:
-    """The last save of a run.
+    """Reads and writes the saved progress of a run.
 
     Args:
-        folder: where the saves lie.
-        aside: the folder, beside it, where one is written before it counts.
-        told: dict (JSON) of all that decides the result; a run goes on only where it is the same.
-        anew: what to do to begin anew, for a sentence.
-        parts: what `tf.train.Checkpoint` is to keep, by name.
+        folder: folder of the saves.
+        aside: temporary folder next to it, where a save is written before it is renamed.
+        told: dict (JSON) of everything that determines the result; a run resumes only if it is the same.
+        anew: advice on how to start over, shown in error messages.
+        parts: objects that `tf.train.Checkpoint` saves, by name.
     """
 
     def __init__(self, folder, aside, told, anew, **parts):
@@ -33,10 +33,10 @@ class Progress:
         self.parts = tensorflow().train.Checkpoint(**parts)
 
     def read(self):
-        """Sets all parts as the last save has them; returns (its state, its arrays), or None if there is none.
+        """Restores all parts from the last save and returns (state, arrays), or None if there is no save.
 
         Raises:
-            InputError: it is of another run, or damaged.
+            InputError: the save belongs to a different run, or is damaged.
         """
         saves = sorted(self.folder.glob("step-*"))
         if not saves:
@@ -57,14 +57,16 @@ class Progress:
         try:
             self.parts.read(str(last / WEIGHTS)).assert_existing_objects_matched()
             arrays = load_file(last / ARRAYS)
-        except Exception as error:  # TensorFlow raises by kind of damage
+        except Exception as error:  # TensorFlow raises a different error for each kind of damage
             raise InputError(f"{last} is damaged ({str(error).splitlines()[0][:120]}): {self.anew}") from None
         return state, arrays
 
     def write(self, state, arrays=None):
-        """Keeps all parts, a dict `state` that JSON can hold, with its `step`, and a dict of NumPy arrays.
+        """Saves all parts, the state and the arrays, and deletes earlier saves.
 
-        Earlier saves are deleted.
+        Args:
+            state: dict (JSON) with at least `step`.
+            arrays: dict of NumPy arrays, or None.
         """
         from safetensors.numpy import save
 
@@ -76,7 +78,7 @@ class Progress:
                 self.parts.write(str(self.aside / WEIGHTS))
             (self.aside / ARRAYS).write_bytes(save(arrays or {}))
             text = json.dumps(state | {"told": self.told}, ensure_ascii=False, indent=2)
-            # JSON reads the escape of half an emoji as what it was.
+            # JSON decodes the backslash escape of an unpaired surrogate back to the original character.
             (self.aside / STATE).write_text(text + "\n", encoding="utf-8", errors="backslashreplace")
             self.folder.mkdir(exist_ok=True)
             shutil.rmtree(target, ignore_errors=True)
@@ -90,12 +92,15 @@ class Progress:
 
 
 def aside_of(folder):
-    """The folder beside a folder of saves where one is written before it counts."""
+    """Returns the temporary folder next to a folder of saves."""
     return folder.with_name(f"{folder.name}.writing")
 
 
 def delete(folder, aside=None):
-    """Deletes a folder of saves. It is renamed first, to `aside`, as half of it would look like a damaged save."""
+    """Deletes a folder of saves.
+
+    The folder is renamed to `aside` first, because a partly deleted folder would look like a damaged save.
+    """
     aside = aside or aside_of(folder)
     shutil.rmtree(aside, ignore_errors=True)
     if folder.exists():
@@ -105,7 +110,7 @@ def delete(folder, aside=None):
 
 @contextlib.contextmanager
 def told(folder, aside):
-    """Makes one sentence of a disk that takes no more, and deletes what was being written aside."""
+    """Raises an InputError with one sentence if the disk is full, and always deletes the temporary folder."""
     try:
         with written(folder, "and give the same command again: it goes on from the last save"):
             yield
@@ -115,7 +120,7 @@ def told(folder, aside):
 
 @contextlib.contextmanager
 def _root_logger_left_alone():
-    """TensorFlow's Checkpoint logs by absl, which gives a root logger without handlers one that prints."""
+    """Prevents absl, which TensorFlow's Checkpoint uses, from adding a printing handler to the root logger."""
     root, nothing = logging.getLogger(), logging.NullHandler()
     root.addHandler(nothing)
     try:
@@ -125,7 +130,7 @@ def _root_logger_left_alone():
 
 
 def _difference(before, now, name=""):
-    """(name, old, new) of the first entry, at any depth, in which two dicts differ; None if none does."""
+    """Returns (name, old, new) of the first entry, at any depth, that differs between two dicts, or None."""
     for key in sorted(before.keys() | now.keys()):
         old, new = before.get(key), now.get(key)
         if isinstance(old, dict) and isinstance(new, dict):

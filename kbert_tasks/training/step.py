@@ -1,6 +1,6 @@
-"""One step of training, as it is told: in parts, and once more with the embeddings moved against it.
+"""The training step, with optional micro-batches and adversarial training.
 
-Sources: Miyato et al., 2017 (arXiv 1605.07725), for the fast gradient method on word embeddings.
+Source: Miyato et al., 2017 (arXiv 1605.07725), for the fast gradient method (FGM) on word embeddings.
 """
 
 from typing import Any
@@ -17,21 +17,23 @@ keras: Any = keras2()
 
 @register
 class Stepped(keras.Model):
-    """A functional model that `fit` trains so; its logs are those of the step alone, not of the epoch so far.
+    """A functional model whose training step supports micro-batches, FGM and several devices.
 
-    The loss of a step is the sum over its texts, divided by their number, so that it is the same in any parts, and on any
-    number of devices: there a batch comes as (x, y, 1 or 0 for each text that counts or not, texts of all devices).
+    The logs contain the values of the step only, not the means over the epoch. The loss of a step is the sum over its
+    texts divided by their number, so it does not depend on the number of micro-batches or devices. With several devices,
+    a batch is (x, y, mask, texts): the mask is 1 for each text that counts and 0 for others, and `texts` is the number of
+    texts on all devices.
 
     Args:
-        model: the functional `keras.Model` whose layers these are; its outputs are a dict.
-        parts: that a batch is computed in, one after the other.
-        adversarial: length of the move of all embeddings together; 0 for none.
+        model: a functional `keras.Model` with a dict of outputs; the new model shares its layers.
+        parts: number of micro-batches, which are computed one after the other.
+        adversarial: norm of the FGM perturbation of the embedding table; 0 turns it off.
     """
 
     def __init__(self, model, parts=1, adversarial=0.0):
         super().__init__(model.inputs, model.output, name=model.name)
         self.parts, self.adversarial = parts, adversarial
-        self.distribute_reduction_method = "first"  # the logs of the step are summed in it
+        self.distribute_reduction_method = "first"  # the step already sums the logs over all devices
         if adversarial and not self.get_layer(TABLE).trainable:
             raise InputError("adversarial training moves the embeddings, and freeze_layers keeps them: choose one")
 
@@ -60,7 +62,7 @@ class Stepped(keras.Model):
             gradients = [tf.convert_to_tensor(one) + other for one, other in zip(gradients, more, strict=True)]
         if dealt:
             gradients = distribution.summed(gradients)
-        # Summed by us: Keras would leave this graph in TensorFlow's registry of gradients (gradients.py).
+        # The gradients are already summed. Keras's sum would leak this graph into TensorFlow's registry (gradients.py).
         named = zip(gradients, self.trainable_weights, strict=True)
         self.optimizer.apply_gradients(named, experimental_aggregate_gradients=False)
         if dealt:
@@ -68,7 +70,7 @@ class Stepped(keras.Model):
         return logs | {"texts": texts}
 
     def _gradients(self, x, y, counted, texts):
-        """(logs, gradients) of a batch, or of the part of it that this device has."""
+        """Returns (logs, gradients) of a batch, or of the part of the batch on this device."""
         if self.parts == 1:
             sums, gradients = self._part(x, y, counted, texts)
         else:
@@ -78,14 +80,14 @@ class Stepped(keras.Model):
         return {"loss": tf.add_n([*means.values()])} | parts, gradients
 
     def _part(self, x, y, counted, texts):
-        """({output: sum of its losses}, gradients of their sum over `texts`)."""
+        """Returns ({output: sum of its losses}, gradients of the total loss divided by `texts`)."""
         with tf.GradientTape() as tape:
             found, sums = self(x, training=True), {}
             for name, loss in self.loss.items():
                 each = loss.call(y[name], found[name])
                 sums[name] = tf.reduce_sum(each * counted[0] if counted else each)
             scaled = loss = tf.add_n([*sums.values()]) / tf.cast(texts, tf.float32)
-            if halved := hasattr(self.optimizer, "get_scaled_loss"):  # float16
+            if halved := hasattr(self.optimizer, "get_scaled_loss"):  # float16 only
                 scaled = self.optimizer.get_scaled_loss(loss)
         gradients = tape.gradient(scaled, self.trainable_weights, unconnected_gradients="zero")
         return sums, self.optimizer.get_unscaled_gradients(gradients) if halved else gradients
@@ -110,7 +112,7 @@ class Stepped(keras.Model):
 
 
 def _slice(array, begin, size):
-    """array[begin : begin + size]; where the size is known beforehand, in the form that XLA knows."""
+    """Returns array[begin : begin + size]; for a static shape, with an operation that XLA supports."""
     if isinstance(size, int) and array.shape.is_fully_defined():
         return tf.slice(array, [begin, *[0] * (array.shape.rank - 1)], [size, *array.shape[1:]])
     return array[begin : begin + size]

@@ -1,4 +1,4 @@
-"""The log of a training for TensorBoard, written with TensorFlow alone: tf.summary.scalar needs the tensorboard package."""
+"""Write TensorBoard logs with TensorFlow only, because `tf.summary.scalar` needs the tensorboard package."""
 
 import json
 from hashlib import sha256
@@ -8,20 +8,21 @@ from ..errors import InputError
 from . import distribution
 from .callbacks import Callback
 
-EVENTS = "events.out.tfevents.*"  # as TensorFlow names its files
+EVENTS = "events.out.tfevents.*"  # TensorFlow's names for event files
 
 
 class TensorBoard(Callback):
-    """Writes each epoch of the history as scalars: train/loss (the epoch's mean), its parts, train/seconds, dev/SCORE.
+    """Writes each epoch of the history as scalars.
 
-    Each training has a folder of its own in the one that is named, called by its seed and a sum of all that decides the
-    result: a run that goes on finds its log again and writes no epoch twice, and one that begins anew replaces it.
+    The scalars are train/loss (the mean of the epoch), train/loss_OUTPUT if there are several losses, train/seconds and
+    dev/SCORE. Each training uses its own subfolder, whose name contains the seed and a hash of everything that determines
+    the result. A resumed run therefore finds its log and writes no epoch twice, and a run that starts over replaces it.
 
     Args:
-        folder: for the logs of trainings, or None to write none.
-        told: dict (JSON) of all that decides the result.
-        dev_score: a DevScore, which must come before this.
-        resumed: whether the run goes on from a save.
+        folder: folder for the logs of all trainings, or None to write no logs.
+        told: dict (JSON) of everything that determines the result.
+        dev_score: a DevScore, which must precede this callback.
+        resumed: whether the run resumes from a save.
 
     Raises:
         InputError: the folder cannot be written.
@@ -43,7 +44,7 @@ class TensorBoard(Callback):
             self.writer = tf.summary.create_file_writer(folder)
         except tf.errors.OpError as error:
             raise InputError(f"tensorboard: {folder} cannot be written ({error.message.splitlines()[0]})") from None
-        self._write()  # where the log is lost, or in another folder than before the stop
+        self._write()  # a resumed run writes the earlier epochs if their log is missing in this folder
 
     def on_epoch_end(self, epoch, logs=None):
         if self.writer:
@@ -51,7 +52,7 @@ class TensorBoard(Callback):
 
     def _write(self):
         tf = tensorflow()
-        # By this TensorBoard knows a scalar.
+        # TensorBoard recognises scalars by this metadata.
         kind = tf.compat.v1.SummaryMetadata(plugin_data={"plugin_name": "scalars"}, data_class="DATA_CLASS_SCALAR")
         for entry in self.dev_score.history[self.written :]:
             self.written = entry["epoch"]
@@ -62,7 +63,7 @@ class TensorBoard(Callback):
 
 
 def _values(entry):
-    """(tag, number) of an entry of the history."""
+    """Yields (tag, number) for an entry of the history."""
     yield "train/loss", entry["loss"]
     yield from ((f"train/loss_{name}", value) for name, value in entry.get("losses", {}).items())
     yield "train/seconds", entry["seconds"]
@@ -70,7 +71,7 @@ def _values(entry):
 
 
 def scalars(folder):
-    """(step, tag, value) of each scalar in a folder's event files, as far as they are whole."""
+    """Yields (step, tag, value) for each scalar in the event files of a folder, up to the first damaged record."""
     tf = tensorflow()
     for file in sorted(tf.io.gfile.glob(f"{folder}/{EVENTS}")):
         try:
@@ -78,5 +79,5 @@ def scalars(folder):
                 event = tf.compat.v1.Event.FromString(record.numpy())
                 for value in event.summary.value:
                     yield event.step, value.tag, float(tf.make_ndarray(value.tensor))
-        except tf.errors.DataLossError:  # of a killed run
+        except tf.errors.DataLossError:  # a killed run wrote the last record only partly
             continue

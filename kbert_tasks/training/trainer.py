@@ -1,4 +1,4 @@
-"""Training: from examples and a checkpoint to a task with a trained model. Keras trains."""
+"""Train a model from a checkpoint and examples, with the training loop of Keras."""
 
 import contextlib
 import dataclasses
@@ -31,13 +31,13 @@ log = logging.getLogger("kbert_tasks")
 
 @distribution.telling
 def train(task, examples, dev=None, backup=None):
-    """Fine-tunes a new model for `task`, sets the task's attributes and its `report_`.
+    """Fine-tunes a new model for `task` and sets the attributes of the task, including `report_`.
 
     Args:
-        task: holds the checkpoint and the settings.
-        examples: Examples.
-        dev: rows, or (texts, labels), or Examples; without them a share of `examples` is held out.
-        backup: folder where the progress is kept, or None.
+        task: a task with its checkpoint and settings.
+        examples: the training Examples.
+        dev: development data as rows, (texts, labels) or Examples; if None, a share of `examples` is held out.
+        backup: folder for the progress, or None.
     """
     computes_here()
     requested, seconds = task.settings, {}
@@ -63,7 +63,7 @@ def train(task, examples, dev=None, backup=None):
     if again := len(examples.rows) - len(task.seen_):
         examples.notes["the same text again"] = again
     task.tokenizer, task.config = task.new_tokenizer(checkpoint.vocabulary, checkpoint.cased), checkpoint.config
-    # Before texts without a target are moved to the skipped ones: the workers compare what they were given.
+    # Computed before _encode skips texts without a target, because the workers compare the rows that they received.
     rows = {"train": _sum_of(examples), "dev": _sum_of(dev)}
     with _timed(seconds, "tokenize"):
         windows, lengths = _encode(task, examples)
@@ -78,10 +78,10 @@ def train(task, examples, dev=None, backup=None):
     found["compile"] = compiling.chosen(settings, task.config, computed_in, task.first_only, strategy, tokens)
     settings = dataclasses.replace(settings, compile=found["compile"].value)
     task.settings, resolved = settings, resolved | found | task.derived()
-    aside = (*plan.SAME, "tensorboard", "save_minutes", "validation_split", "baseline")
-    decisive = {name: value for name, value in settings.as_dict().items() if name not in aside}
-    told = {"settings": decisive, "checkpoint": _sum_of_files(checkpoint), "rows": rows, "precision": computed_in}
-    distribution.agreed(strategy, told)
+    ignored = (*plan.SAME, "tensorboard", "save_minutes", "validation_split", "baseline")
+    decisive = {name: value for name, value in settings.as_dict().items() if name not in ignored}
+    identity = {"settings": decisive, "checkpoint": _sum_of_files(checkpoint), "rows": rows, "precision": computed_in}
+    distribution.agreed(strategy, identity)
 
     used = embedding_subset.numbers(
         [x["Input-Token"] for x, _ in windows] + [w.ids for parts in encoded_dev for w in parts]
@@ -100,7 +100,7 @@ def train(task, examples, dev=None, backup=None):
         with _timed(seconds, "load"), precision.computing(computed_in):
             table = _build(task, checkpoint, used, strategy)
         log.info("%d of %d tokens stand in the texts: the others' vectors stay as they are", len(used), len(table))
-        return table, _fit(task, windows, dev.rows, encoded_dev, backup, told, computed_in, strategy, parts)
+        return table, _fit(task, windows, dev.rows, encoded_dev, backup, identity, computed_in, strategy, parts)
 
     table, dev_score = plan.carried_out(made, attempt, settings.auto_micro_batches, backup)
     with precision.computing(computed_in):
@@ -148,7 +148,7 @@ def _checkpoint(task):
 
 
 def _sum_of_files(checkpoint):
-    """Of the config and of the index, in which TensorFlow keeps a sum of each array."""
+    """Returns a hash of the config and of the index file, which contains a checksum of each array."""
     files = checkpoint.config_file, f"{checkpoint.checkpoint_file}.index"
     return sha256(b"".join(Path(file).read_bytes() for file in files)).hexdigest()
 
@@ -158,9 +158,10 @@ def _sum_of(examples):
 
 
 def _encode(task, examples):
-    """([(x, target)] of all windows, tokens of each text with those that are cut) of the examples.
+    """Encodes the examples and skips those without a target.
 
-    An example without a target is moved to the skipped ones.
+    Returns:
+        ([(x, target)] for all windows, number of tokens of each text before truncation).
     """
     found, encoded, skipped = [], [], {}
     for i, example in enumerate(examples.rows):
@@ -180,7 +181,7 @@ def _encode(task, examples):
 
 
 def _baseline(task, examples, dev, seconds):
-    """Sets the task's `baseline_`; returns what the report says of it, an empty dict where the task has none."""
+    """Sets `baseline_` of the task and returns its entry in the report, or an empty dict if there is no baseline."""
     began = time.perf_counter()
     task.baseline_ = task.baseline(examples.rows)
     if task.baseline_ is None:
@@ -193,7 +194,7 @@ def _baseline(task, examples, dev, seconds):
 
 
 def _build(task, checkpoint, used, strategy):
-    """Sets the task's model, with the used rows of the table alone; returns the whole table (vocabulary, hidden)."""
+    """Sets the model of the task with only the used embedding rows; returns the whole table (vocabulary, hidden)."""
     from ..encoder.layers import fill_pooler
 
     settings = task.settings
@@ -216,8 +217,11 @@ def _encoder(task, **changes):
     return build_encoder(task.config | changes, task.settings.encoder, first_only=task.first_only)
 
 
-def _fit(task, windows, dev, encoded_dev, backup, told, computed_in, strategy, parts):
-    """Keras trains the task's model; returns the DevScore. Goes on where a run that was told the same has stopped."""
+def _fit(task, windows, dev, encoded_dev, backup, identity, computed_in, strategy, parts):
+    """Trains the model of the task with Keras and returns the DevScore.
+
+    If there is saved progress of a run with the same `identity`, training resumes from it.
+    """
     from .callbacks import Backup, DevScore, Losses, ProgressBar
     from .ema import Average
     from .step import Stepped
@@ -236,11 +240,11 @@ def _fit(task, windows, dev, encoded_dev, backup, told, computed_in, strategy, p
     predicting = _beside(task, model, computed_in, strategy)
     average = Average(model.trainable_weights, settings.ema_decay) if settings.ema_decay else None
     losses, dev_score = Losses(settings.learning_rate), DevScore(task, dev, encoded_dev, average)
-    kept = Backup(backup, told, model, average, losses, dev_score)
-    events = TensorBoard(settings.tensorboard, told, dev_score, resumed=kept.step > 0)
+    kept = Backup(backup, identity, model, average, losses, dev_score)
+    events = TensorBoard(settings.tensorboard, identity, dev_score, resumed=kept.step > 0)
     distribution.agreed(strategy, {"progress": kept.step})
     log.info("training on %d texts or windows of texts, %d steps an epoch", len(windows), steps)
-    # The rest of an epoch first, where a run has been stopped in one.
+    # If a run was interrupted within an epoch, the first iteration completes that epoch.
     for _ in range(2):
         epoch, done = divmod(kept.step, steps)
         if epoch < settings.epochs and not dev_score.stops:
@@ -272,7 +276,10 @@ def _fit(task, windows, dev, encoded_dev, backup, told, computed_in, strategy, p
 
 
 def _beside(task, model, computed_in, strategy):
-    """Of a TPU, which predicts in one shape alone: gives the task a model beside it; returns [what copies the weights]."""
+    """On a TPU, gives the task a second model for prediction and returns [the callback that copies the weights].
+
+    The model on a TPU accepts only one input shape. On other devices the function returns an empty list.
+    """
     from .callbacks import Copied
 
     if not is_tpu(strategy):
@@ -286,10 +293,10 @@ def _beside(task, model, computed_in, strategy):
 
 @contextlib.contextmanager
 def _without_advice():
-    """Without warnings about what no user could change.
+    """Hides warnings inside the block that a user can do nothing about.
 
-    Keras warns where callbacks take longer than a step, as those of a tiny model do. TensorFlow warns after a few trainings
-    in one process that each has traced its step.
+    Keras warns if callbacks take longer than a step, which is normal for a tiny model. TensorFlow warns about retracing
+    after a few trainings in one process, because each training traces its step.
     """
     logger = tensorflow().get_logger()
 
@@ -305,7 +312,7 @@ def _without_advice():
 
 
 def versions():
-    """Of the package and of what its numbers depend on."""
+    """Returns the versions of this package, of Python and of the libraries that affect the results."""
     names = ("kbert-tasks", "tensorflow", "tf_keras", "keras-bert", "tokenizers", "numpy")
     found = {"python": platform.python_version()}
     for name in names:
