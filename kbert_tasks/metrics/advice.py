@@ -112,13 +112,15 @@ def _learning_rate(report, scores):
     guessing = _loss_of_guessing(report, scores)
     if last < HIGH_LOSS * (guessing or first) or (not guessing and len(report["history"]) == 1):
         return
-    beside = f"guessing by label frequency gives {guessing:.4f}" if guessing else f"the first epoch's was {first:.4f}"
-    still = f"the training loss of the last epoch is still {last:.4f} ({beside})"
+    reference = (
+        f"guessing by label frequency gives {guessing:.4f}" if guessing else f"the first epoch's was {first:.4f}"
+    )
+    reason = f"the training loss of the last epoch is still {last:.4f} ({reference})"
     most = min(1e-3, 5e-5 * (BASE / hidden) ** 2)  # 5e-5 for base models, 4.5e-4 for a hidden size of 256
     if 2 * used <= most and last < 1.05 * first:
-        yield f"Raise the learning rate, for example --learning-rate {min(4 * used, most):.1g} (used: {used:g}): {still}."
+        yield f"Raise the learning rate, for example --learning-rate {min(4 * used, most):.1g} (used: {used:g}): {reason}."
     else:
-        yield f"Lower the learning rate, for example --learning-rate {used / 3:.1g} (used: {used:g}): {still}."
+        yield f"Lower the learning rate, for example --learning-rate {used / 3:.1g} (used: {used:g}): {reason}."
 
 
 def _length(report, part):

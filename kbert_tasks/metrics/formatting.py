@@ -3,10 +3,10 @@
 
 def scores_text(scores, examples, baseline=None):
     """Formats the scores of one set of examples, with those of a baseline, and the counts of its rows."""
-    beside = {name: f"   (baseline {value:.4f})" for name, value in (baseline or {}).items()}
+    suffixes = {name: f"   (baseline {value:.4f})" for name, value in (baseline or {}).items()}
     lines = [counts_text(examples)] if "read" in (examples or {}) else []
     numbers = {name: value for name, value in scores.items() if isinstance(value, int | float)}
-    lines += [f"  {name:<17} {value:.4f}{beside.get(name, '')}" for name, value in numbers.items()]
+    lines += [f"  {name:<17} {value:.4f}{suffixes.get(name, '')}" for name, value in numbers.items()]
     lines += [f"  {name:<17} {NONE if name == 'precision' else '-'}" for name, value in scores.items() if value is None]
     if "places" in scores:
         places = scores["places"]
