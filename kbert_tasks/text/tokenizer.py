@@ -26,7 +26,7 @@ _RARE = re.compile(
     "\u2000-\u20bf\u2100-\u2bff"  # punctuation, currency, symbols
     "\u2e80-\u3029\u3030-\u3096\u309b-\ua4cf\uf900-\ufaff\ufe30-\ufffd"  # Chinese, Japanese, full width
     "\u1100-\u11ff\uac00-\ud7a3"  # Korean
-    "\U0001f000-\U0001f9ff\U0001fa70-\U0001faff"  # pictures
+    "\U0001f000-\U0001f9ff\U0001fa70-\U0001faff"  # emoji
     "\U00020000-\U0002a6df\U0002a700-\U0002b81f"  # Chinese, extensions B to D
     "]"
 )
