@@ -1,9 +1,9 @@
-"""The only door to TensorFlow and to Keras 2 (`tf_keras`).
+"""Imports TensorFlow, Keras 2 (`tf_keras`) and keras-bert for the whole package.
 
-keras-bert works on Keras 2 only and says `from tensorflow import keras`, which since TensorFlow 2.16
-means Keras 3. `keras2()` hands out `tf_keras`; `import_keras_bert()` shows keras-bert that same module
-for as long as it is being imported and then puts back what was there, so that a user's own Keras 3 in
-the same process goes on working. Import TensorFlow from here and nowhere else: here it is quiet.
+keras-bert works only with Keras 2, but executes `from tensorflow import keras`, which imports Keras 3 since TensorFlow
+2.16. `keras2()` returns `tf_keras`. `import_keras_bert()` replaces `tensorflow.keras` by `tf_keras` during the import of
+keras-bert and restores it afterwards, so that Keras 3 continues to work in the same process. All other modules import
+TensorFlow through this module, which suppresses its start-up messages.
 """
 
 import contextlib
@@ -21,7 +21,7 @@ from .errors import InputError
 if TYPE_CHECKING:
     from tf_keras import Model as Model
 
-# keras-bert and what it is made of: each of them binds `tensorflow.keras` when it is imported.
+# keras-bert and its dependencies that bind `tensorflow.keras` at import.
 FAMILY = (
     "keras_bert", "keras_transformer", "keras_multi_head", "keras_self_attention", "keras_pos_embd",
     "keras_layer_normalization", "keras_position_wise_feed_forward", "keras_embed_sim",
@@ -30,11 +30,11 @@ PATHS = ("tensorflow.keras", "tensorflow.keras.backend", "tensorflow.keras.utils
 
 
 def tensorflow():
-    """TensorFlow, imported without its start-up messages and with oneDNN's kernels, unless the user has decided on them."""
+    """Imports TensorFlow without its start-up messages and with oneDNN's kernels, unless the user has set the variables."""
     if "tensorflow" not in sys.modules:
         os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
-        # TensorFlow takes oneDNN's kernels by itself only where a processor has AVX-512 or newer. They train twice as
-        # fast with AVX2 alone too (benchmarks/speed.md).
+        # By default, TensorFlow uses oneDNN's kernels only on processors with AVX-512 or newer. They also double the
+        # training speed on processors with only AVX2 (benchmarks/speed.md).
         os.environ.setdefault("TF_ENABLE_ONEDNN_OPTS", "1")
         with _stderr_held_back():
             importlib.import_module("tensorflow")
@@ -42,16 +42,16 @@ def tensorflow():
 
 
 def is_tpu(strategy):
-    """Whether a strategy trains on a TPU, which compiles each new shape: all its batches have one shape."""
+    """Returns whether a strategy trains on a TPU, which needs batches of one shape because it compiles each new shape."""
     return isinstance(strategy, tensorflow().distribute.TPUStrategy)
 
 
 @functools.cache
 def keras2():
-    """Keras 2 (`tf_keras`), whatever Keras the user has imported.
+    """Imports Keras 2 (`tf_keras`), independently of the Keras version that the user has imported.
 
     Raises:
-        InputError: tf-keras is missing, or is not of TensorFlow's minor version.
+        InputError: tf-keras is missing, or its minor version differs from that of TensorFlow.
     """
     wanted = ".".join(tensorflow().__version__.split(".")[:2])
     try:
@@ -70,19 +70,19 @@ def keras2():
 
 
 def is_on_cpu():
-    """Whether what is being traced is for the processor."""
+    """Returns whether the graph that is being traced runs on the CPU."""
     tf = tensorflow()
     return not is_tpu(tf.distribute.get_strategy()) and not tf.config.list_logical_devices("GPU")
 
 
-_process: int | None = None  # in which TensorFlow has begun to compute
+_process: int | None = None  # id of the process in which TensorFlow started to compute
 
 
 def computes_here():
-    """Raises InputError in a process that was forked after TensorFlow had begun to compute in its parent.
+    """Raises InputError in a process that was forked after TensorFlow had started to compute in its parent.
 
-    A fork copies none of TensorFlow's threads: whatever the child computes would wait for them without end. Called before
-    anything that computes; the first call notes the process.
+    A fork does not copy TensorFlow's threads, so a computation in the child would wait for them forever. Call this
+    function before any computation; the first call stores the process id.
     """
     global _process
     if _process is None:
@@ -96,19 +96,20 @@ def computes_here():
 
 
 def registered_gradients():
-    """TensorFlow's registry that `tf.RegisterGradient` and `tf.custom_gradient` fill: name to a dict with the function as "type".
+    """Returns TensorFlow's registry of `tf.RegisterGradient` and `tf.custom_gradient`.
 
-    TensorFlow itself removes nothing from it and has no public way to do so.
+    The registry is a dict from name to a dict with the function as "type". TensorFlow never removes an entry and has no
+    public function to do so.
     """
     return importlib.import_module("tensorflow.python.framework.ops").gradient_registry._registry
 
 
 @functools.cache
 def import_keras_bert():
-    """keras_bert, bound to Keras 2.
+    """Imports keras_bert and binds it to Keras 2.
 
     Raises:
-        InputError: keras-bert, or a part of it, was imported earlier in this process and is bound to Keras 3.
+        InputError: keras-bert or one of its dependencies is already imported in this process and bound to Keras 3.
     """
     keras = keras2()
     for name in FAMILY:
@@ -124,7 +125,7 @@ def import_keras_bert():
     feed_forward = importlib.import_module("keras_position_wise_feed_forward").FeedForward
     for layer in (attention, feed_forward):
         layer.build = _without_seed_warning(layer.build)
-    # Under names of their own: some are called as Keras's layers are, and would be taken for these in a saved model.
+    # The package name avoids confusion in saved models, because some layers have the same names as Keras's layers.
     for layer in keras_bert.get_custom_objects().values():
         if isinstance(layer, type) and issubclass(layer, keras.layers.Layer):
             keras.utils.register_keras_serializable(package="keras_bert")(layer)
@@ -132,9 +133,10 @@ def import_keras_bert():
 
 
 def _is_bound_to(keras, module):
-    """Whether what a module of the family calls `keras` and `K` is of this Keras, as far as it has them.
+    """Returns whether the names `keras` and `K` in a module of FAMILY, if they exist, belong to this Keras.
 
-    Both count: with TF_USE_LEGACY_KERAS set after TensorFlow was imported, `keras` is Keras 2 and `K` Keras 3.
+    Both names are checked: if TF_USE_LEGACY_KERAS is set after TensorFlow was imported, `keras` is Keras 2 and `K` is
+    Keras 3.
     """
     layers = getattr(getattr(module, "keras", None), "layers", keras.layers)
     backend = getattr(module, "K", keras.backend)
@@ -142,10 +144,10 @@ def _is_bound_to(keras, module):
 
 
 def _without_seed_warning(build):
-    """A layer's `build`, without tf_keras's remark that its matrices share one unseeded initializer.
+    """Wraps a layer's `build` to ignore tf_keras's warning that its matrices share one unseeded initializer.
 
-    True (they start out equal), but a checkpoint's values replace them at once. The filter is set for each
-    call: one set for the whole process would also cover the user's layers, and be lost with a `catch_warnings`.
+    The matrices are initially equal, but the values of a checkpoint replace them immediately. The filter is set for each
+    call, because a global filter would also affect the user's layers and would be lost after `catch_warnings`.
     """
 
     @functools.wraps(build)
@@ -159,7 +161,7 @@ def _without_seed_warning(build):
 
 @contextlib.contextmanager
 def _tensorflow_keras_is(module):
-    """`from tensorflow import keras` and `import tensorflow.keras...` mean `module` inside the block."""
+    """Makes `from tensorflow import keras` and `import tensorflow.keras...` import `module` inside the block."""
     tf = tensorflow()
     absent = object()
     before_modules = {path: sys.modules.get(path, absent) for path in PATHS}
@@ -184,11 +186,11 @@ def _tensorflow_keras_is(module):
 
 @contextlib.contextmanager
 def _stderr_held_back():
-    """Keeps from the console what native code writes to file descriptor 2; shows it if the block fails.
+    """Hides what native code writes to file descriptor 2, and prints it if the block fails.
 
-    TensorFlow's libraries write their first lines before any log level is read.
+    TensorFlow's libraries write their first lines before they read a log level.
     """
-    if sys.stderr is None:  # a process started without one; descriptor 2 may be any file of it
+    if sys.stderr is None:  # a process without stderr; descriptor 2 may be any file
         yield
         return
     sys.stderr.flush()

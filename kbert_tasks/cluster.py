@@ -1,7 +1,7 @@
-"""The machines that train one model together, as the environment variable TF_CONFIG tells them.
+"""Reads the environment variable TF_CONFIG, which describes the machines that train one model together.
 
-Each is told the same cluster, {"chief": [ADDRESS], "worker": [ADDRESS, ...]} or workers alone, and which of them it is, its
-task: {"type": "worker", "index": 1}.
+On each machine, TF_CONFIG contains the same cluster, {"chief": [ADDRESS], "worker": [ADDRESS, ...]} or only workers, and
+the task of this machine, such as {"type": "worker", "index": 1}.
 """
 
 import json
@@ -11,22 +11,22 @@ from .errors import InputError
 
 
 def cluster():
-    """The workers' names that TF_CONFIG tells, the chief first: [("chief" or "worker", number)]; [] where it tells none."""
-    told = os.environ.get("TF_CONFIG") or "{}"
+    """Returns the workers in TF_CONFIG as [("chief" or "worker", number)], the chief first; [] without a cluster."""
+    value = os.environ.get("TF_CONFIG") or "{}"
     try:
-        jobs = json.loads(told).get("cluster") or {}
+        jobs = json.loads(value).get("cluster") or {}
         return [(job, number) for job in ("chief", "worker") for number in range(len(jobs.get(job, ())))]
     except (ValueError, TypeError, AttributeError):
-        raise InputError(f"TF_CONFIG should be JSON with a cluster and a task, not {told[:80]!r}") from None
+        raise InputError(f"TF_CONFIG should be JSON with a cluster and a task, not {value[:80]!r}") from None
 
 
 def chief():
-    """Whether this process writes what all of them have trained: of several machines the first does."""
+    """Returns whether this process writes the results: true for a single machine and for the first one of a cluster."""
     return len(cluster()) < 2 or me() == 0
 
 
 def me():
-    """The place of this process among them."""
+    """Returns the index of this process in `cluster()`."""
     task = json.loads(os.environ["TF_CONFIG"]).get("task") or {}
     try:
         return cluster().index((task["type"], int(task["index"])))

@@ -1,4 +1,4 @@
-"""Errors of a disk that takes no more, as one sentence."""
+"""Converts errors of writing to disk to an InputError."""
 
 import contextlib
 import errno
@@ -14,12 +14,12 @@ FULL = errno.ENOSPC, errno.EDQUOT, errno.EFBIG
 
 @contextlib.contextmanager
 def written(path, then, wanted=None):
-    """Turns what fails in writing `path`, by Python or by TensorFlow, into an InputError.
+    """Converts errors of Python or TensorFlow while writing `path` to an InputError.
 
     Args:
-        path: the file or folder that is written; the block does nothing else.
-        then: what to do once there is room.
-        wanted: bytes that are needed, where that is known.
+        path: the file or folder that the block writes; the block should do nothing else.
+        then: what the user should do after freeing disk space.
+        wanted: number of bytes needed, or None if unknown.
     """
     try:
         yield
@@ -28,15 +28,15 @@ def written(path, then, wanted=None):
 
 
 def no_room(path, error, then, wanted=None):
-    """The InputError for an error of writing `path`; see `written`."""
+    """Returns the InputError for an error while writing `path`; see `written` for the arguments."""
     reason = str(getattr(error, "strerror", None) or getattr(error, "message", None) or error)
-    reason = re.sub(r"\{\{.*?\}\} *", "", reason).splitlines()[0][:160]  # TensorFlow's name of the operation
-    room = "" if wanted is None else f"; {_megabytes(wanted)} are needed, {_megabytes(_free(path))} are free"
-    return InputError(f"{path} could not be written ({reason}{room}): make room, {then}")
+    reason = re.sub(r"\{\{.*?\}\} *", "", reason).splitlines()[0][:160]  # remove TensorFlow's name of the operation
+    needed = "" if wanted is None else f"; {_megabytes(wanted)} are needed, {_megabytes(_free(path))} are free"
+    return InputError(f"{path} could not be written ({reason}{needed}): make room, {then}")
 
 
 def unwritable(path, error):
-    """The InputError for an OSError of a folder that is made."""
+    """Returns the InputError for an OSError while creating a folder."""
     return InputError(
         f"{path} could not be written ({error.strerror}): make room, or name another folder "
         "(for downloads with KBERT_CHECKPOINTS in the environment)"

@@ -1,12 +1,12 @@
-"""The one exception that means: what you gave is not usable, and here is what to do."""
+"""Defines the exceptions for unusable input."""
 
 
 class InputError(ValueError):
-    """Bad input, told in one sentence: what was wanted, what came, what to do.
+    """Unusable input; the message says in one sentence what was expected, what was found and what to do.
 
-    The commands print the sentence and end with exit status 2; the Python API raises it.
+    The commands print the message and exit with status 2. The Python API raises the exception.
     """
 
 
 class RowError(InputError):
-    """Bad input in one row; who knows the file and the row puts them in front."""
+    """Unusable input in one row; the caller adds the file and the row number to the message."""

@@ -1,4 +1,4 @@
-"""Files and folders that appear whole or not at all, and checksums."""
+"""Creates files and folders atomically, and computes checksums."""
 
 import contextlib
 import hashlib
@@ -12,10 +12,10 @@ from .lock import locked
 
 
 def make_room(folder):
-    """Makes the parent of `folder`.
+    """Creates the parent of `folder`.
 
     Raises:
-        InputError: `folder` is there already, or its parent cannot be made.
+        InputError: `folder` already exists, or its parent cannot be created.
     """
     if folder.exists():
         raise InputError(f"{folder} is there already and is not replaced: move it away, or take another folder")
@@ -27,14 +27,16 @@ def make_room(folder):
 
 @contextlib.contextmanager
 def aside(folder):
-    """A path beside `folder`, of the same name, for what is to become `folder`; what is left there is deleted.
+    """Yields a temporary path with the same name as `folder`, on the same disk, and deletes what is left there at the end.
+
+    The caller writes to this path and then renames it to `folder`.
 
     Raises:
-        InputError: as `make_room`, another run is making `folder`, or the parent cannot be written to.
+        InputError: `make_room` failed, another run is creating `folder`, or the parent is not writable.
     """
     make_room(folder)
     with locked(folder):
-        make_room(folder)  # the run that had the lock may have made it meanwhile
+        make_room(folder)  # the run that held the lock before may have created it
         try:
             place = tempfile.TemporaryDirectory(prefix=f".{folder.name}.", dir=folder.parent)
         except OSError as error:
@@ -44,7 +46,7 @@ def aside(folder):
 
 
 def sha256(file):
-    """The SHA-256 checksum of a file, as a hexadecimal string."""
+    """Returns the SHA-256 checksum of a file as a hexadecimal string."""
     digest = hashlib.sha256()
     with open(file, "rb") as stream:
         while block := stream.read(2**20):
@@ -53,12 +55,12 @@ def sha256(file):
 
 
 def write_text(file, text, beside=None):
-    """Writes a text file that appears whole or not at all; an earlier file is replaced. Half an emoji is escaped.
+    """Writes a text file atomically, replacing an existing file. Lone surrogates are escaped.
 
     Args:
-        file: its Path.
-        text: its contents.
-        beside: the folder of the temporary file (default that of `file`), on the same disk.
+        file: Path of the file.
+        text: content of the file.
+        beside: folder of the temporary file, on the same disk (default: the folder of `file`).
     """
     temporary = (beside or file.parent) / f".{file.name}.{os.getpid()}.writing"
     try:

@@ -1,4 +1,4 @@
-"""A lock on an output while a run writes it. The operating system holds it, so a killed run does not leave it behind."""
+"""Locks an output while a run writes it. The operating system releases the lock of a killed run."""
 
 import contextlib
 import errno
@@ -21,19 +21,19 @@ except ImportError:  # Windows
 
 log = logging.getLogger("kbert_tasks")
 
-FAR = 1 << 20  # Windows locks bytes, and nobody can read them meanwhile: one behind the name of the process
+FAR = 1 << 20  # Windows makes locked bytes unreadable, so the locked byte is after the name of the process
 HELD = errno.EAGAIN, errno.EWOULDBLOCK, errno.EACCES, errno.EDEADLK
-_held: dict[Path, tuple[int, int]] = {}  # output to the (process, thread) that has its lock
+_held: dict[Path, tuple[int, int]] = {}  # output to the (process, thread) that holds its lock
 
 
 @contextlib.contextmanager
 def locked(output):
-    """Holds the lock of an output file or folder: `.NAME.lock` beside it, which is deleted at the end.
+    """Holds the lock of an output file or folder: the file `.NAME.lock` next to it, which is deleted at the end.
 
-    A thread that has the lock can take it again, and has that of everything in the folder too.
+    A thread that holds the lock can acquire it again, and also holds the locks of everything in the folder.
 
     Raises:
-        InputError: another run has the lock, or nothing can be written there.
+        InputError: another run holds the lock, or the parent folder is not writable.
     """
     output = Path(output).resolve()
     me = os.getpid(), threading.get_ident()
@@ -61,28 +61,28 @@ def locked(output):
         del _held[output]
         _release(descriptor, file)
         for path in missing:  # the deepest first
-            with contextlib.suppress(OSError):  # it holds what was written
+            with contextlib.suppress(OSError):  # the folder is not empty
                 path.rmdir()
 
 
 @contextlib.contextmanager
 def locked_by_chief(output):
-    """`locked`, where there is an output and it is this process that writes it: of several machines the first does."""
+    """Holds the lock of an output if `output` is not None and this process writes it, see `chief`."""
     with locked(output) if output is not None and chief() else contextlib.nullcontext():
         yield
 
 
 def _opened(file):
-    """The descriptor of the locked file, or None where another run has locked it."""
+    """Returns the descriptor of the locked file, or None if another run has locked it."""
     while True:
         descriptor = os.open(file, os.O_RDWR | os.O_CREAT, 0o666)
         try:
             if not _lock(descriptor):
                 os.close(descriptor)
                 return None
-            # The run that had it may have deleted the file after it was opened here.
+            # The run that held the lock before may have deleted the file after this process opened it.
             if os.path.samestat(os.fstat(descriptor), os.stat(file)):
-                with contextlib.suppress(OSError):  # on a full disk the lock has no name
+                with contextlib.suppress(OSError):  # on a full disk, the lock file stays empty
                     os.ftruncate(descriptor, 0)
                     os.write(descriptor, f"process {os.getpid()} on {socket.gethostname()}".encode())
                 return descriptor
@@ -95,7 +95,7 @@ def _opened(file):
 
 
 def _lock(descriptor):
-    """Whether this process could lock it; True also on a disk that knows no locks."""
+    """Tries to lock the file and returns whether this succeeded; also True on a disk that does not support locks."""
     try:
         if fcntl is not None:
             fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
@@ -111,9 +111,9 @@ def _lock(descriptor):
 
 
 def _release(descriptor, file):
-    """Deletes the file while it is still locked; Windows deletes only what is closed."""
+    """Deletes the file while it is still locked; on Windows, a file must be closed before it can be deleted."""
     if fcntl is None:
-        os.close(descriptor)  # which unlocks it
+        os.close(descriptor)  # also unlocks the file
     with contextlib.suppress(OSError):
         file.unlink()
     if fcntl is not None:
@@ -121,7 +121,7 @@ def _release(descriptor, file):
 
 
 def _holder(file):
-    """Who has the lock, in brackets, where it could be read."""
+    """Returns the process that holds the lock as text in parentheses, or "" if it is unknown."""
     try:
         name = file.read_text(encoding="utf-8", errors="replace")
     except OSError:

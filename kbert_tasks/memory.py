@@ -1,7 +1,8 @@
-"""How much memory this process holds, and how much it may hold in all.
+"""Measures the memory that this process uses and the memory that it may use in total.
 
-A limit that was set (`ulimit -v`, a cgroup such as a container's) ends the process that goes beyond it, by a signal or by
-an error inside of TensorFlow's libraries, and no Python code can catch either. So it is looked for beforehand.
+A process that exceeds a limit (`ulimit -v`, or a cgroup such as that of a container) ends with a signal or with an error
+inside TensorFlow's libraries. Python code cannot catch either, so this module determines the limits in advance.
+
 Sources: Linux, man 5 proc, man 2 getrlimit, admin-guide/cgroup-v1/memory.rst and admin-guide/cgroup-v2.rst.
 """
 
@@ -17,9 +18,9 @@ from ._keras import tensorflow
 
 GIB = 2**30
 PROC, CGROUPS = Path("/proc"), Path("/sys/fs/cgroup")
-LIBRARIES = 0.7 * GIB  # that Python, TensorFlow and Keras hold, where the system does not tell
-ADDRESSES = 0.6 * GIB  # that threads and malloc reserve and do not fill, from the plan to the end of a training
-VERSIONS = {  # of cgroups: limit, use, and in memory.stat the part of it that the system takes back when it needs it
+LIBRARIES = 0.7 * GIB  # estimated memory of Python, TensorFlow and Keras, if the system does not report it
+ADDRESSES = 0.6 * GIB  # address space that threads and malloc reserve but do not use during a training
+VERSIONS = {  # cgroup version to files of limit and usage, and the key in memory.stat of reclaimable memory
     1: ("memory.limit_in_bytes", "memory.usage_in_bytes", "total_inactive_file"),
     2: ("memory.max", "memory.current", "inactive_file"),
 }
@@ -27,13 +28,13 @@ VERSIONS = {  # of cgroups: limit, use, and in memory.stat the part of it that t
 
 @dataclass(frozen=True)
 class Room:
-    """How much memory there is.
+    """The memory that this process may use.
 
     Attributes:
-        bytes: that this process may hold in all; infinity where the system does not tell.
-        held: bytes of them that it holds already.
-        of: what sets it, for a sentence.
-        limit: whether it was set for processes, so that there is no way beyond it.
+        bytes: number of bytes that this process may use in total; infinity if unknown.
+        held: number of bytes that it already uses.
+        of: what defines the amount, for messages.
+        limit: whether the amount is a strict limit of the process.
     """
 
     bytes: float
@@ -43,18 +44,18 @@ class Room:
 
 
 def room():
-    """The least Room of all that bound this process."""
+    """Returns the smallest Room of all limits that apply to this process."""
     if on_gpu := _gpu():
         return on_gpu
     gc.collect()
-    # glibc gives back what was freed; others have no such call.
+    # glibc returns freed memory to the system; other C libraries lack this function.
     with contextlib.suppress(OSError, AttributeError, TypeError):
         ctypes.CDLL(None).malloc_trim(0)
     try:
         pages = (PROC / "self/statm").read_text(encoding="ascii").split()
         addresses, held = (int(number) * os.sysconf("SC_PAGE_SIZE") for number in pages[:2])
         found = [Room(_fields(PROC / "meminfo")["MemAvailable:"] * 1024 + held, held, "this machine")]
-    except (OSError, KeyError):  # another system than Linux, or a kernel that does not tell
+    except (OSError, KeyError):  # not Linux, or a kernel without these files
         return Room(math.inf, int(LIBRARIES), "this system")
     found += [Room(left + held, held, "the limit of the cgroup", True) for left in _left_in_cgroups()]
     import resource
@@ -66,22 +67,23 @@ def room():
 
 
 def ran_out(error):
-    """Whether an exception is that of memory that ran out: Python's, or TensorFlow's, by name, for it may not be imported."""
+    """Returns whether an exception of Python or TensorFlow means that memory ran out."""
+    # The name is compared because TensorFlow may not be imported.
     return isinstance(error, MemoryError) or type(error).__name__ == "ResourceExhaustedError"
 
 
 def _gpu():
-    """Of the smallest GPU that TensorFlow computes on; None where there is none."""
+    """Returns the Room of the smallest GPU that TensorFlow uses, or None without a GPU."""
     if not tensorflow().config.list_logical_devices("GPU"):
         return None
-    from tensorflow.python.client import device_lib  # TensorFlow tells it nowhere else
+    from tensorflow.python.client import device_lib  # TensorFlow has no public function for this
 
     sizes = [each.memory_limit for each in device_lib.list_local_devices() if each.device_type == "GPU"]
     return Room(min(sizes), 0, "the GPU") if sizes else None
 
 
 def _left_in_cgroups():
-    """Bytes that are left in each cgroup with a limit that this process is in, from its own to the outermost."""
+    """Yields the free bytes of each limited cgroup of this process, from the innermost to the outermost."""
     file = PROC / "self/cgroup"
     for line in file.read_text(encoding="utf-8").splitlines() if file.is_file() else ():
         number, controllers, path = line.split(":", 2)
@@ -93,16 +95,16 @@ def _left_in_cgroups():
             continue
         limit, use, freed = VERSIONS[version]
         own = root / path.lstrip("/")
-        # A container may see its own group as the outermost one, and a path to it that is not there.
+        # A container may see its own group as the outermost one, under a path that does not exist.
         for folder in (own, *own.parents):
             if not folder.is_relative_to(root):
                 break
-            with contextlib.suppress(OSError, ValueError):  # no such file; the word max
+            with contextlib.suppress(OSError, ValueError):  # the file is missing, or contains "max"
                 left = int((folder / limit).read_text()) - int((folder / use).read_text())
                 yield max(0, left + _fields(folder / "memory.stat").get(freed, 0))
 
 
 def _fields(file):
-    """A file's lines of a name and a number, as a dict."""
+    """Parses a file with a name and a number in each line to a dict."""
     lines = (line.split() for line in file.read_text(encoding="utf-8").splitlines())
     return {name: int(number) for name, number, *_ in lines}

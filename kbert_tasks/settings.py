@@ -1,6 +1,6 @@
-"""Settings: one frozen dataclass, which is also JSON and the command line's options.
+"""Defines settings as a frozen dataclass that is converted to JSON and to command line options.
 
-A task adds its own by a subclass. A field's metadata holds its help and its limits, so each is written once.
+A task adds its own settings in a subclass. The metadata of a field contains its help text and its limits.
 """
 
 import argparse
@@ -29,7 +29,7 @@ Auto = Literal["auto"]
 SCHEDULES = ("constant", "linear")
 
 
-# Groups of options in the help of the command line, in their order.
+# Groups of options in the command line help, in display order.
 GROUPS = {
     "common": "options",
     "data": "data",
@@ -44,23 +44,23 @@ GROUPS = {
 def option(
     default, help, *, group="task", later=False, least=None, above=None, most=None, below=None, choices=None, check=None
 ):
-    """A dataclass field with its help text and the values that it may take.
+    """Returns a dataclass field with a help text and the allowed values.
 
     Args:
         default: the default value.
-        help: what the option does, as in `kbert-train --help` and the guide.
+        help: description of the option in `kbert-train --help` and the guide.
         group: key of GROUPS.
-        later: whether the option can also be given to a trained task.
+        later: whether the option can also be set for a trained task.
         least, above, most, below: limits of a number.
-        choices: the values of a text.
-        check: function that raises InputError for an impossible value.
+        choices: the allowed texts.
+        check: function that raises InputError for an invalid value.
     """
     limits = {"least": least, "above": above, "most": most, "below": below, "choices": choices, "check": check}
     return field(default=default, metadata={"help": help, "group": group, "later": later} | limits)
 
 
 def check_device(device):
-    """The name of a device, or InputError."""
+    """Returns the name of a device; raises InputError if it is invalid."""
     if not re.fullmatch(r"auto|cpu|gpu|tpu|cpu:[1-9]\d?", device):
         raise InputError(f"device should be one of {DEVICES}, not {device!r}")
     return device
@@ -68,16 +68,16 @@ def check_device(device):
 
 @dataclass(frozen=True)
 class Options:
-    """A frozen dataclass of options. Unknown names and impossible values raise an InputError that names them."""
+    """A frozen dataclass of options. Unknown names and invalid values raise an InputError."""
 
     def __post_init__(self) -> None:
-        """Gives each field the type that it should have, or raises InputError."""
+        """Validates each field and converts it to its type; raises InputError for an invalid value."""
         for each in dataclasses.fields(self):
             object.__setattr__(self, each.name, checked(each, getattr(self, each.name)))
 
     @classmethod
     def of(cls, values: dict[str, Any]) -> "Self":
-        """Settings from a dict of names and values; raises InputError for a name that is not one."""
+        """Creates settings from a dict of names and values; raises InputError for an unknown name."""
         names = [each.name for each in dataclasses.fields(cls)]
         for name in values:
             if name not in names:
@@ -96,7 +96,7 @@ class Options:
 class Settings(Options):
     """The settings that all tasks share."""
 
-    # "auto": `defaults.py` derives the value from the checkpoint, the task and the training texts, and the plan prints it.
+    # For "auto", `defaults.py` derives the value from the checkpoint, the task and the training texts. The plan prints it.
     epochs: int | Auto = option(AUTO, "number of passes over the training texts", group="common", least=1)
     batch_size: int = option(32, "number of texts in one training step", group="common", least=1)
     learning_rate: float | Auto = option(
@@ -201,11 +201,11 @@ class Settings(Options):
 
 
 def checked(each, value):
-    """`value` as the type of the dataclass field, or InputError with what is wanted."""
+    """Converts `value` to the type of a dataclass field; raises InputError if it is not allowed."""
     kind, other = kind_of(each)
     if value is None and None in other or isinstance(value, str) and value in other:
         return value
-    if kind in (int, float) and not isinstance(value, bool):  # NumPy's numbers too
+    if kind in (int, float) and not isinstance(value, bool):  # includes NumPy's numbers
         if isinstance(value, numbers.Integral if kind is int else numbers.Real):
             value = kind(value)
     if type(value) is not kind:
@@ -233,7 +233,7 @@ NAMES = {int: "a whole number", float: "a number", str: "a text", bool: "true or
 
 
 def kind_of(each):
-    """(the field's type, the values beside those of the type: None, "auto")."""
+    """Returns (type of the field, additional values such as None and "auto")."""
     parts = (
         typing.get_args(each.type) if typing.get_origin(each.type) in (typing.Union, types.UnionType) else (each.type,)
     )
@@ -242,13 +242,15 @@ def kind_of(each):
 
 
 def add_options(parser, settings, leave_out=(), group=None):
-    """Adds one option for each field of a Settings class to an argparse parser. Options that are not given are absent later.
+    """Adds one option for each field of a Settings class to an argparse parser.
+
+    The parsed namespace contains only the options that the user sets.
 
     Args:
-        parser: an argparse parser, or a group of one.
-        settings: the class.
+        parser: an argparse parser or argument group.
+        settings: the Settings class.
         leave_out: names of fields without an option.
-        group: only the fields of this group (default all).
+        group: adds only the fields of this group (default: all groups).
     """
     for each in dataclasses.fields(settings):
         if each.name in leave_out or group not in (None, each.metadata["group"]):
@@ -258,7 +260,7 @@ def add_options(parser, settings, leave_out=(), group=None):
 
 
 def add_option(parser, each, help):
-    """Gives an argparse parser the option of one field."""
+    """Adds the option of one field to an argparse parser."""
     kind, other = kind_of(each)
     flag = "--" + each.name.replace("_", "-")
     common = {"dest": each.name, "default": argparse.SUPPRESS, "help": help}
@@ -280,16 +282,16 @@ def add_option(parser, each, help):
 
 
 def _number_or_auto(kind):
-    """An argparse type: a number, or the word auto."""
+    """Returns an argparse type that accepts a number or "auto"."""
 
     def parse(word):
         return word if word == AUTO else kind(word)
 
-    parse.__name__ = f"{kind.__name__} or {AUTO}"  # argparse puts it into its error
+    parse.__name__ = f"{kind.__name__} or {AUTO}"  # argparse shows this name in its error message
     return parse
 
 
 def said(arguments, settings):
-    """The fields of the Settings class that the command line named: a dict."""
+    """Returns a dict of the settings that were set on the command line."""
     names = {each.name for each in dataclasses.fields(settings)}
     return {name: value for name, value in vars(arguments).items() if name in names}

@@ -1,4 +1,4 @@
-"""What users give, for those who read or check hints; nothing here is used when a program runs."""
+"""Defines types of user input for type hints; they are not used at run time."""
 
 from collections.abc import Iterable
 from pathlib import Path
@@ -6,7 +6,7 @@ from typing import Any, TypeAlias
 
 import pandas as pd
 
-# What `data.table` takes: a DataFrame, the path of a file, texts, pairs of texts, or dicts; and the gold answers of texts.
+# Input of `data.tables.table`: a DataFrame, the path of a file, texts, pairs of texts, or dicts; and the gold answers.
 Rows: TypeAlias = (
     pd.DataFrame
     | Path

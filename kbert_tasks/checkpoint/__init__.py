@@ -1,1 +1,1 @@
-"""Checkpoints in Google's format: reading, checking, finding, downloading and converting them."""
+"""Reads, checks, finds, downloads and converts checkpoints in Google's format."""

@@ -1,4 +1,4 @@
-"""Zip archives of checkpoints, unpacked so that nothing in them can do harm."""
+"""Unpacks zip archives of checkpoints safely."""
 
 import re
 import stat
@@ -11,23 +11,23 @@ from ..files import aside
 from . import google_format
 
 BLOCK = 1 << 20
-LIMIT = 8 << 30  # bytes unpacked; Google's largest archive holds less than 2 GB
+LIMIT = 8 << 30  # maximum unpacked size in bytes; Google's largest archive has less than 2 GB
 WEIGHTS = re.compile(r".+\.(index|meta|data-\d{5}-of-\d{5})")
 
 
 class BadArchive(InputError):
-    """The archive itself is at fault, and not the disk."""
+    """The archive is unusable; errors of the disk have another class."""
 
 
 def unpack(archive, folder):
-    """Unzips the files of one checkpoint, wherever in the archive they lie, and nothing else.
+    """Unzips only the files of the one checkpoint in an archive, from any folder of the archive.
 
     Args:
         archive: path of a zip archive.
-        folder: is made, and appears only when all files are in it.
+        folder: the folder to create; it appears only when all files are complete.
 
     Raises:
-        InputError: the archive is damaged, holds no checkpoint or several, or a name, link or size that could do harm.
+        InputError: the archive is damaged, contains no checkpoint or several, or has an unsafe name, link or size.
     """
     archive, folder = Path(archive), Path(folder)
     try:
@@ -45,12 +45,12 @@ def _open(archive):
         raise InputError(f"{archive} is not a file: give the path of a zip archive")
     try:
         return zipfile.ZipFile(archive)
-    except Exception as error:  # BadZipFile, but also what struct and the decoding of names raise
+    except Exception as error:  # BadZipFile, and errors of struct and of decoding names
         raise BadArchive(f"{archive} is no whole zip archive ({error}), perhaps an error page or cut short") from None
 
 
 def _members(archive, unzipped):
-    """The members to write, by the name of their file."""
+    """Returns a dict from file name to the archive member to unpack."""
     for member in unzipped.infolist():
         if harm := _harm(member):
             raise BadArchive(f"{archive} holds {member.orig_filename!r}, {harm}: it is not unpacked")
@@ -84,16 +84,16 @@ def _harm(member):
 
 def _write(archive, unzipped, member, target):
     with target.open("xb") as file:
-        came = sum(file.write(piece) for piece in _pieces(archive, unzipped, member))
-    if came != member.file_size:
-        raise BadArchive(f"{archive}: {member.filename} has {came:,} bytes instead of {member.file_size:,}")
+        written = sum(file.write(piece) for piece in _pieces(archive, unzipped, member))
+    if written != member.file_size:
+        raise BadArchive(f"{archive}: {member.filename} has {written:,} bytes instead of {member.file_size:,}")
 
 
 def _pieces(archive, unzipped, member):
-    """The bytes of a member: never more than it declares, and compared with its checksum after the last of them."""
+    """Yields the bytes of a member; zipfile limits them to the declared size and verifies the checksum at the end."""
     try:
         with unzipped.open(member) as source:
             while piece := source.read(BLOCK):
                 yield piece
-    except Exception as error:  # zipfile and each compression raise their own
+    except Exception as error:  # zipfile and each compression raise their own errors
         raise BadArchive(f"{archive}: {member.filename} is damaged ({error})") from None

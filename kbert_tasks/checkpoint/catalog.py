@@ -1,4 +1,4 @@
-"""The catalogue: the released checkpoints that have a name, and their sizes."""
+"""Defines the catalogue of released checkpoints, with their names and sizes."""
 
 import functools
 import json
@@ -13,19 +13,19 @@ from .config import read_config
 
 @dataclass(frozen=True)
 class Entry:
-    """One released checkpoint, or the one that comes with the package.
+    """A released checkpoint, or the checkpoint that is included in the package.
 
     Attributes:
-        name: what to call it on the command line.
-        title: what its authors call it.
+        name: name on the command line.
+        title: name that its authors use.
         language: "en", "zh" or "multilingual".
-        cased: whether capital letters and accents are kept.
-        layers, hidden, heads, vocab_size, positions: its sizes.
-        aliases: its other names, the usual name of its folder among them.
-        url: zip archive in Google's format, or "".
-        hub: "hf:OWNER/NAME" on Hugging Face, or ""; one of `url` and `hub` is there, but for tiny-zh.
-        license: of the weights.
-        note: what one should know before taking it.
+        cased: whether the tokenizer keeps capital letters and accents.
+        layers, hidden, heads, vocab_size, positions: the sizes of the model.
+        aliases: other names, including the usual name of the folder.
+        url: address of a zip archive in Google's format, or "".
+        hub: "hf:OWNER/NAME" on Hugging Face, or ""; each entry except tiny-zh has a `url` or a `hub`.
+        license: license of the weights.
+        note: what a user should know before choosing the checkpoint.
     """
 
     name: str
@@ -45,10 +45,10 @@ class Entry:
 
     @property
     def parameters(self):
-        """The number of weights of the encoder with its pooler."""
+        """Number of weights of the encoder, including its pooler."""
         config = {
             "hidden_size": self.hidden,
-            "intermediate_size": 4 * self.hidden,  # so in every release
+            "intermediate_size": 4 * self.hidden,  # true for every release
             "max_position_embeddings": self.positions,
             "num_hidden_layers": self.layers,
             "vocab_size": self.vocab_size,
@@ -57,7 +57,7 @@ class Entry:
 
 
 def entries():
-    """The embedded checkpoint, where this installation has it, and all entries of `catalog.json`, in its order.
+    """Returns the embedded checkpoint, if this installation has it, and all entries of `catalog.json` in their order.
 
     Sources: the READMEs of google-research/bert and ymcui/Chinese-BERT-wwm.
     """
@@ -71,7 +71,7 @@ def _released():
 
 
 def _embedded():
-    """A tuple of the embedded checkpoint's Entry, with the sizes that its config tells."""
+    """Returns a tuple with the Entry of the embedded checkpoint; its sizes come from its config."""
     try:
         config = read_config(embedded.folder() / google_format.CONFIG)
     except InputError:
@@ -79,12 +79,12 @@ def _embedded():
     sizes = (config[name] for name in ("num_hidden_layers", "hidden_size", "num_attention_heads", "vocab_size"))
     cased = not config.get("do_lower_case", True)
     title, note = "the small Chinese checkpoint of kbert_tasks", "Small: for first steps and for tests."
-    told = {"positions": config["max_position_embeddings"], "license": "see its README.md", "note": note}
-    return (Entry(embedded.NAME, title, "zh", cased, *sizes, **told),)
+    details = {"positions": config["max_position_embeddings"], "license": "see its README.md", "note": note}
+    return (Entry(embedded.NAME, title, "zh", cased, *sizes, **details),)
 
 
 def find(name):
-    """The entry of this name or alias, in whatever case, or None.
+    """Returns the entry with this name or alias, ignoring case, or None.
 
     Examples:
         >>> find("BERT-Tiny").name

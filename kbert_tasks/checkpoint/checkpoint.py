@@ -1,4 +1,4 @@
-"""A checkpoint in the format that Google released: its files, checked, and its tensors."""
+"""Opens checkpoints in the format that Google released, and reads their tensors."""
 
 from dataclasses import dataclass
 from os import PathLike
@@ -14,15 +14,15 @@ from .validate import examine
 
 @dataclass(frozen=True)
 class Checkpoint:
-    """Three files, checked: made by `Checkpoint.open` or `find_checkpoint`.
+    """A checked checkpoint; `Checkpoint.open` and `find_checkpoint` create it.
 
     Attributes:
-        folder: where the files are.
-        config_file, checkpoint_file, vocabulary_file: paths; `checkpoint_file` is the prefix TensorFlow wants.
+        folder: folder of the files.
+        config_file, checkpoint_file, vocabulary_file: paths; `checkpoint_file` is the path prefix for TensorFlow.
         config: the parsed `bert_config.json`.
-        vocabulary: list of tokens; the position is the id.
-        cased: whether capital letters and accents are kept.
-        casing: how that is known, in words.
+        vocabulary: list of tokens; the index of a token is its id.
+        cased: whether the tokenizer keeps capital letters and accents.
+        casing: text that says how `cased` was determined.
     """
 
     folder: Path
@@ -36,16 +36,16 @@ class Checkpoint:
 
     @classmethod
     def open(cls, path: str | PathLike[str], cased: bool | None = None) -> "Checkpoint":
-        """Opens a checkpoint on this machine, after every check of `kbert_tasks.checkpoint.validate`.
+        """Opens a local checkpoint after running all checks of `kbert_tasks.checkpoint.validate`.
 
-        `find_checkpoint` also takes names of the catalogue, and downloads.
+        `find_checkpoint` also accepts names of the catalogue and downloads checkpoints.
 
         Args:
-            path: a folder (its files may lie one level down), or a path prefix such as `DIR/bert_model.ckpt`.
-            cased: True or False overrules what the names and files say.
+            path: a folder (the files may be one level below), or a path prefix such as `DIR/bert_model.ckpt`.
+            cased: True or False overrides the casing found in names and files.
 
         Raises:
-            InputError: the first check that failed.
+            InputError: a check failed; the message is that of the first failed check.
         """
         parts: dict[str, Any] = {}
         for finding in examine(path, cased, parts):
@@ -59,18 +59,18 @@ class Checkpoint:
 
     @property
     def language(self) -> str:
-        """Of the sample that fits: "zh" where the vocabulary has over a thousand Chinese characters, else "en"."""
+        """Language of the sample data: "zh" if the vocabulary has over a thousand Chinese characters, otherwise "en"."""
         return "zh" if sum("一" <= token <= "鿿" for token in self.vocabulary if len(token) == 1) > 1000 else "en"
 
     def tensors(self) -> dict[str, np.ndarray]:
-        """All weights of the model and its pretraining heads: dict from Google's name to float32 array."""
+        """Returns all weights of the model and its pretraining heads as a dict from Google's name to float32 array."""
         reader = google_format.Reader(self.checkpoint_file)
         optimizer = ("adam_m", "adam_v", "Adam", "Adam_1", "global_step")
         names = [n for n in reader.shapes if n.startswith(("bert/", "cls/"))]
         return {n: reader.tensor(n) for n in sorted(names) if n.rsplit("/", 1)[-1] not in optimizer}
 
     def pooler(self) -> list[np.ndarray] | None:
-        """[kernel (hidden, hidden), bias (hidden,)] of the dense layer on [CLS], or None where there is none."""
+        """Returns [kernel (hidden, hidden), bias (hidden,)] of the dense layer on [CLS], or None if it is missing."""
         reader = google_format.Reader(self.checkpoint_file)
         if not all(name in reader.shapes for name in google_format.POOLER):
             return None

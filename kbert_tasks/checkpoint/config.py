@@ -1,4 +1,4 @@
-"""Reading `bert_config.json`, the sizes of a model."""
+"""Reads `bert_config.json`, which holds the sizes of a model."""
 
 import json
 from pathlib import Path
@@ -12,7 +12,11 @@ ACTIVATIONS = ("gelu", "relu", "tanh", "linear")
 
 
 def read_config(file):
-    """The parsed `bert_config.json`, with what may be left out filled in; InputError for what cannot be a BERT."""
+    """Parses `bert_config.json` and adds default values for optional keys.
+
+    Raises:
+        InputError: the file is not JSON or does not describe a BERT model.
+    """
     file = Path(file)
     try:
         config = json.loads(file.read_text(encoding="utf-8-sig"))

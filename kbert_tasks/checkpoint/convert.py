@@ -1,7 +1,7 @@
-"""Hugging Face BERT folders to official checkpoints, and back.
+"""Converts Hugging Face BERT folders to official checkpoints, and back.
 
-The weights are the same; their names and the orientation of the dense kernels are not, nor is "gelu":
-Hugging Face computes it with the error function, Google (and so this package) with a tanh formula.
+The two formats have the same weights, but different names and transposed dense kernels. They also differ in "gelu":
+Hugging Face uses the error function, Google and this package use a tanh formula.
 """
 
 import contextlib
@@ -20,7 +20,7 @@ from .checkpoint import Checkpoint
 
 log = logging.getLogger("kbert_tasks")
 
-# The keys of `bert_config.json`, with what Hugging Face's BertConfig assumes where `config.json` is silent.
+# The keys of `bert_config.json`, with the defaults of Hugging Face's BertConfig for keys missing in `config.json`.
 KEYS = {
     "attention_probs_dropout_prob": 0.1, "hidden_act": "gelu", "hidden_dropout_prob": 0.1, "hidden_size": 768,
     "initializer_range": 0.02, "intermediate_size": 3072, "max_position_embeddings": 512, "num_attention_heads": 12,
@@ -28,7 +28,7 @@ KEYS = {
 }  # fmt: skip
 PLAIN = {"model_type": "bert", "position_embedding_type": "absolute", "is_decoder": False, "add_cross_attention": False}
 ACTIVATIONS = {"gelu": "gelu", "gelu_new": "gelu", "gelu_pytorch_tanh": "gelu", "relu": "relu", "tanh": "tanh"}
-# What `tokenizer_config.json` may say without leaving Google's rules for cutting texts.
+# The values in `tokenizer_config.json` that agree with Google's tokenization rules.
 RULES = {
     "tokenizer_class": ("BertTokenizer", "BertTokenizerFast", "PreTrainedTokenizerFast", "TokenizersBackend"),
     "strip_accents": (None,), "tokenize_chinese_chars": (True,),
@@ -40,20 +40,20 @@ DECODER = "cls.predictions.decoder.weight"
 
 
 def import_folder(source, target):
-    """Makes an official checkpoint out of a Hugging Face BERT folder and returns its path.
+    """Converts a Hugging Face BERT folder to an official checkpoint and returns its path.
 
-    Pooler, masked-word and next-sentence head come along where they are there; other tensors stay behind and
-    are named in the log. Rows of the embedding table without a word become `[unusedN]`. Hugging Face's "gelu"
-    becomes Google's, by which a number of all-MiniLM-L6-v2's token vectors moves by 4e-4 on average and 6e-3 at
-    most (400 sentences of SST-2; their mean size is 0.26), and one of its unit sentence vectors by 4e-4 at most.
+    The pooler, the masked-word head and the next-sentence head are converted if they exist; other tensors are skipped
+    and listed in the log. Rows of the embedding table without a word become `[unusedN]`. Hugging Face's "gelu" becomes
+    Google's. This changes a component of all-MiniLM-L6-v2's token vectors by 4e-4 on average and 6e-3 at most (400
+    sentences of SST-2; the mean absolute value is 0.26), and a component of its unit sentence vectors by 4e-4 at most.
 
     Args:
         source: folder with `config.json`, `model.safetensors` (or shards and `model.safetensors.index.json`),
-            `vocab.txt` or `tokenizer.json`, perhaps `tokenizer_config.json`.
-        target: folder to make, absent or empty; it appears only when it is complete.
+            `vocab.txt` or `tokenizer.json`, and optionally `tokenizer_config.json`.
+        target: folder to create; it must be missing or empty, and it appears only when it is complete.
 
     Raises:
-        InputError: the source is not a plain BERT or lacks something, or the target is there already.
+        InputError: the source is not a plain BERT or is incomplete, or the target already exists.
     """
     source = Path(source)
     if (source / google_format.CONFIG).is_file() and not (source / "config.json").exists():
@@ -84,14 +84,14 @@ def import_folder(source, target):
 
 
 def export_folder(source, target):
-    """Makes a Hugging Face BERT folder out of an official checkpoint and returns its path.
+    """Converts an official checkpoint to a Hugging Face BERT folder and returns its path.
 
     Args:
-        source: an official checkpoint, as `Checkpoint.open` takes it. Its "gelu" is called "gelu_new" over there.
-        target: folder to make, absent or empty; it appears only when it is complete.
+        source: an official checkpoint, as for `Checkpoint.open`. Hugging Face calls its "gelu" "gelu_new".
+        target: folder to create; it must be missing or empty, and it appears only when it is complete.
 
     Raises:
-        InputError: the source is not an official checkpoint, or the target is there already.
+        InputError: the source is not an official checkpoint, or the target already exists.
     """
     from safetensors.numpy import save
 
@@ -115,7 +115,7 @@ def export_folder(source, target):
 
 
 def _names(variable):
-    """Hugging Face's names for a variable of Google's: first the one to write, then others that are in use."""
+    """Returns Hugging Face's names of a Google variable: first the name for export, then other known names."""
     name = variable.replace("output_weights", "weight").replace("output_bias", "bias").replace("kernel", "weight")
     name = name.replace("/", ".").replace("layer_", "layer.").replace("_embeddings", "_embeddings.weight")
     old, name = name, name.replace("gamma", "weight").replace("beta", "bias")
@@ -124,7 +124,7 @@ def _names(variable):
 
 
 def _weights(source):
-    """All tensors of the folder under Hugging Face's names: floats as float32, others as None."""
+    """Reads all tensors of the folder as a dict from Hugging Face's name to float32 array; None for other types."""
     from safetensors import deserialize
 
     files, index = ["model.safetensors"], source / "model.safetensors.index.json"
@@ -145,10 +145,10 @@ def _weights(source):
 
 
 def shards(raw):
-    """Names of the files that an index promises: plain ones, so that nothing outside of the folder is read.
+    """Returns the file names in an index; only plain names are allowed, so that no file outside the folder is read.
 
     Raises:
-        ValueError: it is no such index.
+        ValueError: the content is not a valid index.
     """
     index = json.loads(raw)
     names = set(index["weight_map"].values()) if isinstance(index.get("weight_map"), dict) else {None}
@@ -158,7 +158,7 @@ def shards(raw):
 
 
 def _google_tensors(source, config):
-    """Picks from the folder what Google's graph has, under Google's names; logs what is left behind."""
+    """Returns the tensors of the folder that Google's graph has, under Google's names, and logs the others."""
     given, shapes, found, wrong = _weights(source), google_format.variables(config, heads=True), {}, []
     keys = {name: next((n for n in _names(name) if given.get(n) is not None), None) for name in shapes}
     absent = tuple(part for part in OPTIONAL if not any(keys[name] for name in shapes if name.startswith(part)))
@@ -183,11 +183,11 @@ def _google_tensors(source, config):
 
 
 def _words(source, rows):
-    """As many words as the embedding table has rows, from `vocab.txt` or `tokenizer.json`."""
+    """Returns one word for each row of the embedding table, from `vocab.txt` or `tokenizer.json`."""
     slow, fast = source / "vocab.txt", source / "tokenizer.json"
     file = slow if slow.exists() or not fast.exists() else fast
     ids = _read(slow, _lines, "UTF-8") if file is slow else _read(fast, _word_pieces, "a WordPiece tokenizer")
-    # No text has a word with white space in it. Of equal words the last one counts, as in transformers.
+    # Words with white space cannot occur in a text. Of duplicate words, the last one is used, as in transformers.
     words = {i: word for word, i in ids.items() if word and not set(word) & set(" \t\r\n")}
     if max(words, default=0) >= rows:
         raise InputError(
@@ -212,7 +212,7 @@ def _word_pieces(raw):
 
 
 def _lower_case(source):
-    """Whether the model wants lower-case text; None if the folder does not say. Warns of unusual tokenizers."""
+    """Returns whether the model needs lower-case text, or None if unknown; warns about unusual tokenizers."""
     slow, fast = source / "tokenizer_config.json", source / "tokenizer.json"
     given = _read(slow) if slow.exists() else {}
     for key, known in RULES.items():
@@ -222,16 +222,16 @@ def _lower_case(source):
         normalizer = _read(fast).get("normalizer") or {}
         steps = normalizer.get("normalizers", [normalizer])
         return any(step.get("lowercase") or step.get("type") == "Lowercase" for step in steps)
-    return bool(given.get("do_lower_case", True)) if slow.exists() else None  # True as in BertTokenizer
+    return bool(given.get("do_lower_case", True)) if slow.exists() else None  # BertTokenizer's default is True
 
 
 @contextlib.contextmanager
 def _new(target):
-    """A folder to fill; it becomes `target` when the block ends well."""
+    """Creates a temporary folder that becomes `target` if the block succeeds."""
     from ..files import aside
 
     with contextlib.suppress(OSError):
-        Path(target).rmdir()  # which only works on an empty folder
+        Path(target).rmdir()  # rmdir works only on an empty folder
     with aside(Path(target)) as fresh, written(target, "and give the same command again"):
         fresh.mkdir()
         yield fresh
@@ -239,7 +239,11 @@ def _new(target):
 
 
 def _read(file, parse=lambda raw: dict(json.loads(raw)), kind="JSON"):
-    """The parsed content of a file, or one sentence about why there is none."""
+    """Returns the parsed content of a file.
+
+    Raises:
+        InputError: the file is missing or cannot be parsed.
+    """
     try:
         return parse(file.read_bytes())
     except (FileNotFoundError, NotADirectoryError):
@@ -247,5 +251,5 @@ def _read(file, parse=lambda raw: dict(json.loads(raw)), kind="JSON"):
         raise InputError(
             f"{file.parent} lacks {file.name}; found: {found or 'nothing'}: download the whole model folder"
         ) from None
-    except Exception as e:  # safetensors has an exception of its own
+    except Exception as e:  # safetensors raises its own exception class
         raise InputError(f"{file} should be {kind}, but does not read as it ({e}): download it again") from e

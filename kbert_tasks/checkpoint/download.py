@@ -1,4 +1,4 @@
-"""Downloads that go on where they stopped."""
+"""Downloads files and resumes interrupted downloads."""
 
 import http.client
 import json
@@ -19,10 +19,10 @@ from ..errors import InputError
 log = logging.getLogger("kbert_tasks")
 
 GOOGLE = "https://storage.googleapis.com"
-PAUSES = (1, 2, 4, 8)  # seconds before the second, third... try
-TIMEOUT = 30  # seconds without a byte
+PAUSES = (1, 2, 4, 8)  # seconds before the second, third, ... attempt
+TIMEOUT = 30  # seconds without data
 BLOCK = 1 << 20
-GAIN = 1 << 20  # a try that brought so many bytes is not counted as a failure
+GAIN = 1 << 20  # an attempt that received at least this many bytes does not count as a failure
 OTHER_WAYS = (
     f"--mirror URL (or KBERT_MIRROR in the environment) takes another server instead of {GOOGLE}, "
     "--proxy URL (or HTTPS_PROXY) goes through a proxy"
@@ -30,7 +30,7 @@ OTHER_WAYS = (
 
 
 class _Cut(Exception):
-    """A try that may go better the next time."""
+    """A failed attempt; another attempt may succeed."""
 
     def __init__(self, reason, total=None, answered=True):
         super().__init__(reason)
@@ -38,21 +38,21 @@ class _Cut(Exception):
 
 
 def fetch(url, target, *, proxy=None):
-    """Downloads a file; a download that stopped is continued, in this call and in later ones.
+    """Downloads a file and resumes an interrupted download, in the same call or in a later one.
 
-    Until it is whole, the file is called `target` + ".part". Beside it lies what the server said of its version (ETag
-    or date), so that a file that has changed since is downloaded from its start.
+    An incomplete file is named `target` + ".part". A second file next to it stores the version that the server reported
+    (ETag or date). If the file on the server has changed since, the download starts from the beginning.
 
     Args:
         url: http or https address.
-        target: path of the file; nothing is downloaded if it is there.
-        proxy: address of an HTTP proxy; without it, those that the environment names.
+        target: path of the file; an existing file is not downloaded again.
+        proxy: address of an HTTP proxy; by default the proxies that the environment defines.
 
     Returns:
         The path `target`.
 
     Raises:
-        InputError: the server was not reached, refused, or went silent too often; the disk is full.
+        InputError: the server was unreachable, refused the request or stopped responding too often, or the disk is full.
     """
     target = Path(target)
     if target.is_file():
@@ -81,14 +81,14 @@ def fetch(url, target, *, proxy=None):
         part.replace(target)
         note.unlink(missing_ok=True)
     except OSError as error:
-        if isinstance(error, FileNotFoundError) and target.is_file():  # another process was faster
+        if isinstance(error, FileNotFoundError) and target.is_file():  # another process has finished it first
             return target
         raise unwritable(part, error) from None
     return target
 
 
 def _receive(opener, url, part, note):
-    """One try to bring `part` to its full length; _Cut where a further try makes sense."""
+    """Makes one attempt to complete `part`; raises _Cut if another attempt may succeed."""
     have, version = _size(part), _version(note, url)
     have = have if version else 0
     request = urllib.request.Request(url, headers={"User-Agent": "kbert_tasks"})
@@ -102,7 +102,7 @@ def _receive(opener, url, part, note):
             if error.code != 416 or not have:
                 raise _refusal(url, error) from None
             if error.headers.get("Content-Range", "") == f"bytes */{have}":
-                return  # all had come, only the renaming had not
+                return  # the download was complete, only the renaming was missing
         part.unlink()
         raise _Cut("the file on the server had become shorter") from None
     except (OSError, http.client.HTTPException) as error:
@@ -124,22 +124,22 @@ def _receive(opener, url, part, note):
         free = shutil.disk_usage(part.parent).free
         if total and free < total - start:
             raise InputError(f"{part.parent} has {free:,} bytes free, {url} needs {total - start:,}: make room there")
-        came = start
-        # Always at the place it belongs, never appended: a second process writes the same bytes to the same place.
+        received = start
+        # Each piece is written at its own offset and never appended, so that two processes write the same bytes.
         with part.open("r+b" if start else "wb") as file, _bar(part, start, total) as bar:
             if not start:
                 _remember(note, url, response.headers)
             file.seek(start)
-            while total is None or came < total:
+            while total is None or received < total:
                 try:
-                    piece = response.read1(BLOCK)  # what is there, so that nothing that came is lost when it breaks off
+                    piece = response.read1(BLOCK)  # read1 keeps data received before an error
                 except (OSError, http.client.HTTPException) as error:
                     raise _Cut(_words(error), total) from None
                 if not piece:
                     break
-                came += file.write(piece)
+                received += file.write(piece)
                 bar.update(len(piece))
-    if total is not None and came < total:
+    if total is not None and received < total:
         raise _Cut("the connection was cut", total)
 
 
@@ -154,7 +154,7 @@ def _opener(url, proxy):
 
 
 def _refusal(url, error):
-    """What to raise on an HTTP status that means no."""
+    """Returns the exception for an HTTP error status."""
     if error.code in (408, 429) or error.code >= 500:
         return _Cut(f"the server answered {error.code} {error.reason}")
     meaning = {
@@ -166,7 +166,7 @@ def _refusal(url, error):
 
 
 def _words(reason):
-    """A network error as a reader knows it."""
+    """Returns a readable description of a network error."""
     if isinstance(reason, TimeoutError):
         return f"no answer for {TIMEOUT} seconds"
     return getattr(reason, "strerror", None) or str(reason) or type(reason).__name__
@@ -186,9 +186,9 @@ def _bar(part, start, total):
 
 
 def _remember(note, url, headers):
-    """Writes down which version of the file this is; without that, a later try starts anew."""
+    """Stores the version of the file; without a version, a later attempt starts from the beginning."""
     etag = headers.get("ETag", "")
-    version = etag if etag.startswith('"') else headers.get("Last-Modified")  # If-Range takes no weak ETag
+    version = etag if etag.startswith('"') else headers.get("Last-Modified")  # If-Range does not accept weak ETags
     note.write_text(json.dumps({"url": url, "version": version}), encoding="utf-8")
 
 

@@ -1,4 +1,4 @@
-"""The small Chinese checkpoint that comes with the package: where it lies."""
+"""Locates the small Chinese checkpoint that is included in the package."""
 
 import shutil
 from pathlib import Path
@@ -13,10 +13,10 @@ PACKAGE = Path(__file__).parents[1]
 
 
 def folder():
-    """Its folder: in the package where a wheel was installed, beside the package in a clone.
+    """Returns the folder of the checkpoint: in the package of an installed wheel, next to the package in a clone.
 
     Raises:
-        InputError: this installation lacks it.
+        InputError: this installation does not contain the checkpoint.
     """
     places = [above / "checkpoints" / NAME for above in (PACKAGE, PACKAGE.parent)]
     for place in places:
@@ -29,7 +29,7 @@ def folder():
 
 
 def copied(into):
-    """Its copy in the folder `into`, which is made where it is missing; a path."""
+    """Returns the path of the copy of the checkpoint in the folder `into`; creates the copy if it is missing."""
     target = Path(into).expanduser() / NAME
     if not is_checkpoint(target):
         with aside(target) as fresh, written(target, "and give the same command again"):

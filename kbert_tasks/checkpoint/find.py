@@ -1,4 +1,4 @@
-"""Finding a checkpoint by the name or path that a user gave; one that is not on this machine yet is downloaded."""
+"""Finds a checkpoint by its name or path, and downloads it if it is not on this machine."""
 
 import difflib
 import os
@@ -16,39 +16,39 @@ HERE = "checkpoints"
 
 
 def find_checkpoint(path: str | PathLike[str] | Checkpoint, cased: bool | None = None) -> Checkpoint:
-    """Opens the checkpoint that a user named, after downloading it if necessary.
+    """Opens a checkpoint by name or path and downloads it first if necessary.
 
     Args:
-        path: a folder (its files may lie one level down), a path prefix such as `DIR/bert_model.ckpt`, a name in the
+        path: a folder (the files may be one level below), a path prefix such as `DIR/bert_model.ckpt`, a name in the
             catalogue (`kbert-checkpoint list`), `hf:OWNER/NAME`, or a Checkpoint, which is returned unchanged.
-        cased: True or False overrules what the names and files say.
+        cased: True or False overrides the casing found in names and files.
 
     Raises:
-        InputError: there is no such checkpoint, the download failed, or a check of `Checkpoint.open` failed.
+        InputError: the checkpoint does not exist, the download failed, or a check of `Checkpoint.open` failed.
     """
     return path if isinstance(path, Checkpoint) else Checkpoint.open(locate(path), cased)
 
 
 def locate(name_or_path, *, into=None, mirror=None, proxy=None):
-    """The folder meant by a name or a path; what is not on this machine yet is downloaded.
+    """Returns the folder of a checkpoint given by name or path, and downloads it if it is not on this machine.
 
-    tiny-zh comes with the package and is there. Any other name is looked for in the folder that the environment variable
-    KBERT_CHECKPOINTS names, in `./checkpoints` and in the user's cache, under its aliases too. What is missing goes to
-    the first of them that is set or exists.
+    The package includes tiny-zh. The function searches for any other name and its aliases in the folder of the
+    environment variable KBERT_CHECKPOINTS, in `./checkpoints` and in the user's cache. It downloads a missing checkpoint to
+    the first of these folders that is set or exists.
 
     Args:
         name_or_path: a folder, a path prefix such as `DIR/bert_model.ckpt`, a name of the catalogue, or
-            `hf:OWNER/NAME`, a BERT on Hugging Face (`hf:OWNER/NAME@REVISION` for a certain version of it).
-        into: the one folder to look in and to download to; tiny-zh is copied there.
-        mirror: address of a server to use instead of https://storage.googleapis.com (without it, KBERT_MIRROR in the
-            environment) or, for what comes from Hugging Face, of https://huggingface.co (without it, HF_ENDPOINT).
-        proxy: address of an HTTP proxy; without it, those that the environment names.
+            `hf:OWNER/NAME`, a BERT on Hugging Face (`hf:OWNER/NAME@REVISION` selects a version).
+        into: the only folder to search in and to download to; tiny-zh is copied there.
+        mirror: address of a server that replaces https://storage.googleapis.com (default: KBERT_MIRROR in the
+            environment) or, for downloads from Hugging Face, https://huggingface.co (default: HF_ENDPOINT).
+        proxy: address of an HTTP proxy; by default the proxies that the environment defines.
 
     Returns:
-        A path; a path that was given comes back as it is, unchecked.
+        A path; an existing path is returned unchanged and is not checked.
 
     Raises:
-        InputError: it is neither a path nor a known name, the download failed, or this installation lacks tiny-zh.
+        InputError: the value is neither a path nor a known name, the download failed, or tiny-zh is not installed.
 
     Examples:
         >>> locate("bert-base-chinese")  # doctest: +SKIP

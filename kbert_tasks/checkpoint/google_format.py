@@ -1,6 +1,6 @@
-"""Google's checkpoint format: which variables a `bert_config.json` promises, reading them, writing them.
+"""Reads and writes Google's checkpoint format, and lists the variables that belong to a `bert_config.json`.
 
-Source: google-research/bert, `modeling.py` and `run_pretraining.py`, whose variable names these are.
+Source: google-research/bert, `modeling.py` and `run_pretraining.py`, which define the variable names.
 """
 
 import json
@@ -20,15 +20,15 @@ HEADS = ("cls/predictions/", "cls/seq_relationship/")
 
 
 class Reader:
-    """The numbers in a TensorFlow checkpoint, under Google's names where they can be told; other tensors are skipped.
+    """Reads the numeric tensors of a TensorFlow checkpoint, under Google's names if these can be determined.
 
     Args:
         prefix: path prefix, such as `DIR/bert_model.ckpt`.
 
     Attributes:
-        shapes: name to a tuple of ints.
+        shapes: dict from name to a tuple of ints.
         skipped: names of the tensors that are not numeric, such as strings.
-        object_based: saved by `tf.train.Checkpoint`, so that names come from `model_garden`.
+        object_based: whether `tf.train.Checkpoint` saved the file; `model_garden` then provides the names.
     """
 
     def __init__(self, prefix):
@@ -44,22 +44,22 @@ class Reader:
         self.shapes |= {name: model_garden.google_shape(name, self.shapes[name]) for name in found}
 
     def tensor(self, name):
-        """The array; TensorFlow compares its checksum."""
+        """Returns the tensor as an array; TensorFlow verifies its checksum."""
         return np.asarray(self._reader.get_tensor(self._keys[name])).reshape(self.shapes[name])
 
 
 def is_checkpoint(folder):
-    """Whether `bert_config.json` is in the folder, or one level down, as some archives have it."""
+    """Returns whether `bert_config.json` is in the folder, or one level below as in some archives."""
     return (folder / CONFIG).is_file() or any(folder.glob(f"*/{CONFIG}"))
 
 
 def variables(config, pooler=True, heads=False):
-    """Names and shapes of the weights of a BERT of this config.
+    """Returns the names and shapes of the weights of a BERT with this config.
 
     Args:
         config: the parsed `bert_config.json`.
-        pooler: with the dense layer on [CLS].
-        heads: with the masked-word and next-sentence heads.
+        pooler: whether to include the dense layer on [CLS].
+        heads: whether to include the masked-word and next-sentence heads.
 
     Returns:
         A dict from Google's variable name to a tuple of ints.
@@ -95,12 +95,12 @@ def variables(config, pooler=True, heads=False):
 
 
 def write(folder, config, vocabulary, tensors):
-    """Writes a folder as Google releases them.
+    """Writes a checkpoint folder in Google's format.
 
     Args:
-        folder: made if it is not there.
-        config: goes to `bert_config.json`.
-        vocabulary: list of tokens, one line each in `vocab.txt`.
+        folder: the folder to write to; it is created if it does not exist.
+        config: content of `bert_config.json`.
+        vocabulary: list of tokens, the lines of `vocab.txt`.
         tensors: dict from Google's variable names to float32 arrays.
     """
     tf = tensorflow()

@@ -1,4 +1,4 @@
-"""BERT models of the Hugging Face Hub as official checkpoints."""
+"""Downloads BERT models from the Hugging Face Hub and converts them to official checkpoints."""
 
 import contextlib
 import os
@@ -16,26 +16,26 @@ NAME = re.compile(r"(?:hf:)?([\w.-]+/[\w.-]+)(?:@(.+))?")
 
 
 def folder_name(repo):
-    """The folder of `OWNER/NAME` or `OWNER/NAME@REVISION`: `hf_OWNER_NAME`."""
+    """Returns the folder name of `OWNER/NAME` or `OWNER/NAME@REVISION`, such as `hf_OWNER_NAME`."""
     return "hf_" + re.sub(r"[^\w.-]", "_", repo.removeprefix(SCHEME))
 
 
 def fetch(repo, into, *, name=None, cased=None, mirror=None, proxy=None):
-    """Downloads a BERT from Hugging Face and converts it. The folder appears only when it is whole.
+    """Downloads a BERT from Hugging Face and converts it. The folder appears only when it is complete.
 
     Args:
         repo: `OWNER/NAME`, or `OWNER/NAME@REVISION` for a branch, a tag, a commit, or `refs/pr/1`.
-        into: the folder is made in here.
-        name: its name, when it should not be `hf_OWNER_NAME`.
-        cased: the casing, where it is known better than by the files.
-        mirror: address of a server instead of https://huggingface.co; without it, HF_ENDPOINT in the environment.
-        proxy: address of an HTTP proxy; without it, those that the environment names.
+        into: parent of the new folder.
+        name: name of the new folder (default `hf_OWNER_NAME`).
+        cased: the casing; None determines it from the files.
+        mirror: address of a server that replaces https://huggingface.co (default: HF_ENDPOINT in the environment).
+        proxy: address of an HTTP proxy; by default the proxies that the environment defines.
 
     Returns:
-        The path of the folder; one that is there already is taken as it is.
+        The path of the folder; an existing checkpoint is returned unchanged.
 
     Raises:
-        InputError: no such repository, no access, no network, no safetensors, not a BERT.
+        InputError: the repository or the network is not accessible, or there are no safetensors of a BERT.
 
     Examples:
         >>> fetch("google-bert/bert-base-german-cased", "checkpoints")  # doctest: +SKIP
@@ -50,7 +50,7 @@ def fetch(repo, into, *, name=None, cased=None, mirror=None, proxy=None):
 
     make_room(folder)
     with locked(folder):
-        if is_checkpoint(folder):  # the run that had the lock has made it meanwhile
+        if is_checkpoint(folder):  # created by the run that held the lock before
             return folder
         with _through(proxy):
             source = _files(*match.groups(), mirror)
@@ -62,11 +62,11 @@ def fetch(repo, into, *, name=None, cased=None, mirror=None, proxy=None):
 
 
 def _files(repo, revision, mirror):
-    """Downloads what is needed into Hugging Face's own cache; returns the folder."""
+    """Downloads the required files into Hugging Face's cache and returns their folder."""
     config = _file(repo, "config.json", revision, mirror)
     if config is None:
         raise InputError(f"hf:{repo} has no config.json: give a repository that holds a BERT model")
-    commit = config.parent.name  # all other files of the same version, whatever happens meanwhile
+    commit = config.parent.name  # fixes the version of all other files
     if _file(repo, "model.safetensors", commit, mirror) is None:
         index = _file(repo, "model.safetensors.index.json", commit, mirror)
         if index is None:
@@ -84,7 +84,7 @@ def _files(repo, revision, mirror):
         for shard in names:
             if _file(repo, shard, commit, mirror) is None:
                 raise InputError(f"hf:{repo} has no {shard}, promised by {index.name}: take another version of it")
-    # tokenizer.json even beside vocab.txt: it may be the one that tells the casing
+    # tokenizer.json is also needed with vocab.txt, because it may define the casing.
     found = [_file(repo, n, commit, mirror) for n in ("vocab.txt", "tokenizer.json", "tokenizer_config.json")]
     if not any(found[:2]):
         raise InputError(f"hf:{repo} has no vocab.txt and no tokenizer.json: give a repository that holds a BERT model")
@@ -92,9 +92,9 @@ def _files(repo, revision, mirror):
 
 
 def _file(repo, name, revision, mirror):
-    """The path of one file in the cache, or None where the repository does not have it."""
+    """Downloads one file and returns its path in the cache, or None if the repository does not have it."""
     from huggingface_hub import constants, hf_hub_download
-    from huggingface_hub import utils as errors  # where they were before there was huggingface_hub.errors
+    from huggingface_hub import utils as errors  # older versions lack huggingface_hub.errors
 
     server = (mirror or constants.ENDPOINT).rstrip("/")
     try:
@@ -105,14 +105,14 @@ def _file(repo, name, revision, mirror):
         problem = f"is not on {server}, or not for you: check the name; if it is private, set HF_TOKEN"
     except errors.RevisionNotFoundError:
         problem = f"has no version {revision}: check what follows the @"
-    except errors.LocalEntryNotFoundError as error:  # an EntryNotFoundError too, but means: no usable answer
+    except errors.LocalEntryNotFoundError as error:  # a subclass of EntryNotFoundError: no usable answer
         cause = error.__cause__ or error
         if getattr(getattr(cause, "response", None), "status_code", None) == 404:
-            return None  # from a mirror that does not say what it is that is not there
+            return None  # a mirror that does not say what was not found
         problem = _unreachable(name, server, cause)
     except errors.EntryNotFoundError:
         return None
-    except Exception as error:  # of requests or httpx, by the version of huggingface_hub
+    except Exception as error:  # requests or httpx, depending on the version of huggingface_hub
         problem = _unreachable(name, server, error)
     raise InputError(f"hf:{repo} {problem}")
 
@@ -127,13 +127,13 @@ def _unreachable(name, server, error):
 
 @contextlib.contextmanager
 def _through(proxy):
-    """Has huggingface_hub use this proxy: it takes its proxies from the environment only."""
+    """Sets the proxy in the environment, the only place from which huggingface_hub reads it."""
     if not proxy:
         yield
         return
     import huggingface_hub
 
-    renew = getattr(huggingface_hub, "close_session", lambda: None)  # its connections remember the environment
+    renew = getattr(huggingface_hub, "close_session", lambda: None)  # open connections keep the old environment
     before = {key: os.environ.get(key) for key in ("HTTP_PROXY", "HTTPS_PROXY", "http_proxy", "https_proxy")}
     os.environ.update(dict.fromkeys(before, proxy))
     renew()

@@ -1,4 +1,4 @@
-"""How a released checkpoint arrives: downloaded, unpacked, checked, and only then in its place."""
+"""Downloads, unpacks and checks a released checkpoint, then moves it to its folder."""
 
 import json
 import logging
@@ -19,30 +19,29 @@ log = logging.getLogger("kbert_tasks")
 
 
 def get(entry, into, mirror=None, proxy=None):
-    """Downloads an entry of the catalogue, unpacks it and checks it. The folder appears only when it is whole.
+    """Downloads, unpacks and checks an entry of the catalogue. The folder appears only when it is complete.
 
     Args:
         entry: a `kbert_tasks.checkpoint.catalog.Entry`.
-        into: the folder is made in here, under the name of the entry.
-        mirror: address of a server to use instead of https://storage.googleapis.com; without it, KBERT_MIRROR in the
-            environment.
-        proxy: address of an HTTP proxy; without it, those that the environment names.
+        into: parent of the new folder, which has the name of the entry.
+        mirror: address of a server that replaces https://storage.googleapis.com (default: KBERT_MIRROR in the environment).
+        proxy: address of an HTTP proxy; by default the proxies that the environment defines.
 
     Returns:
         The path of the folder.
 
     Raises:
-        InputError: it could not be downloaded, what came is not a usable checkpoint, or another run is downloading it.
+        InputError: the download failed, the archive is not a usable checkpoint, or another run is downloading it.
     """
     folder = Path(into) / entry.name
     if is_checkpoint(folder):
         return folder
     mirror = mirror or os.environ.get("KBERT_MIRROR")
     url = entry.url.replace(GOOGLE, mirror.rstrip("/"), 1) if mirror else entry.url
-    archive = Path(into) / f"{entry.name}.zip"  # not the name in the URL: two of Google's archives share one
+    archive = Path(into) / f"{entry.name}.zip"  # two of Google's archives have the same name in their URLs
     make_room(folder)
     with locked(folder):
-        if is_checkpoint(folder):  # the run that had the lock has made it meanwhile
+        if is_checkpoint(folder):  # created by the run that held the lock before
             return folder
         log.info("downloading %s to %s", url, folder)
         fetch(url, archive, proxy=proxy)
@@ -52,34 +51,34 @@ def get(entry, into, mirror=None, proxy=None):
                 source = {"name": entry.name, "url": url, "sha256": sha256(archive)}
                 keep(fresh, folder, source, entry.cased)
             except BadArchive as error:
-                archive.unlink(missing_ok=True)  # or the next try would find it and stop at the same place
+                archive.unlink(missing_ok=True)  # otherwise the next attempt would fail on the same file
                 raise InputError(f"{url} is of no use, and what came was deleted: {error}; {OTHER_WAYS}") from None
         archive.unlink(missing_ok=True)
     return folder
 
 
 def keep(fresh, folder, source, cased=None):
-    """Checks a new checkpoint, writes down where it came from, and moves it to its place.
+    """Checks a new checkpoint, records its origin, and moves it to its folder.
 
     Args:
         fresh: the new checkpoint, on the same disk as `folder`.
-        folder: where it belongs.
-        source: dict for `kbert_source.json`; the casing is added.
-        cased: casing where it is known; otherwise what the files say.
+        folder: the target folder.
+        source: content of `kbert_source.json`; the casing is added.
+        cased: the casing; None determines it from the files.
 
     Raises:
-        InputError: it is not a usable checkpoint.
+        InputError: the checkpoint is not usable.
     """
     try:
         cased = Checkpoint.open(fresh, cased=cased).cased
     except InputError as error:
-        # the place aside is gone when the sentence is read
+        # The temporary folder no longer exists when the user reads the message.
         raise BadArchive(str(error).replace(str(fresh), str(folder))) from None
     text = json.dumps(source | {"cased": cased}, indent=2, ensure_ascii=False)
     try:
         (fresh / SOURCE).write_text(text + "\n", encoding="utf-8")
         fresh.rename(folder)
     except OSError as error:
-        if not is_checkpoint(folder):  # else another process was faster
+        if not is_checkpoint(folder):  # otherwise another process has created it first
             raise unwritable(folder, error) from None
     log.info("checkpoint ready: %s", folder)

@@ -1,8 +1,9 @@
-"""Object-based TensorFlow 2 checkpoints of BERT encoders: which of their keys holds which of Google's variables.
+"""Maps the keys of object-based TensorFlow 2 checkpoints of BERT encoders to Google's variable names.
 
-Such a checkpoint names a variable by the way from the saved object to it, through attributes and numbered layers. Source of
-the attributes: TensorFlow's model garden, `BertEncoder`, `BertEncoderV2` and `BertPretrainerV2` (tensorflow/models,
-official/nlp/modeling), and its first release, in which `_attention_output_dense` belonged to the layer.
+Such a checkpoint names a variable by its path from the saved object, through attributes and numbered layers.
+
+Source: TensorFlow's model garden, `BertEncoder`, `BertEncoderV2` and `BertPretrainerV2` (tensorflow/models,
+official/nlp/modeling), and its first release, in which `_attention_output_dense` was an attribute of the layer.
 """
 
 import math
@@ -12,7 +13,7 @@ GRAPH = "_CHECKPOINTABLE_OBJECT_GRAPH"  # the string tensor that every object-ba
 VALUE = "/.ATTRIBUTES/VARIABLE_VALUE"
 
 EMBEDDINGS = ("word_embeddings", "position_embeddings", "token_type_embeddings", "LayerNorm")
-# A functional model numbers its layers with weights; these come before those of the transformer, and the pooler after them.
+# A functional model numbers its layers with weights: first EMBEDDINGS, then the transformer layers, then the pooler.
 NUMBERED = re.compile(r"(.*/)?layer_with_weights-(\d+)/((?:(?!layer_with_weights).)+)")
 NAMED = re.compile(r"(.*/)?_transformer_layers/(\d+)/(.+)")
 OUTSIDE = {
@@ -42,12 +43,12 @@ HEAD = {
     "masked_lm/layer_norm/beta": "cls/predictions/transform/LayerNorm/beta",
     "masked_lm/output_bias.Sbias": "cls/predictions/output_bias",
     "masked_lm/bias": "cls/predictions/output_bias",
-    "masked_lm/embedding_table": "bert/embeddings/word_embeddings",  # the encoder's own, saved under its shortest name
+    "masked_lm/embedding_table": "bert/embeddings/word_embeddings",  # the encoder's table, saved under its shortest path
 }
 
 
 def google_names(keys):
-    """Google's variable name to the key that holds it; empty unless the keys are those of exactly one BERT encoder."""
+    """Returns a dict from Google's variable name to the key; empty unless the keys belong to exactly one BERT encoder."""
     variables = {key.removesuffix(VALUE): key for key in keys if key.endswith(VALUE)}
     inside = {part: found for part in variables if (found := _in_transformer(part))}
     encoders = {found[1] or "" for found in inside.values()}
@@ -67,7 +68,7 @@ def google_names(keys):
 
 
 def google_shape(name, shape):
-    """The shape of Google's variable: the garden keeps attention heads apart, as in a kernel of (hidden, heads, size)."""
+    """Returns the shape of Google's variable; the garden has a separate axis for heads, as in (hidden, heads, size)."""
     if len(shape) < 2 or "/attention/" not in name:
         return tuple(shape)
     if name.endswith("/bias"):
@@ -76,7 +77,7 @@ def google_shape(name, shape):
 
 
 def _in_transformer(part):
-    """The match of NAMED or NUMBERED for a variable inside a transformer layer, else None."""
+    """Returns the match of NAMED or NUMBERED for a variable inside a transformer layer, otherwise None."""
     found = NAMED.fullmatch(part) or NUMBERED.fullmatch(part)
     return found if found and found[3].rpartition("/")[0] in INSIDE else None
 
@@ -88,11 +89,11 @@ def _transformer_name(found):
 
 
 def _outside_name(part, encoder, pooler):
-    """Google's name for a variable of the encoder's embeddings or pooler, or None.
+    """Returns Google's name of a variable of the encoder's embeddings or pooler, or None.
 
     Args:
-        part: the way to the variable.
-        encoder: the way to the encoder, which `part` should begin with.
+        part: path of the variable.
+        encoder: path of the encoder, a prefix of `part`.
         pooler: number of the layer with weights that follows the transformer.
     """
     rest = part.removeprefix(encoder)

@@ -1,6 +1,7 @@
-"""What is checked of a checkpoint before anything is trained on it.
+"""Checks a checkpoint before training.
 
-Each check reads and fills `parts`, the fields of a Checkpoint, and says what it saw; `examine` runs all.
+Each check reads and fills `parts`, the fields of a Checkpoint, and returns a description of what it found. `examine` runs
+all checks.
 """
 
 import json
@@ -16,17 +17,17 @@ from .config import read_config
 
 Finding = namedtuple("Finding", "check seen problem")
 
-TRAINED_TASK = "task.json"  # in the folder of a trained task: see saving/folder.py
-SOURCE = "kbert_source.json"  # written beside a downloaded checkpoint: where it came from, its casing
+TRAINED_TASK = "task.json"  # a file in the folder of a trained task, see saving/folder.py
+SOURCE = "kbert_source.json"  # a file in the folder of a downloaded checkpoint: its origin and casing
 
 
 def examine(path, cased=None, parts=None):
-    """Yields a Finding for each check; those that need what an earlier one did not find say so.
+    """Yields a Finding for each check, including checks that cannot run because an earlier one failed.
 
     Args:
         path: a folder, or a path prefix such as `DIR/bert_model.ckpt`.
-        cased: the user's word on casing, or None.
-        parts: an empty dict; afterwards the fields of a Checkpoint.
+        cased: the casing set by the user, or None.
+        parts: an empty dict that receives the fields of a Checkpoint.
     """
     parts = {} if parts is None else parts
     for name, check in CHECKS.items():
@@ -123,7 +124,7 @@ def _known_casing(parts, asked):
             return True, f"from the name {folder.name}"
     words = [word for token in parts["vocabulary"] if (word := token.removeprefix("##")).isalpha()]
     capitals = sum(word != word.lower() for word in words)
-    if capitals > len(words) / 100:  # one or two that were added by hand say nothing
+    if capitals > len(words) / 100:  # ignores a few tokens added by hand
         return True, f"its vocabulary has {capitals} tokens with capital letters"
     return False, "its vocabulary has no capital letters"
 
@@ -153,7 +154,7 @@ def _tensors(path, parts, cased):
 
 
 def _unknown_objects(prefix, missing, shapes):
-    """What is said of an object-based checkpoint without a variable of the config."""
+    """Returns the error message for an object-based checkpoint that lacks a variable of the config."""
     found = ", ".join(sorted(shapes)[:3]) or "no numbers"
     return (
         f"{prefix} is an object-based TensorFlow 2 checkpoint in which {missing} is not found under the names of "
@@ -184,7 +185,7 @@ def _data(path, parts, cased):
 def _reader(prefix):
     try:
         return google_format.Reader(prefix)
-    except Exception as error:  # TensorFlow raises RuntimeError, ValueError or its own errors, by kind of damage
+    except Exception as error:  # TensorFlow raises RuntimeError, ValueError or its own errors
         raise InputError(f"{prefix}.index is damaged: copy or download it again ({_first_line(error)})") from None
 
 

@@ -1,1 +1,1 @@
-"""Tables of rows: reading files, examples, splitting and batching."""
+"""Reads tables, makes examples from their rows, and splits and batches them."""

@@ -1,7 +1,7 @@
 """Batches of encoded texts, grouped by length.
 
-The order is a pure function of the seed and the epoch, and a batch of its number, so that training can go on from
-any step with the very batches it would have seen.
+The order depends only on the seed and the epoch, and the content of a batch only on its number. Training can therefore
+resume at any step with the same batches as an uninterrupted run.
 """
 
 import functools
@@ -12,19 +12,21 @@ import numpy as np
 
 from .._keras import tensorflow
 
-POOL = 50  # batches are sorted by length within pools of so many: little padding, and chance remains
+POOL = 50  # batches per pool; texts are sorted by length within a pool only, so that the order stays random
 
 
 def order(lengths, size, seed, epoch):
-    """Indices of each batch of an epoch: every text once, texts of like length together, batches in random order.
+    """Returns the text indices of each batch of one epoch.
+
+    Each text occurs once. A batch holds texts of similar length, and the batches are in random order.
 
     Args:
-        lengths: tokens of each text.
-        size: texts in a batch; one batch of an epoch may be smaller.
-        seed, epoch: the same two give the same order.
+        lengths: number of tokens of each text.
+        size: number of texts in a batch; one batch of an epoch may be smaller.
+        seed, epoch: equal values give an equal order.
 
     Returns:
-        A list of int arrays, ceil(len(lengths) / size) of them.
+        A list of ceil(len(lengths) / size) int arrays.
     """
     draw, lengths = np.random.default_rng((seed, epoch)), np.asarray(lengths)
     shuffled = draw.permutation(len(lengths))
@@ -37,13 +39,19 @@ def order(lengths, size, seed, epoch):
 
 
 def by_length(lengths, size):
-    """Indices of each batch for prediction: longest first, so that memory that runs out does so at once."""
+    """Returns the text indices of each prediction batch, longest texts first, so that a lack of memory shows at once."""
     ranked = np.argsort(-np.asarray(lengths), kind="stable")
     return [ranked[i : i + size] for i in range(0, len(ranked), size)]
 
 
 def collate(rows, pad=0, shapes=None):
-    """Dicts of arrays to one dict of arrays with a leading batch axis, each axis padded to its longest, or as `shapes` say."""
+    """Stacks dicts of arrays into one dict of arrays with a leading batch axis.
+
+    Args:
+        rows: dicts with the same keys.
+        pad: the value that fills up shorter arrays.
+        shapes: dict from name to the shape of one row; by default each axis is padded to the longest row.
+    """
     return {name: _stacked([row[name] for row in rows], pad, shapes and shapes[name]) for name in rows[0]}
 
 
@@ -59,13 +67,13 @@ def _stacked(arrays, pad, shape=None):
 
 
 class Deal(NamedTuple):
-    """How the texts of a batch are dealt out to the copies of a model.
+    """Describes how the texts of a batch are distributed to the replicas of a model.
 
     Attributes:
-        copies: number of them.
-        mine: which of them get their part from this process.
-        rows: texts of a part at least; what is missing is filled up with texts that do not count.
-        length: tokens of every text; None: of the longest of the part.
+        copies: number of replicas.
+        mine: the replicas that receive their part from this process.
+        rows: minimum number of texts in a part; a smaller part is filled up with texts that do not count.
+        length: number of tokens of each text; None pads to the longest text of the part.
     """
 
     copies: int
@@ -74,14 +82,14 @@ class Deal(NamedTuple):
     length: int | None = None
 
     def part(self, texts, number):
-        """(those of a batch's texts that a copy gets, float32: 1 for each that counts, 0 for each that does not)."""
+        """Returns the texts of one replica, and float32 weights (rows,): 1 for a text that counts, 0 for filling."""
         some = texts[number :: self.copies]
         missing = max(0, self.rows - len(some))
         return [*some, *[texts[0]] * missing], np.float32([1] * len(some) + [0] * missing)
 
 
 def _largest(encoded, draw, length, seed):
-    """The shapes, ({name: shape} of x, of y), that hold what is drawn for any text, where each has `length` tokens."""
+    """Returns ({name: shape} of x, the same of y), large enough for all texts when each has `length` tokens."""
     found = ({}, {})
     for x, target in encoded:
         row = draw({name: np.resize(a, length) for name, a in x.items()}, target, np.random.default_rng(seed))
@@ -91,21 +99,22 @@ def _largest(encoded, draw, length, seed):
 
 
 def training_batches(encoded, draw, size, seed, epochs, first_step=0, deal=None):
-    """All batches of all epochs as one `tf.data.Dataset` of (x, y).
+    """Returns the batches of all epochs as one `tf.data.Dataset` of (x, y).
 
     Args:
-        encoded: list of (x, target); x["Input-Token"] are the tokens.
-        draw: (x, target, NumPy generator) to (x, y), each a dict of arrays: what is drawn anew in each epoch. The
-            generator depends on the seed, the epoch and the place in `encoded`. x is padded with 0, y with -1.
-        size: texts in a batch.
-        seed: of the order and of what is drawn.
-        epochs: so many times through.
-        first_step: number of the batch to begin with.
-        deal: a Deal: then each batch comes as its parts of this process, one after the other, each (x, y, counted (rows,),
-            texts of the whole batch).
+        encoded: list of (x, target); x["Input-Token"] holds the tokens.
+        draw: function that takes (x, target, NumPy generator) and returns (x, y), each a dict of arrays. It is called for
+            each text in each epoch. The generator depends on the seed, the epoch and the index in `encoded`. x is padded
+            with 0, y with -1.
+        size: number of texts in a batch.
+        seed: seed of the order and of `draw`.
+        epochs: number of passes over the texts.
+        first_step: number of the first batch that is returned.
+        deal: a Deal; the dataset then yields the parts of each batch that belong to this process, one after the other,
+            each as (x, y, counted (rows,), number of texts in the whole batch).
 
     Returns:
-        (dataset, steps in an epoch).
+        (dataset, number of steps in an epoch).
     """
     tf = tensorflow()
     lengths = [len(x["Input-Token"]) for x, _ in encoded]
@@ -146,14 +155,15 @@ def training_batches(encoded, draw, size, seed, epochs, first_step=0, deal=None)
 
 
 def prefetched(make, signature):
-    """What the generator `make()` yields, made while the model computes: a `tf.data.Dataset`, which holds `make`.
+    """Returns a `tf.data.Dataset` that runs the generator `make()` in the background while the model computes.
 
-    TensorFlow keeps what `from_generator` is given until the process ends, so that gets a weak reference: `make` holds
-    the texts, and through the task the model.
+    TensorFlow keeps the function passed to `from_generator` until the process ends. That function therefore holds only a
+    weak reference to `make`, which refers to the texts and, through the task, to the model. The dataset itself holds
+    `make`.
 
     Args:
-        make: a function, called at the beginning of each pass over the dataset.
-        signature: `tf.TensorSpec`s in the structure of what is yielded.
+        make: generator function, called at the start of each pass over the dataset.
+        signature: `tf.TensorSpec`s in the structure of the yielded values.
     """
     held = weakref.ref(make)
     dataset = tensorflow().data.Dataset.from_generator(lambda: held()(), output_signature=signature)

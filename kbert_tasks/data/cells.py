@@ -1,4 +1,4 @@
-"""Cells and names of columns: one rule for files, DataFrames and lists."""
+"""Converts cells and column names by the same rules for files, DataFrames and lists."""
 
 import contextlib
 import re
@@ -16,18 +16,18 @@ from ..errors import InputError, RowError
 if TYPE_CHECKING:
     import pandas as pd
 
-# Characters that are not white space, control or format characters, and still show nothing: fillers, the empty braille
-# cell, and what stands for a byte that could not be decoded, which Google's tokenizer drops too.
+# Invisible characters that are not white space, control or format characters: fillers, the empty braille cell, and the
+# replacement character for undecodable bytes, which Google's tokenizer also drops.
 UNSEEN = re.compile(
     "[\u034f\u115f\u1160\u17b4\u17b5\u180b-\u180f\u2800\u3164\ufe00-\ufe0f\uffa0\ufffd\U000e0100-\U000e01ef]"
 )
 
 
 def each_once(names: Iterable[Any], where: object) -> list[Any]:
-    """Names of columns without white space around them.
+    """Returns column names without surrounding white space.
 
     Raises:
-        InputError: two are the same.
+        InputError: two names are the same.
     """
     names = [name.strip() if isinstance(name, str) else name for name in names]
     for name, number in Counter(name for name in names if not missing(name) and name != "").items():
@@ -37,7 +37,7 @@ def each_once(names: Iterable[Any], where: object) -> list[Any]:
 
 
 def missing(value: object) -> bool:
-    """Whether a cell holds nothing: None, NaN, NaT, pandas's NA."""
+    """Returns whether a cell is None, NaN, NaT or pandas's NA."""
     if type(value) is str:
         return False
     import pandas as pd
@@ -46,17 +46,17 @@ def missing(value: object) -> bool:
 
 
 def text_of(value: Any, column: str | None = None) -> str:
-    """A cell as text.
+    """Converts a cell to text.
 
-    Strings are kept. A missing value is "". Numbers are written as they are, 3.0 as "3", and True as "True". Bytes are
-    decoded as UTF-8. Scalars of NumPy and TensorFlow count as what they hold.
+    Strings are unchanged. A missing value becomes "", 3.0 becomes "3" and True becomes "True". Bytes are decoded as
+    UTF-8. Scalars of NumPy and TensorFlow are converted like the Python value that they hold.
 
     Args:
-        value: of the cell.
-        column: its name, for the error; None where there is none.
+        value: value of the cell.
+        column: name of the column for the error message, or None.
 
     Raises:
-        RowError: a list, a dict, a date or any other object, or bytes that are not UTF-8.
+        RowError: the value is a list, a dict, a date or another object, or bytes that are not UTF-8.
     """
     if type(value) is str:
         return value
@@ -64,7 +64,7 @@ def text_of(value: Any, column: str | None = None) -> str:
     if missing(value):
         return ""
     if isinstance(value, str):
-        return str.__str__(value)  # of an Enum its value, not its name
+        return str.__str__(value)  # the value of a string Enum, not its name
     if isinstance(value, bytes | bytearray | memoryview):
         return _decoded(bytes(value), column)
     if isinstance(value, bool | np.bool_):
@@ -80,27 +80,27 @@ def text_of(value: Any, column: str | None = None) -> str:
 
 
 def items(values: Any) -> list[Any]:
-    """What a list, an array, a tensor, a Series or another iterable holds, as a list.
+    """Converts a list, an array, a tensor, a Series or another iterable to a list.
 
     Raises:
-        TypeError: it is not iterable.
+        TypeError: `values` is not iterable.
     """
     if not isinstance(values, np.ndarray) and hasattr(values, "numpy"):
-        values = values.numpy()  # of TensorFlow or PyTorch
+        values = values.numpy()  # a tensor of TensorFlow or PyTorch
     axes, kind = getattr(values, "ndim", 1), getattr(getattr(values, "dtype", None), "kind", "")
     if axes == 1 and kind == "f" and not isinstance(values, np.ma.MaskedArray):
-        return list(np.asarray(values))  # NumPy's numbers: as Python's a float32 of 0.1 is 0.10000000149011612
+        return list(np.asarray(values))  # NumPy scalars, because float() turns float32 0.1 into 0.10000000149011612
     return values.tolist() if axes and hasattr(values, "tolist") else list(values)
 
 
 def records(table: "pd.DataFrame") -> list[dict[Any, Any]]:
-    """The rows of a DataFrame, each a dict of column to value."""
+    """Returns the rows of a DataFrame as dicts from column name to value."""
     columns = [items(table[name]) for name in table.columns]
     return [dict(zip(table.columns, row, strict=True)) for row in zip(*columns, strict=True)]
 
 
 def texts_of(rows: "pd.DataFrame", column: str) -> list[str]:
-    """The cells of a column as a list of texts; the error of `text_of` names the row."""
+    """Returns the cells of a column as texts; an error of `text_of` names the row."""
     found = []
     for place, value in zip(rows.index, items(rows[column]), strict=True):
         with in_row(rows, place):
@@ -110,11 +110,11 @@ def texts_of(rows: "pd.DataFrame", column: str) -> list[str]:
 
 @contextlib.contextmanager
 def in_row(rows: "pd.DataFrame", place: int) -> Iterator[None]:
-    """Puts the file and the number of the row in front of a RowError.
+    """Adds the file and the row number to the message of a RowError.
 
     Args:
-        rows: a table; `attrs["before"]`, where there is one, counts the rows of the file before it.
-        place: of the row in the table, from 0.
+        rows: a table; the optional `attrs["before"]` is the number of rows of the file that precede it.
+        place: index of the row in the table, from 0.
     """
     try:
         yield
@@ -124,17 +124,17 @@ def in_row(rows: "pd.DataFrame", place: int) -> Iterator[None]:
 
 
 def filled(value: Any) -> bool:
-    """Whether a cell holds anything: a list or any other object counts, also an empty one."""
+    """Returns whether a cell has content; any list or other object counts, even an empty one."""
     return not blank(text_of(value)) if isinstance(value, str | bytes) else not missing(value)
 
 
 def blank(text: str) -> bool:
-    """Whether nothing of a text can be seen: white space, control and zero-width characters alone, or no character."""
+    """Returns whether a text is empty or consists only of white space, control and invisible characters."""
     return not any(map(_seen, text))
 
 
 def without_unseen(text: str) -> str:
-    """A text without the characters that cannot be seen, its white space evened out."""
+    """Removes invisible characters and replaces each run of white space with one space."""
     return " ".join("".join(letter for letter in text if letter.isspace() or _seen(letter)).split())
 
 
@@ -143,9 +143,9 @@ def _seen(letter: str) -> bool:
 
 
 def _scalar(value: Any) -> Any:
-    """What an array without axes or a tensor of one value holds; any other value as it is."""
+    """Converts a zero-dimensional array or tensor to its value; other values are unchanged."""
     if not isinstance(value, np.generic | np.ndarray) and hasattr(value, "numpy"):
-        with contextlib.suppress(Exception):  # a symbolic tensor holds nothing; it is refused as what it is
+        with contextlib.suppress(Exception):  # a symbolic tensor has no value; the caller rejects it
             value = value.numpy() if tuple(value.shape) == () else value
     return value.item() if isinstance(value, np.ndarray) and value.ndim == 0 else value
 

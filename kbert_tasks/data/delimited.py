@@ -1,4 +1,4 @@
-"""CSV and TSV as tables, whole or in parts, with every cell as it is written."""
+"""Reads CSV and TSV files as tables, whole or in parts, and keeps every cell as it is written."""
 
 import contextlib
 import csv
@@ -13,26 +13,26 @@ from .cells import each_once
 log = logging.getLogger("kbert_tasks")
 
 MARKS = {".csv": ",", ".tsv": "\t"}
-NAMES = {",": "commas", "\t": "tabs", ";": "semicolons", "|": "vertical bars"}  # of what stands between cells
-ROWS = 10_000  # of a part
+NAMES = {",": "commas", "\t": "tabs", ";": "semicolons", "|": "vertical bars"}  # names of the separators in messages
+ROWS = 10_000  # maximum number of rows in a part
 QUOTED = re.compile(r'"(?:[^"]|"")*"')
 
 
 class _Odd(ValueError):
-    """What is odd about a line, as a part of a sentence."""
+    """A line that cannot be read; the message is part of a sentence."""
 
 
 def table(path, text, mark, header):
-    """A DataFrame of a whole file.
+    """Parses the text of a whole file into a DataFrame.
 
     Args:
-        path: what it is called in sentences.
-        text: str.
-        mark: what should stand between cells, of MARKS.
+        path: name of the file in messages.
+        text: content of the file.
+        mark: the expected separator, one of MARKS.
         header: whether the first line names the columns.
 
     Raises:
-        InputError: a line that does not fit.
+        InputError: a line has the wrong number of cells.
     """
     text = text.strip("\r\n")
     lines = text.replace("\r\n", "\n").replace("\r", "\n").split("\n")
@@ -40,15 +40,15 @@ def table(path, text, mark, header):
     quoted = mark != "\t" or not bare(lines)
     try:
         with _strictly():
-            # With its carriage returns, which within quotation marks are text.
+            # `text` keeps its carriage returns, which belong to the cell inside quotation marks.
             found = _with_nul(text, lambda source: _whole(path, source, mark, quoted, header))
         if not quoted or mark != "\t" or _in_marks(lines[0]) or not _run_together(found):
             return found
-        said = "lines run together"
+        problem = "lines run together"
     except _Odd as odd:
-        said = odd
+        problem = odd
     if mark != "\t":
-        raise InputError(f"{path}: {said}")
+        raise InputError(f"{path}: {problem}")
     tabs = [line.count("\t") for line in lines]
     place = next(i for i, count in enumerate(tabs) if count != tabs[0])
     raise InputError(
@@ -58,11 +58,11 @@ def table(path, text, mark, header):
 
 
 def parts(path, encoding, mark):
-    """Yields DataFrames of ROWS rows, at most, of a file with a header line: CSV, or TSV that is `bare`.
+    """Yields DataFrames of at most ROWS rows from a file with a header line: CSV, or TSV that is `bare`.
 
     Raises:
-        InputError: a line that does not fit.
-        UnicodeDecodeError: a byte that is not of the encoding.
+        InputError: a line has the wrong number of cells.
+        UnicodeDecodeError: a byte is not valid in the encoding.
     """
     with open(path, encoding=encoding) as file:
         mark = _found(path, mark, [file.readline()])
@@ -83,9 +83,10 @@ def parts(path, encoding, mark):
 
 
 def _found(path, mark, lines):
-    """What stands between the cells of these lines: `mark`, or where no line has it another one that all have alike often.
+    """Returns the separator of these lines.
 
-    Of a file with a header that is its first line alone.
+    This is `mark` if any line contains it, otherwise another separator that occurs equally often in all lines. For a file
+    with a header, `lines` is the header line only.
     """
     if any(mark in QUOTED.sub("", line) for line in lines):
         return mark
@@ -99,17 +100,17 @@ def _found(path, mark, lines):
 
 
 def tabbed(lines):
-    """Whether each line that is not blank has one tab, and there are two at least."""
+    """Returns whether each non-blank line has exactly one tab and at least two lines are not blank."""
     counts = [line.count("\t") for line in lines if line.strip()]
     return len(counts) > 1 and set(counts) == {1}
 
 
 def bare(lines):
-    """Whether the quotation marks of a TSV file are text.
+    """Returns whether the quotation marks of a TSV file are part of the text.
 
-    Published files mostly hold such. One that was written with quoting has cells with line breaks or tabs in them, and so
-    lines with another number of tabs; or all cells of its first line stand in quotation marks; or all cells that have
-    some stand in them, and those within are doubled.
+    This is true for most published files. A file was written with quoting if its lines differ in their number of tabs
+    (cells contain line breaks or tabs), if all cells of its first line are quoted, or if all cells with quotation marks
+    are quoted and the quotation marks inside them are doubled.
     """
     counts, doubled, quoted = set(), False, True
     for line in lines:
@@ -131,26 +132,26 @@ def _whole(path, source, mark, quoted, header):
 
 
 def _check_names(path, source, mark, quoted):
-    """Refuses a name that two columns have: pandas would rename the second one. Leaves the source at its beginning."""
+    """Rejects duplicate column names, because pandas would rename the second one; then rewinds the source."""
     each_once(_parsed(source, mark, quoted, header=None, nrows=1, skip_blank_lines=True).iloc[0], path)
     source.seek(0)
 
 
 def _with_nul(text, parse):
-    """parse(file) of a text; NUL, at which pandas 2 ends a cell, stays in the cells."""
+    """Returns `parse(file)` for a text and keeps NUL in the cells, where pandas 2 would end the cell."""
     if "\0" not in text:
         return parse(io.StringIO(text))
-    other = next(letter for letter in map(chr, range(0xE000, 0xF8FF)) if letter not in text)  # of private use
-    table = parse(io.StringIO(text.replace("\0", other)))
+    placeholder = next(letter for letter in map(chr, range(0xE000, 0xF8FF)) if letter not in text)  # private use area
+    table = parse(io.StringIO(text.replace("\0", placeholder)))
 
     def back(cell):
-        return cell.replace(other, "\0") if isinstance(cell, str) else cell
+        return cell.replace(placeholder, "\0") if isinstance(cell, str) else cell
 
     return table.apply(lambda column: column.map(back)).rename(columns=back)
 
 
 class _WithoutNul(io.TextIOBase):
-    """A file to be read in blocks, without the NUL in it, which no tokenizer keeps."""
+    """A file wrapper for reading in blocks that removes NUL, which no tokenizer keeps."""
 
     def __init__(self, file):
         self.file = file
@@ -185,7 +186,7 @@ def _parsed(source, mark, quoted, **how):
 
 @contextlib.contextmanager
 def _strictly():
-    """_Odd for what pandas would cut off or take for an index, and for what it cannot read."""
+    """Raises _Odd for cells that pandas would drop or use as an index, and for lines that it cannot parse."""
     import pandas as pd
 
     try:
@@ -197,8 +198,8 @@ def _strictly():
             "the first line has fewer cells than the lines below it: put texts with commas in quotation marks"
         ) from None
     except (pd.errors.ParserError, pd.errors.EmptyDataError) as error:
-        said = str(error).replace("Error tokenizing data. C error: ", "").strip()
-        raise _Odd(f"{said}: check the quotation marks and commas there") from None
+        reason = str(error).replace("Error tokenizing data. C error: ", "").strip()
+        raise _Odd(f"{reason}: check the quotation marks and commas there") from None
 
 
 def _run_together(table):

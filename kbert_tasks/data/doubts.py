@@ -1,4 +1,4 @@
-"""What is probably a mistake in the names of labels: sentences, said before training."""
+"""Warns before training about label names that are probably mistakes."""
 
 import unicodedata
 from collections import Counter, defaultdict
@@ -7,13 +7,13 @@ from collections.abc import Iterator, Mapping, Sequence
 from .cells import blank, without_unseen
 from .label_forms import listed
 
-SEPARATORS = (",", "，", ";", "；", "、", "/", "|", "\t", "\n", " ")  # that people write between several labels
-MANY = 0.1  # share of the texts whose label holds a separator that was not named
-SHOWN = 5  # groups of names that are alike
+SEPARATORS = (",", "，", ";", "；", "、", "/", "|", "\t", "\n", " ")  # common separators between several labels
+MANY = 0.1  # minimum share of labels that contain a separator other than the configured one
+SHOWN = 5  # maximum number of groups of similar names in the warnings
 
 
 def likeness(name: str) -> str:
-    """What two names have in common that differ only by case, width, white space or characters that cannot be seen."""
+    """Normalizes a name; names that differ only by case, width, white space or invisible characters become equal."""
     letters = (unicodedata.normalize("NFKC", each) if _is_wide(each) else each for each in name)
     return without_unseen(unicodedata.normalize("NFC", "".join(letters))).casefold()
 
@@ -23,11 +23,11 @@ def _is_wide(letter: str) -> bool:
 
 
 def alike(names: Mapping[str, int], kind: str) -> Iterator[str]:
-    """Sentences about names that differ only by case, width, white space or characters that cannot be seen.
+    """Yields a sentence for each group of names that differ only by case, width, white space or invisible characters.
 
     Args:
-        names: name to how often it occurs.
-        kind: what they are, in the plural.
+        names: dict from name to its number of occurrences.
+        kind: what the names denote, in the plural.
     """
     groups = defaultdict(list)
     for name in sorted(names):
@@ -43,22 +43,22 @@ def alike(names: Mapping[str, int], kind: str) -> Iterator[str]:
 
 
 def _shown(name: str) -> str:
-    """The name in quotation marks, with an escape for each character that cannot be seen."""
+    """Returns the name in quotation marks, with an escape for each invisible character."""
     return "".join(ascii(each)[1:-1] if blank(each) and each != " " else each for each in repr(name))
 
 
 def unsplit(sets: Sequence[tuple[str, ...]], separator: str) -> Iterator[str]:
-    """Sentences about cells that are read as several labels and were split nowhere, where another separator is in many.
+    """Yields a sentence if no cell contains the configured separator and many contain another one.
 
     Args:
         sets: the labels of each text.
-        separator: between labels, as set.
+        separator: the configured separator between labels.
     """
     if any(len(labels) > 1 for labels in sets):
         return
     names = Counter(label for labels in sets for label in labels)
     holders = {each: _holding(names, each) for each in SEPARATORS if each not in separator}
-    best = max(holders, key=lambda each: sum(holders[each].values()))  # the first of equals
+    best = max(holders, key=lambda each: sum(holders[each].values()))  # the first one on a tie
     number, texts = sum(holders[best].values()), sum(names.values())
     if number and number >= MANY * texts:
         yield (
@@ -68,7 +68,10 @@ def unsplit(sets: Sequence[tuple[str, ...]], separator: str) -> Iterator[str]:
 
 
 def _holding(names: Mapping[str, int], separator: str) -> dict[str, int]:
-    """The names that would be split. A space counts only where the parts are fewer than the names: it is in many names."""
+    """Returns the names that the separator would split.
+
+    Many single names contain a space. A space therefore counts only if there are fewer different parts than names.
+    """
     holding = {name: number for name, number in names.items() if len(_parts(name, separator)) > 1}
     if separator == " " and len({part for name in names for part in _parts(name, separator)}) > len(names):
         return {}
@@ -80,7 +83,7 @@ def _parts(name: str, separator: str) -> list[str]:
 
 
 def unread_lists(names: Mapping[str, int], separator: str) -> Iterator[str]:
-    """Sentences about single labels that look like several in one cell: lists, or other labels with a separator between."""
+    """Yields sentences about single labels that look like several: lists, or other labels joined by a separator."""
     lists = [name for name in names if listed(name)]
     if lists:
         yield (

@@ -1,4 +1,4 @@
-"""What becomes of rows: examples, with every row accounted for."""
+"""Makes examples from rows and counts what happens to each row."""
 
 import logging
 from collections import Counter
@@ -15,20 +15,20 @@ log = logging.getLogger("kbert_tasks")
 
 @dataclass(frozen=True)
 class Skip:
-    """Why a row or an example is not used; counted under that reason."""
+    """The reason why a row or an example is not used; rows are counted by reason."""
 
     reason: str
 
 
 @dataclass
 class Examples:
-    """The examples of one table, with the rows they were made from.
+    """The examples of one table and the rows that they were made from.
 
     Attributes:
         rows: the examples.
-        sources: for each example the table's rows it was made from, counted from 0: one, or several that were joined.
-        skipped: reason to number of rows that are not used.
-        notes: remark to number of examples.
+        sources: for each example the indices, from 0, of the table rows that it was made from; several if rows were joined.
+        skipped: dict from reason to number of unused rows.
+        notes: dict from remark to number of examples.
         about: a sentence about how the file was read, or "".
     """
 
@@ -40,25 +40,25 @@ class Examples:
 
     @property
     def read(self) -> int:
-        """Rows that were read. Each was used, joined to another one, or skipped."""
+        """Number of rows that were read. Each row is used, joined to another one, or skipped."""
         return len(self.rows) + self.joined + self.skipped.total()
 
     @property
     def joined(self) -> int:
-        """Rows that became part of an example beside its first row."""
+        """Number of rows that were joined to an earlier row."""
         return sum(len(source) - 1 for source in self.sources)
 
     def copy(self) -> "Examples":
-        """A copy: training moves examples to the skipped ones, and adds notes."""
+        """Returns a copy, because training skips examples and adds notes in place."""
         return Examples([*self.rows], [*self.sources], self.skipped.copy(), self.notes.copy(), self.about)
 
     def part(self, places, note=None):
-        """Some of the examples, as if their rows had been read alone."""
+        """Returns the examples at these indices, as if only their rows had been read."""
         rows, sources = ([part[i] for i in places] for part in (self.rows, self.sources))
         return Examples(rows, sources, notes=Counter({note: len(rows)} if note else ()), about=self.about)
 
     def without(self, places):
-        """The other examples, with what was skipped and noted so far."""
+        """Returns the examples at all other indices; `skipped` and `notes` are kept."""
         some = self.part(sorted(set(range(len(self.rows))) - set(places)))
         return Examples(some.rows, some.sources, self.skipped.copy(), self.notes.copy(), self.about)
 
@@ -66,7 +66,7 @@ class Examples:
         """Moves examples to the skipped rows, in place.
 
         Args:
-            reasons: place of an example to the reason why it is not used.
+            reasons: dict from the index of an example to the reason why it is not used.
         """
         for place, reason in reasons.items():
             self.skipped[reason] += len(self.sources[place])
@@ -74,20 +74,20 @@ class Examples:
         self.rows, self.sources = rest.rows, rest.sources
 
     def told(self):
-        """For a sentence: "2 rows read, none used (empty text 2)"."""
+        """Returns the counts as text, such as "2 rows read, none used (empty text 2)"."""
         skipped = ", ".join(f"{reason} {count}" for reason, count in self.skipped.items())
         return f"{self.read} rows read, {len(self.rows) or 'none'} used" + (f" ({skipped})" if skipped else "")
 
     def count(self):
-        """As in report.json: read = used + joined + the sum of skipped. Notes are about examples that are used."""
+        """Returns the counts for report.json: read = used + joined + sum of skipped. Notes describe used examples."""
         joined = {"joined": self.joined} if self.joined else {}
         used = {"read": self.read, "used": len(self.rows)} | joined
         return used | {"skipped": dict(self.skipped), "notes": dict(self.notes)}
 
     def locate(self, report):
-        """Replaces the `place` in each answer and error of a Report by the numbers of its rows in the table, from 1.
+        """Replaces `place` in each answer and error of a Report with row numbers of the table, from 1.
 
-        They get `row`, the first one, and `rows`, all of them, where several were joined.
+        `row` is the first row of the example. `rows` lists all its rows if several were joined.
         """
         report.errors, report.answers = (
             [self._located(each) for each in part] for part in (report.errors, report.answers)
@@ -99,13 +99,13 @@ class Examples:
         return {"row": rows[0]} | ({"rows": rows} if len(rows) > 1 else {}) | rest
 
     def note(self, task, encoded):
-        """Counts what the task has to say of the examples as they are encoded."""
+        """Counts the task's remarks about the encoded examples."""
         remarks = (task.remarks(example, windows) for example, windows in zip(self.rows, encoded, strict=True))
         self.notes.update(remark for each in remarks for remark in each)
 
 
 def examples_of(task, rows, labels=None, gold=True):
-    """A task's Examples of a table, file or list (see `kbert_tasks.data.tables.table`), every row of it accounted for."""
+    """Makes a task's Examples from a table, file or list (see `kbert_tasks.data.tables.table`) and counts every row."""
     settings = task.settings
     second = getattr(settings, task.SECOND) if task.SECOND and task.paired is not False else None
     names = settings.text_column, settings.label_column, second
@@ -115,7 +115,7 @@ def examples_of(task, rows, labels=None, gold=True):
     rows = rows.reset_index(drop=True)
     headers = headers_again(rows)
     rows = task.named(rows.drop(index=headers))
-    places = rows.index  # in the whole table
+    places = rows.index  # row numbers in the whole table
     _note_second(task, rows)
     rows, sources = task.grouped(rows) if gold else (rows, apart(rows))
     sources = [tuple(int(places[position]) for position in source) for source in sources] if headers else sources
@@ -134,8 +134,11 @@ def examples_of(task, rows, labels=None, gold=True):
 
 
 def headers_again(rows):
-    """The positions of rows in which every cell is the name of its column: header lines within a file, as files that were
-    appended to one another have them. A table of one column has none: a text may be any word."""
+    """Returns the positions of rows that repeat the header line, as in files that were appended to one another.
+
+    In such a row every cell equals the name of its column. In a table with one column no row counts as a header, because
+    a text may be any word.
+    """
     if rows.shape[1] < 2 or not rows.attrs.get("header", True):
         return []
     first = rows.columns[0]
@@ -148,7 +151,7 @@ def _is_name(cell, name):
 
 
 def _note_second(task, rows):
-    """Logs that a table has a column of second texts, or of types, which this task was trained without and does not read."""
+    """Logs a warning if the table has a column of second texts, or of types, that this task was trained without."""
     name = getattr(task.settings, task.SECOND) if task.SECOND else None
     if name in rows and task.paired is False and not all(map(blank, texts_of(rows, name))):
         file = rows.attrs.get("file", "the table")
@@ -156,23 +159,24 @@ def _note_second(task, rows):
 
 
 def apart(table):
-    """The sources of a table in which each row is an example."""
+    """Returns the sources of a table in which each row is one example."""
     return [(position,) for position in range(len(table))]
 
 
 def joined(table, keys, cells, into):
-    """A table with one answer a row, as one row an example with the column `into`: a list of its answers.
+    """Joins a table with one answer per row into a table with one example per row.
 
-    A row whose cells are all empty says that there is no answer. Rows with an empty first key stay apart.
+    The new column `into` holds the list of the answers of an example. A row whose answer cells are all empty means that
+    the text has no answer. Rows with an empty first key are not joined.
 
     Args:
         table: a DataFrame.
-        keys: names of the columns that are alike in all rows of an example, the text first.
-        cells: names of the columns of an answer; they are lists in the new column, in that order.
-        into: name of the column that is made.
+        keys: names of the columns that are equal in all rows of an example; the first one holds the text.
+        cells: names of the columns that form an answer; each answer is a list in this order.
+        into: name of the new column.
 
     Returns:
-        (the table, for each of its rows the positions of the rows that it was made from).
+        (the new table, for each of its rows the positions of the rows that it was made from).
     """
     sources, found = {}, {}
     columns = [items(table[name]) for name in (*keys, *cells)]

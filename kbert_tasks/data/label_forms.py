@@ -1,4 +1,4 @@
-"""The forms in which people write labels: columns, lists in cells, rows of 0 and 1; read as labels or refused."""
+"""Reads or rejects the different forms of labels: columns, lists in cells, rows of 0 and 1."""
 
 import ast
 import contextlib
@@ -20,14 +20,16 @@ if TYPE_CHECKING:
     import pandas as pd
 
 LISTS = list | tuple | set | frozenset | np.ndarray
-NUMBERS = re.compile(r"\[\s*[-+]?[\d.]+(\s+[-+]?[\d.]+)*\s*\]")  # as NumPy prints an array
+NUMBERS = re.compile(r"\[\s*[-+]?[\d.]+(\s+[-+]?[\d.]+)*\s*\]")  # a printed NumPy array
 
 
 def beside(labels: Any) -> list[Any]:
-    """Labels that are passed beside texts as a list, an entry for each text; a column of one is that column.
+    """Converts labels that are passed separately from the texts to a list with one entry per text.
+
+    A table or array with a single column is converted to the entries of that column.
 
     Raises:
-        InputError: a table of several columns, or nothing that has an order.
+        InputError: the labels are a table of several columns, or not an ordered collection.
     """
     import pandas as pd
 
@@ -49,14 +51,14 @@ def beside(labels: Any) -> list[Any]:
 
 
 def column_of_one(cells: list[Any]) -> list[Any] | None:
-    """The entries of cells that are lists of one entry each; None if any cell is something else, or there is none."""
+    """Returns the entries of cells that are all lists of one entry; None for other cells or no cells."""
     if cells and all(isinstance(cell, list | tuple | np.ndarray) and len(cell) == 1 for cell in cells):
         return [cell[0] for cell in cells]
     return None
 
 
 def listed(text: str) -> list[Any] | None:
-    """The entries of a text that is a list in JSON, in Python or as NumPy prints it; None for any other text."""
+    """Parses a text that is a JSON list, a Python list or a printed NumPy array; returns None for any other text."""
     text = text.strip()
     if text[:1] + text[-1:] not in ("[]", "()", "{}"):
         return None
@@ -69,13 +71,13 @@ def listed(text: str) -> list[Any] | None:
         found = ast.literal_eval(text)
         if isinstance(found, list | tuple | set):
             strings = _strings(text)
-            # Python joins 'a' 'b'; NumPy prints an array so.
+            # NumPy prints an array as ['a' 'b'], and Python would join the two strings.
             return strings if len(strings) > sum(isinstance(each, str) for each in found) else [*found]
     return None
 
 
 def with_lists(table: "pd.DataFrame", column: str) -> "pd.DataFrame":
-    """The table with lists in place of the cells of a column that are written as lists."""
+    """Returns the table with parsed lists in a column whose cells are written as lists."""
     import pandas as pd
 
     read = [(cell, listed(cell) if isinstance(cell, str) else None) for cell in items(table[column])]
@@ -89,17 +91,17 @@ def _strings(text: str) -> list[str]:
 
 
 def refuse_vectors(table: "pd.DataFrame", column: str) -> None:
-    """Refuses labels that are rows of numbers, one for each label, instead of names.
+    """Rejects labels that are vectors with one number per label instead of names.
 
-    Lists of numbers are taken for such rows where all are equally long, at least 2, and hold 0 and 1 (or -1 and 1) alone, or
-    fractions, or a number more than once. A list of strings is a list of names whatever they are.
+    Lists of numbers count as vectors if all have the same length of at least 2, and if they contain only 0 and 1 (or -1
+    and 1), fractions, or repeated numbers. A list of strings always counts as a list of names.
 
     Args:
         table: a DataFrame.
-        column: name of its column of labels.
+        column: name of the label column.
 
     Raises:
-        InputError: they are rows of numbers.
+        InputError: the labels are vectors.
     """
     cells = [(place, cell) for place, cell in zip(table.index, items(table[column]), strict=True) if not missing(cell)]
     if not cells or not all(isinstance(cell, list | tuple | np.ndarray) for _, cell in cells):

@@ -1,4 +1,4 @@
-"""Labels of texts: as they stand in cells, as arrays, and what follows from how often each stands there."""
+"""Converts labels between cells and arrays, and computes class weights and thresholds."""
 
 import numpy as np
 
@@ -7,13 +7,13 @@ from .cells import blank, text_of
 
 
 def labels_of(values, column=None):
-    """Cells as a sorted tuple of labels: each once, without the empty ones; `text_of` knows the name of the column."""
+    """Returns the non-empty labels in these cells as a sorted tuple without duplicates; errors name `column`."""
     found = (text_of(each, column).strip() for each in values)
     return tuple(sorted({label for label in found if not blank(label)}))
 
 
 def marked(found, labels):
-    """Tuples of labels as bool (texts, labels), True where a label stands; other labels than these are left out."""
+    """Converts tuples of labels to a bool array (texts, labels); labels that are not in `labels` are ignored."""
     place = {label: i for i, label in enumerate(labels)}
     marks = np.zeros((len(found), len(labels)), bool)
     for row, each in zip(marks, found, strict=True):
@@ -22,16 +22,16 @@ def marked(found, labels):
 
 
 def balanced(gold, several):
-    """Weights that let rare labels count as much as frequent ones: texts / (classes * texts of the class).
+    """Computes weights that give rare labels the same influence as frequent ones: texts / (classes * texts of the class).
 
-    As `class_weight="balanced"` of scikit-learn, with the mean weight of a text 1.
+    This is `class_weight="balanced"` of scikit-learn. The mean weight of a text is 1.
 
     Args:
         gold: bool (texts, labels).
-        several: a text may have several labels. Each is then a matter of its own with two classes, no and yes.
+        several: whether a text may have several labels; each label is then a separate problem with the classes no and yes.
 
     Returns:
-        A list of a weight for each label; with `several` of pairs, the weights of no and of yes.
+        A list with one weight per label; with `several`, a list of pairs (weight of no, weight of yes).
     """
     counts = gold.sum(0)
     if several:
@@ -40,14 +40,14 @@ def balanced(gold, several):
 
 
 def thresholds(p, gold):
-    """For each label the probability from which it should be answered, for the best F1 of that label.
+    """Returns the probability threshold of each label that maximizes the F1 of that label.
 
     Args:
-        p: (texts, labels).
-        gold: bool, of that shape.
+        p: probabilities (texts, labels).
+        gold: bool (texts, labels).
 
     Returns:
-        A list of numbers between 0 and 1; 0.5 for a label that none of the texts has.
+        A list of numbers between 0 and 1; 0.5 for a label that no text has.
     """
     return [
         best_threshold([{True} if each else set() for each in right], [[(True, each)] for each in sure])

@@ -1,4 +1,4 @@
-"""Which texts were trained on: fingerprints, so that a test on texts already seen is noticed, also after loading."""
+"""Stores fingerprints of the training texts, so that overlap with test texts is detected even after loading a model."""
 
 import hashlib
 
@@ -6,7 +6,11 @@ import numpy as np
 
 
 def fingerprints(task, examples):
-    """64 bits of what the model reads of each example (`task.parts`), white space evened out: uint64 array (examples,)."""
+    """Returns a 64-bit hash of the text of each example (`task.parts`), with normalized white space.
+
+    Returns:
+        A uint64 array (examples,).
+    """
     return np.array([_fingerprint(task.parts(example)) for example in examples], np.uint64)
 
 
@@ -16,7 +20,7 @@ def _fingerprint(texts):
 
 
 def note(task, examples, seen):
-    """Counts, in the notes of Examples, those whose text is among `seen`."""
+    """Adds a note with the number of examples whose fingerprint is in `seen`."""
     again = int(np.isin(fingerprints(task, examples.rows), seen).sum())
     if again:
         examples.notes["the same text is among the training texts"] = again

@@ -1,26 +1,26 @@
-"""Excel files: one of their sheets as a table."""
+"""Reads one sheet of an Excel file as a table."""
 
 from ..errors import InputError
 from .cells import each_once
 
 
 def table(path, header, sheet=None):
-    """A DataFrame of one sheet; where there are others, `attrs["about"]` says which one was read and which were not.
+    """Reads one sheet as a DataFrame; if the file has other sheets, `attrs["about"]` names the read and unread ones.
 
     Args:
         path: Path of the file.
         header: whether the first row names the columns.
-        sheet: its name, or its number from 1; None for the first one.
+        sheet: name of the sheet, or its number from 1; None reads the first sheet.
 
     Raises:
-        InputError: no such sheet; or none was named, and the first one has no rows while others have.
+        InputError: the sheet does not exist, or `sheet` is None and only other sheets than the first have rows.
     """
     import pandas as pd
 
     with pd.ExcelFile(path) as book:
 
         def rows(name):
-            if header:  # pandas would rename the second of two columns with one name
+            if header:  # pandas would rename the second of two columns with the same name
                 first = pd.read_excel(book, sheet_name=name, dtype=object, header=None, nrows=1)
                 each_once(first.iloc[0] if len(first) else (), path)
             return pd.read_excel(
@@ -47,7 +47,7 @@ def table(path, header, sheet=None):
 
 
 def _named(path, names, sheet):
-    """The name of the sheet that is meant; a name that is a number counts as a name."""
+    """Returns the name of the requested sheet; a string that is both a name and a number is used as a name."""
     if sheet is None:
         return names[0]
     if str(sheet) in names and not isinstance(sheet, int):

@@ -1,4 +1,4 @@
-"""Parts of the training examples, each kind alike: a share for development, and folds."""
+"""Splits training examples into training and development sets or folds, stratified by kind."""
 
 import logging
 import math
@@ -13,9 +13,9 @@ log = logging.getLogger("kbert_tasks")
 
 
 def hold_out(task, examples, share):
-    """(training, development) Examples: a share of each kind (`task.stratum`) goes to development."""
+    """Returns (training, development) Examples; a share of each kind (`task.stratum`) is used for development."""
     rows = examples.rows
-    # A text that stands in several examples is held out in all of them, or in none; the first one tells its kind.
+    # All examples with the same text are held out together. The first of them defines the kind of the text.
     kinds, needed = {}, defaultdict(set)
     for example in rows:
         kinds.setdefault(example.text, str(task.stratum(example)))
@@ -23,25 +23,27 @@ def hold_out(task, examples, share):
     texts = list(kinds)
     shuffled = [texts[i] for i in np.random.default_rng(task.settings.seed).permutation(len(texts))]
     by_kind = sorted(shuffled, key=kinds.get)  # stable: shuffled within each kind
-    # Every (1 / share)th, counted through all kinds, so that the share is right also where each kind is rare. Of what the
-    # task has to learn (a label) the last text stays; the next text takes its place.
+    # Every (1 / share)th text is held out. The count runs through all kinds, so that the share is right even if each kind
+    # is rare. The last text of a label stays in the training set, and the next text is held out instead.
     taken, left = set(), Counter(each for text in texts for each in needed[text])
     for n, text in enumerate(by_kind, 1):
         if len(taken) < math.floor(n * share) and all(left[each] > 1 for each in needed[text]):
             taken.add(text)
             left.subtract(needed[text])
     held = [i for i, example in enumerate(rows) if example.text in taken]
-    told = f"{len(held)} of {len(rows)} training examples are held out (seed {task.settings.seed})"
-    log.info("no development file: %s", told if held else "none is held out, the last epoch is kept")
+    message = f"{len(held)} of {len(rows)} training examples are held out (seed {task.settings.seed})"
+    log.info("no development file: %s", message if held else "none is held out, the last epoch is kept")
     dev = examples.part(held, "held out of the training file" if held else None)
     return examples.without(held), dev
 
 
 def folds_of(task, examples, number):
-    """(the other folds, a fold) as Examples, for each fold: each kind alike, and a text that stands twice in one fold.
+    """Yields (examples of the other folds, examples of the fold) for each fold.
+
+    The folds are stratified by kind (`task.stratum`), and examples with the same text are in the same fold.
 
     Raises:
-        InputError: there are fewer texts than folds.
+        InputError: there are fewer different texts than folds.
     """
     from sklearn.model_selection import StratifiedGroupKFold
 
@@ -51,12 +53,12 @@ def folds_of(task, examples, number):
     kinds = {kind: i for i, kind in enumerate(dict.fromkeys(task.stratum(example) for example in examples.rows))}
     groups = [texts[example.text] for example in examples.rows]
     kinds = [kinds[task.stratum(example)] for example in examples.rows]
-    if max(np.bincount(kinds)) < number:  # each kind is too rare to be in all folds
+    if max(np.bincount(kinds)) < number:  # no kind has enough examples for all folds
         kinds = [0] * len(kinds)
     split = StratifiedGroupKFold(number, shuffle=True, random_state=task.settings.seed)
     with warnings.catch_warnings():
         warnings.simplefilter(
             "ignore", UserWarning
-        )  # a label that is rarer than there are folds: it is in some of them
+        )  # scikit-learn warns if a label has fewer examples than there are folds
         for rest, part in split.split(groups, kinds, groups):
             yield examples.part(rest), examples.part(part)

@@ -1,6 +1,6 @@
-"""Files and Python lists to one table of rows, with every value kept as it was written.
+"""Converts files and Python lists to one table of rows and keeps every value as it was written.
 
-A label "NA", a text "null" or a number "007" stays that text: pandas is told to interpret nothing.
+The texts "NA", "null" and "007" stay unchanged, because pandas does not interpret any value.
 """
 
 import contextlib
@@ -28,24 +28,24 @@ KINDS = (".csv", ".tsv", *JSON, EXCEL, ".parquet", ".txt")
 def read(
     path: str | PathLike[str], *, header: bool = True, encoding: str | None = None, sheet: str | int | None = None
 ) -> "pd.DataFrame":
-    """A table from a CSV, TSV, JSON, JSONL, Excel, Parquet or plain text file (a text a line).
+    """Reads a table from a CSV, TSV, JSON, JSONL, Excel, Parquet or plain text file (one text per line).
 
-    Cells of a CSV or TSV file that are separated by another usual character are read too, and so is a `.txt` file with one
-    tab in each line; the log says so.
+    The function also reads CSV and TSV files with another common separator, and `.txt` files with one tab in each line.
+    It logs a message in both cases.
 
     Args:
-        path: the file; its ending tells the kind.
-        header: False where the first line is data already; columns are then called "1", "2", ...
-        encoding: of text files; by default UTF-8 (with or without BOM), UTF-16 with BOM, or GBK where the bytes
-            are not UTF-8 and plainly read as Chinese.
-        sheet: of an Excel file, its name, or its number from 1; by default the first one.
+        path: path of the file; its suffix defines the file type.
+        header: False if the first line contains data; the columns are then called "1", "2", ...
+        encoding: encoding of a text file; by default UTF-8 (with or without BOM), UTF-16 with BOM, or GBK if the bytes
+            are not UTF-8 and clearly Chinese.
+        sheet: name of the Excel sheet, or its number from 1; by default the first sheet.
 
     Returns:
-        A DataFrame; `attrs["file"]` is the path, and `attrs["about"]`, where an Excel file has several sheets, a sentence
-        that names the one that was read.
+        A DataFrame. `attrs["file"]` is the path. If an Excel file has several sheets, `attrs["about"]` is a sentence that
+        names the sheet that was read.
 
     Raises:
-        InputError: no such file, another kind, a wrong encoding, no such sheet, or a line that does not fit.
+        InputError: the file or the sheet does not exist, the type or the encoding is wrong, or a line is malformed.
     """
     import pandas as pd
 
@@ -81,7 +81,7 @@ def read(
         raise InputError(f"{path} needs a package that is not installed: pip install 'kbert-tasks[tables]'") from None
     except InputError:
         raise
-    except Exception as error:  # each of pandas's engines has its own errors
+    except Exception as error:  # each engine of pandas raises its own errors
         raise InputError(
             f"{path} cannot be read as {kind}: {(str(error) or type(error).__name__).splitlines()[0]}"
         ) from None
@@ -94,7 +94,7 @@ def read(
 
 
 def named(table, path, header=True, kind=None):
-    """The table with plain names of columns, each once, and where it comes from."""
+    """Normalizes the column names, rejects duplicates, and stores the source of the table in `attrs`."""
     headed = (kind or path.suffix.lower()) in (*delimited.MARKS, EXCEL)
     if headed and not header:
         table.columns = range(1, table.shape[1] + 1)
@@ -104,13 +104,12 @@ def named(table, path, header=True, kind=None):
 
 
 def table(data, labels=None, columns=("text", "label", "text_b")):
-    """A DataFrame of whatever holds rows: a DataFrame, a path, dicts, tuples, or texts (with `labels`).
+    """Converts a DataFrame, a path, dicts, tuples, or texts (with `labels`) to a DataFrame.
 
     Args:
-        data: a DataFrame; the path of a file; a list of dicts; a list of texts, or of pairs of texts.
-        labels: a list of the gold answers, as many as texts, where `data` is a list of texts; without them a list of
-            pairs holds (text, text_b).
-        columns: the names that the table gets for text, label and second text; the last is None for a task without pairs.
+        data: a DataFrame, the path of a file, a list of dicts, a list of texts, or a list of pairs (text, text_b).
+        labels: the gold answers, one per row, or None.
+        columns: column names of the text, the label and the second text; the last is None for a task without pairs.
     """
     import pandas as pd
 
@@ -148,13 +147,13 @@ def table(data, labels=None, columns=("text", "label", "text_b")):
 
 def _listed(data):
     with contextlib.suppress(TypeError):
-        if not isinstance(data, set | frozenset):  # they have no order
+        if not isinstance(data, set | frozenset):  # sets have no order
             return items(data)
     raise InputError(f"wanted a list of texts, of pairs or of dicts, got {type(data).__name__}")
 
 
 def _plain_names(rows):
-    """A DataFrame of a user, its names of columns as a file's would be."""
+    """Normalizes the column names of a user's DataFrame like those of a file."""
     where = rows.attrs.get("file", "the table")
     if rows.columns.nlevels > 1:
         raise InputError(
@@ -174,7 +173,11 @@ def _labelled(rows, labels, name):
 
 
 def column(rows, name, option):
-    """The column called `name`, or InputError that lists the columns and names the option that chooses one."""
+    """Returns the column `name`.
+
+    Raises:
+        InputError: the column does not exist; the message lists the columns and names the option that selects one.
+    """
     if name not in rows.columns:
         file = rows.attrs.get("file", "the table")
         numbered = " (or --no-header, where the first line is data already, and a column's number)"
@@ -190,7 +193,7 @@ def column(rows, name, option):
 
 
 def _not_split(rows, name, other):
-    """Refuses a column that some rows have under another name, which would be left out there."""
+    """Raises InputError if some rows hold the value of the column under another spelling of its name."""
     split = rows[name].map(missing) & ~rows[other].map(missing)
     if split.any():
         where = rows.attrs.get("file", "the table")
@@ -200,7 +203,7 @@ def _not_split(rows, name, other):
 
 
 def _objects(path, text):
-    """The objects of a JSON file: one a line, or all in one array."""
+    """Parses a JSON file with one object per line or all objects in one array."""
     if not text.lstrip().startswith("["):
         return [row for _, row in json_rows(path, enumerate(lines(text), 1))]
     try:
@@ -216,7 +219,11 @@ def _objects(path, text):
 
 
 def json_rows(path, lines):
-    """Yields (number, dict) for each (number, line) that is not blank; InputError names the file and line of any other."""
+    """Yields (number, dict) for each non-blank (number, line).
+
+    Raises:
+        InputError: a line is not a JSON object; the message names the file and the line.
+    """
     for number, line in lines:
         if not line.strip():
             continue
@@ -244,12 +251,12 @@ def _each_key_once(pairs):
 
 
 def decoded(raw, name, encoding=None):
-    """Bytes as text.
+    """Decodes bytes to text.
 
     Args:
-        raw: bytes.
-        name: what they are called in sentences.
-        encoding: or None: UTF-8 (a BOM is accepted), UTF-16 with BOM, or GBK where it plainly is Chinese.
+        raw: the bytes.
+        name: name of the file in messages.
+        encoding: the encoding; None tries UTF-8 (with or without BOM), UTF-16 with BOM, and GBK for clearly Chinese text.
     """
     if encoding is None and raw[:2] in (b"\xff\xfe", b"\xfe\xff"):
         encoding = "utf-16"
@@ -270,17 +277,17 @@ def decoded(raw, name, encoding=None):
 
 
 def lines(text):
-    """The lines of a text, which end at LF, CRLF or CR; an end after the last one is not a line of its own."""
+    """Splits a text at LF, CRLF and CR; a line break at the end of the text does not start another line."""
     return text.replace("\r\n", "\n").replace("\r", "\n").removesuffix("\n").split("\n")
 
 
 def _as_gbk(raw):
-    """The bytes read as GB18030, or None where what comes out is not Chinese text."""
+    """Decodes bytes as GB18030; returns None if the result is not Chinese text."""
     try:
         text = raw.decode("gb18030")
     except UnicodeDecodeError:
         return None
     foreign = [c for c in text if ord(c) > 127]
-    # Common Chinese characters and punctuation; other encodings read as GBK give rare characters.
+    # Count common Chinese characters and punctuation. Bytes of another encoding decode to rare characters.
     common = sum(c in "，。！？、：；（）“”《》…　—" or len(c.encode("gb2312", "ignore")) == 2 for c in foreign)
     return text if common >= 0.95 * len(foreign) else None

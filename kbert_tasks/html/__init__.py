@@ -1,1 +1,1 @@
-"""What the HTML pages share: templates, style, fonts and drawings."""
+"""Templates, style, fonts and plots that all HTML pages share."""

@@ -1,10 +1,10 @@
-"""A drawing of matplotlib as SVG inside a page: in the page's colours, light or dark, with text as outlines."""
+"""Renders matplotlib plots as inline SVG that uses the light or dark colours of the page, with text as outlines."""
 
 import io
 import re
 import warnings
 
-# Colours that stand for the page's own; style.css says what they are.
+# Placeholders for the colours of the page, which style.css defines.
 INK, LINE, FIRST, SECOND, THIRD = "#010101", "#020202", "#030303", "#040404", "#050505"
 NAMES = {INK: "ink", LINE: "line", FIRST: "first", SECOND: "second", THIRD: "third"}
 STYLE = {
@@ -18,15 +18,16 @@ STYLE = {
 
 
 def svg(draw, name, font, width=4.3, height=2.8):
-    """What `draw` draws, as an SVG element for the middle of an HTML page.
+    """Returns a plot as an SVG element that can be embedded in an HTML page.
 
-    Nothing global is left changed, and nothing of the user's style shows. Characters that the font lacks become boxes.
+    The function changes no global state and ignores the user's matplotlib style. Characters that are not in the font
+    become boxes.
 
     Args:
-        draw: function of matplotlib's Axes.
-        name: for the ids in it, which a page may hold only once.
+        draw: function that receives matplotlib's Axes and draws the plot.
+        name: prefix of the ids in the element, which must be unique in a page.
         font: a fonts.Font, or None.
-        width, height: in inches; the page scales it.
+        width, height: size in inches; the page scales the plot.
     """
     from matplotlib import style
     from matplotlib.figure import Figure
@@ -41,7 +42,7 @@ def svg(draw, name, font, width=4.3, height=2.8):
 
 
 def _inline(text, name):
-    """A file of SVG as an element: without its head, its comments (they hold the text) and its rules for the whole page."""
+    """Converts an SVG file to an element: removes the head, the comments (they contain the text) and the global CSS."""
     text = re.sub(r"<!--.*?-->\s*", "", text[text.index("<svg") :], flags=re.DOTALL)
     text = re.sub(r"<defs>\s*<style.*?</style>\s*</defs>\s*", "", text, count=1, flags=re.DOTALL)
     text = re.sub(r' xmlns(:xlink)?="[^"]*"', "", text)

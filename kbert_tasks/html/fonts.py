@@ -1,4 +1,4 @@
-"""Chinese in the page and in its plots, also where neither this machine nor the reader's has a Chinese font."""
+"""Embeds a Chinese font in the page and its plots, so that no Chinese font has to be installed."""
 
 import base64
 import importlib.util
@@ -7,13 +7,13 @@ from dataclasses import dataclass
 from pathlib import Path
 
 PACKAGE, FILE = "pylopdf_fonts_zh_cn", "NotoSansSC-Regular.otf"  # Noto Sans SC; SIL Open Font License
-# What systems have, the best to read first; names begin so.
+# Prefixes of the names of common system fonts, the most readable first.
 SYSTEM = (
     "Noto Sans SC", "Noto Sans CJK", "Source Han Sans", "PingFang", "Microsoft YaHei", "Hiragino Sans GB", "Heiti",
     "WenQuanYi", "SimHei", "LXGW", "Droid Sans Fallback", "Arial Unicode", "Noto Serif CJK", "Songti", "SimSun", "AR PL",
 )  # fmt: skip
-FAMILY = "Report Han"  # in the page's CSS
-HAN = 0x2E80  # the first character that is taken from it: its quotation marks, for one, are too wide for English
+FAMILY = "Report Han"  # name in the CSS of the page
+HAN = 0x2E80  # first character taken from the font; others, such as its quotation marks, are too wide for English
 
 
 @dataclass(frozen=True)
@@ -21,9 +21,9 @@ class Font:
     """A font with Chinese characters.
 
     Attributes:
-        file: its path.
-        name: under which matplotlib knows it.
-        free: whether its licence lets the page carry a part of it.
+        file: path of the font file.
+        name: name of the font in matplotlib.
+        free: whether the licence allows embedding a part of the font in the page.
     """
 
     file: str
@@ -32,7 +32,7 @@ class Font:
 
 
 def chinese():
-    """The package's font, else the best of the system's, else None."""
+    """Returns the font of the package, otherwise the best system font, otherwise None."""
     from matplotlib.font_manager import FontProperties, fontManager
 
     spec = importlib.util.find_spec(PACKAGE)
@@ -49,17 +49,17 @@ def chinese():
 
 
 def face(font, text):
-    """CSS that carries the characters of `text` from HAN on as a font; "" if the font has none of them.
+    """Returns CSS that embeds the characters of `text` from HAN on; "" if the font has none of them.
 
     Args:
         font: a free Font.
-        text: the page. What the font lacks (emoji, the rarest characters) is left to the reader's machine.
+        text: the page. The browser displays characters that the font lacks (emoji, the rarest characters) in another font.
     """
     from fontTools.subset import Options, Subsetter
     from fontTools.ttLib import TTFont
 
-    # WOFF, not WOFF2: a tenth larger, but made in a third of the time and without one more package.
-    # The names kept are the copyright and the licence.
+    # WOFF is a tenth larger than WOFF2, but takes a third of the time and needs no additional package.
+    # The name IDs that are kept hold the copyright and the licence.
     options = Options(layout_features=[], hinting=False, desubroutinize=True, glyph_names=False, name_IDs=[0, 13, 14])
     with TTFont(font.file, lazy=True, recalcTimestamp=False) as whole:
         characters = {ord(c) for c in text if ord(c) >= HAN} & whole.getBestCmap().keys()
@@ -76,15 +76,15 @@ def face(font, text):
 
 
 def embedded(page, font):
-    """The page (HTML) with a free Font's characters that it has; as it is without such a font."""
-    if not (font and font.free):  # its licence lets the page carry it
+    """Returns the HTML page with the required characters of a free Font embedded; unchanged without a free Font."""
+    if not (font and font.free):
         return page
-    head, rest = page.split("</head>", 1)  # the first one is the page's own: text is escaped
+    head, rest = page.split("</head>", 1)  # the first </head> is not user text, because text is escaped
     return f"{head}<style>{face(font, page)}</style>\n</head>{rest}"
 
 
 def advice(font):
-    """One line on what Chinese looks like in this page where it is not sure to show; None where it is."""
+    """Returns one line about how the page displays Chinese text, or None if the page embeds a font."""
     if font is None:
         return (
             "This machine has no Chinese font: Chinese in the plots is shown as boxes, and text in whatever font you have. "

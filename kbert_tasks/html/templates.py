@@ -1,19 +1,19 @@
-"""Jinja templates of pages that open offline, without files beside them."""
+"""Loads Jinja templates of self-contained pages that open offline."""
 
 from pathlib import Path
 
 import jinja2
 
-SHARED = Path(__file__).parent  # style.css
+SHARED = Path(__file__).parent  # contains style.css
 
 
 def template(file, *folders, **options):
-    """A template.
+    """Loads a template.
 
     Args:
-        file: its name, such as `report.html.jinja`.
-        folders: where it and the files that it includes are looked for, before this package.
-        **options: more of `jinja2.Environment`, such as `undefined`; `filters` are added to Jinja's own.
+        file: name of the template, such as `report.html.jinja`.
+        folders: folders that are searched before this package for the template and the files that it includes.
+        **options: options of `jinja2.Environment`, such as `undefined`; `filters` are added to those of Jinja.
     """
     filters = options.pop("filters", {})
     environment = jinja2.Environment(

@@ -1,1 +1,1 @@
-"""Scores of predictions, calibration of probabilities, and their formatting."""
+"""Computes and formats scores of predictions, and calibrates probabilities."""

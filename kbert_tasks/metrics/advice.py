@@ -1,26 +1,26 @@
-"""What to try after a run that did not go well: sentences from the facts in its report.
+"""Derives advice from the report of a training run with poor results.
 
-Scores decide what is looked at, not the name of the task: accuracy with a confusion matrix, several labels, F1.
+The checks depend on the available scores (accuracy with a confusion matrix, several labels, F1), not on the task's name.
 """
 
 import itertools
 import math
 
-SIGNIFICANCE = 0.05  # of the binomial test against the most frequent label
+SIGNIFICANCE = 0.05  # level of the binomial test against the most frequent label
 LOW_F1 = 0.2
-HIGH_LOSS = 0.7  # of the loss of guessing by label frequency, or of the first epoch's loss
+HIGH_LOSS = 0.7  # as a fraction of the loss of guessing by label frequency, or of the loss of the first epoch
 FEW_STEPS, MOST_EPOCHS = 300, 100
-MANY_CUT = 0.1  # share of texts that lose a part
+MANY_CUT = 0.1  # share of truncated texts
 MANY_LOST = 0.05  # share of gold answers that cannot be found
 BASE = 768  # hidden size of a base model
 FEW_TEXTS = 2000
 
 
 def advice(report):
-    """What is wrong with a run, then what to try: a list of sentences, empty where nothing is wrong.
+    """Returns sentences about the problems of a run and what to try; an empty list if there are no problems.
 
     Args:
-        report: the dict of report.json.
+        report: the content of report.json as a dict.
     """
     part = "test" if "test" in report["scores"] else "dev"
     scores = report["scores"].get(part, {})
@@ -30,16 +30,16 @@ def advice(report):
     return wrong + _suggestions(report, part, scores) if wrong else []
 
 
-# What is wrong ---------------------------------------------------------------------------------------------------
+# Problems --------------------------------------------------------------------------------------------------------
 
 
 def same_answer(part, scores, examples):
-    """Sentences about a model that gives all texts the same label, or none.
+    """Yields a sentence if the model gives all texts the same label, or gives no labels.
 
     Args:
-        part: what the texts are called, with a space behind it, or nothing.
-        scores: of these texts.
-        examples: how many are used, as in report.json.
+        part: name of the set of texts followed by a space, or "".
+        scores: scores of these texts.
+        examples: counts of the examples, as in report.json.
     """
     texts = examples.get("used")
     if not (texts and {"confusion_matrix", "micro_f1"} & scores.keys() and len(_gold(scores)) > 1):
@@ -80,7 +80,7 @@ def _low_f1(report, part, scores):
         yield f"F1 on the {report['examples'][part]['used']:,} {part} texts is only {scores['f1']:.4f}{nothing}."
 
 
-# What to try -----------------------------------------------------------------------------------------------------
+# Suggestions -----------------------------------------------------------------------------------------------------
 
 
 def _suggestions(report, part, scores):
@@ -93,7 +93,7 @@ def _suggestions(report, part, scores):
 
 
 def _used(report, name):
-    """The value of a setting that was used, also where "auto" was requested."""
+    """Returns the value of a setting that the run used, with "auto" resolved."""
     return report.get("resolved", {}).get(name, {"value": report["settings"][name]})["value"]
 
 
@@ -112,17 +112,19 @@ def _learning_rate(report, scores):
     guessing = _loss_of_guessing(report, scores)
     if last < HIGH_LOSS * (guessing or first) or (not guessing and len(report["history"]) == 1):
         return
-    beside = f"guessing by label frequency gives {guessing:.4f}" if guessing else f"the first epoch's was {first:.4f}"
-    still = f"the training loss of the last epoch is still {last:.4f} ({beside})"
+    reference = (
+        f"guessing by label frequency gives {guessing:.4f}" if guessing else f"the first epoch's was {first:.4f}"
+    )
+    reason = f"the training loss of the last epoch is still {last:.4f} ({reference})"
     most = min(1e-3, 5e-5 * (BASE / hidden) ** 2)  # 5e-5 for base models, 4.5e-4 for a hidden size of 256
     if 2 * used <= most and last < 1.05 * first:
-        yield f"Raise the learning rate, for example --learning-rate {min(4 * used, most):.1g} (used: {used:g}): {still}."
+        yield f"Raise the learning rate, for example --learning-rate {min(4 * used, most):.1g} (used: {used:g}): {reason}."
     else:
-        yield f"Lower the learning rate, for example --learning-rate {used / 3:.1g} (used: {used:g}): {still}."
+        yield f"Lower the learning rate, for example --learning-rate {used / 3:.1g} (used: {used:g}): {reason}."
 
 
 def _length(report, part):
-    """Where many texts lose a part, in training or in the file that is scored."""
+    """Yields a suggestion if many training texts or many evaluated texts are truncated."""
     settings, longest = report["settings"], report["checkpoint"]["config"]["max_position_embeddings"]
     length = min(report["plan"]["lengths"]["95 %"], longest)
     ways = [f"--max-length {length}"] * (length > settings["max_length"])
@@ -136,10 +138,10 @@ def _length(report, part):
 
 
 def _lost(report, part, scores):
-    """Where many gold answers cannot be found, in a task that points at parts of a text."""
+    """Yields suggestions if many gold answers of a span task cannot be found in the texts."""
     used, longest = report["settings"]["max_length"], report["checkpoint"]["config"]["max_position_embeddings"]
     notes, gold = report["examples"][part]["notes"], sum(_gold(scores).values())
-    cures = {  # by what the note of such an answer says
+    cures = {  # part of the note to suggestion
         "is not in the text": "Correct the gold answers",
         "does not begin and end with tokens": "Use --tokenization characters",
     }
@@ -168,18 +170,18 @@ def _data(report):
 
 
 def _gold(scores):
-    """{class: how often it is the gold answer}."""
+    """Returns a dict from class to its number of gold answers."""
     return {name: its["support"] for name, its in scores.get("per_class", {}).items() if its.get("support")}
 
 
 def _predicted(scores):
-    """{label: number of texts that it is given to}, without labels that are never given."""
+    """Returns a dict from predicted label to the number of texts with this prediction."""
     if "confusion_matrix" in scores:
         matrix = scores["confusion_matrix"]
         columns = zip(matrix["labels"], zip(*matrix["rows_gold_columns_predicted"], strict=True), strict=True)
         return {label: sum(column) for label, column in columns if sum(column)}
     given = {name: its for name, its in scores.get("per_class", {}).items() if its.get("precision") is not None}
-    # Where none is right the number is not known, and 0.
+    # If no prediction is right, the number cannot be derived and is 0.
     return {
         n: round(its["recall"] * its["support"] / its["precision"]) if its["precision"] else 0
         for n, its in given.items()
@@ -187,7 +189,7 @@ def _predicted(scores):
 
 
 def _loss_of_guessing(report, scores):
-    """The entropy of the gold labels, where that is the loss of a model that knows no more; else None."""
+    """Returns the entropy of the gold labels if it equals the loss of guessing by label frequency; otherwise None."""
     settings, texts = report["settings"], sum(_gold(scores).values())
     weighted = (
         settings.get("class_weight", "none") != "none" or settings.get("focal_gamma") or settings.get("label_smoothing")

@@ -1,7 +1,7 @@
-"""How far probabilities can be believed: temperature scaling, and the expected calibration error.
+"""Calibrates probabilities with temperature scaling and computes the expected calibration error.
 
-In this file `p` are probabilities (texts, labels), and `gold` is bool of that shape, True where a label is right. With
-`several` (labels a text) each label has a probability of its own; without, those of a text sum to 1.
+In this file, `p` contains probabilities (texts, labels), and `gold` is bool (texts, labels), True for correct labels.
+With `several` (labels per text), each label has an independent probability; otherwise those of a text sum to 1.
 
 Source: Guo et al., "On Calibration of Modern Neural Networks", 2017 (arXiv 1706.04599).
 """
@@ -9,20 +9,22 @@ Source: Guo et al., "On Calibration of Modern Neural Networks", 2017 (arXiv 1706
 import numpy as np
 
 BINS = 15  # as in the article
-COLDEST, HOTTEST = 0.1, 10.0  # temperatures; beyond them a few odd texts, not the model, would be speaking
-NEAR = 1.05  # a fitted temperature this close to a limit, as a factor, has run into it
-# A fitted temperature is used where a likelihood-ratio test at 5 % says that 1 is worse (chi-squared, 1 degree of freedom).
-# Simulated: 120 development sets of each of 2, 5 and 14 labels, true temperatures 0.5 to 4; the change of the mean loss of new
-# texts. With 30 texts, always using the fit costs 0.023 where 1 is right and gains 0.132 where 2 is; with the test 0.010 and
-# 0.120. Requiring 50 texts instead would give up the second. With 10 texts: costs 0.069 and gains 0.086; with the test 0.021, 0.071.
+COLDEST, HOTTEST = 0.1, 10.0  # limits of the temperature; a value outside would be the effect of a few unusual texts
+NEAR = 1.05  # a fitted temperature within this factor of a limit counts as being at the limit
+# A fitted temperature is used if it is better than 1 in a likelihood-ratio test at 5 % (chi-squared, 1 degree of freedom).
+# A simulation measured the change of the mean loss of new texts (120 development sets with 2, 5 and 14 labels each, true
+# temperatures 0.5 to 4). With 30 texts, always using the fit costs 0.023 if 1 is correct and gains 0.132 if 2 is correct;
+# with the test, it costs 0.010 and gains 0.120. A minimum of 50 texts would lose this gain. With 10 texts, always using
+# the fit costs 0.069 and gains 0.086; with the test, 0.021 and 0.071.
 CRITICAL = 3.84
-TINY = 1e-12  # so that no logarithm is infinite
+TINY = 1e-12  # keeps logarithms finite
 
 
 def tempered(p, temperature, several):
-    """Probabilities as if all scores had been divided by `temperature`: above 1 less sure, below 1 more.
+    """Rescales probabilities as if all logits had been divided by `temperature`.
 
-    The order of a text's labels, and which side of 0.5 a probability is on, stay as they are.
+    Values above 1 lower the confidence, values below 1 raise it. The order of the labels of a text does not change. With
+    `several`, probabilities above 0.5 stay above 0.5.
     """
     if temperature == 1:
         return p
@@ -35,19 +37,20 @@ def tempered(p, temperature, several):
 
 
 def losses(p, gold, several):
-    """Each text's negative log likelihood, (texts,): cross entropy, with `several` the sum of binary ones.
+    """Computes the negative log likelihood of each text, (texts,).
 
-    Without `several` it is 0 for a text whose gold is none of the labels.
+    This is the cross entropy, or with `several` the sum of binary cross entropies. Without `several`, the value of a text
+    whose gold answer is none of the labels is 0.
     """
     p = np.clip(p, TINY, 1 - TINY)
     return -np.where(gold, np.log(p), np.log1p(-p) if several else 0).sum(-1)
 
 
 def best_temperature(p, gold, several):
-    """The temperature that makes the mean loss least, between COLDEST and HOTTEST.
+    """Returns the temperature between COLDEST and HOTTEST that minimizes the mean loss.
 
-    It is 1 where every text is answered rightly: nothing then tells how sure would be too sure. Texts whose gold is none of
-    the labels are left out, but for `several`.
+    The result is 1 if all answers are correct, because the data then contain no evidence of overconfidence. Without
+    `several`, texts whose gold answer is none of the labels are ignored.
     """
     from scipy.optimize import minimize_scalar
 
@@ -66,10 +69,10 @@ def best_temperature(p, gold, several):
 
 
 def reliable_temperature(p, gold, several):
-    """The best temperature if the texts are evidence enough for it, else 1.
+    """Returns the best temperature if the texts give enough evidence for it, otherwise 1.
 
     Returns:
-        (temperature, why it is 1 or None), the reason as a clause.
+        (temperature, reason): the reason is a clause that explains why the temperature is 1, otherwise None.
     """
     found = best_temperature(p, gold, several)
     texts = int((np.ones(len(gold), bool) if several else gold.any(-1)).sum())
@@ -81,21 +84,20 @@ def reliable_temperature(p, gold, several):
             f"the one that fits the {texts} development texts best is at the limit of {COLDEST} to {HOTTEST:.0f}",
         )
     gain = losses(p, gold, several).sum() - losses(tempered(p, found, several), gold, several).sum()
-    if not 2 * gain >= CRITICAL:  # nor where it is no number
+    if not 2 * gain >= CRITICAL:  # also true for NaN
         return 1.0, f"{texts} development texts do not show that {found:.2f}, which fits them best, is better"
     return found, None
 
 
 def reliability(sure, right):
-    """What a calibration plot shows, for each of 15 bins of like width that holds any answer: how many answers, their mean
-    probability, and the share of them that is right.
+    """Computes the data of a calibration plot for each non-empty one of 15 bins of equal width.
 
     Args:
         sure: probabilities, (answers,).
-        right: bool, (answers,).
+        right: bool, (answers,), True for correct answers.
 
     Returns:
-        Three arrays of one length, in the order of the bins.
+        Three arrays (bins,): number of answers, mean probability, and share of correct answers.
     """
     bins = np.digitize(sure, np.arange(1, BINS) / BINS)
     counts, *sums = (np.bincount(bins, weights, BINS) for weights in (None, sure, right))
@@ -104,16 +106,17 @@ def reliability(sure, right):
 
 
 def calibration_error(p, gold, several):
-    """The expected calibration error: how far probability and share of right answers are apart, a mean over all answers.
+    """Computes the expected calibration error: the mean difference between probability and share of correct answers.
 
-    An answer is a text's most probable label; with `several` each label of each text is one, and right if it stands there.
+    An answer is the most probable label of a text. With `several`, each label of each text is an answer, which is correct
+    if the text has the label.
     """
     counts, sure, right = reliability(*_answers(p, gold, several))
     return float((counts * np.abs(sure - right)).sum() / counts.sum())
 
 
 def _answers(p, gold, several):
-    """(probabilities, whether right), both (answers,)."""
+    """Returns (probabilities, whether correct), both (answers,)."""
     if several:
         return p.ravel(), gold.ravel()
     best = p.argmax(-1)
@@ -121,7 +124,10 @@ def _answers(p, gold, several):
 
 
 def told(p, gold, temperature, several):
-    """The scores of probabilities that have this temperature: with it, and (`ece_uncalibrated`) without."""
+    """Returns the calibration scores of probabilities to which this temperature has been applied.
+
+    `ece` is the error with the temperature, `ece_uncalibrated` the error without it.
+    """
     return {
         "ece": calibration_error(p, gold, several),
         "ece_uncalibrated": calibration_error(tempered(p, 1 / temperature, several), gold, several),

@@ -1,4 +1,4 @@
-"""Scores, and the Report that holds them."""
+"""Computes classification scores and defines the Report that holds them."""
 
 from dataclasses import dataclass, field
 from typing import Any
@@ -9,9 +9,9 @@ class Report:
     """Scores of one file or table of examples.
 
     Attributes:
-        scores: name to number; also `per_class` and `confusion_matrix`, as in `report.json`.
-        examples: `read`, `used` (counts), `skipped` (reason to count), `notes` (what to know to count).
-        errors: a dict for each example with a wrong answer, with the number of its row.
+        scores: dict from name to number; also contains `per_class` and `confusion_matrix`, as in `report.json`.
+        examples: `read` and `used` (counts), `skipped` (reason to count), `notes` (remark to count).
+        errors: a dict with the row number for each example with a wrong answer.
         answers: a dict for each example: row, text, gold, predicted, right, loss, tokens.
     """
 
@@ -24,7 +24,7 @@ class Report:
         return self.scores[name]
 
     def numbers(self) -> dict[str, int | float]:
-        """The scores that are single numbers."""
+        """Returns the scores that are single numbers."""
         return {name: value for name, value in self.scores.items() if isinstance(value, int | float)}
 
     def __str__(self) -> str:
@@ -35,16 +35,16 @@ class Report:
 
 
 def classification(gold, predicted, labels):
-    """Scores of one label a text (scikit-learn).
+    """Computes the scores of predictions with one label per text, using scikit-learn.
 
     Args:
-        gold, predicted: lists of labels, as long as one another; predicted may be None, which is never right.
-        labels: the labels to tell of, also where neither gold nor predicted has them.
+        gold, predicted: lists of labels of equal length; a prediction may be None, which is always wrong.
+        labels: labels to include even if they are neither in `gold` nor in `predicted`.
 
     Returns:
-        accuracy, macro_f1, per_class and confusion_matrix. A precision or recall that is not defined (nothing
-        predicted, nothing there) is None; macro_f1 is the mean over the labels that gold or predictions have. Where None
-        is predicted the text is missing from the matrix.
+        A dict with accuracy, macro_f1, per_class and confusion_matrix. An undefined precision or recall (no predictions,
+        no gold labels) is None. macro_f1 is the mean over the labels in `gold` or `predicted`. The confusion matrix does
+        not include texts with the prediction None.
     """
     from sklearn import metrics
 
@@ -65,23 +65,25 @@ def classification(gold, predicted, labels):
 
 
 def answered(gold, predicted):
-    """How many texts have an answer at all (not None), as a share, and the accuracy among them, None if there are none."""
+    """Computes the share of texts with an answer (not None), and the accuracy on these texts (None if there are none)."""
     given = [one == other for one, other in zip(gold, predicted, strict=True) if other is not None]
     return {"answered": len(given) / len(gold), "accuracy_answered": sum(given) / len(given) if given else None}
 
 
 def multi_label(gold, predicted, labels):
-    """Scores of any number of labels a text: `accuracy` wants the whole set right.
+    """Computes the scores of predictions with any number of labels per text.
+
+    `accuracy` is the share of texts whose set of labels is exactly right.
 
     Args:
         gold, predicted: lists of tuples of labels.
-        labels: the labels to tell of, also where neither gold nor predicted has them.
+        labels: labels to include even if they are neither in `gold` nor in `predicted`.
     """
     from sklearn import metrics
     from sklearn.preprocessing import MultiLabelBinarizer
 
     labels = sorted({*labels, *(label for each in (*gold, *predicted) for label in each)})
-    # One column more than there are labels: scikit-learn takes a single column for two classes.
+    # An additional column, because scikit-learn interprets a single column as two classes.
     binary = MultiLabelBinarizer(classes=[*labels, None]).fit([])
     gold, predicted = binary.transform(gold), binary.transform(predicted)
     columns = list(range(len(labels)))
@@ -106,6 +108,6 @@ def _per_class(gold, predicted, names, labels):
 
 
 def _macro_f1(per_class):
-    """Mean over the labels that gold or predictions have."""
+    """Returns the mean F1 of the labels that occur in the gold answers or the predictions."""
     known = [each["f1"] for each in per_class.values() if each["f1"] is not None]
     return sum(known) / len(known) if known else 0.0

@@ -1,12 +1,12 @@
-"""What a person reads on the console: scores and counts as text."""
+"""Formats scores and counts as text for the console."""
 
 
 def scores_text(scores, examples, baseline=None):
-    """Scores of one set of examples, beside those of a baseline, and what became of its rows, in lines."""
-    beside = {name: f"   (baseline {value:.4f})" for name, value in (baseline or {}).items()}
+    """Formats the scores of one set of examples, with those of a baseline, and the counts of its rows."""
+    suffixes = {name: f"   (baseline {value:.4f})" for name, value in (baseline or {}).items()}
     lines = [counts_text(examples)] if "read" in (examples or {}) else []
     numbers = {name: value for name, value in scores.items() if isinstance(value, int | float)}
-    lines += [f"  {name:<17} {value:.4f}{beside.get(name, '')}" for name, value in numbers.items()]
+    lines += [f"  {name:<17} {value:.4f}{suffixes.get(name, '')}" for name, value in numbers.items()]
     lines += [f"  {name:<17} {NONE if name == 'precision' else '-'}" for name, value in scores.items() if value is None]
     if "places" in scores:
         places = scores["places"]
@@ -22,7 +22,7 @@ def scores_text(scores, examples, baseline=None):
 
 
 def counts_text(examples):
-    """What became of the rows, as in "700 rows read, 698 used, 2 skipped (empty text 2)", and the notes."""
+    """Formats the counts of the rows, such as "700 rows read, 698 used, 2 skipped (empty text 2)", and the notes."""
     skipped = ", ".join(f"{reason} {count}" for reason, count in examples["skipped"].items())
     joined = f"{examples['joined']} joined to an earlier one of the same text, " if "joined" in examples else ""
     line = f"{examples['read']} rows read, {examples['used']} used, {joined}{sum(examples['skipped'].values())} skipped"
@@ -32,7 +32,7 @@ def counts_text(examples):
 
 
 def run_text(report):
-    """The summary of a training run."""
+    """Formats the summary of a training run."""
     lines, shared = [], _shared_notes(report["examples"])
     for name, examples in report["examples"].items():
         notes = {note: number for note, number in examples["notes"].items() if note not in shared}
@@ -51,7 +51,7 @@ def run_text(report):
 
 
 def _shared_notes(parts):
-    """{note: {part: number}} of the notes of several parts, such as dev and test, which are printed once."""
+    """Returns {note: {part: number}} of notes that several parts, such as dev and test, share; they are printed once."""
     found = {}
     for part, examples in parts.items():
         for note, number in examples["notes"].items():
@@ -60,34 +60,34 @@ def _shared_notes(parts):
 
 
 def baseline_text(baseline):
-    """What the baseline is and what it was fitted on."""
+    """Describes the baseline and the rows that it was fitted on."""
     of = f" of the {baseline['of']:,}" if baseline["rows"] < baseline["of"] else ""
     return f"{baseline['name']}, fitted on {baseline['rows']:,}{of} training rows"
 
 
 def advice_text(report):
-    """The advice, a line each; None where there is none."""
+    """Formats the advice with one sentence per line; returns None if there is no advice."""
     sentences = report["advice"]
     return "\n".join(["advice", *(f"  - {sentence}" for sentence in sentences)]) if sentences else None
 
 
-def _several(name, told):
-    """Mean and standard deviation of each score, and each training's."""
+def _several(name, summary):
+    """Formats the mean, the standard deviation and the single values of each score over several trainings."""
     kind = name.removesuffix("s")
     lines = [
-        f"{len(told['each'])} {name}, mean, standard deviation and each ({kind} {_list(e[kind] for e in told['each'])})"
+        f"{len(summary['each'])} {name}, mean, standard deviation and each ({kind} {_list(e[kind] for e in summary['each'])})"
     ]
-    for part, means in told["mean"].items():
+    for part, means in summary["mean"].items():
         for score, mean in means.items():
-            each = _list(f"{one[part][score]:.4f}" for one in told["each"])
-            lines.append(f"  {part} {score:<12} {mean:.4f} ± {told['sd'][part][score]:.4f}  ({each})")
-    for part, means in told.get("baseline", {"mean": {}})["mean"].items():
+            each = _list(f"{one[part][score]:.4f}" for one in summary["each"])
+            lines.append(f"  {part} {score:<12} {mean:.4f} ± {summary['sd'][part][score]:.4f}  ({each})")
+    for part, means in summary.get("baseline", {"mean": {}})["mean"].items():
         for score, mean in means.items():
-            lines.append(f"  {part} {score:<12} {mean:.4f} ± {told['baseline']['sd'][part][score]:.4f}  (baseline)")
-    if "kept" in told:
+            lines.append(f"  {part} {score:<12} {mean:.4f} ± {summary['baseline']['sd'][part][score]:.4f}  (baseline)")
+    if "kept" in summary:
         once = "; each training answered the test texts once, and nothing was chosen by them"
         lines.append(
-            f"seed {told['kept']} is kept: it is the best on the development texts{once if 'test' in told['mean'] else ''}"
+            f"seed {summary['kept']} is kept: it is the best on the development texts{once if 'test' in summary['mean'] else ''}"
         )
     return lines
 

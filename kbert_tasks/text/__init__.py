@@ -1,1 +1,1 @@
-"""Text to tokens and back: tokenization, positions of characters, windows of long texts."""
+"""Converts between text and tokens: tokenization, character positions, windows of long texts."""

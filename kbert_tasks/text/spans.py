@@ -1,6 +1,6 @@
-"""Characters and tokens: where an entity stands in a text, which tokens that is, and back.
+"""Aligns character spans with tokens, for the tasks that predict spans of a text.
 
-A span is half-open characters of the original text: `text[start:end]`. For the tasks that point at parts of a text.
+A span is a half-open range of characters of the original text: `text[start:end]`.
 """
 
 import contextlib
@@ -14,24 +14,24 @@ import numpy as np
 from ..data.cells import missing
 from ..errors import RowError
 
-FLOOR = 0.05  # probability under which nothing is looked at any further
-MOST = 48  # spans of a window that are looked at: an untrained model holds thousands to be possible
+FLOOR = 0.05  # minimum probability of a candidate span
+MOST = 48  # maximum number of candidate spans per window; an untrained model would give thousands
 
 
 class Span(NamedTuple):
-    """Half-open characters of a text."""
+    """A half-open range of characters of a text."""
 
     start: int
     end: int
 
 
 def told(value, string, text):
-    """A span as a row tells it, [start, end], if it holds the string; None where the row tells none.
+    """Parses the span [start, end] of a cell and checks that it contains `string`; None if the cell is empty.
 
     Raises:
-        RowError: not two whole numbers in order, or other characters stand there.
+        RowError: the cell is not two whole numbers in increasing order, or the text has other characters at the span.
     """
-    if isinstance(value, str):  # in a cell of CSV
+    if isinstance(value, str):  # a CSV cell
         with contextlib.suppress(ValueError):
             value = json.loads(value or "null")
     if not isinstance(value, list | tuple | np.ndarray) and missing(value):
@@ -46,10 +46,10 @@ def told(value, string, text):
 
 
 def occurrences(text, entity):
-    """Every place where `entity` stands in `text`, as a list of Span, overlapping ones included.
+    """Returns a list with the Span of every occurrence of `entity` in `text`, including overlapping ones.
 
-    Where an entity begins or ends with a letter or digit that could go on in its own word (Latin, Cyrillic, ...; not
-    Chinese), places inside longer words count only if there are no others: "Ann" in "Anna met Ann" is the second.
+    In scripts that separate words (Latin, Cyrillic, ...; not Chinese), an occurrence inside a longer word counts only if
+    there is no other occurrence: "Ann" in "Anna met Ann" is the last word.
     """
     if not entity:
         return []
@@ -68,16 +68,16 @@ def _joins(left, right):
 
 
 def tokens_of(encoded, span, segment=0):
-    """The tokens that are exactly a span: (first, last), both included.
+    """Returns the first and the last token, both inclusive, that match a span exactly.
 
     Args:
         encoded: an Encoded.
-        span: characters of the text of that segment.
+        span: start and end of the span in characters of the segment's text.
         segment: 0 for the first text, 1 for the second.
 
     Returns:
-        A pair of ints; None where no token begins at its start or none ends at its end: the vocabulary splits the text
-        elsewhere, the span begins or ends with what makes no token (white space), or that part was cut off.
+        A pair of ints. None if no token starts at the start of the span or no token ends at its end. This happens if the
+        vocabulary splits the text elsewhere, if the span starts or ends with white space, or if the text was truncated.
     """
     starts, ends = encoded.offsets[:, 0], encoded.offsets[:, 1]
     real = (ends > starts) & (encoded.segments == segment)
@@ -88,13 +88,16 @@ def tokens_of(encoded, span, segment=0):
 
 
 def span_of(encoded, first, last):
-    """The characters from the first to the last token, both included, as a Span."""
+    """Returns the Span of characters from the first to the last token, both inclusive."""
     return Span(int(encoded.offsets[first, 0]), int(encoded.offsets[last, 1]))
 
 
 def marked(spans, length):
-    """Spans of tokens as the target of scores: int8 (length, length), 1 at (first, last), and -1, not counted, where a
-    span would end before it begins."""
+    """Converts token spans to a target array.
+
+    Returns:
+        int8 (length, length): 1 at each (first, last) of `spans`, -1 (not counted) where last < first, otherwise 0.
+    """
     target = np.zeros((length, length), "int8")
     target[np.tril_indices(length, -1)] = -1
     for first, last in spans:
@@ -103,16 +106,16 @@ def marked(spans, length):
 
 
 def likely(probability, encoded, segment=0, floor=FLOOR):
-    """The spans of text that are probable enough, the most probable first, at most MOST.
+    """Returns at most MOST spans with a probability above `floor`, the most probable first.
 
     Args:
-        probability: (time, time) of each first and last token; padding may follow.
-        encoded: the window.
-        segment: of the text.
-        floor: what is less probable is left out.
+        probability: (time, time), the probability of each pair of first and last token; padding may follow.
+        encoded: the Encoded window.
+        segment: 0 for the first text, 1 for the second.
+        floor: the minimum probability.
 
     Returns:
-        int32 (count, 2), first and last token.
+        int32 (count, 2), the first and the last token of each span.
     """
     size = len(encoded.ids)
     real = (encoded.offsets[:, 1] > encoded.offsets[:, 0]) & (encoded.segments == segment)

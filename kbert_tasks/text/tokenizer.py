@@ -1,4 +1,4 @@
-"""Text to word pieces: Google's ids, by Hugging Face `tokenizers`, with every piece's place in the original text."""
+"""Splits text into word pieces with Google's ids, using Hugging Face `tokenizers`, and keeps their character offsets."""
 
 import re
 from collections.abc import Iterable
@@ -13,11 +13,11 @@ from . import wordpiece
 
 SPECIAL = ("[PAD]", "[UNK]", "[CLS]", "[SEP]", "[MASK]")
 
-# A character outside these ranges sends its text to `wordpiece`. Inside them `tokenizers` and Google's rules agree
-# under Unicode 13 to 15.1 (Python 3.10 to 3.13); the tests compare every one. Listed is what is known to agree,
-# rather than what is known to differ, because characters added to Unicode later must not slip through. Left out are
-# capital sigma, private use, U+2B820 and up, lone surrogates, and the blocks with combining marks, whose place in
-# the text `tokenizers` loses when it strips them.
+# `wordpiece` handles texts with a character outside these ranges. For the characters inside, `tokenizers` and Google's
+# rules agree under Unicode 13 to 15.1 (Python 3.10 to 3.13); the tests compare every one. The pattern lists the
+# characters that are known to agree, so that characters added to Unicode later use the safe path. It excludes capital
+# sigma, private use, U+2B820 and up, lone surrogates, and the blocks with combining marks, because `tokenizers` loses
+# the offsets of the marks that it strips.
 _RARE = re.compile(
     "[^"
     "\x00-\u02ff\u1e00-\u1eff"  # Latin
@@ -26,7 +26,7 @@ _RARE = re.compile(
     "\u2000-\u20bf\u2100-\u2bff"  # punctuation, currency, symbols
     "\u2e80-\u3029\u3030-\u3096\u309b-\ua4cf\uf900-\ufaff\ufe30-\ufffd"  # Chinese, Japanese, full width
     "\u1100-\u11ff\uac00-\ud7a3"  # Korean
-    "\U0001f000-\U0001f9ff\U0001fa70-\U0001faff"  # pictures
+    "\U0001f000-\U0001f9ff\U0001fa70-\U0001faff"  # emoji
     "\U00020000-\U0002a6df\U0002a700-\U0002b81f"  # Chinese, extensions B to D
     "]"
 )
@@ -34,14 +34,14 @@ _RARE = re.compile(
 
 @dataclass(frozen=True, eq=False)
 class Encoded:
-    """One text, or a pair, as the model reads it.
+    """An encoded text or pair of texts, the input of the model.
 
     Attributes:
-        ids: int32 (tokens,), lines of the vocabulary counted from 0.
+        ids: int32 (tokens,), indices into the vocabulary.
         segments: int32 (tokens,), 0 up to the first [SEP] and 1 after it.
-        offsets: int32 (tokens, 2), half-open characters of the original text that the token's segment came from;
+        offsets: int32 (tokens, 2), the half-open character range of each token in the original text of its segment;
             (0, 0) for [CLS] and [SEP].
-        cut: how many word pieces did not fit into max_length.
+        cut: number of word pieces that were removed to fit into max_length.
     """
 
     ids: np.ndarray
@@ -51,25 +51,25 @@ class Encoded:
 
     @property
     def whole(self) -> int:
-        """Tokens of the whole text, or pair, those that were cut included."""
+        """Number of tokens of the whole text or pair, including those that were removed."""
         return len(self.ids) + self.cut
 
 
 class Tokenizer:
     """Splits text into the word pieces of a vocabulary, with the ids of Google's FullTokenizer for any str.
 
-    What looks like a special token in a text, such as "[SEP]", is text. `text[start:end]` of a token's offsets,
-    lowered and stripped of accents as the model does it, is the token without "##". Marks that the model strips
-    belong to the slice of the character before them. Where one character makes several pieces (a Hangul syllable is
-    decomposed when accents are stripped) they share its offsets.
+    A special token inside a text, such as "[SEP]", is treated as text. For each token, `text[start:end]` of its offsets,
+    after lower-casing and accent stripping, equals the token without "##". A stripped mark belongs to the slice of the
+    character before it. If one character yields several pieces (accent stripping decomposes a Hangul syllable), the
+    pieces share the offsets of the character.
 
     Source: google-research/bert, `tokenization.py`.
 
     Args:
         vocabulary: the tokens in the order of their ids, as `read_vocabulary` returns them.
-        cased: keep upper case and accents; False for the uncased and the Chinese checkpoints.
-        by_character: one token for each character (white space has none), looked up as a word of its own, for tasks
-            that point at characters. A character the vocabulary lacks is [UNK].
+        cased: whether to keep upper case and accents; False for the uncased and the Chinese checkpoints.
+        by_character: whether to make one token per character, except white space, for tasks that predict characters. A
+            character that is not in the vocabulary becomes [UNK].
 
     Examples:
         >>> tokenizer = Tokenizer(["[PAD]", "[UNK]", "[CLS]", "[SEP]", "[MASK]", "caf", "##e"], cased=False)
@@ -89,25 +89,25 @@ class Tokenizer:
 
     @classmethod
     def from_file(cls, path: str | PathLike, cased: bool, by_character: bool = False) -> "Tokenizer":
-        """A tokenizer of a `vocab.txt`; see `read_vocabulary` for what is refused."""
+        """Makes a tokenizer from a `vocab.txt`; `read_vocabulary` describes the errors."""
         return cls(read_vocabulary(path), cased, by_character)
 
     def encode(self, text: str, pair: str | None = None, max_length: int = 512) -> Encoded:
-        """Makes [CLS] text [SEP], or [CLS] text [SEP] pair [SEP], of at most max_length tokens.
+        """Encodes [CLS] text [SEP], or [CLS] text [SEP] pair [SEP], with at most max_length tokens.
 
-        Pieces are cut from the end of the longer text, one at a time, and of the second when both are equally long,
-        as `_truncate_seq_pair` in Google's `run_classifier.py` does it.
+        Pieces are removed from the end of the longer text, one at a time, or from the second text if both are equally
+        long, like in `_truncate_seq_pair` of Google's `run_classifier.py`.
 
         Args:
             text: any str.
-            pair: a second text; None if there is none (an empty str is a second text without pieces).
-            max_length: in tokens, [CLS] and [SEP] counted.
+            pair: the second text or None; an empty str is a second text without pieces.
+            max_length: maximum number of tokens, including [CLS] and [SEP].
 
         Returns:
             An `Encoded` of 2 (3 with a pair) to max_length tokens.
 
         Raises:
-            InputError: max_length has no room for [CLS] and [SEP].
+            InputError: max_length is too small for [CLS] and [SEP].
         """
         special = 2 if pair is None else 3
         if max_length < special:
@@ -115,9 +115,9 @@ class Tokenizer:
             raise InputError(f"max_length is {max_length}; [CLS] and [SEP] of {what} alone take {special}: raise it")
         first, first_offsets = self._pieces(text)
         second, second_offsets = ([], []) if pair is None else self._pieces(pair)
-        room = max_length - special
-        keep_second = min(len(second), max(room // 2, room - len(first)))
-        keep_first = min(len(first), room - keep_second)
+        available = max_length - special
+        keep_second = min(len(second), max(available // 2, available - len(first)))
+        keep_first = min(len(first), available - keep_second)
 
         start, end = self._ids["[CLS]"], self._ids["[SEP]"]
         ids = [start, *first[:keep_first], end]
@@ -131,11 +131,11 @@ class Tokenizer:
         return Encoded(np.array(ids, np.int32), segments, np.array(offsets, np.int32), cut)
 
     def tokens(self, ids: Iterable[int]) -> list[str]:
-        """The vocabulary's lines for these ids."""
+        """Returns the tokens of the vocabulary with these ids."""
         return [self.vocabulary[number] for number in ids]
 
     def _pieces(self, text):
-        """Ids and (start, end) pairs of all word pieces of one text."""
+        """Returns the ids and the (start, end) pairs of all word pieces of one text."""
         if _RARE.search(text):
             words = wordpiece.words(text, self.cased, self.by_character)
             found = [piece for word in words for piece in wordpiece.pieces(word, self._ids)]
@@ -145,10 +145,10 @@ class Tokenizer:
 
 
 def _fast(ids, cased, by_character):
-    import tokenizers  # here, so that reading a vocabulary or importing the package does not wait for it
+    import tokenizers  # a slow import that is needed only here
     from tokenizers import models, normalizers, pre_tokenizers
 
-    # A bare model: with special tokens added to it, a "[SEP]" in a user's text would become the real one.
+    # The model has no special tokens: otherwise "[SEP]" in a user's text would become the special token.
     model = models.WordPiece(ids, unk_token="[UNK]", max_input_chars_per_word=wordpiece.LONGEST)
     made = tokenizers.Tokenizer(model)
     made.normalizer = normalizers.BertNormalizer(
@@ -162,10 +162,10 @@ def _fast(ids, cased, by_character):
 
 
 def read_vocabulary(path: str | PathLike) -> list[str]:
-    r"""Reads a `vocab.txt`: one token a line, whose id is the number of lines before it.
+    r"""Reads a `vocab.txt` with one token per line; the id of a token is the number of lines before it.
 
-    Lines end at "\n" or "\r\n" only; the Chinese vocabulary has U+2028 as a token. White space around a token is
-    stripped as Google does, unless nothing else is left of it.
+    Lines end only at "\n" or "\r\n", because the Chinese vocabulary has U+2028 as a token. White space around a token is
+    stripped as in Google's code, unless the token would become empty.
 
     Args:
         path: a UTF-8 file, with or without a byte order mark.
@@ -174,7 +174,8 @@ def read_vocabulary(path: str | PathLike) -> list[str]:
         The tokens in the order of their ids.
 
     Raises:
-        InputError: not UTF-8, an empty line, a token twice, a special token missing, or [PAD] not on line 1.
+        InputError: the file is not UTF-8, has an empty line or a duplicate token, lacks a special token, or does not have
+            [PAD] on line 1.
     """
     data = Path(path).read_bytes()
     try:
@@ -183,13 +184,13 @@ def read_vocabulary(path: str | PathLike) -> list[str]:
         number = data.count(b"\n", 0, error.start) + 1
         raise InputError(f"{path}, line {number}: byte 0x{data[error.start]:02x}; save it as UTF-8") from None
 
-    lines: dict[str, int] = {}  # token to number of its line
+    lines: dict[str, int] = {}  # token to line number
     for number, line in enumerate(text.removesuffix("\n").split("\n"), 1):
         line = line.strip(" \t\r")
         if not line:
             raise InputError(f"{path}, line {number} is empty; its number is an id: remove it or restore its token")
         token = line.strip()
-        if token in ("", "##"):  # U+2028 and ##U+2028 would be nothing, or another token
+        if token in ("", "##"):  # U+2028 and ##U+2028 would become empty or another token
             token = line
         if token in lines:
             raise InputError(f"{path}: {token!r} is on line {lines[token]} and on line {number}; keep one of them")

@@ -1,4 +1,4 @@
-"""What becomes of a text longer than the model takes, where a text has one answer: cut, cut in the middle, or windows."""
+"""Encodes texts that exceed max_length, for tasks with one answer per text: cut, cut in the middle, or windows."""
 
 from dataclasses import dataclass
 
@@ -39,9 +39,9 @@ class TruncationSettings(Settings):
 
 
 def encode(tokenizer, text, pair, settings):
-    """A text, or a pair, as a list of Encoded: the windows, or one.
+    """Encodes a text or a pair as a list of Encoded: several windows, or one entry.
 
-    In windows of a pair the first text stands in each (cut, if it leaves no room) and the second one is spread over them.
+    Each window of a pair contains the first text, truncated if it is too long, and a part of the second text.
     """
     length = settings.max_length
     if settings.truncation == "cut":
@@ -54,12 +54,12 @@ def encode(tokenizer, text, pair, settings):
 
 
 def first_cut(tokenizer, text, encoded):
-    """Whether the windows of a pair, whose first text is given, lack a part of it."""
+    """Returns whether the first text of a pair is truncated in the windows."""
     if len(encoded) == 1 or not encoded[0].segments[-1]:
         return False
     return int((encoded[0].segments == 0).sum()) < len(tokenizer.encode(text, None, WHOLE).ids)
 
 
 def merged(p, merge):
-    """The windows' probabilities (windows, labels) as one text's (labels,): the mean, or the largest of each label."""
+    """Combines the probabilities of the windows of a text, (windows, labels), to (labels,) by mean or maximum."""
     return np.max(p, 0) if merge == "max" else np.mean(p, 0)

@@ -1,4 +1,4 @@
-"""Google's tokenization rules in plain Python, with offsets: the path for texts with rare characters.
+"""Implements Google's tokenization rules in Python, with offsets, for texts with rare characters.
 
 Source: google-research/bert, `tokenization.py` (BasicTokenizer, WordpieceTokenizer).
 """
@@ -9,7 +9,7 @@ from unicodedata import category, combining, normalize
 
 LONGEST = 200  # characters; a longer word is one [UNK], as in Google's WordpieceTokenizer
 
-# The blocks that Google sets apart as Chinese. Its last extension, U+2B820 to U+2CEAF, is whole here.
+# The blocks that Google treats as Chinese. This pattern includes the whole last extension, U+2B820 to U+2CEAF.
 _CHINESE = re.compile(
     "[\u3400-\u4dbf\u4e00-\u9fff\uf900-\ufaff\U00020000-\U0002a6df\U0002a700-\U0002b73f"
     "\U0002b740-\U0002b81f\U0002b820-\U0002ceaf\U0002f800-\U0002fa1f]"
@@ -19,17 +19,17 @@ _CHINESE = re.compile(
 def words(text, cased, by_character=False):
     """Splits a text at white space, around Chinese characters and around punctuation.
 
-    Control and format characters vanish, and so does U+FFFD. An uncased text is lowered and loses its accents
-    (category Mn); a mark that goes is counted to the character before it in the same run of text, so that the slice
-    of "e" + U+0301 holds both. Lone surrogates are letters like any other, as in Google's rules.
+    The function removes control and format characters and U+FFFD. It lower-cases an uncased text and strips its accents
+    (category Mn). The offsets of the preceding character in the same run of text then include the accent, so that the
+    slice of "e" + U+0301 holds both. Lone surrogates count as letters, as in Google's rules.
 
     Args:
         text: any str.
-        cased: keep letters as they are.
-        by_character: every character is a word.
+        cased: whether to keep case and accents.
+        by_character: whether every character is a word.
 
     Returns:
-        A list of words, each a list of (character, start, end) with half-open characters of `text`.
+        A list of words, each a list of (character, start, end) with half-open offsets into `text`.
     """
     found = []
     for run in _runs(text):
@@ -45,14 +45,14 @@ def words(text, cased, by_character=False):
 
 
 def pieces(word, ids):
-    """The longest pieces of the vocabulary, from left to right, that make up one word.
+    """Splits one word into the longest matching pieces of the vocabulary, from left to right.
 
     Args:
-        word: as `words` returns them.
+        word: a word as returned by `words`.
         ids: dict from token to id.
 
     Returns:
-        A list of (id, start, end); one [UNK] over the whole word if the vocabulary cannot cover it.
+        A list of (id, start, end); a single [UNK] for the whole word if the vocabulary cannot cover it.
     """
     unknown = [(ids["[UNK]"], *_span(word))]
     if len(word) > LONGEST:
@@ -73,7 +73,7 @@ def pieces(word, ids):
 
 
 def _runs(text):
-    """Lists of (character, start, end) between white space, every Chinese character a list of its own."""
+    """Splits a text at white space and around each Chinese character into lists of (character, start, end)."""
     runs = [[]]
     for at, letter in enumerate(text):
         kind = category(letter)
@@ -89,8 +89,8 @@ def _runs(text):
 
 
 def _bare(run):
-    """The run lowered, decomposed (NFD) and without its marks, every part still knowing where it came from."""
-    # Lowered as a whole, because a capital sigma at the end of a word has a form of its own.
+    """Lower-cases a run, decomposes it (NFD) and strips its accents, and keeps the offsets of every part."""
+    # The run is lower-cased as a whole, because a capital sigma at the end of a word has a special lower-case form.
     lowered = "".join(map(itemgetter(0), run)).lower()
     parts, at, base = [], 0, 0
     for letter, start, end in run:
@@ -103,13 +103,14 @@ def _bare(run):
             elif parts:
                 parts[-1] = (*parts[-1][:2], end, *parts[-1][3:])
         at += size
-    # NFD also sorts what follows a base letter by its rank; a few marks that stay (U+302E, U+1D165) have one.
+    # NFD also sorts the marks after a base letter by their combining class; a few marks that stay (U+302E, U+1D165)
+    # have one.
     parts.sort(key=itemgetter(3, 4))
     return [part[:3] for part in parts]
 
 
 def _is_punctuation(letter):
-    # All of ASCII that is not a letter, a digit or white space counts, so $ + < = > ^ ` | ~ do as well.
+    # All ASCII characters except letters, digits and white space count as punctuation, including $ + < = > ^ ` | ~.
     return category(letter)[0] == "P" or letter in "$+<=>^`|~"
 
 
