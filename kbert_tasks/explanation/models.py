@@ -54,7 +54,7 @@ def score(model, target):
 def _reader(model):
     """Returns (model, names): the model with token embeddings as its first input, and the names of its other inputs."""
     lookup = model.get_layer(TABLE)
-    vectors = lookup.output[0] if isinstance(lookup.output, list) else lookup.output  # keras-bert also returns the table
+    vectors = lookup.output[0] if isinstance(lookup.output, list) else lookup.output  # keras-bert returns a list
     readers = {name: [node.layer for node in model.get_layer(name).outbound_nodes] for name in model.input_names}
     names = [name for name, layers in readers.items() if layers != [lookup]]
     return keras2().Model([vectors, *(model.get_layer(name).output for name in names)], model.output), names
