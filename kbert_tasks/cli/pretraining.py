@@ -1,4 +1,4 @@
-"""kbert-pretrain: vocab, data, train."""
+"""kbert-pretrain: vocab, data, train. Learns a vocabulary, prepares text, and pretrains a checkpoint."""
 
 import dataclasses
 import string
@@ -11,7 +11,7 @@ from ..lock import locked
 from ..pretraining.settings import DataSettings, TrainingSettings, VocabularySettings
 from .command import Parser, command
 
-SHARED = ("seed", "whole_word_mask")  # settings of the data and of the training: said once
+SHARED = ("seed", "whole_word_mask")  # settings of both DataSettings and TrainingSettings, added to the parser once
 
 
 @command
@@ -117,7 +117,7 @@ def _data(arguments):
 def _train(arguments):
     told = settings.said(arguments, TrainingSettings)
     said = settings.said(arguments, DataSettings)
-    # Wrong values are told before a checkpoint comes from afar, or a long text is prepared.
+    # Check the values before downloading a checkpoint or preparing a long text.
     training, _ = TrainingSettings(**told), DataSettings(**said)
     with locked(arguments.output):
         _pretrain(arguments, training, told, said)
@@ -137,7 +137,7 @@ def _pretrain(arguments, training, told, said):
     checkpoint = arguments.checkpoint
     check(arguments.config, checkpoint)
     if arguments.data is not None:
-        of_use = (*SHARED, "cased") if checkpoint is not None else SHARED  # a checkpoint's casing may have to be told
+        of_use = (*SHARED, "cased") if checkpoint is not None else SHARED  # `cased` is the casing of the checkpoint
         _refuse(said, [name for name in said if name not in of_use], "with --data, which is tokenized already")
         if arguments.vocab is not None:
             raise InputError("--vocab is of no use with --data, which has a vocabulary of its own: leave it out")
@@ -162,7 +162,7 @@ def _pretrain(arguments, training, told, said):
 
 
 def _prepared(arguments, folder, checkpoint, said):
-    """The corpus of --text, in the output folder: made now, or by the run that was killed."""
+    """Returns the corpus of --text from the output folder; prepares it, unless an interrupted run has done so."""
     from ..files import sha256
     from ..pretraining.corpus import Corpus
     from ..pretraining.documents import paths
@@ -203,7 +203,7 @@ def _counts(corpus):
 
 
 def _casing(tokens, said):
-    """A cased vocabulary has all capital letters, as those of `vocab --cased` and Google's."""
+    """Returns the given casing, or whether the vocabulary contains all capital letters, as cased vocabularies do."""
     return set(string.ascii_uppercase) <= set(tokens) if said is None else said
 
 
