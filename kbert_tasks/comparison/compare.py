@@ -52,27 +52,27 @@ class Difference:
         scores = f"{main.run:.4f} against {main.baseline:.4f}"
         enough = self.texts >= LEAST
         if enough and main.low > 0:
-            told = f"{self.run} is better than {self.baseline} by {size} ({scores}), 95 % interval {span(main)}"
+            result = f"{self.run} is better than {self.baseline} by {size} ({scores}), 95 % interval {span(main)}"
         elif enough and main.high < 0:
-            told = f"{self.run} is worse than {self.baseline} by {size} ({scores}), 95 % interval {span(main, -1)}"
+            result = f"{self.run} is worse than {self.baseline} by {size} ({scores}), 95 % interval {span(main, -1)}"
         else:
             sign = "+" if main.difference >= 0 else "-"
-            told = (
+            result = (
                 f"Between {self.run} and {self.baseline} there is no difference that this test file can show: "
                 f"{sign}{size} ({scores}), 95 % interval {span(main)}"
             )
         return (
-            f"{told}; not better in {main.not_better:,} of {main.resamples:,} resamples. Of {self.texts} texts, "
+            f"{result}; not better in {main.not_better:,} of {main.resamples:,} resamples. Of {self.texts} texts, "
             f"{self.only_run} are right only with {self.run}, {self.only_baseline} only with {self.baseline}."
         )
 
     def as_dict(self) -> dict[str, Any]:
-        told = {"run": self.run, "baseline": self.baseline, "told": str(self)}
+        made = {"run": self.run, "baseline": self.baseline, "told": str(self)}
         if self.why_not:
-            return told | {"why_not": self.why_not}
+            return made | {"why_not": self.why_not}
         names = ("baseline", "run", "difference", "low", "high", "not_better", "resamples")
         scores = {score: {name: getattr(each, name) for name in names} for score, each in self.scores.items()}
-        return told | {
+        return made | {
             "texts": self.texts, "only_baseline": self.only_baseline, "only_run": self.only_run, "scores": scores
         }  # fmt: skip
 

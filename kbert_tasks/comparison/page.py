@@ -89,8 +89,8 @@ def _intervals(comparison, font):
         axes.set_ylim(len(found) - 0.4, -0.6)
         axes.grid(False, axis="y")
         name = compare.said(next(iter(compared[0].scores)))
-        told = f"points of {name}"
-        axes.set_xlabel(f"{told} 得分差（百分点）" if font else told)
+        label = f"points of {name}"
+        axes.set_xlabel(f"{label} 得分差（百分点）" if font else label)
 
     return svg(draw, "intervals", font, 4.6, 1.1 + 0.34 * len(found))
 

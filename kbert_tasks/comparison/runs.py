@@ -60,8 +60,8 @@ def read(folders):
             raise InputError(f"{folder} is named twice: name the folders of different runs")
     runs = [_run(name, folder) for name, folder in zip(names(folders), folders, strict=True)]
     if len({run.report["task"] for run in runs}) > 1:
-        told = ", ".join(f"{run.name} is {run.report['task']}" for run in runs)
-        raise InputError(f"only runs of one task can be compared: {told}")
+        found = ", ".join(f"{run.name} is {run.report['task']}" for run in runs)
+        raise InputError(f"only runs of one task can be compared: {found}")
     return runs
 
 

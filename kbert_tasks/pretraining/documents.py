@@ -210,17 +210,17 @@ def _streamed(path, encoding, limit=-1):
             raise _undecodable(f"{path}, after line {number}", error) from None
 
 
-def _encoding(path, told):
-    """Returns the encoding of a text file: `told` if given, otherwise detected.
+def _encoding(path, given):
+    """Returns the encoding of a text file: `given`, or the detected one if that is None.
 
     The detection reads the whole file, so that a wrong encoding is found before any other work.
     """
     try:
-        if told:
-            b"a".decode(told, "ignore")  # fails for codecs that are not text encodings, such as hex
-            return told
+        if given:
+            b"a".decode(given, "ignore")  # fails for codecs that are not text encodings, such as hex
+            return given
     except LookupError:
-        raise InputError(f"there is no encoding {told!r}; usual ones: utf-8, gb18030, big5, latin-1") from None
+        raise InputError(f"there is no encoding {given!r}; usual ones: utf-8, gb18030, big5, latin-1") from None
     lines, decoder = 0, codecs.getincrementaldecoder("utf-8-sig")()
     with open(path, "rb") as file:
         if file.read(2) in (codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE):

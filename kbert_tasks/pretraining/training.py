@@ -194,8 +194,8 @@ class Saves(Callback):
             ("held_out_mlm_accuracy", "accuracy {:.4f}"), ("held_out_nsp_accuracy", "next sentence: accuracy {:.4f}"),
             ("tokens_per_second", "{:,} tokens/s"),
         )  # fmt: skip
-        told = ", ".join(words.format(self.history[-1][name]) for name, words in shown if name in self.history[-1])
-        log.info("step %d of %d: %s", self.step, self.about["settings"]["steps"], told)
+        message = ", ".join(words.format(self.history[-1][name]) for name, words in shown if name in self.history[-1])
+        log.info("step %d of %d: %s", self.step, self.about["settings"]["steps"], message)
 
     def _write(self):
         tokens, trained = int(self.network.tokens), round(self.seconds, 3)

@@ -46,8 +46,8 @@ def _shown(presentation, answer):
     }
     if presentation.keys:
         verdicts = spans.verdicts(answer, presentation.keys)
-        told = {"verdicts": verdicts[:ANSWERS], "more": max(0, len(verdicts) - ANSWERS)}
-        return made | {"texts": [spans.marked(answer, presentation.entities)]} | told
+        details = {"verdicts": verdicts[:ANSWERS], "more": max(0, len(verdicts) - ANSWERS)}
+        return made | {"texts": [spans.marked(answer, presentation.entities)]} | details
     gold, predicted = labels(answer["gold"]), labels(answer["predicted"])
     p = answer.get("probabilities") or {}
     probable = sorted(p, key=p.get, reverse=True)[:LIKELY]

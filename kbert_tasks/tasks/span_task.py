@@ -116,8 +116,8 @@ class SpanTask(Task[P]):
         if gold == answered:
             return None
         parts = {"gold": gold, "predicted": answered, "missing": gold - answered, "spurious": answered - gold}
-        told = {name: sorted(each) for name, each in parts.items()}
-        return known | told | {"probability": [round(found[each], 6) for each in told["predicted"]]}
+        listed = {name: sorted(each) for name, each in parts.items()}
+        return known | listed | {"probability": [round(found[each], 6) for each in listed["predicted"]]}
 
     def recorded(self, example, gold, found, answers):
         """Returns the dict for `record`.
@@ -135,5 +135,5 @@ class SpanTask(Task[P]):
         wrong = [1 - found[each] for each in answers.keys() - gold.keys()]
         loss = -sum(math.log(max(p, FLOOR)) for p in (*missed, *wrong))
         right = answers.keys() == gold.keys()
-        told = {"gold": [*gold.values()], "predicted": [*answers.values()], "right": right, "loss": round(loss, 6)}
-        return {"text": example.text} | told
+        details = {"gold": [*gold.values()], "predicted": [*answers.values()], "right": right, "loss": round(loss, 6)}
+        return {"text": example.text} | details

@@ -301,19 +301,19 @@ class TextClassifier(Task[Prediction]):
         return Prediction(label, score, dict(zip(self.labels_, p.tolist(), strict=True)))
 
     def error(self, example, prediction):
-        return None if prediction.label == self.gold_of(example) else self._told(example, prediction)
+        return None if prediction.label == self.gold_of(example) else self._details(example, prediction)
 
     def record(self, example, possible, prediction):
         """Describes one answer; its loss is None if the gold label does not occur in the training examples."""
         gold, p = self._gold([example]), calibration.tempered(possible[None], self.temperature_, self.multi_label_)
         loss = float(calibration.losses(p, gold, self.multi_label_)[0])
-        return self._told(example, prediction) | {
+        return self._details(example, prediction) | {
             "probabilities": {label: round(each, 6) for label, each in prediction.probabilities.items()},
             "loss": round(loss, 6) if self.multi_label_ or gold.any() else None,
             "right": prediction.label == self.gold_of(example),
         }
 
-    def _told(self, example, prediction):
+    def _details(self, example, prediction):
         pair = {} if example.text_b is None else {"text_b": example.text_b}
         gold = self.gold_of(example)
         answer = {"text": example.text, **pair, "gold": gold, "predicted": prediction.label}

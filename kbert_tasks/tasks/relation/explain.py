@@ -35,9 +35,9 @@ def targets(task, example, windows, possible, prediction, answer):
             found.append(Target(triple, shown, predicted, triple.score, window, odds, places, more, triple.as_dict()))
     if not found:
         reasons = [task.lost(example, *string_and_span, windows) for string_and_span in _parts(triple)]
-        told = [f"its {end} {reason}" for end, reason in zip(ENDS, reasons, strict=True) if reason]
-        told = " and ".join(told) or "its subject and object stand in no window together"
-        raise InputError(f"{shown} cannot be answered for this text: {told}")
+        problems = [f"its {end} {reason}" for end, reason in zip(ENDS, reasons, strict=True) if reason]
+        problems = " and ".join(problems) or "its subject and object stand in no window together"
+        raise InputError(f"{shown} cannot be answered for this text: {problems}")
     return found
 
 
