@@ -1,9 +1,9 @@
-"""The commands: parse, call, print. Each returns its exit status; bad input is one sentence and status 2.
+"""The console commands. Each function returns the exit status; invalid input prints one sentence and returns 2.
 
-The entry points in setup.cfg name these functions. Each loads its module when it runs, so that --help is quick.
+The entry points in setup.cfg refer to these functions. Each one imports its module when it runs, so that --help is fast.
 """
 
-from . import command  # now, as its clock starts when it is imported: elapsed() counts from the start of the process
+from . import command  # import it first: elapsed() counts from the time of this import
 
 __all__ = ["checkpoint", "command", "compare", "evaluate", "explain", "predict", "pretrain", "train"]
 

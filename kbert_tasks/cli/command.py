@@ -1,4 +1,4 @@
-"""What the commands share: parser, exit status, and options and files that several of them have."""
+"""Shared parts of the commands: the argument parser, the exit status, and common options and files."""
 
 import argparse
 import functools
@@ -12,26 +12,26 @@ from .. import __version__
 from ..disk import FULL
 from ..errors import InputError
 
-# The console scripts import this module first, a few hundredths of a second after their process has started.
+# The console scripts import this module first, so that this is close to the start of the process.
 _IMPORTED = _began = time.perf_counter()
 
 
 NO_OUTPUT = "leave it open, as the result is printed there"
-_closed: list[str] = []  # of the standard streams of the running command
+_closed: list[str] = []  # names of the closed standard streams
 
 
 def elapsed():
-    """Seconds since the running command was started: with its process, or by a call from Python."""
+    """Returns the number of seconds since the command started, as a process or by a call from Python."""
     return time.perf_counter() - _began
 
 
 class Parser(argparse.ArgumentParser):
-    """argparse with errors of one sentence and no usage page; a text such as -5度 is not an option."""
+    """An ArgumentParser that reports errors in one sentence, and does not read a text such as -5度 as an option."""
 
     def __init__(self, **kwargs):
         super().__init__(allow_abbrev=False, **kwargs)
         self._given = []
-        # What argparse takes for a negative number, and so for a value: a dash before anything but a dash or a letter.
+        # argparse reads negative numbers as values; extend this to a dash followed by anything but a dash or a letter.
         self._negative_number_matcher = re.compile("-[^-A-Za-z]")
         self.add_argument("--version", action="version", version=f"kbert_tasks {__version__}")
 
@@ -53,7 +53,7 @@ class Parser(argparse.ArgumentParser):
 
 
 def command(run):
-    """Makes `run(argv)` a console command."""
+    """Decorates `run(argv)` as a console command, which prints errors and returns the exit status."""
 
     @functools.wraps(run)
     def main(argv=None):
@@ -78,7 +78,7 @@ def command(run):
             )
             print(f"{name}: stopped; an earlier output is as it was{goes_on}", file=sys.stderr)
             return 130
-        except BrokenPipeError:  # the reader, such as `head`, has enough
+        except BrokenPipeError:  # the reader of a pipe, such as `head`, has exited
             os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
             return 0
         except OSError as problem:  # a full disk, a folder without permission
@@ -99,10 +99,10 @@ def command(run):
 
 
 def _opened():
-    """Opens the null device in place of each standard stream that is closed (`>&-`); returns their names.
+    """Replaces each closed standard stream (`>&-`) by the null device; returns the names of these streams.
 
-    Otherwise Python has None there, and the next file that is opened, such as one of weights, gets the stream's descriptor
-    and with it whatever native code prints.
+    Otherwise the stream is None in Python, and the next opened file, such as a weights file, gets its file descriptor, so
+    that output of native code is written to that file.
     """
     closed = [name for name in ("stdin", "stdout", "stderr") if getattr(sys, name) is None]
     for number, name in enumerate(("stdin", "stdout", "stderr")):
@@ -120,13 +120,21 @@ def _opened():
 
 
 def needs(stream, instead):
-    """Raises InputError where a standard stream, without which a command would be of no use, is closed."""
+    """Checks that a standard stream is open.
+
+    Args:
+        stream: "stdin" or "stdout".
+        instead: advice for the error message.
+
+    Raises:
+        InputError: the stream is closed.
+    """
     if stream in _closed:
         raise InputError(f"standard {'input' if stream == 'stdin' else 'output'} is closed: {instead}")
 
 
 def file_options(parser):
-    """How a file of rows is to be read."""
+    """Adds the options for reading tables to a parser; returns their argument group."""
     group = parser.add_argument_group("data (CSV, TSV, JSON, JSONL, Excel, Parquet)")
     group.add_argument(
         "--no-header",
@@ -140,7 +148,15 @@ def file_options(parser):
 
 
 def tables(arguments, files):
-    """The tables of files of rows, a dict by name, read as `file_options` say; --sheet is for the Excel files among them."""
+    """Reads tables with the options of `file_options`; --sheet applies only to Excel files.
+
+    Args:
+        arguments: the parsed arguments.
+        files: dict of name to path.
+
+    Returns:
+        A dict of name to DataFrame.
+    """
     from ..data.tables import EXCEL, read
 
     excel = [file for file in files.values() if Path(file).suffix.lower() == EXCEL]
@@ -158,7 +174,11 @@ def tables(arguments, files):
 
 
 def page_file(path):
-    """The path, if a page can be written there."""
+    """Returns the path if an HTML page can be written there.
+
+    Raises:
+        InputError: the name does not end in .html, or the parent folder does not exist.
+    """
     if path.suffix.lower() != ".html":
         raise InputError(f"--output should end in .html, not {str(path)!r}")
     if path.is_dir() or not path.absolute().parent.is_dir():
@@ -167,7 +187,7 @@ def page_file(path):
 
 
 def write_page(page, path):
-    """Written aside, then renamed."""
+    """Writes the page to a temporary file and renames it."""
     from ..data.output import replacing
 
     with replacing(path) as file:

@@ -1,4 +1,4 @@
-"""kbert-compare: runs beside one another."""
+"""kbert-compare: compares training runs."""
 
 import json
 from pathlib import Path

@@ -1,4 +1,4 @@
-"""kbert-explain: which tokens an answer comes from."""
+"""kbert-explain: shows the contribution of each token to an answer."""
 
 import json
 from pathlib import Path

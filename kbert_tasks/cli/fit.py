@@ -1,4 +1,4 @@
-"""kbert-train"""
+"""kbert-train: fine-tunes a checkpoint and saves the trained task."""
 
 import shlex
 import time
@@ -78,7 +78,7 @@ def _run(kind, arguments, output, command_line):
         files = _samples(arguments.task, task.checkpoint.language)
     began = time.perf_counter()
     rows = tables(arguments, {name: file for name, file in files.items() if file})
-    # What is wrong with any of the files is told before training, not after it.
+    # Check all files before training.
     examples = {}
     for name, each in rows.items():
         examples[name] = task.examples(each)
@@ -97,7 +97,7 @@ def _run(kind, arguments, output, command_line):
     task.report_["files"] = {name: str(file) for name, file in files.items() if file}
     if "test" in examples and not arguments.seeds:
         if writes:
-            task.save(output)  # whatever becomes of the test, the training is not lost
+            task.save(output)  # keep the trained task even if the evaluation fails
         began = time.perf_counter()
         report = task.evaluate(examples["test"])
         task.add_test(report, time.perf_counter() - began, examples["test"].rows)
@@ -108,7 +108,7 @@ def _run(kind, arguments, output, command_line):
         write_into(task, output)
         delete(backup)
     distribution.meet(task.settings.device)
-    seconds["total"] = round(elapsed(), 3)  # now with the time to write the report
+    seconds["total"] = round(elapsed(), 3)  # includes the time to write the report
     if writes:
         update_seconds(task.report_, output)
     print(run_text(task.report_))

@@ -1,4 +1,4 @@
-"""kbert-pretrain: vocab, data, train."""
+"""kbert-pretrain: vocab, data, train. Learns a vocabulary, prepares text, and pretrains a checkpoint."""
 
 import dataclasses
 import string
@@ -11,7 +11,7 @@ from ..lock import locked
 from ..pretraining.settings import DataSettings, TrainingSettings, VocabularySettings
 from .command import Parser, command
 
-SHARED = ("seed", "whole_word_mask")  # settings of the data and of the training: said once
+SHARED = ("seed", "whole_word_mask")  # settings of both DataSettings and TrainingSettings, added to the parser once
 
 
 @command
@@ -63,32 +63,32 @@ def _text(parser):
 
 def _vocab(arguments):
     said = settings.said(arguments, VocabularySettings)
-    told = VocabularySettings(**said)
+    values = VocabularySettings(**said)
     output = Path(arguments.output)
     if not output.absolute().parent.is_dir():
         raise InputError(f"{output} cannot be written: there is no folder {output.parent}")
     with locked(output):
         if output.exists():
             raise InputError(f"{output} is there already and is not replaced: move it away, or take another name")
-        _write_vocab(arguments, output, said, told)
+        _write_vocab(arguments, output, said, values)
 
 
-def _write_vocab(arguments, output, said, told):
+def _write_vocab(arguments, output, said, values):
     from ..checkpoint.find import find_checkpoint
     from ..pretraining import vocabulary
 
-    reading = {"text_column": told.text_column, "encoding": told.encoding}
-    least = {} if told.min_count is None else {"min_count": told.min_count}
+    reading = {"text_column": values.text_column, "encoding": values.encoding}
+    least = {} if values.min_count is None else {"min_count": values.min_count}
     if arguments.extend is None:
         _refuse(said, ("most",), "without --extend")
-        cased = told.cased
-        tokens = vocabulary.learn(arguments.text, told.size, cased, unused=told.unused, **least, **reading)
+        cased = values.cased
+        tokens = vocabulary.learn(arguments.text, values.size, cased, unused=values.unused, **least, **reading)
     else:
         _refuse(said, ("size", "unused"), "with --extend")
         checkpoint = find_checkpoint(arguments.extend, said.get("cased"))
         cased = checkpoint.cased
         tokens, filled = vocabulary.extend(
-            checkpoint.vocabulary, arguments.text, cased, most=told.most, **least, **reading
+            checkpoint.vocabulary, arguments.text, cased, most=values.most, **least, **reading
         )
         print(f"{len(filled)} slots filled: {' '.join(token for _, token in filled[:20])}{' ...' * (len(filled) > 20)}")
     with replacing(output) as file:
@@ -108,22 +108,22 @@ def _data(arguments):
     from ..pretraining.preparing import prepare
     from ..text.tokenizer import read_vocabulary
 
-    told = dataclasses.asdict(DataSettings(**settings.said(arguments, DataSettings)))
+    values = dataclasses.asdict(DataSettings(**settings.said(arguments, DataSettings)))
     tokens = read_vocabulary(_file(arguments.vocab))
-    cased = _casing(tokens, told.pop("cased"))
-    print(_counts(prepare(arguments.text, arguments.output, tokens, cased, **told)))
+    cased = _casing(tokens, values.pop("cased"))
+    print(_counts(prepare(arguments.text, arguments.output, tokens, cased, **values)))
 
 
 def _train(arguments):
-    told = settings.said(arguments, TrainingSettings)
+    values = settings.said(arguments, TrainingSettings)
     said = settings.said(arguments, DataSettings)
-    # Wrong values are told before a checkpoint comes from afar, or a long text is prepared.
-    training, _ = TrainingSettings(**told), DataSettings(**said)
+    # Check the values before downloading a checkpoint or preparing a long text.
+    training, _ = TrainingSettings(**values), DataSettings(**said)
     with locked(arguments.output):
-        _pretrain(arguments, training, told, said)
+        _pretrain(arguments, training, values, said)
 
 
-def _pretrain(arguments, training, told, said):
+def _pretrain(arguments, training, values, said):
     from ..checkpoint.find import find_checkpoint
     from ..pretraining.corpus import Corpus
     from ..pretraining.model import shape
@@ -137,7 +137,7 @@ def _pretrain(arguments, training, told, said):
     checkpoint = arguments.checkpoint
     check(arguments.config, checkpoint)
     if arguments.data is not None:
-        of_use = (*SHARED, "cased") if checkpoint is not None else SHARED  # a checkpoint's casing may have to be told
+        of_use = (*SHARED, "cased") if checkpoint is not None else SHARED  # `cased` is the casing of the checkpoint
         _refuse(said, [name for name in said if name not in of_use], "with --data, which is tokenized already")
         if arguments.vocab is not None:
             raise InputError("--vocab is of no use with --data, which has a vocabulary of its own: leave it out")
@@ -149,7 +149,7 @@ def _pretrain(arguments, training, told, said):
     else:
         corpus = _prepared(arguments, output / DATA, checkpoint, said)
     print(_counts(corpus), flush=True)
-    report = train(corpus, output, arguments.config, checkpoint, **told)
+    report = train(corpus, output, arguments.config, checkpoint, **values)
     last = report["history"][-1]
     print(f"{report['step']} steps, {report['tokens']:,} tokens, {report['tokens_per_second'] or 0:,} tokens/s")
     for part, words in (("", "training, last stretch"), ("held_out_", "held-out text")):
@@ -162,7 +162,7 @@ def _pretrain(arguments, training, told, said):
 
 
 def _prepared(arguments, folder, checkpoint, said):
-    """The corpus of --text, in the output folder: made now, or by the run that was killed."""
+    """Returns the corpus of --text from the output folder; prepares it, unless an interrupted run has done so."""
     from ..files import sha256
     from ..pretraining.corpus import Corpus
     from ..pretraining.documents import paths
@@ -175,14 +175,14 @@ def _prepared(arguments, folder, checkpoint, said):
         tokens = checkpoint.vocabulary
     else:
         raise InputError("--vocab is needed: a vocab.txt, such as kbert-pretrain vocab makes from the text")
-    told = dataclasses.asdict(DataSettings(**said))
-    cased = told.pop("cased")
+    values = dataclasses.asdict(DataSettings(**said))
+    cased = values.pop("cased")
     cased = checkpoint.cased if checkpoint is not None and cased is None else _casing(tokens, cased)
     if not folder.exists():
-        return prepare(arguments.text, folder, tokens, cased, **told)
+        return prepare(arguments.text, folder, tokens, cased, **values)
     corpus = Corpus.open(folder)
     sources = [{"name": p.name, "bytes": p.stat().st_size, "sha256": sha256(p)} for p in paths(arguments.text)]
-    wanted = told | {"cased": cased, "sources": sources}
+    wanted = values | {"cased": cased, "sources": sources}
     before = {name: corpus.manifest.get(name, value) for name, value in wanted.items()}
     different = [name for name in wanted if before[name] != wanted[name]]
     if tokens != corpus.vocabulary:
@@ -197,13 +197,13 @@ def _prepared(arguments, folder, checkpoint, said):
 
 def _counts(corpus):
     parts = corpus.manifest["parts"]
-    told = [f"{p['tokens']:,} tokens of {p['documents']:,} documents ({name})" for name, p in parts.items()]
+    counts = [f"{p['tokens']:,} tokens of {p['documents']:,} documents ({name})" for name, p in parts.items()]
     skipped = "".join(f"; {reason}: {count:,}" for reason, count in corpus.manifest["skipped"].items())
-    return f"{corpus.folder}: {', '.join(told)}{skipped}"
+    return f"{corpus.folder}: {', '.join(counts)}{skipped}"
 
 
 def _casing(tokens, said):
-    """A cased vocabulary has all capital letters, as those of `vocab --cased` and Google's."""
+    """Returns the given casing, or whether the vocabulary contains all capital letters, as cased vocabularies do."""
     return set(string.ascii_uppercase) <= set(tokens) if said is None else said
 
 

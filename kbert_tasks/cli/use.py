@@ -1,4 +1,4 @@
-"""kbert-evaluate and kbert-predict: what a saved task says of a file."""
+"""kbert-evaluate and kbert-predict: scores and predictions of a saved task for a file."""
 
 import collections
 import dataclasses
@@ -13,12 +13,12 @@ from ..inference.openvino import ENGINES
 from .command import NO_OUTPUT, Parser, command, file_options, needs, tables
 
 KINDS = ("csv", "tsv", "jsonl")
-MANY = 20  # answers that are all the same are worth a remark
-SLICE = 20_000  # rows answered and written at once, so that memory does not grow with the file
+MANY = 20  # minimum number of identical answers for a warning
+SLICE = 20_000  # number of rows that are answered and written together, so that memory does not grow with the file
 
 
 def _later():
-    """What a trained task can still be told: the settings of all tasks that say so, by name."""
+    """Returns the settings that can be changed after training, for all tasks: a dict of name to dataclass field."""
     kinds = [tasks.find(name).Settings for name in tasks.names()]
     return {each.name: each for kind in kinds for each in dataclasses.fields(kind) if each.metadata["later"]}
 
@@ -97,7 +97,11 @@ def predict(argv):
 
 
 def _writable(file, kinds, option):
-    """Refuses, before any work is done, a file that could not be written."""
+    """Checks that a file can be written, before any other work is done.
+
+    Raises:
+        InputError: the file has another ending than `kinds`, or its folder does not exist.
+    """
     if kinds and Path(file).suffix.lower()[1:] not in kinds:
         raise InputError(f"{option} should end in {' or '.join(f'.{kind}' for kind in kinds)}, not {file!r}")
     if not Path(file).absolute().parent.is_dir():
@@ -136,7 +140,7 @@ def _lines(arguments):
 
 
 def _answer(task, rows, output, kind):
-    """Writes each row with its answer, and says how many have none."""
+    """Writes each row with its answer, and prints the number of rows without an answer."""
     none, given = collections.Counter(), collections.Counter()
 
     def answered():
@@ -159,7 +163,7 @@ def _answer(task, rows, output, kind):
 
 
 def _joined(task, rows, answers):
-    """Each row's columns, then its answer's; an input column of the same name is kept as input_NAME."""
+    """Yields each row with the columns of its answer; an input column with the same name is renamed input_NAME."""
     from ..data.cells import missing
 
     taken = {name for row in rows[:1] for name in row}
@@ -174,7 +178,7 @@ def _joined(task, rows, answers):
 
 
 def _plain(value):
-    """A cell without NumPy's arrays and without bytes, which come from Parquet."""
+    """Converts NumPy arrays and bytes, which occur in Parquet files, to lists and text."""
     if isinstance(value, bytes):
         return value.decode("utf-8", "backslashreplace")
     if hasattr(value, "tolist"):
@@ -185,14 +189,14 @@ def _plain(value):
 
 
 def _write(rows, kind, path):
-    """Writes to standard output, to a device, or aside and renamed to `path`."""
+    """Writes rows to standard output, to a device, or to a temporary file that is renamed to `path`."""
     if path is None:
         return _to(sys.stdout, rows, kind)
     path = Path(path)
     try:
         with replacing(path) as stream:
             _to(stream, rows, kind)
-    except PermissionError as error:  # on Windows, where the earlier file is open in another program
+    except PermissionError as error:  # on Windows, if the file is open in another program
         raise InputError(f"{path} cannot be replaced ({error.strerror}): the answers are in {aside_of(path)}") from None
 
 

@@ -1,1 +1,1 @@
-"""Runs beside one another: what they were told, what they scored, and whether the difference is more than chance."""
+"""Comparison of training runs: their settings, their scores, and whether differences are significant."""

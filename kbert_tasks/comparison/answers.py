@@ -1,4 +1,4 @@
-"""Answers of two runs to the same texts: paired, and counted text by text as the scores count them."""
+"""Pairs the answers of two runs to the same texts, and counts them for the scores."""
 
 import collections
 
@@ -8,7 +8,7 @@ from ..data.labels import marked
 
 
 def why_not(presentation, one, other):
-    """Why the answers of two Runs cannot be compared, in a sentence; None if they can."""
+    """Returns the reason why the answers of two Runs cannot be compared, as a sentence, or None if they can."""
     for run in (one, other):
         if run.answered != "test" or not run.answers:
             return f"{run.name} has no answers to test texts: train it with a test file"
@@ -31,7 +31,7 @@ def why_not(presentation, one, other):
 
 
 def paired(presentation, one, other):
-    """[(answer of one, answer of the other)] to the same texts with the same gold, in the order of the first Run."""
+    """Returns a list of (answer of one, answer of the other) for the same text and gold, in the order of the first Run."""
     waiting = collections.defaultdict(collections.deque)
     for answer in other.answers:
         waiting[_key(presentation, answer)].append(answer)
@@ -39,15 +39,15 @@ def paired(presentation, one, other):
 
 
 def counts(presentation, pairs):
-    """What the scores are counted from.
+    """Counts right answers for each text, so that scores can be computed for any sample of the texts.
 
     Args:
         presentation: the Presentation of the task.
-        pairs: as `paired` gives them.
+        pairs: the return value of `paired`.
 
     Returns:
-        {name of a score: int (2, texts, classes, 2)}, for each run, text and class the number of right answers, and
-        the number of answers and gold together. `bootstrap.mean_f1` of their sums over the texts is the score.
+        A dict of score name to int (2, texts, classes, 2): for each run, text and class, the number of right answers, and
+        the number of predicted plus gold answers. `bootstrap.mean_f1` of the sums over the texts is the score.
     """
     keys = presentation.keys
     gold = [members(one["gold"], keys) for one, _ in pairs]
@@ -57,7 +57,7 @@ def counts(presentation, pairs):
     if presentation.keys:
         first = [[_first(keys, answer, g) for answer, g in zip(side, gold, strict=True)] for side in sides]
         return {"f1": _of_sets(gold, found)} | ({"accuracy": _of_texts(first)} if presentation.ranked else {})
-    if not all(isinstance(one["gold"], str | list) for one, _ in pairs):  # such as numbers: right or wrong
+    if not all(isinstance(one["gold"], str | list) for one, _ in pairs):  # other values, such as numbers
         return {"share right": _of_texts([[answer["right"] for answer in side] for side in sides])}
     labels = sorted({label for texts in (gold, *found) for each in texts for label in each}) or [""]
     there, said = marked(gold, labels), np.stack([marked(each, labels) for each in found])
@@ -68,14 +68,14 @@ def counts(presentation, pairs):
 
 
 def members(value, keys=()):
-    """Gold or an answer as a set of what is compared: labels, or tuples of the values of `keys` for answers that are dicts."""
+    """Returns a gold or predicted value as a set of labels, or, for dicts, of tuples of their values of `keys`."""
     if isinstance(value, list):
         return frozenset(tuple(each[key] for key in keys) if isinstance(each, dict) else each for each in value)
     return frozenset() if value is None else frozenset([value])
 
 
 def _first(keys, answer, gold):
-    """Whether the most probable answer is one of the gold ones; with no answer, whether there is no gold one."""
+    """Returns whether the most probable answer is a gold one; without an answer, whether there is no gold one."""
     found = answer["predicted"]
     return not members(found[:1], keys).isdisjoint(gold) if found else not gold
 
@@ -85,7 +85,7 @@ def _of_sets(gold, found):
 
 
 def _of_texts(right):
-    """A text is one gold and one answer."""
+    """Returns counts for tasks with one answer for each text; 2 is one gold plus one predicted answer."""
     return np.array([[[[bool(each), 2]] for each in side] for side in right], int)
 
 

@@ -1,10 +1,11 @@
-"""The paired bootstrap: how far a difference of two scores is chance of which texts stand in the file.
+"""Paired bootstrap: confidence interval of the difference of two scores on the same texts.
 
-Texts are drawn from the file with replacement, as many as there are, each with the answers of both runs, and both are scored
-again; 10,000 times over. The interval is the percentile interval of Efron and Tibshirani, "An Introduction to the
-Bootstrap" (1993), chapter 13. Scoring two systems on the same draws, and counting how often one is not better, is Koehn's
-"Statistical Significance Tests for Machine Translation Evaluation" (EMNLP 2004). How far it can be trusted: Berg-Kirkpatrick,
-Burkett and Klein, "An Empirical Investigation of Statistical Significance in NLP" (EMNLP 2012).
+Each of 10,000 resamples draws texts with replacement, as many as there are in the file, and scores both runs on them.
+
+Sources: the percentile interval is from Efron and Tibshirani, "An Introduction to the Bootstrap" (1993), chapter 13.
+Scoring two systems on the same resamples and counting how often one is not better is from Koehn, "Statistical Significance
+Tests for Machine Translation Evaluation" (EMNLP 2004). For its reliability, see Berg-Kirkpatrick, Burkett and Klein, "An
+Empirical Investigation of Statistical Significance in NLP" (EMNLP 2012).
 """
 
 from dataclasses import dataclass
@@ -12,18 +13,18 @@ from dataclasses import dataclass
 import numpy as np
 
 RESAMPLES, SEED = 10_000, 1
-AT_ONCE = 500  # resamples in memory
+AT_ONCE = 500  # number of resamples in memory
 
 
 @dataclass(frozen=True)
 class Interval:
-    """A difference of two scores, shares between 0 and 1.
+    """The difference of two scores, which are between 0 and 1.
 
     Attributes:
         baseline, run: the two scores.
-        low, high: of the difference run - baseline, its 95 % interval.
-        not_better: in how many resamples the run is not better.
-        resamples: how many there are.
+        low, high: 95 % interval of the difference run - baseline.
+        not_better: number of resamples in which the run is not better than the baseline.
+        resamples: number of resamples.
     """
 
     baseline: float
@@ -35,19 +36,20 @@ class Interval:
 
     @property
     def difference(self):
+        """run - baseline."""
         return self.run - self.baseline
 
 
 def interval(counts, resamples=RESAMPLES, seed=SEED):
-    """The Interval of one score.
+    """Computes the Interval of one score.
 
     Args:
-        counts: int (2, texts, classes, 2), as `answers.counts` gives them: the baseline's, then the run's.
-        resamples: how many.
-        seed: of what is drawn. The order of the texts changes nothing.
+        counts: int (2, texts, classes, 2), as returned by `answers.counts`: first the baseline, then the run.
+        resamples: number of resamples.
+        seed: random seed. The result does not depend on the order of the texts.
     """
     texts, shape = counts.shape[1], counts.shape[2:]
-    # Texts that count alike are drawn together: as many of each kind as the binomial law gives.
+    # Texts with equal counts are interchangeable, so draw the number of texts of each kind from a multinomial.
     kinds, number = np.unique(counts.swapaxes(0, 1).reshape(texts, -1), axis=0, return_counts=True)
     kinds, chance, parts = kinds.astype(float), np.random.default_rng(seed), []
     for start in range(0, resamples, AT_ONCE):
@@ -61,15 +63,15 @@ def interval(counts, resamples=RESAMPLES, seed=SEED):
 
 
 def mean_f1(sums):
-    """The mean F1 of the classes that gold or answers have; 0 where there are none.
+    """Computes the mean F1 of the classes that occur in gold or predicted answers; 0 if there are none.
 
-    With one class it is the F1 of all texts together; with one gold and one answer for each text, the accuracy.
+    With one class it is the micro F1; with one gold and one predicted answer for each text it is the accuracy.
 
     Args:
-        sums: (..., classes, 2): right answers; answers and gold together.
+        sums: (..., classes, 2): number of right answers, and number of predicted plus gold answers.
 
     Returns:
-        Shares (...).
+        Array (...) of values between 0 and 1.
     """
     right, both = sums[..., 0], sums[..., 1]
     f1 = 2 * right / np.maximum(both, 1)

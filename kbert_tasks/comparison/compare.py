@@ -1,4 +1,4 @@
-"""Compares saved runs: their table, and how the later ones differ from the first on the same test texts."""
+"""Compares saved runs: a table of settings and scores, and differences from the first run on the same test texts."""
 
 from collections.abc import Iterable
 from dataclasses import dataclass, field
@@ -14,8 +14,8 @@ from .runs import Run, read
 if TYPE_CHECKING:
     import pandas as pd
 
-SECONDS = "seconds of training"  # a row of the table
-LEAST = 6  # texts: where fewer all speak for one run, chance would do so in more than one case of twenty
+SECONDS = "seconds of training"  # name of a table row
+LEAST = 6  # minimum number of texts: with fewer, no difference can be significant at 5 %
 OTHER_SEED = (
     "The intervals are of chance in which texts stand in the test file. "
     "Another seed moves scores too: kbert-train --seeds N shows how far."
@@ -24,15 +24,15 @@ OTHER_SEED = (
 
 @dataclass(frozen=True)
 class Difference:
-    """A run beside the baseline.
+    """The difference between a run and the baseline.
 
     Attributes:
-        baseline, run: their names.
-        why_not: why they are not compared, in a sentence; else None, and there is the rest.
-        scores: {name of a score: Interval}, the task's main score first.
-        texts: their number.
-        only_baseline, only_run: how many of them only the one, or only the other has wholly right.
-        pairs: [(answer of the baseline, answer of the run)] where one is right and the other wrong, as in answers.jsonl.
+        baseline, run: names of the two runs.
+        why_not: the reason why they cannot be compared, as a sentence. If it is None, the other attributes are set.
+        scores: dict of score name to Interval, the main score of the task first.
+        texts: number of texts.
+        only_baseline, only_run: number of texts that only the baseline, or only the run, answers completely right.
+        pairs: list of (answer of the baseline, answer of the run), as in answers.jsonl, if only one of them is right.
     """
 
     baseline: str
@@ -52,40 +52,40 @@ class Difference:
         scores = f"{main.run:.4f} against {main.baseline:.4f}"
         enough = self.texts >= LEAST
         if enough and main.low > 0:
-            told = f"{self.run} is better than {self.baseline} by {size} ({scores}), 95 % interval {span(main)}"
+            result = f"{self.run} is better than {self.baseline} by {size} ({scores}), 95 % interval {span(main)}"
         elif enough and main.high < 0:
-            told = f"{self.run} is worse than {self.baseline} by {size} ({scores}), 95 % interval {span(main, -1)}"
+            result = f"{self.run} is worse than {self.baseline} by {size} ({scores}), 95 % interval {span(main, -1)}"
         else:
             sign = "+" if main.difference >= 0 else "-"
-            told = (
+            result = (
                 f"Between {self.run} and {self.baseline} there is no difference that this test file can show: "
                 f"{sign}{size} ({scores}), 95 % interval {span(main)}"
             )
         return (
-            f"{told}; not better in {main.not_better:,} of {main.resamples:,} resamples. Of {self.texts} texts, "
+            f"{result}; not better in {main.not_better:,} of {main.resamples:,} resamples. Of {self.texts} texts, "
             f"{self.only_run} are right only with {self.run}, {self.only_baseline} only with {self.baseline}."
         )
 
     def as_dict(self) -> dict[str, Any]:
-        told = {"run": self.run, "baseline": self.baseline, "told": str(self)}
+        made = {"run": self.run, "baseline": self.baseline, "told": str(self)}
         if self.why_not:
-            return told | {"why_not": self.why_not}
+            return made | {"why_not": self.why_not}
         names = ("baseline", "run", "difference", "low", "high", "not_better", "resamples")
         scores = {score: {name: getattr(each, name) for name in names} for score, each in self.scores.items()}
-        return told | {
+        return made | {
             "texts": self.texts, "only_baseline": self.only_baseline, "only_run": self.only_run, "scores": scores
         }  # fmt: skip
 
 
 @dataclass(frozen=True)
 class Comparison:
-    """Runs beside one another; prints readably.
+    """A comparison of runs; `print` shows it as text.
 
     Attributes:
-        task: the name of their task.
-        runs: the Runs, the baseline first.
-        table: DataFrame, a column for each run; of settings, files and versions only those that differ.
-        differences: a Difference for each run but the first.
+        task: name of the task.
+        runs: list of Run, the baseline first.
+        table: DataFrame with a column for each run. Settings, files and versions are included only if they differ.
+        differences: list with a Difference for each run except the baseline.
     """
 
     task: str
@@ -106,7 +106,7 @@ class Comparison:
         return "\n".join(lines + [OTHER_SEED] * any(not each.why_not for each in self.differences))
 
     def as_dict(self) -> dict[str, Any]:
-        """What `kbert-compare --json` prints; the answers are left out."""
+        """Returns the comparison as JSON values without the answers, as printed by `kbert-compare --json`."""
         return {
             "task": self.task,
             "runs": [{"name": run.name, "folder": str(run.folder)} for run in self.runs],
@@ -116,13 +116,13 @@ class Comparison:
 
 
 def compare(folders: Iterable[str | PathLike[str]]) -> Comparison:
-    """Compares runs by what lies in their folders; no model is loaded.
+    """Compares runs from the files in their folders, without loading the models.
 
     Args:
-        folders: two or more that kbert-train or `save` wrote, all of one task. The first is the baseline.
+        folders: two or more folders written by kbert-train or `save`, all of the same task. The first is the baseline.
 
     Returns:
-        A Comparison. Differences are found by a paired bootstrap of the test texts: see `bootstrap`.
+        A Comparison. Its intervals are computed with a paired bootstrap over the test texts.
 
     Raises:
         InputError: see `runs.read`.
@@ -152,7 +152,7 @@ def _difference(kind, baseline, run):
 
 
 def table(found):
-    """The DataFrame of a Comparison, of Runs."""
+    """Returns the DataFrame of a Comparison for a list of Runs."""
     import pandas as pd
 
     reports = [run.report for run in found]
@@ -172,18 +172,23 @@ def table(found):
 
 
 def _settings(report):
-    """The settings of a run, with the value that was used where "auto" was requested."""
+    """Returns the settings of a run; "auto" is replaced by the value that was used."""
     return report["settings"] | {name: each["value"] for name, each in report.get("resolved", {}).items()}
 
 
 def _differing(parts):
-    """{name: its values}, of dicts, where the values are not all the same; None where one has none."""
+    """Returns the entries in which dicts differ: a dict of name to a list of values, with None for missing ones."""
     rows = {name: [part.get(name) for part in parts] for name in dict.fromkeys(name for part in parts for name in part)}
     return {name: values for name, values in rows.items() if any(value != values[0] for value in values)}
 
 
 def cell(row, value):
-    """A cell of the table as text, by the name of its row: scores to four places, what is not there as a dash."""
+    """Formats a cell of the table: four decimal places for scores, a dash for None.
+
+    Args:
+        row: name of the row.
+        value: value of the cell.
+    """
     if value is None:
         return "–"
     if isinstance(value, float):
@@ -193,15 +198,15 @@ def cell(row, value):
 
 
 def said(name):
-    """A score's name as it is spoken."""
+    """Returns the name of a score as text, such as "macro F1"."""
     return name.replace("_", " ").replace("f1", "F1")
 
 
 def points(share):
-    """A difference of shares in points, hundredths; to one place, and never -0."""
+    """Converts a difference of scores to percentage points, rounded to one decimal place; never returns -0."""
     return round(100 * share, 1) + 0.0
 
 
 def span(interval, sign=1):
-    """As in "0.3 to 3.9", or "-1.2 to 3.9"."""
+    """Formats an Interval in percentage points, such as "-1.2 to 3.9"; `sign` -1 reverses the difference."""
     return " to ".join(f"{end:.1f}" for end in sorted(points(sign * end) for end in (interval.low, interval.high)))

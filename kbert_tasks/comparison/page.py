@@ -1,4 +1,4 @@
-"""A comparison as one page that opens offline, in the clothes of report.html."""
+"""Comparison as one HTML page that works offline, in the style of report.html."""
 
 from pathlib import Path
 
@@ -11,18 +11,18 @@ from ..html.templates import template
 from ..reporting import mistakes, plots, tables
 from . import compare
 
-TOGETHER = 3  # runs beside the baseline in one plot of curves: it has four kinds of lines
-LONGEST = {"legend": 16, "axis": 20}  # characters of a name that a plot has room for
+TOGETHER = 3  # maximum number of runs, besides the baseline, in one plot of curves, which has four line styles
+LONGEST = {"legend": 16, "axis": 20}  # maximum length of a name in a plot, in characters
 
 
 def html(comparison):
-    """The page.
+    """Returns the comparison as an HTML page.
 
     Args:
         comparison: a Comparison.
 
     Returns:
-        str. Half an emoji in the texts stays one, so encode it with an `errors` that takes it.
+        The page as a str. It may contain lone surrogates from the texts, so encode it with a suitable `errors` argument.
     """
     font, runs = fonts.chinese(), comparison.runs
     presentation = tasks.find(comparison.task).presentation
@@ -49,13 +49,13 @@ def html(comparison):
 
 
 def _main(run):
-    """(name, value, of which texts) of the score that stands for a run, or None."""
+    """Returns (name, value, "test" or "dev") of the main score of a run, or None."""
     score = tables.main_score(run.report["scores"].get(run.answered, {}))
     return score and (*score, run.answered)
 
 
 def _curves(comparison, font):
-    """Plots of the development scores by epoch: the baseline in each, beside it up to TOGETHER others."""
+    """Returns plots of the development scores by epoch, each with the baseline and at most TOGETHER other runs."""
     score, made = tasks.find(comparison.task).MAIN_SCORE, []
     names = _short([run.name for run in comparison.runs], "legend")
     drawn = [
@@ -71,7 +71,7 @@ def _curves(comparison, font):
 
 
 def _intervals(comparison, font):
-    """A plot of the main score's differences with their intervals; None where nothing is compared."""
+    """Returns a plot of the differences of the main score with their intervals; None if no runs can be compared."""
     names = [run.name for run in comparison.runs]
     short = dict(zip(names, _short(names, "axis"), strict=True))
     compared = [each for each in comparison.differences if not each.why_not]
@@ -89,21 +89,21 @@ def _intervals(comparison, font):
         axes.set_ylim(len(found) - 0.4, -0.6)
         axes.grid(False, axis="y")
         name = compare.said(next(iter(compared[0].scores)))
-        told = f"points of {name}"
-        axes.set_xlabel(f"{told} 得分差（百分点）" if font else told)
+        label = f"points of {name}"
+        axes.set_xlabel(f"{label} 得分差（百分点）" if font else label)
 
     return svg(draw, "intervals", font, 4.6, 1.1 + 0.34 * len(found))
 
 
 def _short(names, place):
-    """Names for a plot: of long ones the end, where most differ; where that is not enough their numbers."""
+    """Shortens names for a plot to their ends, where they usually differ, or to run numbers if that is ambiguous."""
     most = LONGEST[place]
     short = [name if len(name) <= most else "…" + name[1 - most :] for name in names]
     return short if len({*short}) == len(names) else [f"run {i}" for i in range(1, len(names) + 1)]
 
 
 def _apart(presentation, difference):
-    """Texts that one run has right and the other wrong, ready to be shown: [(right run, wrong run, texts, how many)]."""
+    """Returns the texts that only one run answers right: a list of (right run, wrong run, texts to show, total number)."""
     found, half = [], mistakes.SHOWN // 2
     wrong = {True: [other for one, other in difference.pairs if one["right"]]}
     wrong[False] = [one for one, _ in difference.pairs if not one["right"]]

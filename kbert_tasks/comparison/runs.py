@@ -1,4 +1,4 @@
-"""The saved folders that are compared: read as JSON alone, and named so that they can be told apart."""
+"""Reads the JSON files of saved runs for a comparison, and gives the runs unique names."""
 
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -14,19 +14,19 @@ HELD: dict[str, type] = {
     "scores": dict,
     "examples": dict,
 }
-HELD |= {"history": list, "best_epoch": int, "seconds": dict}  # of a report, what a comparison reads
-TOLD = {"text", "gold", "predicted", "right", "loss"}  # of an answer
+HELD |= {"history": list, "best_epoch": int, "seconds": dict}  # required keys of report.json and their types
+TOLD = {"text", "gold", "predicted", "right", "loss"}  # required keys of an answer
 
 
 @dataclass(frozen=True)
 class Run:
-    """A saved folder.
+    """A saved run.
 
     Attributes:
-        name: of the folder, with as many of the folders around it as make it unique.
-        folder: its path.
+        name: name of the folder, preceded by parent folders if that is necessary to make it unique.
+        folder: path of the folder.
         report: the dict of report.json.
-        answers: the dicts of answers.jsonl.
+        answers: list of the dicts of answers.jsonl.
     """
 
     name: str
@@ -36,15 +36,21 @@ class Run:
 
     @property
     def answered(self):
-        """Which texts the answers are of: "test", else "dev"."""
+        """The set of texts that the answers belong to: "test", or "dev" if there is no test set."""
         return "test" if "test" in self.report["scores"] else "dev"
 
 
 def read(folders):
-    """A list of Runs, two at least, all of one task.
+    """Reads two or more saved folders of the same task.
+
+    Args:
+        folders: list of paths.
+
+    Returns:
+        A list of Run, in the same order.
 
     Raises:
-        InputError: fewer folders, the same one twice, one that kbert-train did not write, or runs of different tasks.
+        InputError: fewer than two folders, the same folder twice, a folder not written by kbert-train, or different tasks.
     """
     folders = [Path(folder).resolve() for folder in folders]
     if len(folders) < 2:
@@ -54,13 +60,13 @@ def read(folders):
             raise InputError(f"{folder} is named twice: name the folders of different runs")
     runs = [_run(name, folder) for name, folder in zip(names(folders), folders, strict=True)]
     if len({run.report["task"] for run in runs}) > 1:
-        told = ", ".join(f"{run.name} is {run.report['task']}" for run in runs)
-        raise InputError(f"only runs of one task can be compared: {told}")
+        found = ", ".join(f"{run.name} is {run.report['task']}" for run in runs)
+        raise InputError(f"only runs of one task can be compared: {found}")
     return runs
 
 
 def names(folders):
-    """For each path its last part, and as many before it as no other path ends with."""
+    """Returns a unique name for each path: its last part, preceded by as many parents as necessary."""
     parts, found = [folder.parts for folder in folders], []
     for own in parts:
         number = 1

@@ -1,1 +1,1 @@
-"""Why a trained task answers so: attributions of tokens by integrated gradients, and the attention of every head."""
+"""Explanations of predictions: token attributions by integrated gradients, and attention maps."""

@@ -1,4 +1,4 @@
-"""What each head of each layer attends to."""
+"""Attention probabilities of all layers and heads."""
 
 import numpy as np
 
@@ -8,28 +8,28 @@ from ..inference.predict import inputs
 
 
 def maps(model, window, heads):
-    """Attention probabilities, computed again from what goes into each attention layer and from its weights.
+    """Computes the attention probabilities from the inputs and the weights of the attention layers.
 
     Args:
-        model: with layers named as keras-bert names them.
+        model: a model with the layer names of keras-bert.
         window: an Encoded.
-        heads: of each layer.
+        heads: number of heads of each layer.
 
     Returns:
-        float32 (layers, heads, tokens that ask, tokens that are asked).
+        float32 (layers, heads, query tokens, key tokens).
     """
     layers = [layer for layer in model.layers if layer.name.endswith("-MultiHeadSelfAttention")]
-    # The first input; the second is the bias of padding, of which one window has none.
+    # Use the first input. The second one is the padding bias, which is zero for a single window.
     into = [layer.input[0] if isinstance(layer.input, list) else layer.input for layer in layers]
     x = inputs([window])
     read = keras2().Model([model.get_layer(name).output for name in (TOKENS, SEGMENTS)], into)
     found = read([x[TOKENS], x[SEGMENTS]], training=False)
-    found = found if isinstance(found, list) else [found]  # of one layer
+    found = found if isinstance(found, list) else [found]  # Keras returns a single tensor if there is one layer
     return np.stack([_probabilities(each.numpy()[0], layer, heads) for each, layer in zip(found, layers, strict=True)])
 
 
 def _probabilities(x, layer, heads):
-    """(heads, tokens, tokens) from a layer's input (tokens, hidden)."""
+    """Returns the attention probabilities (heads, tokens, tokens) of a layer for its input (tokens, hidden)."""
     Wq, bq, Wk, bk = layer.get_weights()[:4]
     queries, keys = (
         (x @ W + b).reshape(len(x), heads, -1).transpose(1, 0, 2)  # (heads, tokens, hidden / heads)

@@ -1,4 +1,4 @@
-"""explain: an answer of a trained task, token by token."""
+"""explain: computes how much each token contributes to an answer."""
 
 from numbers import Integral
 from typing import TYPE_CHECKING, Any
@@ -23,28 +23,28 @@ def explain(
     steps: int = STEPS,
     attention: bool = True,
 ) -> Explanation:
-    """Which tokens an answer comes from (integrated gradients), and what each head attends to.
+    """Explains an answer: computes the contribution of each token with integrated gradients, and the attention maps.
 
-    The way goes from a text in which each token is [MASK] to the text itself, along the vectors of the tokens' table: before
-    segments and positions are added, which stay as they are, and so do [CLS] and [SEP]. What is explained is the log-odds of
-    the answer. All is computed in float32, on one window of `max_length` tokens: the one where the answer is most
-    probable. A float32 copy of the model stays in memory for the next explanation of the same task.
+    The gradients of the log-odds of the answer are integrated from a baseline, in which each token except [CLS] and [SEP]
+    is [MASK], to the text. Only the token embeddings are interpolated; segment and position embeddings do not change.
+    Everything is computed in float32 on one window of `max_length` tokens, the one where the answer is most probable. A
+    float32 copy of the model stays in memory for the next explanation of the same task.
 
     Args:
         task: a trained or loaded task.
         text: the text.
-        text_b: what stands second in a pair: a second text, such as the event's type; for tasks trained on pairs.
-        answer: the answer to explain, in a form that the task accepts: see its guide page. By default what `predict` answers, or
-            the most probable answer if that is nothing.
-        steps: points on the way, at least 1. More bring `delta` down.
-        attention: with what each head attends to.
+        text_b: the second text of a pair, or the event type; only for tasks trained on pairs.
+        answer: the answer to explain, in a form that the task accepts (see its guide page). By default the prediction, or
+            the most probable answer if the prediction is empty.
+        steps: number of interpolation points, at least 1. More steps reduce `delta`.
+        attention: whether to compute the attention maps.
 
     Returns:
         An Explanation.
 
     Raises:
-        InputError: the task is not trained, the text empty or not a pair where one is wanted, or the answer none that the
-            task could give for this text.
+        InputError: the task is not trained, the text is empty, `text_b` is missing or not expected, or the task cannot give
+            this answer for this text.
 
     Source: Sundararajan et al., "Axiomatic Attribution for Deep Networks", 2017 (arXiv 1703.01365).
 

@@ -1,37 +1,37 @@
-"""Explanation: what the tokens of a text contribute to an answer, and what each head attends to."""
+"""Explanation: the contributions of the tokens of a text to an answer, and the attention maps."""
 
 from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 
-CLOSE = 0.05  # of the score's way from the baseline: a delta above that asks for more steps
+CLOSE = 0.05  # maximum of |delta| / |score - baseline| at which the number of steps is sufficient
 
 
 @dataclass(frozen=True, eq=False)
 class Explanation:
-    """One answer of a trained task, and where it comes from; `print` shows it as a table.
+    """The explanation of one answer of a trained task; `print` shows it as a table.
 
     Attributes:
-        texts: the text, or the two of a pair, in the order in which the model reads them.
-        tokens: str of each token of the window: the characters of the text that it stands for, or [CLS] and [SEP].
-        offsets: int32 (tokens, 2), half-open characters of the token's text; (0, 0) for [CLS] and [SEP].
+        texts: the text, or the two texts of a pair, in the order in which the model reads them.
+        tokens: str of each token of the window: its characters in the text, or "[CLS]" and "[SEP]".
+        offsets: int32 (tokens, 2), [start, end) of each token in the characters of its text; (0, 0) for [CLS] and [SEP].
         segments: int32 (tokens,), 0 for the first text and 1 for the second.
-        cut: tokens that stand outside this window; the model did not see them with these.
-        answer: what is explained, as the task returns it, such as a label or a Triple; None for "no answer".
+        cut: number of tokens of the text outside this window.
+        answer: the explained answer as the task returns it, such as a label or a Triple; None for "no answer".
         shown: the answer as text.
         record: the answer as a JSON value.
-        predicted: whether it is what `predict` answers.
-        probability: of the answer, as in `predict`.
-        places: name of a part of the answer (such as "subject") to its tokens (first, last), both included.
+        predicted: whether `predict` returns this answer.
+        probability: probability of the answer, as in `predict`.
+        places: dict of the name of a part of the answer (such as "subject") to its tokens (first, last), both inclusive.
         score: log-odds of the answer, log(p / (1 - p)), for this window.
-        baseline: the same where each token is [MASK]; [CLS] and [SEP] stay.
-        steps: points on the way from the baseline to the text.
-        attributions: float64 (tokens,): of the way from `baseline` to `score`, each token's share. Above 0 it speaks for
-            the answer, below 0 against it.
-        delta: sum of the attributions less (score - baseline): how far the sum over `steps` points is from the integral.
-        attention: float32 (layers, heads, tokens that ask, tokens): probabilities, each row adds up to 1. None where it was
-            not asked for.
+        baseline: log-odds of the answer if each token except [CLS] and [SEP] is replaced by [MASK].
+        steps: number of interpolation points between the baseline and the text.
+        attributions: float64 (tokens,), the contribution of each token to score - baseline. A positive value supports the
+            answer, a negative one opposes it.
+        delta: sum of the attributions minus (score - baseline), the error of the numerical integration.
+        attention: float32 (layers, heads, query tokens, key tokens), probabilities whose rows add up to 1; None if not
+            requested.
     """
 
     texts: tuple[str, ...]
@@ -54,11 +54,11 @@ class Explanation:
 
     @property
     def close(self) -> bool:
-        """Whether `delta` is small beside what the attributions explain."""
+        """Whether `delta` is small compared with score - baseline."""
         return abs(self.delta) <= CLOSE * abs(self.score - self.baseline)
 
     def as_dict(self) -> dict[str, Any]:
-        """All but the attention, for JSON: as many numbers as that has are read from `attention` in Python."""
+        """Returns the explanation as JSON values, without the attention, which is too large for JSON."""
         numbers = ("probability", "score", "baseline", "delta")
         columns = zip(self.tokens, self.segments, self.offsets, self.attributions, strict=True)
         tokens = [

@@ -7,16 +7,16 @@ import numpy as np
 
 from .._keras import tensorflow
 
-AT_ONCE = 512  # tokens: keeps memory even, whatever the number of steps
+AT_ONCE = 512  # maximum number of tokens in a batch, so that memory does not depend on the number of steps
 
 
 def integrated(score, start, end, steps):
-    """The share of each token in the way of the score from `start` to `end`.
+    """Computes the contribution of each token to the change of a score from `start` to `end`.
 
     Args:
         score: function from (n, tokens, hidden) to (n,).
-        start, end: float32 (tokens, hidden), the vectors of the baseline and of the text.
-        steps: points on the straight line between them, each in the middle of its part (the midpoint rule).
+        start, end: float32 (tokens, hidden), the token embeddings of the baseline and of the text.
+        steps: number of points on the straight line between them (midpoint rule).
 
     Returns:
         float64 (tokens,).

@@ -1,4 +1,4 @@
-"""Why a trained task made its worst mistakes, for report.html."""
+"""Explanations of the worst mistakes of a trained task, for report.html."""
 
 import contextlib
 import time
@@ -8,24 +8,24 @@ from . import models
 from .explain import explain
 from .page import fragment
 
-MOST = 5  # mistakes
-LONG = 256  # tokens of a text; longer ones are left out
-STEPS = 20  # of the integral
-MAPS = 3 * 2**20  # numbers of attention that the page may hold, 4 MB: of 144 heads one text of 148 tokens
-SECONDS = 10  # after that, no further explanation is begun
+MOST = 5  # maximum number of mistakes
+LONG = 256  # longer texts, in tokens, are not explained
+STEPS = 20  # interpolation points
+MAPS = 3 * 2**20  # maximum number of attention values on the page (4 MB): one text of 148 tokens for 144 heads
+SECONDS = 10  # no explanation starts after this time
 
 
 def explained(task, places):
-    """What integrated gradients say of the wrong answer, and of the gold one that was missed.
+    """Explains wrong answers, and the gold answers that were missed, with integrated gradients.
 
     Args:
-        task: a trained task with its `answers_`.
-        places: places of wrong answers in `answers_`, in the order in which they are explained.
+        task: a trained task with `answers_`.
+        places: indices of wrong answers in `answers_`, in the order in which they are explained.
 
     Returns:
-        {place of a mistake in `answers_`: [("predicted" or "gold", HTML)]}, as `reporting.report.html` takes it: of the first
-        of them, MOST at most, whose texts are not LONG. What cannot be explained is left out, such as a gold answer
-        that the task cannot give.
+        A dict of the index of a mistake in `answers_` to a list of ("predicted" or "gold", HTML), as accepted by
+        `reporting.report.html`. It contains at most MOST mistakes, and no texts longer than LONG. Answers that cannot be
+        explained, such as a gold answer that the task cannot give, are omitted.
     """
     answers, until, found, room = task.answers_, time.monotonic() + SECONDS, {}, MAPS
     short = [place for place in places if answers[place]["tokens"] <= LONG]
@@ -48,11 +48,11 @@ def _reasons(task, answer, until, maps):
             with contextlib.suppress(InputError):
                 made = explain(task, text, second, asked, STEPS, attention=maps)
                 yield name, fragment(made, brief=True)
-                maps = False  # they are the same for each answer
+                maps = False  # the maps do not depend on the answer
 
 
 def _asked(task, answer):
-    """[("predicted" or "gold", an answer as `explain` takes it)]: the first wrong one, and the first missed one."""
+    """Returns the first wrong and the first missed answer, as a list of ("predicted" or "gold", answer for `explain`)."""
     predicted, gold = (task.explained_answers(answer[side]) for side in ("predicted", "gold"))
     wrong, missed = [e for e in predicted if e not in gold][:1], [e for e in gold if e not in predicted][:1]
     return [("predicted", each) for each in wrong] + [("gold", each) for each in missed]

@@ -1,4 +1,4 @@
-"""A trained model as explaining wants it: all of it in float32, and open behind the table of tokens."""
+"""Copies of a trained model for explanations: in float32, and with token embeddings as input."""
 
 import functools
 
@@ -11,10 +11,10 @@ TABLE = "Embedding-Token"
 
 
 def whole(task):
-    """A float32 copy of the task's model, in which the last layer asks from every token, not from [CLS] alone."""
+    """Returns a float32 copy of the model of a task, whose last layer computes all tokens instead of only [CLS]."""
     computes_here()
     model = _built(task, task.model)
-    for layer in model.layers:  # each time: the weights may have changed
+    for layer in model.layers:  # copy in every call, because the weights may have changed
         if layer.weights:
             layer.set_weights(task.model.get_layer(layer.name).get_weights())
     return model
@@ -27,18 +27,18 @@ def _built(task, model):
 
 
 def forget():
-    """Lets go of the copy, which takes as much memory as the model."""
+    """Deletes the copy, which needs as much memory as the model."""
     _built.cache_clear()
     _reader.cache_clear()
 
 
 def table(model):
-    """The vectors of all tokens: float32 (vocabulary, hidden)."""
+    """Returns the token embeddings: float32 (vocabulary, hidden)."""
     return model.get_layer(TABLE).get_weights()[0]
 
 
 def score(model, target):
-    """A function from the vectors of the target's tokens, (n, tokens, hidden), to the answer's log-odds (n,)."""
+    """Returns a function from the token embeddings of a Target (n, tokens, hidden) to the log-odds of its answer (n,)."""
     tf = tensorflow()
     x = inputs([target.window]) | target.more
     read, names = _reader(model)
@@ -52,9 +52,9 @@ def score(model, target):
 
 @functools.lru_cache(1)
 def _reader(model):
-    """(the model from [vectors of the tokens, *those of its inputs that are read elsewhere too], the names of these)."""
+    """Returns (model, names): the model with token embeddings as its first input, and the names of its other inputs."""
     lookup = model.get_layer(TABLE)
-    vectors = lookup.output[0] if isinstance(lookup.output, list) else lookup.output  # keras-bert's gives the table too
+    vectors = lookup.output[0] if isinstance(lookup.output, list) else lookup.output  # keras-bert returns a list
     readers = {name: [node.layer for node in model.get_layer(name).outbound_nodes] for name in model.input_names}
     names = [name for name, layers in readers.items() if layers != [lookup]]
     return keras2().Model([vectors, *(model.get_layer(name).output for name in names)], model.output), names

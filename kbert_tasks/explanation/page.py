@@ -1,4 +1,4 @@
-"""An explanation as HTML: one page that opens offline, or a part of another page."""
+"""Explanations as HTML: a page that works offline, or a fragment of another page."""
 
 import base64
 import functools
@@ -12,26 +12,27 @@ from ..html.templates import template
 
 
 def html(explanation):
-    """A page of its own.
+    """Returns a complete HTML page.
 
     Args:
         explanation: an Explanation.
 
     Returns:
-        str, which `fonts.embedded` gives the font of its Chinese characters. Half an emoji in a text stays one, so encode it
-        with an `errors` that takes it.
+        The page as a str. `fonts.embedded` adds a font for its Chinese characters. It may contain lone surrogates from the
+        text, so encode it with a suitable `errors` argument.
     """
     return _template("page").render(explanation=explanation, body=fragment(explanation), family=fonts.FAMILY)
 
 
 def fragment(explanation, brief=False):
-    """The part of a page that shows one explanation; the page has style.css, explanation.css and, where there are maps of
-    attention, at its end attention.js, once for all of them.
+    """Returns the HTML fragment of one explanation.
+
+    The page around it must include style.css and explanation.css and, if any fragment has attention maps, attention.js at
+    its end.
 
     Args:
-        explanation: an Explanation. With its attention, the part holds four thirds of a byte for each number of it: 3 MB
-            for 128 tokens and 144 heads.
-        brief: without the legend, and what the numbers mean beside the numbers; for a page that shows several.
+        explanation: an Explanation. Its attention maps need 4/3 bytes per value: 3 MB for 128 tokens and 144 heads.
+        brief: whether to omit the legend and the descriptions of the numbers, for a page with several explanations.
     """
     return _template("fragment").render(
         e=explanation,
@@ -43,19 +44,24 @@ def fragment(explanation, brief=False):
 
 
 def _maps(e):
-    """The attention as attention.js reads it: as bytes, and their roots, because most probabilities are small."""
+    """Encodes the attention for attention.js: square roots as bytes, because most probabilities are small."""
     layers, heads, _, _ = e.attention.shape
     roots = np.round(np.sqrt(e.attention) * 255).astype("uint8")
     return {"layers": layers, "heads": heads, "tokens": e.tokens, "maps": base64.b64encode(roots.tobytes()).decode()}
 
 
 def _pieces(e, segment):
-    """A text in pieces: dicts with the string and whether the model read it; of what it read the value and parts."""
+    """Splits a text at its tokens.
+
+    Returns:
+        A list of dicts with `string` and `read` (whether the model read it); if read, also with `value`, `parts` and
+        `inside`.
+    """
     text, found, at = e.texts[segment], [], 0
     for i in np.flatnonzero((e.segments == segment) & (e.offsets[:, 1] > e.offsets[:, 0])):
         start, end = e.offsets[i].tolist()
         value = float(e.attributions[i])
-        if found and start < at:  # several tokens of one character
+        if found and start < at:  # several tokens for one character
             found[-1]["value"] += value
             found[-1]["string"] += text[at:end]
         else:

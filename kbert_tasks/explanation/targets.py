@@ -1,4 +1,4 @@
-"""From a text and the answer to explain to the windows where the answer can be found."""
+"""Finds the windows of a text that contain the answer to explain."""
 
 from ..errors import InputError
 from ..inference.predict import decoded
@@ -6,10 +6,14 @@ from ..tasks.base import check_trained
 
 
 def find(task, text, text_b, answer):
-    """(texts as the model reads them, a list with a Target for each window where the answer can be found).
+    """Finds the targets of an explanation; the arguments are those of `explain`.
+
+    Returns:
+        (texts, targets): the texts in the order in which the model reads them, and a list with a Target for each window
+        that contains the answer.
 
     Raises:
-        InputError: as `explain`.
+        InputError: see `explain`.
     """
     check_trained(task)
     if task.paired and text_b is None:

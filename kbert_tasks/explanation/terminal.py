@@ -1,13 +1,13 @@
-"""An explanation as plain text: a line and a bar for each token."""
+"""Explanations as plain text, with a line and a bar for each token."""
 
 import unicodedata
 
-LONGEST = 24  # columns of a token
-BAR = 30  # columns of the longest bar
+LONGEST = 24  # maximum width of a token, in columns
+BAR = 30  # width of the longest bar, in columns
 
 
 def summary(explanation):
-    """What is explained, and how well, in three lines."""
+    """Returns the answer, its log-odds, and the accuracy of the attributions, in three lines."""
     e = explanation
     odds = f"log-odds {e.score:+.3f} for the text, {e.baseline:+.3f} where each token is [MASK]"
     delta = (
@@ -22,7 +22,7 @@ def summary(explanation):
 
 
 def table(explanation):
-    """The summary, then each token with its attribution: + for the answer, - against it."""
+    """Returns the summary and a line for each token with its attribution; + supports the answer, - opposes it."""
     e = explanation
     largest = abs(e.attributions).max() or 1.0
     tokens = [cropped(shown(token)) for token in e.tokens]
@@ -37,17 +37,17 @@ def table(explanation):
 
 
 def shown(text):
-    """The text without what would move a terminal's cursor: such characters as their escapes."""
+    """Returns the text with control characters, which could move the cursor, replaced by escape sequences."""
     return "".join(c if c.isprintable() else c.encode("unicode_escape").decode() for c in text)
 
 
 def width(text):
-    """Columns of a text in a terminal: two for a Chinese character or a picture, none for a mark over another."""
+    """Returns the width of a text in terminal columns: 2 for Chinese characters and emoji, 0 for combining marks."""
     return sum(0 if unicodedata.category(c)[0] == "M" else 1 + (unicodedata.east_asian_width(c) in "WF") for c in text)
 
 
 def cropped(text):
-    """The text, or as much of it as fits into LONGEST columns."""
+    """Returns the text, shortened to LONGEST columns if it is longer."""
     if width(text) <= LONGEST:
         return text
     while width(text) >= LONGEST:

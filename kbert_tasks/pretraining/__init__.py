@@ -1,1 +1,1 @@
-"""Pretraining: from raw text to a vocabulary, to tokens on disk, to a checkpoint in Google's format."""
+"""Pretraining: learns a vocabulary from raw text, tokenizes the text, and trains a checkpoint in Google's format."""

@@ -1,9 +1,9 @@
-"""Tokenized text on disk: a folder of TFRecord shards and its manifest, as `preparing.prepare` writes it.
+"""Corpus: tokenized text on disk, a folder of TFRecord shards with a manifest, written by `preparing.prepare`.
 
-manifest.json     what the corpus was made of and how; of each shard its documents, tokens, bytes and SHA-256
-vocab.txt         a token a line
-train-00000.tfrecord ...      a document a record, in no order of the sources
-held-out-00000.tfrecord ...   documents that are never trained on
+manifest.json     sources and settings of the corpus; documents, tokens, bytes and SHA-256 of each shard
+vocab.txt         one token per line
+train-00000.tfrecord ...      one document per record, in random order
+held-out-00000.tfrecord ...   documents that are not used for training
 """
 
 import json
@@ -25,13 +25,13 @@ TRAIN, HELD_OUT = PARTS = ("train", "held-out")
 
 @dataclass(frozen=True, eq=False)
 class Document:
-    """One text, tokenized.
+    """A tokenized text.
 
     Attributes:
-        ids: int32 (tokens,), all sentences one after the other, without [CLS] and [SEP].
-        ends: int32 (sentences,), where each sentence ends in `ids`; the last is len(ids).
-        joined: bool (tokens,), True where a token belongs to the same word as the token before it: "##" pieces, and
-            in a corpus of whole words the later characters of a Chinese word.
+        ids: int32 (tokens,), the tokens of all sentences, without [CLS] and [SEP].
+        ends: int32 (sentences,), the end of each sentence in `ids`; the last one is len(ids).
+        joined: bool (tokens,), whether a token belongs to the same word as the previous one: "##" pieces and, if the corpus
+            was prepared with `whole_word_mask`, the characters of a Chinese word after the first.
     """
 
     ids: np.ndarray
@@ -39,7 +39,7 @@ class Document:
     joined: np.ndarray
 
     def to_bytes(self):
-        """The document as a record: a serialized `tf.train.Example`."""
+        """Returns the document as a serialized `tf.train.Example`."""
         train = tensorflow().train
         fields = {
             "ids": self.ids.astype("<i4").tobytes(),
@@ -51,14 +51,14 @@ class Document:
 
 
 class Corpus:
-    """A folder of tokenized documents, read one shard at a time.
+    """A folder of tokenized documents, which is read one shard at a time.
 
     Attributes:
-        folder: its path.
+        folder: path of the folder.
         manifest: the parsed `manifest.json`.
         vocabulary: list of tokens.
         cased: whether capital letters and accents were kept.
-        whole_word_mask: whether the later characters of Chinese words are joined to the first.
+        whole_word_mask: whether the characters of Chinese words are joined, see `Document.joined`.
     """
 
     def __init__(self, folder, manifest, vocabulary):
@@ -70,14 +70,14 @@ class Corpus:
 
     @classmethod
     def open(cls, folder):
-        """The corpus in `folder`.
+        """Opens the corpus in `folder`.
 
-        Checked are the manifest's format and entries, that every shard is there with its size, and the SHA-256 of the
-        vocabulary. That of a shard is not: each record's checksum is compared when it is read, by `documents`.
+        Checks the format and entries of the manifest, the sizes of all shards, and the SHA-256 of the vocabulary. The
+        contents of a shard are checked when `documents` reads it, by the checksum of each record.
 
         Raises:
-            InputError: not such a folder, a damaged manifest, another format, a file missing or of another size, another
-                vocabulary.
+            InputError: the folder is not a corpus or has another format, the manifest is damaged, a file is missing or has
+                another size, or the vocabulary differs.
         """
         folder = Path(folder)
         if not (folder / MANIFEST).is_file():
@@ -109,21 +109,24 @@ class Corpus:
         return cls(folder, manifest, read_vocabulary(folder / VOCABULARY))
 
     def shards(self, part):
-        """How many shards a part has; part is "train" or "held-out"."""
+        """Returns the number of shards of a part, "train" or "held-out"."""
         return len(self.manifest["parts"][part]["shards"])
 
     def documents(self, part, n):
-        """The documents of shard n of a part: a list of Document, always in the same order.
+        """Reads the documents of shard n of a part.
+
+        Returns:
+            A list of Document, always in the same order.
 
         Raises:
-            InputError: the shard is damaged, or has tokens that the vocabulary has not.
+            InputError: the shard is damaged, or has token ids that are not in the vocabulary.
         """
         tf = tensorflow()
         path = self.folder / self.manifest["parts"][part]["shards"][n]["file"]
         fields = {name: tf.io.FixedLenFeature([], tf.string) for name in ("ids", "ends", "joined")}
         found = []
         try:
-            # Every record has a checksum of its own, which TensorFlow compares.
+            # TensorFlow verifies the checksum of each record.
             for record in tf.data.TFRecordDataset(str(path)).batch(1024).as_numpy_iterator():
                 batch = {name: each.numpy() for name, each in tf.io.parse_example(record, fields).items()}
                 found += map(_document, batch["ids"], batch["ends"], batch["joined"])
@@ -142,7 +145,10 @@ class Corpus:
 
 
 def _shards(manifest):
-    """The bytes of each shard by its name; raises what `open` catches where an entry that is used is missing or wrong."""
+    """Checks the entries of a manifest; returns a dict of the name of each shard to its size in bytes.
+
+    If an entry is missing or invalid, it raises an exception that `open` catches.
+    """
     manifest["vocabulary"]["sha256"], manifest["skipped"].items()
     if not all(isinstance(manifest[name], bool) for name in ("cased", "whole_word_mask")):
         raise TypeError
@@ -152,7 +158,7 @@ def _shards(manifest):
         if not all(isinstance(counts[name], int) for name in ("documents", "tokens")):
             raise TypeError
         for each in counts["shards"]:
-            if not re.fullmatch(r"[\w-]+\.tfrecord", each["file"]):  # a file of this folder, not one elsewhere
+            if not re.fullmatch(r"[\w-]+\.tfrecord", each["file"]):  # a file name without a folder
                 raise ValueError
             found[each["file"]] = each["bytes"]
     return found

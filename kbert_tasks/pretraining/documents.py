@@ -1,4 +1,4 @@
-"""Raw text files as documents, a document as a list of sentences; a file is streamed, however long it is."""
+"""Reads text files as documents, each a list of sentences. Large files are streamed."""
 
 import codecs
 import logging
@@ -13,12 +13,12 @@ from ..errors import InputError
 
 log = logging.getLogger("kbert_tasks")
 
-LONGEST = 10_000  # characters of a document, about a chapter; what is longer becomes several documents
-LINE = 1_000_000  # characters; a longer line is read as several
+LONGEST = 10_000  # maximum number of characters of a document, about a chapter; longer ones are split
+LINE = 1_000_000  # maximum number of characters of a line; longer ones are split
 BLOCK = 1 << 20  # bytes
 
 _CLOSING = "”’」』】〗》〉）］)\\]\"'"
-# The runs of dots and marks begin at their first (the lookbehinds), or a line of a million dots would take hours.
+# The lookbehinds make runs of dots and marks match only at their start; otherwise a line of a million dots takes hours.
 _END = re.compile(
     rf"(?:[。！？…]|．(?![0-9０-９]))+[。．！？…!?]*[{_CLOSING}]*"
     rf"|(?<![!?])[!?]+[{_CLOSING}]*(?=\s|$|[\u2e80-\uffef“‘])"
@@ -32,7 +32,7 @@ _ABBREVIATIONS = frozenset(
 
 @dataclass
 class Reading:
-    """What was met in the files: documents as the files have them, how many of them were cut, what was left out."""
+    """Counts of a reading: documents in the files, documents that were split, and skipped rows and files by reason."""
 
     documents: int = 0
     cut: int = 0
@@ -42,21 +42,25 @@ class Reading:
 def read(files, text_column="text", encoding=None, *, longest=LONGEST, reading=None):
     """Yields the documents of text files, each a list of sentences.
 
-    In a `.txt` file a line is a sentence or a paragraph, which is cut into its sentences, and a blank line ends a
-    document. In a table (JSON, JSONL, CSV, TSV, Excel, Parquet) a row is a document. All but Excel, Parquet, quoted TSV and
-    JSON arrays are streamed. A
-    document longer than `longest` goes out as several: memory stays small, a share of it can be held out, and a novel
-    without a blank line has other documents to draw false next sentences from.
+    In a `.txt` file, each line is a sentence or a paragraph, and a blank line ends a document. Paragraphs are split into
+    sentences. In a table (JSON, JSONL, CSV, TSV, Excel, Parquet), each row is a document. All formats except Excel, Parquet,
+    quoted TSV and JSON arrays are streamed.
+
+    A document longer than `longest` is split into several documents. This limits memory, allows holding out a part of a
+    single long text, and gives a novel without blank lines other documents to sample wrong next sentences from.
 
     Args:
-        files: paths, or one path.
+        files: list of paths, or one path.
         text_column: column of the text in tables.
-        encoding: of text files; by default UTF-8 (a BOM is accepted), UTF-16 with BOM, or GBK where the bytes tell.
-        longest: characters of a document; a single sentence may be longer.
-        reading: a `Reading` to be filled.
+        encoding: encoding of text files; by default UTF-8 with or without BOM, UTF-16 with BOM, or GBK if the bytes show it.
+        longest: maximum number of characters of a document; a single sentence may be longer.
+        reading: a `Reading` whose counts are updated, or None.
+
+    Yields:
+        Documents: lists of str.
 
     Raises:
-        InputError: no file, no such file or column, a wrong encoding, a line that is not JSON.
+        InputError: there are no files, a file or column does not exist, the encoding is wrong, or a line is not JSON.
 
     Examples:
         >>> import pathlib, tempfile
@@ -83,7 +87,11 @@ def read(files, text_column="text", encoding=None, *, longest=LONGEST, reading=N
 
 
 def paths(files):
-    """The files as a list of Path, each of a known kind and there; InputError for the first that is not."""
+    """Returns the files as a list of Path.
+
+    Raises:
+        InputError: there are no files, or one does not exist or has an unknown ending.
+    """
     found = [Path(file) for file in ([files] if isinstance(files, str | Path) else files)]
     if not found:
         raise InputError("no text file is named: give at least one, such as --text a.txt b.jsonl")
@@ -98,11 +106,11 @@ def paths(files):
 
 
 def sentences(text):
-    """The sentences of a paragraph, in order, without white space around them; nothing else of it is lost.
+    """Splits a paragraph into sentences and strips white space from each.
 
-    Cut is after 。！？… and the quotes that close behind them, after ! and ? before a space or Chinese, and after a dot
-    before a space and a capital letter, a digit or Chinese, unless the dot belongs to an abbreviation, an initial or
-    the number of a list item.
+    A sentence ends after 。！？… and following closing quotes, after ! and ? before a space or a Chinese character, and
+    after a dot before a space and a capital letter, a digit or a Chinese character, unless the dot belongs to an
+    abbreviation, an initial or the number of a list item.
     """
     found, start = [], 0
     for end in _END.finditer(text):
@@ -115,7 +123,7 @@ def sentences(text):
 
 
 def _goes_on(text, start, dot):
-    """Whether a sentence that began at `start` goes on after the dot."""
+    """Returns whether a sentence that starts at `start` continues after the dot."""
     if dot - start < 12 and re.fullmatch(r"[\s\d.．]*", text[start:dot]):
         return True
     before = text[max(start, dot - 12) : dot]
@@ -134,7 +142,7 @@ def _lines(path, text_column, encoding, skipped):
         for _, line in _streamed(path, encoding, LINE):
             if not blank(line):
                 yield line
-            elif ended:  # and not the line feed of a line that was read as several
+            elif ended:  # not the line feed at the end of a line that was read in parts
                 yield None
             ended = line.endswith("\n")
         yield None
@@ -149,7 +157,7 @@ def _lines(path, text_column, encoding, skipped):
 
 
 def _array(path, encoding):
-    """Whether a JSON file is one array, which is read at once, and not an object a line."""
+    """Returns whether a JSON file is an array, which cannot be streamed, instead of one object per line."""
     return next((line for _, line in _streamed(path, encoding, LINE) if line.strip()), "").lstrip().startswith("[")
 
 
@@ -160,7 +168,7 @@ def _table(path, text_column, encoding):
 
 
 def _whole(path, encoding):
-    """Whether a table is read at once: Excel, Parquet, and TSV with quotation marks around its cells."""
+    """Returns whether a table cannot be streamed: Excel, Parquet, JSON arrays, and TSV with quoted cells."""
     kind = path.suffix.lower()
     return kind != ".csv" and not (kind == ".tsv" and delimited.bare(line for _, line in _streamed(path, encoding)))
 
@@ -202,14 +210,17 @@ def _streamed(path, encoding, limit=-1):
             raise _undecodable(f"{path}, after line {number}", error) from None
 
 
-def _encoding(path, told):
-    """The encoding of a text file, as told or by all of its bytes, so that no work is begun that could not be finished."""
+def _encoding(path, given):
+    """Returns the encoding of a text file: `given`, or the detected one if that is None.
+
+    The detection reads the whole file, so that a wrong encoding is found before any other work.
+    """
     try:
-        if told:
-            b"a".decode(told, "ignore")  # which Python refuses for what is no encoding of text, such as hex
-            return told
+        if given:
+            b"a".decode(given, "ignore")  # fails for codecs that are not text encodings, such as hex
+            return given
     except LookupError:
-        raise InputError(f"there is no encoding {told!r}; usual ones: utf-8, gb18030, big5, latin-1") from None
+        raise InputError(f"there is no encoding {given!r}; usual ones: utf-8, gb18030, big5, latin-1") from None
     lines, decoder = 0, codecs.getincrementaldecoder("utf-8-sig")()
     with open(path, "rb") as file:
         if file.read(2) in (codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE):
@@ -227,10 +238,10 @@ def _encoding(path, told):
                 return "utf-8-sig"
             lines += block.count(b"\n")
         file.seek(0)
-        foreign = b""  # only lines with such bytes say something
+        foreign = b""  # only lines with non-ASCII bytes are informative
         while len(foreign) < BLOCK and (line := file.readline(BLOCK)):
             foreign += b"" if line.isascii() else line
-    # The last line may be cut, within a character of up to four bytes.
+    # The last line may end within a character of up to four bytes.
     cuts = range(4) if len(foreign) >= BLOCK else (0,)
     if all(tables._as_gbk(foreign[: len(foreign) - cut]) is None for cut in cuts):
         raise problem
@@ -239,7 +250,7 @@ def _encoding(path, told):
 
 
 def _undecodable(where, error):
-    if not isinstance(error, UnicodeDecodeError):  # UTF-16 that does not say which end comes first
+    if not isinstance(error, UnicodeDecodeError):  # UTF-16 without a byte order mark
         return InputError(f"{where}: {error}: name the file's encoding, such as --encoding utf-16-le")
     byte = error.object[error.start]
     return InputError(

@@ -1,4 +1,4 @@
-"""The words that a checkpoint would put in place of [MASK]."""
+"""fill_mask: predicts the tokens for [MASK] with the masked-word head of a checkpoint."""
 
 import functools
 import re
@@ -20,20 +20,20 @@ NO_WORD = re.compile(r"\[unused\d+\]")
 
 
 def fill_mask(checkpoint: str | PathLike[str] | Checkpoint, text: str, top: int = 5) -> list[list[tuple[str, float]]]:
-    """The most probable tokens for each [MASK] of a text.
+    """Predicts the most probable tokens for each [MASK] of a text.
 
     Args:
-        checkpoint: as `find_checkpoint` takes it; it must have the masked-word head, as Google's and those of
-            `kbert-pretrain` have. The last one stays in memory.
-        text: with one or more "[MASK]"; nothing else in it is special.
-        top: so many tokens for each.
+        checkpoint: folder, name or Checkpoint, as accepted by `find_checkpoint`. It must have the masked-word head, like the
+            checkpoints of Google and of `kbert-pretrain`. The last one used stays in memory.
+        text: a text that contains "[MASK]" at least once. Other special tokens are read as ordinary text.
+        top: number of tokens for each [MASK].
 
     Returns:
-        A list with an entry for each [MASK], in their order: [(token, probability), ...], the best first. Special tokens
-        and [unused] slots are left out; a probability is the token's among all.
+        A list with one entry for each [MASK], in their order: a list of (token, probability), the most probable first.
+        Special tokens and [unused] slots are omitted; probabilities are relative to the whole vocabulary.
 
     Raises:
-        InputError: no [MASK], a text that is too long, or a checkpoint without the head.
+        InputError: the text has no [MASK] or is too long, or the checkpoint has no masked-word head.
 
     Examples:
         >>> fill_mask("checkpoints/chinese_L-12_H-768_A-12", "今天[MASK]气很好", top=1)  # doctest: +SKIP
@@ -64,10 +64,10 @@ def fill_mask(checkpoint: str | PathLike[str] | Checkpoint, text: str, top: int 
 
 
 def _inputs(tokenizer, text):
-    """The model's inputs for one text: int32 (1, time), and of the masks (1, masked)."""
+    """Returns the model inputs for one text: tokens and segments, int32 (1, time), and mask positions, (1, masked)."""
     start, end, mask = (tokenizer.vocabulary.index(token) for token in ("[CLS]", "[SEP]", MASK))
     ids = [start]
-    for i, part in enumerate(text.split(MASK)):  # apart, as the tokenizer takes a [MASK] in a text for text
+    for i, part in enumerate(text.split(MASK)):  # the tokenizer reads "[MASK]" as ordinary text
         ids += [mask] * (i > 0) + tokenizer.encode(part, max_length=2**31 - 1).ids[1:-1].tolist()
     tokens = np.array([[*ids, end]], np.int32)
     x = {TOKENS: tokens, SEGMENTS: np.zeros_like(tokens)}
@@ -75,7 +75,7 @@ def _inputs(tokenizer, text):
 
 
 def _stamp(place):
-    """When the files of weights were written: what is in memory is of no use after that."""
+    """Returns the modification times of the weight files, so that a changed checkpoint is loaded again."""
     files = [*place.glob("*.index"), *place.glob("*/*.index")] if place.is_dir() else [Path(f"{place}.index")]
     return tuple((str(file), file.stat().st_mtime_ns) for file in sorted(files) if file.is_file())
 

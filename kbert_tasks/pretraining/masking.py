@@ -1,4 +1,4 @@
-"""Pairs to batches with some tokens hidden: the task of the masked language model."""
+"""Makes batches for the masked language model: hides some tokens of text pairs."""
 
 from dataclasses import dataclass
 
@@ -7,17 +7,17 @@ import numpy as np
 from ..errors import InputError
 from ..text.tokenizer import SPECIAL
 
-SHARE = 0.15  # of the tokens are to be predicted; Devlin et al. 2018, 3.1
-HIDDEN, RANDOM = 0.8, 0.1  # of those are [MASK], are another token; the rest stays
+SHARE = 0.15  # share of the tokens to predict; Devlin et al. 2018, section 3.1
+HIDDEN, RANDOM = 0.8, 0.1  # shares of these that become [MASK] or a random token; the others do not change
 
 
 @dataclass(frozen=True, eq=False)
 class Numbers:
-    """What the masks need to know of a vocabulary.
+    """Token ids of a vocabulary that masking uses.
 
     Attributes:
         pad, unk, cls, sep, mask: ids of the special tokens.
-        words: int32 (words,), the ids of all tokens but these and the [unused] slots: a random token is one of them.
+        words: int32 (words,), ids of all other tokens except [unused] slots, from which random tokens are sampled.
     """
 
     pad: int
@@ -29,7 +29,11 @@ class Numbers:
 
     @classmethod
     def of(cls, vocabulary):
-        """Numbers of a vocabulary, a list of tokens; raises InputError if it lacks a special token or has no other."""
+        """Returns the Numbers of a vocabulary (list of tokens).
+
+        Raises:
+            InputError: a special token is missing, or there are no other tokens.
+        """
         ids = {token: number for number, token in enumerate(vocabulary)}
         missing = [token for token in SPECIAL if token not in ids]
         if missing:
@@ -45,24 +49,25 @@ class Numbers:
 
 
 def mask(pairs_batch, draw, numbers, share=SHARE, whole_word_mask=False, width=None):
-    """A batch of pairs as Keras reads it, with tokens to predict drawn at random.
+    """Makes a training batch from pairs, and samples the tokens to predict.
 
-    Each text has `share` of its tokens to predict, special tokens and [UNK] not counted: on average exactly, in one
-    text to the next whole token or word. Of them 80 % are [MASK] in the input, 10 % a random token and 10 % themselves;
-    with whole words too this is drawn for each token, as in Google's code.
+    In each text, a share of the tokens is predicted, not counting special tokens and [UNK]. The number is rounded to whole
+    tokens or words at random, so that the share is exact on average. 80 % of the tokens to predict become [MASK] in the
+    input, 10 % a random token, and 10 % do not change. This is sampled for each token, even with `whole_word_mask`, as in
+    Google's code.
 
     Args:
-        pairs_batch: `Pair`s.
-        draw: NumPy generator.
+        pairs_batch: list of `Pair`.
+        draw: NumPy random generator.
         numbers: `Numbers` of the vocabulary.
-        share: of the tokens, 0 to 1.
-        whole_word_mask: tokens of one word (`Pair.joined`) are all to predict or none.
-        width: tokens to pad to; None for the longest pair.
+        share: share of the tokens to predict, 0 to 1.
+        whole_word_mask: whether to predict either all or no tokens of a word (`Pair.joined`).
+        width: number of tokens to pad to; None for the length of the longest pair.
 
     Returns:
         (x, y), dicts of int32 arrays. x: `Input-Token` and `Input-Segment` (batch, width), `Masked-Position` (batch,
-        masked), ascending; all padded with 0. y: `MLM` (batch, masked), the ids to predict, -1 for padding; `NSP` (batch,
-        1), the labels. There is always a column of masks, though in very short texts it may hold only padding.
+        masked) in ascending order, all padded with 0. y: `MLM` (batch, masked), the ids to predict, padded with -1; `NSP`
+        (batch, 1), the labels. `masked` is at least 1; in very short texts all positions can be padding.
     """
     lengths = np.array([len(pair.ids) for pair in pairs_batch])
     real = np.arange(width or lengths.max()) < lengths[:, None]  # (batch, width)
@@ -93,17 +98,17 @@ def mask(pairs_batch, draw, numbers, share=SHARE, whole_word_mask=False, width=N
 
 
 def _positions(candidate, joined, share, draw):
-    """Places of the tokens to predict, ascending: int64 (batch, masked), -1 for padding.
+    """Samples the positions of the tokens to predict, in ascending order: int64 (batch, masked), -1 for padding.
 
-    The words of each text are put in random order and taken until the share is full. The word that would go beyond it
-    is taken with the chance that makes the share right on average: always up or always down would add up over a corpus.
+    Words are selected in random order until the share is reached. The word that exceeds the share is selected with the
+    probability that makes the share right on average; always rounding up or down would bias the share over a corpus.
     """
     batch, width = candidate.shape
-    words = np.cumsum(~joined, axis=1) - 1  # (batch, width), the number of the token's word in its text
+    words = np.cumsum(~joined, axis=1) - 1  # (batch, width), index of the word of each token in its text
     places = words + np.arange(batch)[:, None] * width
     sizes = np.bincount(places[candidate], minlength=batch * width)
     chance = np.take(draw.random(batch * width), places)
-    order = np.argsort(np.where(candidate, chance, 2.0), axis=1, kind="stable")  # of a word the tokens side by side
+    order = np.argsort(np.where(candidate, chance, 2.0), axis=1, kind="stable")  # the tokens of a word stay adjacent
     places = np.take_along_axis(places, order, axis=1)
 
     new = np.ones(candidate.shape, bool)
@@ -118,7 +123,7 @@ def _positions(candidate, joined, share, draw):
 
 
 def _disguised(gold, numbers, draw):
-    """What stands in the input for the tokens to predict."""
+    """Returns the input ids for the tokens to predict: [MASK], a random token, or the token itself."""
     chance = draw.random(len(gold))
     other = numbers.words[draw.integers(len(numbers.words), size=len(gold))]
     return np.where(chance < HIDDEN, numbers.mask, np.where(chance < HIDDEN + RANDOM, other, gold))

@@ -1,7 +1,7 @@
-"""The model that is pretrained: the encoder with Google's two heads, and the way from its weights to Google's names.
+"""The pretraining model: the encoder with Google's two heads, and the mapping of its weights to Google's names.
 
-Layers are named, and keep their weights in the order, as in keras-bert's graph with `training=True`, so that keras-bert's
-own loader fills it. Source: Devlin et al., 2018 (arXiv 1810.04805); google-research/bert, `run_pretraining.py`.
+The names of the layers and the order of their weights are those of keras-bert's model with `training=True`, so that the
+loader of keras-bert works. Source: Devlin et al., 2018 (arXiv 1810.04805); google-research/bert, `run_pretraining.py`.
 """
 
 import logging
@@ -24,17 +24,17 @@ keras: Any = keras2()
 log = logging.getLogger("kbert_tasks")
 
 POSITIONS = "Masked-Position"
-# Google's miniatures (google-research/bert, "Smaller BERT Models"): layers, hidden size. A head has 64 numbers.
+# Number of layers and hidden size of Google's "Smaller BERT Models" (google-research/bert). The head size is 64.
 CONFIGS = {"tiny": (2, 128), "mini": (4, 256), "small": (4, 512), "medium": (8, 512), "base": (12, 768)}
 
 
 def configured(name, vocabulary_size, cased):
-    """The `bert_config.json` of a model to be: a dict.
+    """Returns the contents of `bert_config.json` for a new model, as a dict.
 
     Args:
-        name: one of `CONFIGS`, or the path of a `bert_config.json`, whose sizes are taken but for the vocabulary's.
-        vocabulary_size: tokens.
-        cased: goes in as `do_lower_case`, so that the casing of the checkpoint need not be guessed.
+        name: one of `CONFIGS`, or the path of a `bert_config.json`; its vocabulary size is replaced.
+        vocabulary_size: number of tokens.
+        cased: stored as `do_lower_case`, so that the casing of the checkpoint is known.
     """
     config = shape(name)
     if config.get("vocab_size", vocabulary_size) != vocabulary_size:
@@ -43,7 +43,11 @@ def configured(name, vocabulary_size, cased):
 
 
 def shape(name):
-    """The sizes behind a name of `CONFIGS` (without the vocabulary's), or in a file; InputError where there are none."""
+    """Returns the config for a name in `CONFIGS` (without the vocabulary size), or from a file.
+
+    Raises:
+        InputError: the name is not known and there is no such file.
+    """
     if name not in CONFIGS:
         if not Path(name).is_file():
             known = ", ".join(CONFIGS)
@@ -58,15 +62,15 @@ def shape(name):
 
 
 def build(config):
-    """The encoder with the masked-word and the next-sentence head; the weights are for `fill` to set.
+    """Builds the encoder with the masked-word and next-sentence heads; `fill` sets the weights.
 
     Args:
         config: the parsed `bert_config.json`.
 
     Returns:
-        A `keras.Model` from three int32 inputs, `Input-Token` and `Input-Segment` (batch, time), where token 0 is padding,
-        and `Masked-Position` (batch, masked), places in the text, to float32 logits: {"MLM": (batch, masked, vocabulary),
-        "NSP": (batch, 2)}, of which 0 says that the second part follows the first.
+        A `keras.Model` with three int32 inputs, `Input-Token` and `Input-Segment` (batch, time), where token 0 is padding,
+        and `Masked-Position` (batch, masked). It returns float32 logits: {"MLM": (batch, masked, vocabulary), "NSP":
+        (batch, 2)}. Class 0 of NSP means that the second part follows the first.
     """
     bert, hidden = encoder.build(config), config["hidden_size"]
     activation = gelu if config["hidden_act"] == "gelu" else keras.activations.get(config["hidden_act"])
@@ -76,7 +80,7 @@ def build(config):
     x = encoder.LayerNormalization(name="MLM-Norm")(x)
     table = bert.get_layer("Embedding-Token")(bert.input[0], whole=True)
     words = TokenScores(config["vocab_size"], name="MLM-Sim")([x, positions, table])
-    words = keras.layers.Activation("linear", dtype="float32", name="MLM")(words)  # its name is that of the loss
+    words = keras.layers.Activation("linear", dtype="float32", name="MLM")(words)  # Keras uses its name for the loss
     first = First(name="Extract")(bert.output)
     first = keras.layers.Dense(hidden, "tanh", dtype="float32", name="NSP-Dense")(first)
     following = keras.layers.Dense(2, dtype="float32", name="NSP")(first)
@@ -85,9 +89,9 @@ def build(config):
 
 @register
 class Pretraining(keras.Model):
-    """A `keras.Model` that counts the tokens it was trained on, without padding, in the variable `tokens`."""
+    """A `keras.Model` whose variable `tokens` counts the training tokens, without padding."""
 
-    # With the parameters of a functional model, so that Keras copies and loads it as one.
+    # These are the parameters of a functional model, so that Keras can clone and load it.
     def __init__(self, inputs, outputs, name=None, trainable=True, **kwargs):
         super().__init__(inputs, outputs, name=name, trainable=trainable, **kwargs)
         self.tokens = tf.Variable(0, dtype=tf.int64, trainable=False, name="tokens")
@@ -99,7 +103,10 @@ class Pretraining(keras.Model):
 
 @register
 class AtPositions(keras.layers.Layer):
-    """[(batch, time, hidden), positions (batch, masked)] to the vectors there, (batch * masked, hidden)."""
+    """Gathers vectors at positions.
+
+    Input: [(batch, time, hidden), positions (batch, masked)]. Output: (batch * masked, hidden).
+    """
 
     def call(self, inputs):
         x, positions = inputs
@@ -108,10 +115,13 @@ class AtPositions(keras.layers.Layer):
 
 @register
 class TokenScores(encoder.Layer):
-    """A logit for each token, (batch, masked, vocabulary).
+    """Computes a logit for each token of the vocabulary from the shared token embeddings and its own bias.
 
-    From [(batch * masked, hidden), positions (batch, masked), table of the token embeddings (vocabulary, hidden)]. Only the
-    bias is this layer's own.
+    Input: [(batch * masked, hidden), positions (batch, masked), token embeddings (vocabulary, hidden)]. Output: (batch,
+    masked, vocabulary).
+
+    Args:
+        number: size of the vocabulary.
     """
 
     def __init__(self, number, **kwargs):
@@ -132,7 +142,7 @@ class TokenScores(encoder.Layer):
 
 
 def places(config):
-    """Where each variable of Google's is kept: dict from its name to (layer, number of the weight in it)."""
+    """Returns a dict of the name of each variable in Google's checkpoints to (layer name, index of the weight)."""
     layers = {
         "bert/embeddings/word_embeddings": "Embedding-Token",
         "bert/embeddings/position_embeddings": "Embedding-Position",
@@ -164,15 +174,23 @@ def places(config):
 
 
 def tensors(model, config):
-    """The model's weights as `google_format.write` wants them: dict from Google's names to float32 arrays."""
+    """Returns the weights of the model for `google_format.write`: a dict of Google's names to float32 arrays."""
     layers = {layer.name: layer.get_weights() for layer in model.layers}
     return {name: _turned(name, layers[layer][i]) for name, (layer, i) in places(config).items()}
 
 
 def fill(model, config, arrays):
-    """Gives the model the weights of `arrays`, under Google's names; returns the names that are not there.
+    """Sets the weights of the model from arrays with Google's names.
 
-    A layer of which a weight is missing stays as it was.
+    A layer with a missing weight does not change.
+
+    Args:
+        model: the model.
+        config: the parsed `bert_config.json`.
+        arrays: dict of Google's names to arrays.
+
+    Returns:
+        A list of the names that are missing in `arrays`.
     """
     missing, layers = [], {}
     for name, (layer, i) in places(config).items():
@@ -186,11 +204,12 @@ def fill(model, config, arrays):
 
 
 def drawn(config, seed):
-    """Weights to start from as Google draws them: a dict from Google's names to float32 arrays.
+    """Returns initial weights: a dict of Google's names to float32 arrays.
 
-    Matrices are normal, cut at two standard deviations of `initializer_range`; biases 0; LayerNorm 1 and 0. Only the vectors
-    of the positions are others: sines and cosines to begin with, so that one projection finds the neighbours of every
-    position, where random vectors must be learned one by one. The same config and seed give the same numbers.
+    As in Google's code, matrices are sampled from a truncated normal distribution with standard deviation
+    `initializer_range`, biases are 0, and LayerNorm has gamma 1 and beta 0. Position embeddings differ: they start as sines
+    and cosines, so that one projection can find the neighbours of all positions, whereas random vectors must be learned
+    one by one. The result depends only on the config and the seed.
     """
     deviation, made = config.get("initializer_range", 0.02), {}
     for i, (name, shape) in enumerate(google_format.variables(config, heads=True).items()):
@@ -204,11 +223,14 @@ def drawn(config, seed):
 
 
 def waves(positions, size):
-    """Sines and cosines of each position, (positions, size): Vaswani et al., 2017 (arXiv 1706.03762), 3.5."""
+    """Returns sinusoidal position embeddings (positions, size).
+
+    Source: Vaswani et al., 2017 (arXiv 1706.03762), section 3.5.
+    """
     angles = np.arange(positions)[:, None] / 10000 ** (np.arange(0, size, 2) / size)
     return np.stack([np.sin(angles), np.cos(angles)], -1).reshape(positions, -1)[:, :size]
 
 
 def _turned(name, array):
-    """Google keeps one matrix, of the next-sentence head, as (outputs, inputs); there and back is the same."""
+    """Transposes the next-sentence matrix, which Google stores as (outputs, inputs); other arrays do not change."""
     return array.T if name == "cls/seq_relationship/output_weights" else array

@@ -1,12 +1,12 @@
-"""Documents to pairs of text parts for next-sentence prediction: half of the second parts follow, half do not.
+"""Makes pairs of text parts for next-sentence prediction: in half of them the second part follows the first.
 
-After Devlin et al. 2018 (arXiv 1810.04805) and Google's `create_pretraining_data.py`, with one difference. There a
-wrong second part is a copy from another document, as much as fills the pair. It is longer than what follows where
-documents are short, so that the label can be guessed without reading; with documents of one sentence most labels are
-"does not follow"; and what no longer fits is lost. Here all text is cut into right pairs first, and then half of the
-pairs exchange their second parts among themselves, like for like: equally long, and ending where a document ends or
-not. Nothing but the content tells right from wrong, the labels are half and half for any text, and an epoch holds each
-token once, but for a few (0.1 % of a text of a million tokens).
+Source: Devlin et al. 2018 (arXiv 1810.04805) and Google's `create_pretraining_data.py`, with one difference. There, a wrong
+second part is copied from another document and fills the pair. If documents are short, it is longer than a right second
+part, so that the label can be guessed from the length; with documents of one sentence, most labels are "does not follow";
+and text that does not fit is lost. Here, all text is first split into right pairs. Then half of the pairs exchange their
+second parts with each other. Exchanged parts have the same length, and either both or none end at the end of a document.
+So the label depends only on the content, half of the labels are right for any text, and an epoch contains each token once,
+with few exceptions (0.1 % in a text of a million tokens).
 """
 
 from collections.abc import Sequence
@@ -17,20 +17,20 @@ import numpy as np
 
 from ..errors import InputError
 
-SHORT = 0.1  # of the pairs are shorter than they might be, as in Google's code: fine-tuning sees short texts too
+SHORT = 0.1  # share of shortened pairs, as in Google's code, because fine-tuning has short texts too
 SPECIAL = 3  # [CLS], [SEP] and [SEP]
-LEAST = SPECIAL + 3  # tokens; a shorter pair could not make way for a last token that has nothing to pair with
-ALIKE = 16  # parts that exchange at least; fewer would leave little choice of documents, more would be less alike
+LEAST = SPECIAL + 3  # minimum length of a pair: a run of 3 tokens can leave one to the next run
+ALIKE = 16  # minimum number of parts in an exchange: fewer give little choice of documents, more differ in length
 
 
 class Pair(NamedTuple):
-    """[CLS] a [SEP] b [SEP].
+    """A pair of text parts: [CLS] a [SEP] b [SEP].
 
     Attributes:
         ids: int32 (tokens,).
         segments: int32 (tokens,), 0 up to the first [SEP] and 1 after it.
-        joined: bool (tokens,), True where a token belongs to the same word as the one before.
-        next: Google's label: 0 if b follows a in the text, 1 if it is from elsewhere.
+        joined: bool (tokens,), whether a token belongs to the same word as the previous one.
+        next: Google's label: 0 if b follows a in the text, 1 if not.
     """
 
     ids: np.ndarray
@@ -41,16 +41,16 @@ class Pair(NamedTuple):
 
 @dataclass(frozen=True, eq=False)
 class Text:
-    """Documents, one after the other, in one array: what does not change from epoch to epoch.
+    """Concatenated documents, which are the same in all epochs.
 
-    A document of a single token has no two parts: it is read as the beginning of the next document.
+    A document with a single token cannot be split, so it is added to the start of the next document.
 
     Attributes:
         ids: int32 (tokens,).
-        joined: bool (tokens,), never True at the beginning of a document.
-        words: int32 (tokens,), the place where the token's word begins.
-        sentences: int64 (sentences,), the place after each sentence's last token.
-        ends: int64 (documents,), the place after each document's last token.
+        joined: bool (tokens,), never True at the start of a document.
+        words: int32 (tokens,), index of the first token of the word of each token.
+        sentences: int64 (sentences,), index after the last token of each sentence.
+        ends: int64 (documents,), index after the last token of each document.
     """
 
     ids: np.ndarray
@@ -61,7 +61,7 @@ class Text:
 
     @classmethod
     def of(cls, documents):
-        """Text of a list of `Document`s (`ids`, `ends`, `joined`)."""
+        """Returns the Text of a list of `Document`."""
         documents = [document for document in documents if len(document.ids)]
         if not documents:
             nothing = np.zeros(0, np.int64)
@@ -81,7 +81,7 @@ class Text:
 
 
 def _document_ends(stops):
-    """The ends of documents, without those that would leave a document of one token."""
+    """Returns the ends of documents, without those that would leave a document with one token."""
     ends = [0]
     for stop in stops:
         if stop - ends[-1] > 1:
@@ -92,17 +92,17 @@ def _document_ends(stops):
 
 
 class Pairs(Sequence):
-    """Pairs of one text, made when they are asked for; to know how many there are, and how long, costs little.
+    """A sequence of the pairs of one text, which are made on access; their number and lengths are known in advance.
 
     Attributes:
-        lengths: int64 (pairs,), tokens of each with [CLS] and [SEP].
-        next: int64 (pairs,), the label of each.
-        cut: tokens that stand in no pair, because they found no room where their part went.
-        repeated: tokens that stand in two pairs, because their part went where a longer one had been.
+        lengths: int64 (pairs,), number of tokens of each pair, including [CLS] and [SEP].
+        next: int64 (pairs,), the labels.
+        cut: number of tokens that are in no pair, because an exchanged part was shortened.
+        repeated: number of tokens that are in two pairs, because an exchanged part was extended.
     """
 
     def __init__(self, text, places, following, special, cut=0, repeated=0):
-        """Pairs of `text` whose parts lie at `places`, int64 (pairs, 4): start and stop of a, start and stop of b."""
+        """Stores the text and `places`, int64 (pairs, 4): start and stop of a, start and stop of b."""
         self._text, self._places, self._special = text, places, special
         self.next, self.cut, self.repeated = following, cut, repeated
         self.lengths = places[:, 1] - places[:, 0] + places[:, 3] - places[:, 2] + SPECIAL
@@ -112,7 +112,7 @@ class Pairs(Sequence):
 
     def __getitem__(self, number):
         text, (a, b, c, d) = self._text, self._places[number].tolist()
-        middle, last = b - a + 1, b - a + d - c + 2  # the places of the two [SEP]
+        middle, last = b - a + 1, b - a + d - c + 2  # positions of the two [SEP]
         ids = np.empty(last + 1, np.int32)
         ids[0], ids[middle], ids[last] = self._special.cls, self._special.sep, self._special.sep
         ids[1:middle], ids[middle + 1 : last] = text.ids[a:b], text.ids[c:d]
@@ -124,26 +124,26 @@ class Pairs(Sequence):
 
 
 def pairs(documents, length, draw, special):
-    """Pairs of text parts, half of them with a second part from elsewhere.
+    """Makes pairs of text parts; half of them get a second part from another place.
 
-    A document is cut into runs that fill a pair (a tenth is shorter), each run in two at the end of a sentence, or
-    within one where it holds no end; words stay whole, unless a run is a single word. Then half of the runs exchange
-    their second parts, each with one of the same length of another document, or, where one document is most of the
-    text, from far away in the same. Where the text is too short for that, the part that comes is made as long as the
-    one that goes: cut, or drawn out (`Pairs.cut`, `Pairs.repeated`).
+    Documents are split into runs that fill a pair; a tenth of the runs is shorter. Each run is split into two parts at the
+    end of a sentence, or between two words if it contains no end of a sentence; only a run that is a single word is split
+    within the word. Then half of the runs exchange their second parts, each with a part of the same length from another
+    document or, if one document is most of the text, from a distant place in the same document. If the text is too short
+    for equal lengths, the new part is shortened or extended to the length of the old one (`Pairs.cut`, `Pairs.repeated`).
 
     Args:
-        documents: list of `Document`s, or the `Text` of them.
-        length: most tokens of a pair, [CLS] and [SEP] counted; 6 or more.
-        draw: NumPy generator.
-        special: has the ids of the vocabulary as `cls` and `sep`.
+        documents: list of `Document`, or their `Text`.
+        length: maximum number of tokens of a pair, including [CLS] and [SEP]; at least 6.
+        draw: NumPy random generator.
+        special: object with the token ids `cls` and `sep`, such as `Numbers`.
 
     Returns:
-        `Pairs` in the order of the text: as many with label 0 as with 1, give or take one. Of three or less, two
-        exchange or none; a single one has label 0.
+        `Pairs` in the order of the text. The numbers of pairs with label 0 and 1 differ by at most one. Of two or three
+        pairs, either two or none exchange; a single pair has label 0.
 
     Raises:
-        InputError: no pair fits into `length`.
+        InputError: `length` is too small for a pair.
     """
     if length < LEAST:
         raise InputError(f"length is {length}; [CLS], [SEP] and two texts take at least {LEAST} tokens: raise it")
@@ -153,7 +153,7 @@ def pairs(documents, length, draw, special):
     sizes, last = stops - splits, stops == text.ends[document]
     taking, giving = _exchange(sizes, 2 * last + between, document, draw)
     room = length - SPECIAL - (splits - starts)[taking]
-    # At the end of a document what follows is of any length. Elsewhere it fills the pair, and so must what does not.
+    # A right second part at the end of a document has any length; elsewhere it fills the pair, so a wrong one must too.
     wanted = np.where(last[taking], np.minimum(sizes[giving], room), sizes[taking])
     ends = _fitted(text, splits[giving], stops[giving], wanted, text.ends[document[giving]], starts[taking])
 
@@ -166,7 +166,7 @@ def pairs(documents, length, draw, special):
 
 
 def _runs(text, room, draw):
-    """Starts, stops and documents of the runs that all the text is cut into, 2 to `room` tokens each."""
+    """Splits the text into runs of 2 to `room` tokens; returns the starts, stops and document indices of the runs."""
     starts, stops, documents, start, words = [], [], [], 0, text.words
     for document, end in enumerate(text.ends.tolist()):
         while start < end:
@@ -174,7 +174,7 @@ def _runs(text, room, draw):
             if stop >= end:
                 stop = end
             else:
-                stop -= stop == end - 1  # a last token by itself would have nothing to pair with
+                stop -= stop == end - 1  # leave at least two tokens for the last run
                 word = int(words[stop])
                 stop = word if word - start > 1 else stop
             starts.append(start)
@@ -185,10 +185,10 @@ def _runs(text, room, draw):
 
 
 def _splits(text, starts, stops, draw):
-    """Where each run is divided: at one of the sentence ends within it, else between two words, else anywhere.
+    """Chooses where to split each run: at the end of a sentence, else between two words, else anywhere.
 
     Returns:
-        (int64 (runs,) places, bool (runs,) whether it is between two sentences).
+        (positions, between): int64 (runs,), and bool (runs,), whether the position is between two sentences.
     """
     chance = draw.random(len(starts))
     sentence, between = _inside(text.sentences, starts, stops, chance)
@@ -198,21 +198,25 @@ def _splits(text, starts, stops, draw):
 
 
 def _inside(places, starts, stops, chance):
-    """For each run one of the ascending `places` that lie inside it, and whether there is one."""
+    """Returns for each run one of the sorted `places` inside it, and whether there is one."""
     first = np.searchsorted(places, starts, "right")
     number = np.searchsorted(places, stops, "left") - first
     return places[np.minimum(first + (chance * number).astype(np.int64), len(places) - 1)], number > 0
 
 
 def _exchange(sizes, kinds, document, draw):
-    """Which runs take their second part from which: two int arrays of the same runs in two orders.
+    """Chooses the runs that exchange second parts.
 
-    Runs of the same kind and size are put in the order of their documents (drawn anew) and each takes from the one so
-    many places on that no document reaches to itself, as long as it is not more than half. Where there are too few of
-    one size, the next one is taken in.
+    Runs with second parts of the same kind and size form a group; groups that are too small are merged with the next size.
+    In a group, runs are sorted by document, with the documents in random order. Each run takes the second part of the run
+    a fixed number of places later, so that no run takes a part of its own document, unless one document is more than half
+    of the group.
+
+    Returns:
+        (taking, giving): two int arrays with the same runs; each run in `taking` gets the part of the one in `giving`.
     """
     number = len(sizes) // 2 + (len(sizes) % 2 and int(draw.integers(2)))
-    if number == 1:  # one by itself cannot exchange; two or none are right on average
+    if number == 1:  # a single run cannot exchange; two or none give the right share on average
         number = 2 * int(draw.integers(2)) if len(sizes) > 1 else 0
     if not number:
         return np.zeros(0, np.int64), np.zeros(0, np.int64)
@@ -231,17 +235,17 @@ def _exchange(sizes, kinds, document, draw):
 
 
 def _shift(document, draw):
-    """So many places that no document, a block of equal numbers, reaches to itself; if it must, then far."""
+    """Samples a shift that moves no document (block of equal numbers) onto itself, or if that is impossible, a large one."""
     number, most = len(document), np.unique(document, return_counts=True)[1].max()
     least = int(most) if most <= number // 2 else max(1, number // 4)
     return int(draw.integers(least, number - least + 1))
 
 
 def _fitted(text, begins, stops, sizes, limits, own):
-    """Where second parts end that are to be of these sizes.
+    """Computes the ends of exchanged second parts with the given sizes.
 
-    They stay in their documents, which end at `limits`, stop before the first part they go to, which begins at `own`,
-    and are drawn out or cut by whole words.
+    A part stays within its document, which ends at `limits`, and stops before the first part that it is paired with, which
+    starts at `own`. It is shortened or extended by whole words.
     """
     ends = np.minimum(begins + sizes, limits)
     ends = np.where((stops <= own) & (own < ends), own, ends)

@@ -1,4 +1,4 @@
-"""Text files to a `Corpus`: tokenized document by document, drawn apart, spread over shards, described in a manifest."""
+"""Makes a `Corpus` from text files: tokenizes documents, splits off a held-out part, and writes shards and a manifest."""
 
 import hashlib
 import importlib
@@ -21,7 +21,7 @@ from .vocabulary import is_chinese
 
 log = logging.getLogger("kbert_tasks")
 
-BYTES = 3  # of UTF-8 for a token: a Chinese character; English has more
+BYTES = 3  # assumed number of UTF-8 bytes per token: that of a Chinese character
 NO_LIMIT = 2**31 - 1  # tokens
 
 
@@ -38,30 +38,31 @@ def prepare(
     text_column="text",
     encoding=None,
 ):
-    """Tokenizes text files into a new folder, which appears whole or not at all.
+    """Tokenizes text files into a new folder; if it fails, the folder is not created.
 
-    One document is in memory at a time. Which documents are held out depends on their tokens and the seed alone, so
-    that a document which is there twice is not on both sides. The same call gives the same bytes.
+    One document is in memory at a time. Whether a document is held out depends only on its tokens and the seed, so that
+    copies of a document are in the same part. The same call gives identical files.
 
     Args:
-        files: text files, as `documents.read` reads them.
-        folder: is made; must not be there yet.
+        files: text files, as accepted by `documents.read`.
+        folder: folder to create; it must not exist.
         vocabulary: list of tokens.
-        cased: keep capital letters and accents.
-        held_out: share of the documents that are never trained on; at least one document, or where there is but one,
-            its end. 0 for none.
-        whole_word_mask: join the characters of Chinese words, as jieba finds them, so that they can be masked together.
-        shard_tokens: tokens of a shard, roughly; never more than twice as many and a document.
-        seed: of what is held out and of the order.
+        cased: whether to keep capital letters and accents.
+        held_out: share of the documents to hold out from training: at least one document or, if there is only one, its end.
+            0 holds out nothing.
+        whole_word_mask: whether to join the characters of Chinese words found by jieba, to mask them together.
+        shard_tokens: approximate number of tokens of a shard; it is never exceeded by more than a factor of 2 plus one
+            document.
+        seed: seed of the split and of the order.
         text_column: column of the text in tables.
-        encoding: of text files, where it is not to be recognised.
+        encoding: encoding of text files; None to detect it.
 
     Returns:
         The `Corpus`.
 
     Raises:
-        InputError: the folder is there or cannot be written, the vocabulary is not one, jieba is missing, there is too
-            little text, another run is making the folder, or what `documents.read` raises.
+        InputError: the folder exists or cannot be written, the vocabulary is not valid, jieba is not installed, there is
+            too little text, another process is creating the folder, or `documents.read` raises it.
     """
     if not 0 <= held_out < 1 or shard_tokens < 1:
         raise InputError(
@@ -119,7 +120,7 @@ def prepare(
 
 
 def _tokenizer(vocabulary, cased, segmenter, skipped):
-    """A function from a list of sentences to a Document, or to None where nothing is left of them."""
+    """Returns a function that converts a list of sentences to a Document, or to None if they have no tokens."""
     missing = [token for token in SPECIAL if token not in vocabulary]
     if missing or vocabulary[0] != "[PAD]":
         raise InputError(
@@ -135,7 +136,7 @@ def _tokenizer(vocabulary, cased, segmenter, skipped):
             encoded = tokenizer.encode(sentence, max_length=NO_LIMIT)
             if (
                 len(encoded.ids) == 2
-            ):  # [CLS] and [SEP] alone: the sentence is control characters, or marks that are stripped
+            ):  # only [CLS] and [SEP]: the sentence consists of control characters or stripped accents
                 skipped["sentence without tokens"] += 1
                 continue
             ids.append(encoded.ids[1:-1])
@@ -157,12 +158,12 @@ def _segmenter():
         jieba = importlib.import_module("jieba")
     except ImportError:
         raise InputError("whole Chinese words need jieba: pip install 'kbert-tasks[jieba]'") from None
-    jieba.setLogLevel(logging.WARNING)  # or it reports how it loads its dictionary
+    jieba.setLogLevel(logging.WARNING)  # do not log the loading of its dictionary
     return jieba
 
 
 def _later_characters(text, starts, segmenter):
-    """Bool (tokens,): the token is a Chinese character in the same word as the Chinese character before it."""
+    """Returns bool (tokens,): whether a token and the previous one are Chinese characters of the same word."""
     word = np.zeros(len(text), np.int64)
     for number, (_, start, end) in enumerate(segmenter.tokenize(text)):
         word[start:end] = number
@@ -173,14 +174,15 @@ def _later_characters(text, starts, segmenter):
 
 
 def _parted(found, share, seed):
-    """Yields (part, Document), copies to the same part.
+    """Assigns documents to the training or held-out part; yields (part, Document).
 
-    The document with the lowest number waits, with its copies, since it is held out whatever the share.
+    Copies of a document get the same part. The document with the lowest hash is yielded last: it is always held out, so that
+    the held-out part is not empty.
     """
     if not share:
         yield from ((TRAIN, document) for document in found)
         return
-    lowest, waiting, copies, seen = 2, None, 0, set()  # no draw is above 1
+    lowest, waiting, copies, seen = 2, None, 0, set()  # all hashes are below 1
     for document in found:
         draw, times = _draw(document, seed), 1
         if draw == lowest:
@@ -207,7 +209,7 @@ def _parted(found, share, seed):
 
 
 def _draw(document, seed):
-    """A number from 0 to below 1 that depends on the tokens and the seed alone."""
+    """Returns a hash of the tokens and the seed in [0, 1)."""
     digest = hashlib.blake2b(document.ids.astype("<i4").tobytes(), digest_size=8, key=str(seed).encode())
     return int.from_bytes(digest.digest(), "big") / 2**64
 

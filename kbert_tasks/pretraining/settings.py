@@ -1,4 +1,4 @@
-"""What each step of pretraining can be told: frozen dataclasses, which are also JSON and the command line's options."""
+"""Settings of the pretraining steps: frozen dataclasses that define the command line options."""
 
 from dataclasses import dataclass
 
@@ -7,7 +7,7 @@ from ..settings import PRECISIONS, Options, option
 
 @dataclass(frozen=True)
 class VocabularySettings(Options):
-    """Of `kbert-pretrain vocab`: what `vocabulary.learn` and `extend` take."""
+    """Settings of `kbert-pretrain vocab`, see `vocabulary.learn` and `vocabulary.extend`."""
 
     size: int = option(8000, "number of tokens; fewer if the text does not have that many", least=1)
     cased: bool = option(False, "keep capital letters and accents")
@@ -22,7 +22,7 @@ class VocabularySettings(Options):
 
 @dataclass(frozen=True)
 class DataSettings(Options):
-    """Of `kbert-pretrain data`: what `preparing.prepare` takes."""
+    """Settings of `kbert-pretrain data`, see `preparing.prepare`."""
 
     cased: bool | None = option(None, "keep capital letters and accents (default as the vocabulary does)")
     held_out: float = option(0.01, "share of the documents that is held out for evaluation", least=0, below=1)
@@ -35,7 +35,7 @@ class DataSettings(Options):
 
 @dataclass(frozen=True)
 class TrainingSettings(Options):
-    """Of `kbert-pretrain train`."""
+    """Settings of `kbert-pretrain train`."""
 
     steps: int = option(10000, "number of training steps", least=1)
     batch_size: int = option(64, "number of texts (sentence pairs) in one step", least=1)
@@ -57,5 +57,5 @@ class TrainingSettings(Options):
 
     @property
     def warmup(self):
-        """Steps."""
+        """Number of warm-up steps."""
         return self.steps // 10 if self.warmup_steps is None else self.warmup_steps

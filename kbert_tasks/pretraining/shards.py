@@ -1,35 +1,35 @@
-"""Documents spread over TFRecord files as they come, each file with something of all sources."""
+"""Writes documents to TFRecord files in random order."""
 
 import math
 
 from .._keras import tensorflow
 from ..files import sha256
 
-OPEN = 64  # files of a part written at the same time; macOS allows a process 256 of all kinds
+OPEN = 64  # maximum number of open files of a part; macOS allows 256 open files per process
 COUNTED = ("documents", "sentences", "tokens", "unknown_tokens")
 
 
 class Shards:
-    """The files of one part while they are written.
+    """Writes the files of one part.
 
-    A document goes to one of the open files, drawn. There are as many as the expected tokens fill; when they hold
-    twice as much, they are closed and others opened, so that no file grows without end where more text comes than
-    was expected.
+    Each document is written to a randomly selected open file. The number of open files depends on the expected number of
+    tokens. When they contain twice as many tokens, they are closed and new files are opened, which limits the file size if
+    there is more text than expected.
 
     Args:
-        folder: where the files are made.
-        part: their name, before the number.
-        expected: tokens of the part, roughly.
-        size: tokens of a file, roughly.
-        draw: `numpy.random.Generator`.
-        unknown: id of [UNK], to count them.
+        folder: folder of the files.
+        part: prefix of the file names.
+        expected: approximate number of tokens of the part.
+        size: approximate number of tokens of a file.
+        draw: NumPy random generator.
+        unknown: id of [UNK], for counting.
     """
 
     def __init__(self, folder, part, expected, size, draw, unknown):
         self.folder, self.part, self.size, self.draw, self.unknown = folder, part, size, draw, unknown
         self.left = expected
-        self.shards = []  # as in the manifest
-        self.open, self.room = {}, 0  # place among the open ones -> (writer, its entry in `shards`)
+        self.shards = []  # entries for the manifest
+        self.open, self.room = {}, 0  # index of an open file -> (writer, its entry in `shards`)
 
     def add(self, document):
         """Writes a Document."""
@@ -50,7 +50,7 @@ class Shards:
         self.room -= tokens
 
     def close(self):
-        """Ends the files; returns what the manifest says of the part: its counts, and those of each shard."""
+        """Closes the files; returns the manifest entry of the part, with its counts and those of each shard."""
         self._end()
         for entry in self.shards:
             path = self.folder / entry["file"]
@@ -58,8 +58,8 @@ class Shards:
         return {name: sum(entry[name] for entry in self.shards) for name in COUNTED} | {"shards": self.shards}
 
     def abandon(self):
-        """Lets go of files that are still open after a failure; they are deleted with their folder."""
-        self.open = {}  # a writer that nothing holds closes its file, and does not raise once more what was raised
+        """Closes open files after a failure; the caller deletes them with their folder."""
+        self.open = {}  # deleting a writer closes its file without raising the error again
 
     def _next(self):
         self._end()

@@ -1,4 +1,4 @@
-"""The weights that a pretraining starts from: drawn, or a checkpoint's, with a vocabulary that may have grown."""
+"""Initial weights of pretraining: random, or from a checkpoint whose vocabulary may have been extended."""
 
 import logging
 import re
@@ -16,19 +16,20 @@ WORDS, BIAS = "bert/embeddings/word_embeddings", "cls/predictions/output_bias"
 
 
 def starting(corpus, config, checkpoint, seed):
-    """What a model for the corpus starts from.
+    """Returns the config and the initial weights of a model for a corpus.
 
     Args:
-        corpus: its vocabulary and casing are the model's.
-        config: a name of `model.CONFIGS` or the path of a `bert_config.json`, to start from random weights; or None.
-        checkpoint: to go on from, as `find_checkpoint` takes it; or None.
-        seed: of the weights that are drawn.
+        corpus: the Corpus, which defines the vocabulary and the casing of the model.
+        config: a name in `model.CONFIGS` or the path of a `bert_config.json`, to start from random weights; or None.
+        checkpoint: checkpoint to continue from, as accepted by `find_checkpoint`; or None.
+        seed: seed of random weights.
 
     Returns:
-        (config, weights under Google's names, what this was in words): two dicts and a dict for `pretraining.json`.
+        (config, weights, about): the contents of `bert_config.json`, a dict of Google's names to arrays, and a dict that
+        describes the start for `pretraining.json`.
 
     Raises:
-        InputError: both or none of config and checkpoint; or the checkpoint does not fit the corpus.
+        InputError: both or none of config and checkpoint are given, or the checkpoint does not match the corpus.
     """
     check(config, checkpoint)
     if checkpoint is None:
@@ -38,7 +39,11 @@ def starting(corpus, config, checkpoint, seed):
 
 
 def check(config, checkpoint):
-    """InputError where it is not clear what to start from: told before a long text is prepared."""
+    """Checks that either a config or a checkpoint is given, before a long text is prepared.
+
+    Raises:
+        InputError: both or none are given, or the config does not exist.
+    """
     if (config is None) == (checkpoint is None):
         raise InputError(
             f"say what to start from: a config ({', '.join(model.CONFIGS)}, or a bert_config.json) for random weights, "
@@ -49,7 +54,11 @@ def check(config, checkpoint):
 
 
 def fits(settings, config):
-    """InputError where `TrainingSettings` fit neither themselves nor the model: told before a long text is prepared."""
+    """Checks the `TrainingSettings` against each other and the model, before a long text is prepared.
+
+    Raises:
+        InputError: the warm-up does not fit the number of steps, or max_length is too large for the model.
+    """
     warmed(settings.learning_rate, settings.warmup, settings.steps)
     if settings.max_length > (most := config["max_position_embeddings"]):
         raise InputError(f"length should be at most the model's {most} positions, not {settings.max_length}")
@@ -78,10 +87,10 @@ def _going_on(corpus, checkpoint, seed):
 
 
 def new_tokens(checkpoint, vocabulary):
-    """[(id, token)] of what stands in the vocabulary where the checkpoint has an [unused] slot.
+    """Returns a list of (id, token) for the tokens that replace [unused] slots of the checkpoint.
 
     Raises:
-        InputError: the vocabularies differ elsewhere.
+        InputError: the vocabularies differ in other tokens.
     """
     advice = "take the checkpoint's vocab.txt, or kbert-pretrain vocab --extend, which fills its [unused] slots"
     old = checkpoint.vocabulary
@@ -100,14 +109,14 @@ def new_tokens(checkpoint, vocabulary):
 
 
 def _grown(arrays, checkpoint, new):
-    """The two arrays with a row for each token, where those of the new ones are means of their pieces' rows."""
+    """Returns the embeddings and output biases; those of new tokens are the means over their pieces."""
     tokenizer, ids = Tokenizer(checkpoint.vocabulary, checkpoint.cased), {}
     for number, token in enumerate(checkpoint.vocabulary):
         ids[token] = number
     grown = {name: arrays[name].copy() for name in (WORDS, BIAS)}
     for number, token in new:
         pieces = tokenizer.encode(token.removeprefix("##"), max_length=2**31 - 1).ids[1:-1]
-        if token.startswith("##") and len(pieces):  # inside a word its first piece was one of inside a word
+        if token.startswith("##") and len(pieces):  # its first piece is a "##" piece too
             first = "##" + checkpoint.vocabulary[pieces[0]]
             pieces = [ids.get(first, pieces[0]), *pieces[1:]]
         if len(pieces):

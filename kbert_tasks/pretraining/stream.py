@@ -1,7 +1,7 @@
-"""Batches from a prepared corpus, without end and without a state.
+"""Endless batches from a prepared corpus, without state.
 
-Every draw is a function of the seed and a number: the order of the shards of the epoch, the pairs of epoch and shard,
-the masks of the step. So a run that was killed goes on at any step with the very batches it would have seen.
+All random numbers depend only on the seed and an index: the order of the shards on the epoch, the pairs on the epoch and the
+shard, and the masks on the step. So an interrupted run can resume at any step with the same batches.
 """
 
 import functools
@@ -19,34 +19,36 @@ from .pairs import Text, pairs
 log = logging.getLogger("kbert_tasks")
 
 TRAIN, HELD_OUT = PARTS = ("train", "held-out")
-TOGETHER = 8  # shards that are mixed, so that a batch is not all of one book; 80 MB for shards of a million tokens
-SHARDS, PAIRS, MASKS = range(1, 4)  # first of each key: NumPy makes the same of (seed, 3) and (seed, 3, 0)
+TOGETHER = 8  # number of shards that are mixed, so that a batch is not from one book; 80 MB for shards of 1M tokens
+SHARDS, PAIRS, MASKS = range(1, 4)  # first part of each random key, because NumPy treats (s, 3) and (s, 3, 0) as equal
 
 ADVICE = {TRAIN: "", HELD_OUT: ", or prepare it again with --held-out 0"}
 
 
 def batches(corpus, part, length, size, seed, first_step=0, whole_word_mask=False):
-    """Batches of a part of the corpus, as `masking.mask` makes them.
+    """Returns a generator of the batches of a part of the corpus, see `masking.mask`.
 
-    Pairs of like length stand together. In "train" the batches are without end, each epoch with new pairs, masks and
-    order, and all have `size` pairs: what is left over at the end of some shards goes on into the next. "held-out" is
-    one pass over the text, the same for every seed, so that runs can be compared; its last batch may be smaller.
+    Pairs of similar length are batched together. The batches of "train" are endless. Each epoch has new pairs, masks and
+    order, and all batches have `size` pairs: pairs left over at the end of some shards are added to the next ones. The
+    batches of "held-out" are one pass over the text and do not depend on the seed, so that runs can be compared; the last
+    batch may be smaller.
 
     Args:
-        corpus: `Corpus`: `vocabulary`, `shards(part)`, `documents(part, number)`.
+        corpus: a `Corpus`, or an object with its `vocabulary`, `shards(part)` and `documents(part, number)`.
         part: "train" or "held-out".
-        length: most tokens of a pair.
-        size: pairs in a batch.
-        seed: of everything drawn.
-        first_step: number of the batch to begin with. Those before it are counted, not made: some 40 ms for a million
-            tokens, and the reading of the shards.
-        whole_word_mask: whole words are masked.
+        length: maximum number of tokens of a pair.
+        size: number of pairs in a batch.
+        seed: seed of all random numbers.
+        first_step: index of the first batch. Earlier batches are counted but not made, which takes about 40 ms for a
+            million tokens plus the time to read the shards.
+        whole_word_mask: whether to mask whole words.
 
     Returns:
         A generator of (x, y).
 
     Raises:
-        InputError: there is no such part; or, from the generator, it has less than two pairs to train on, or none.
+        InputError: there is no such part. The generator raises it if the part has too few pairs: less than two for
+            "train", none for "held-out".
     """
     if part not in PARTS:
         raise InputError(f"a corpus has the parts {' and '.join(PARTS)}, not {part!r}")
@@ -56,7 +58,7 @@ def batches(corpus, part, length, size, seed, first_step=0, whole_word_mask=Fals
 
 
 def dataset(corpus, part, length, size, seed, first_step=0, whole_word_mask=False):
-    """`batches` as a `tf.data.Dataset`, made while the model computes; bad input is told here, before any step."""
+    """Returns `batches` as a `tf.data.Dataset`, which makes batches in the background; checks the corpus first."""
     next(batches(corpus, part, length, size, seed))
     tf = tensorflow()
     matrix = tf.TensorSpec((None, None), tf.int32)
@@ -77,7 +79,7 @@ def _made(corpus, part, length, size, seed, first_step, whole_word_mask):
 
 
 def _chosen(corpus, part, length, size, seed, numbers, first_step):
-    """The rows of each batch: lists of (Pairs, number). A run that goes on after the first epoch has told its counts."""
+    """Yields the rows of each batch as lists of (Pairs, index); logs counts after the first epoch, unless resumed later."""
     read = functools.lru_cache(1)(lambda group: Text.of([d for shard in group for d in corpus.documents(part, shard)]))
     least, waiting = (2, []) if part == TRAIN else (1, [])
     step = 0
@@ -108,7 +110,7 @@ def _chosen(corpus, part, length, size, seed, numbers, first_step):
 
 
 def _groups(shards, epoch, seed, part):
-    """The shards in the order of the epoch, in groups of about the same number: tuples of their numbers, ascending."""
+    """Splits the shards of an epoch into groups of about equal size: a list of sorted tuples of shard indices."""
     numbers = np.arange(shards)
     if part == TRAIN:
         numbers = np.random.default_rng((SHARDS, seed, epoch)).permutation(numbers)

@@ -1,7 +1,6 @@
-"""Pretraining: from a corpus to a checkpoint in Google's format. Keras trains, in stretches of steps; each ends in a save.
+"""Pretrains a checkpoint in Google's format on a corpus, and saves the progress every `save_every` steps.
 
-A run that was killed goes on at its last save and ends with the same losses and accuracies and, on a CPU, bit for bit the
-same weights.
+An interrupted run resumes from its last save and gives the same losses and accuracies and, on a CPU, identical weights.
 """
 
 import gc
@@ -34,27 +33,27 @@ Callback: Any = keras2().callbacks.Callback
 
 
 def train(corpus, output, config=None, checkpoint=None, **settings):
-    """Trains a BERT on masked words and next sentences and writes it as an official checkpoint.
+    """Trains BERT on masked words and next sentences, and writes a checkpoint in Google's format.
 
-    Started again with the same arguments after a kill, it goes on from the last save.
+    If a run is interrupted, the same call resumes from the last save.
 
     Args:
         corpus: a `Corpus`.
-        output: folder; see `writing.LAYOUT` for what is in it at the end and at each save.
-        config: to start from random weights: tiny, mini, small, medium, base, or the path of a `bert_config.json`.
-        checkpoint: to go on from, as `find_checkpoint` takes it; its vocabulary must be the corpus's, but for [unused]
-            slots, which may hold new tokens.
-        settings: of `TrainingSettings`.
+        output: folder of the checkpoint; see `writing.LAYOUT` for its files.
+        config: tiny, mini, small, medium, base, or the path of a `bert_config.json`, to start from random weights.
+        checkpoint: checkpoint to continue from, as accepted by `find_checkpoint`. Its vocabulary must be that of the corpus,
+            except for [unused] slots, which can be replaced by new tokens.
+        **settings: fields of `TrainingSettings`.
 
     Returns:
-        The content of `pretraining.json`; its `history` is `log.csv`.
+        The contents of `pretraining.json`, plus `history`, the rows of `log.csv`.
 
     Raises:
-        InputError: what was given does not fit together, the folder is not to be written to, another run is writing it, or
-            the loss or a weight is no longer a number.
+        InputError: the arguments do not match, the folder cannot be written, another process is writing it, or the loss or
+            a weight is NaN or infinite.
     """
     computes_here()
-    gc.collect()  # of earlier trainings in this process: their models are cycles of references
+    gc.collect()  # free the models of earlier trainings, which are reference cycles
     settings = TrainingSettings.of(settings)
     with locked(output):
         return _train(corpus, writing.writable(output), config, checkpoint, settings)
@@ -91,7 +90,7 @@ def _train(corpus, output, config, checkpoint, settings):
         "start": began | {"sha256": _sum(weights[name].tobytes() for name in sorted(weights))},
         "corpus": _summary(corpus.manifest),
     }
-    generator = tensorflow().random.get_global_generator()  # of the dropout
+    generator = tensorflow().random.get_global_generator()  # used by dropout
     anew = f"delete all of {output} to begin anew, or name a new folder"
     progress = Progress(
         output / writing.PROGRESS, output / writing.WRITING, about, anew,
@@ -110,11 +109,11 @@ def _batches(corpus, part, settings, first_step=0):
 
 
 def _fit(network, corpus, settings, saves):
-    """Stretches of `save_every` steps, and what is left of the steps."""
+    """Trains in epochs of `save_every` steps, and then the remaining steps."""
     every = settings.save_every
     for count, size in (((settings.steps - saves.step) // every, every), (1, settings.steps % every)):
         if count and size and saves.step < settings.steps:
-            # One dataset for all the stretches: Keras goes on in it, as it has no end.
+            # Use one endless dataset for all epochs; Keras continues to read it in the next epoch.
             batches = _batches(corpus, "train", settings, saves.step)
             network.fit(
                 batches,
@@ -127,12 +126,12 @@ def _fit(network, corpus, settings, saves):
 
 
 class Saves(Callback):
-    """Keeps the log, and at the end of each stretch saves all that the run needs to go on, and the checkpoint.
+    """Logs the training, and saves the progress and the checkpoint at the end of each Keras epoch.
 
     Attributes:
         history: list of dicts, the rows of `log.csv`.
-        step: steps done at the last save.
-        seconds: of training alone.
+        step: number of steps at the last save.
+        seconds: duration of the training without saves and evaluations.
     """
 
     def __init__(self, progress, corpus, held_out, about):
@@ -142,7 +141,7 @@ class Saves(Callback):
         self.history, self.step, self.seconds, self._bar = [], 0, 0.0, None
 
     def go_on(self):
-        """From the last save, if there is one; else the log begins with what the weights can do before any step."""
+        """Resumes from the last save; if there is none, evaluates the initial weights for the first row of the log."""
         if found := self.progress.read():
             state, _ = found
             self.history, self.step, self.seconds = state["history"], state["step"], state["seconds"]
@@ -170,7 +169,7 @@ class Saves(Callback):
         spent = self._ended - self._began
         before = self.history[-1]["tokens"]
         self.step += self.params["steps"]
-        # The last step's gradient comes after its loss.
+        # The last update comes after the last loss, so check the weights too.
         if not all(np.isfinite(array).all() for array in self.network.get_weights()):
             raise self._diverged(f"the weights after step {self.step} are no longer numbers")
         self.seconds += spent
@@ -195,8 +194,8 @@ class Saves(Callback):
             ("held_out_mlm_accuracy", "accuracy {:.4f}"), ("held_out_nsp_accuracy", "next sentence: accuracy {:.4f}"),
             ("tokens_per_second", "{:,} tokens/s"),
         )  # fmt: skip
-        told = ", ".join(words.format(self.history[-1][name]) for name, words in shown if name in self.history[-1])
-        log.info("step %d of %d: %s", self.step, self.about["settings"]["steps"], told)
+        message = ", ".join(words.format(self.history[-1][name]) for name, words in shown if name in self.history[-1])
+        log.info("step %d of %d: %s", self.step, self.about["settings"]["steps"], message)
 
     def _write(self):
         tokens, trained = int(self.network.tokens), round(self.seconds, 3)
@@ -212,14 +211,14 @@ class Saves(Callback):
         writing.write(self.progress.folder.parent, config, self.corpus.vocabulary, tensors, self.history, self.report)
 
     def finish(self):
-        """Writes the checkpoint, in case that the last save was cut off, and deletes what is only for going on."""
+        """Writes the checkpoint again, in case the last save was interrupted, and deletes the saved progress."""
         self._write()
         self.progress.delete()
         return self.report | {"history": self.history}
 
 
 def _summary(manifest):
-    """The manifest without its list of shards, for which the sum stands."""
+    """Returns the manifest without its lists of shards, with the SHA-256 of the whole manifest."""
     parts = {
         part: {name: value for name, value in counts.items() if name != "shards"}
         for part, counts in manifest.get("parts", {}).items()

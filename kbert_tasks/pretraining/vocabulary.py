@@ -1,4 +1,4 @@
-"""WordPiece vocabularies: learned from text in Google's order, extended in the [unused] slots, measured on text."""
+"""WordPiece vocabularies: learning from text, extending by filling [unused] slots, and measuring the coverage of text."""
 
 import heapq
 import logging
@@ -14,36 +14,37 @@ from . import documents
 log = logging.getLogger("kbert_tasks")
 
 SLOT = re.compile(r"\[unused\d+\]")
-SAMPLE = 20_000_000  # words that the trainer gets to see; of more text, in proportion
-# Every word of these can be spelled, whatever the text; a log or a name in a Chinese text is then never [UNK].
+SAMPLE = 20_000_000  # maximum number of words for the trainer; the counts of a longer text are scaled down
+# These are always in the vocabulary, so that ASCII words, such as names in a Chinese text, are never [UNK].
 MARKS = "!\"#$%&'()*+,-./:;<=>?@[\\]^_`{|}~"
 DIGITS, LETTERS = "0123456789", "abcdefghijklmnopqrstuvwxyz"
 
 
 def learn(files, size, cased=False, *, unused=99, min_count=1, pieces=0.2, text_column="text", encoding=None):
-    """A WordPiece vocabulary in Google's order.
+    """Learns a WordPiece vocabulary in the order of Google's vocabularies.
 
-    [PAD], [unused1] and so on, [UNK], [CLS], [SEP], [MASK]; ASCII marks, digits and letters, with their "##" forms;
-    then the Chinese characters of the text, each a token of its own, the most frequent first; then its other
-    characters and the pieces that `tokenizers` learns from its words, the most frequent first. Characters come before
-    pieces, since a piece that is missing costs a token or two and a character that is missing is lost. Where the size
-    does not hold all, the rarest characters go first; how many is logged, and `coverage` tells which.
+    The order is: [PAD], [unused1] and so on, [UNK], [CLS], [SEP], [MASK]; ASCII punctuation, digits and letters with their
+    "##" forms; the Chinese characters of the text, the most frequent first; other characters and the pieces that
+    `tokenizers` learns from the words, the most frequent first. Characters have priority over pieces, because a missing
+    piece costs one or two tokens, but a missing character becomes [UNK]. If `size` is too small for all characters, the
+    rarest ones are omitted; their number is logged, and `coverage` returns the most frequent of them.
 
     Args:
-        files: text files, as `documents.read` reads them.
-        size: tokens; fewer come where the text has not that many.
-        cased: keep capital letters and accents.
-        unused: slots for words to come (`extend`); Google's files have 99 (Chinese) or 994.
-        min_count: how often a character or piece must stand in the text.
-        pieces: share of the room that pieces of several letters have even where characters are left out for it.
+        files: text files, as accepted by `documents.read`.
+        size: number of tokens; the result has fewer if the text does not contain that many.
+        cased: whether to keep capital letters and accents.
+        unused: number of slots for later extensions (see `extend`); Google's vocabularies have 99 (Chinese) or 994.
+        min_count: minimum number of occurrences of a character or piece.
+        pieces: share of the learned tokens that is reserved for pieces of several characters, even if characters must be
+            omitted.
         text_column: column of the text in tables.
-        encoding: of text files, where it is not to be recognised.
+        encoding: encoding of text files; None to detect it.
 
     Returns:
-        A list of tokens, which `kbert_tasks.text.tokenizer.Tokenizer` takes.
+        A list of tokens, as accepted by `kbert_tasks.text.tokenizer.Tokenizer`.
 
     Raises:
-        InputError: size has no room for the special tokens and ASCII, or what `documents.read` raises.
+        InputError: size is too small for the special tokens and ASCII, or `documents.read` raises it.
     """
     special = ["[PAD]", *(f"[unused{i}]" for i in range(1, unused + 1)), "[UNK]", "[CLS]", "[SEP]", "[MASK]"]
     letters = LETTERS.upper() + LETTERS if cased else LETTERS
@@ -67,25 +68,25 @@ def learn(files, size, cased=False, *, unused=99, min_count=1, pieces=0.2, text_
 
 
 def extend(vocabulary, files, cased=False, *, most=None, min_count=5, text_column="text", encoding=None):
-    """Puts frequent characters and words of the text in the place of [unused] slots; every other id stays.
+    """Replaces [unused] slots by frequent characters and words of the text; other ids do not change.
 
-    First come the characters that the vocabulary lacks, by how often they stand in the text; then the words that now
-    take the most pieces in all (their count times the pieces that one token would save).
+    Characters that the vocabulary lacks come first, the most frequent first. Then come the words that save the most tokens
+    (number of occurrences times the number of pieces saved).
 
     Args:
-        vocabulary: list of tokens; it is not changed.
-        files: text files, as `documents.read` reads them.
-        cased: as the vocabulary is.
-        most: how many slots are filled at most; None for all.
-        min_count: how often a character or word must stand in the text.
+        vocabulary: list of tokens; it is not modified.
+        files: text files, as accepted by `documents.read`.
+        cased: whether the vocabulary is cased.
+        most: maximum number of slots to fill; None for all.
+        min_count: minimum number of occurrences of a character or word.
         text_column: column of the text in tables.
-        encoding: of text files, where it is not to be recognised.
+        encoding: encoding of text files; None to detect it.
 
     Returns:
-        (the new vocabulary, a list of (id, token) of the slots that were filled).
+        (vocabulary, filled): the new list of tokens, and a list of (id, token) for the filled slots.
 
     Raises:
-        InputError: no [unused] slot, or what `documents.read` raises.
+        InputError: there is no [unused] slot, or `documents.read` raises it.
     """
     slots = [number for number, token in enumerate(vocabulary) if SLOT.fullmatch(token)]
     if not slots:
@@ -112,20 +113,21 @@ def extend(vocabulary, files, cased=False, *, most=None, min_count=5, text_colum
 
 
 def coverage(vocabulary, files, cased=False, *, text_column="text", encoding=None):
-    """How well a vocabulary covers a text.
+    """Measures how well a vocabulary covers a text.
 
     Args:
         vocabulary: list of tokens.
-        files: text files, as `documents.read` reads them.
-        cased: as the vocabulary is.
+        files: text files, as accepted by `documents.read`.
+        cased: whether the vocabulary is cased.
         text_column: column of the text in tables.
-        encoding: of text files, where it is not to be recognised.
+        encoding: encoding of text files; None to detect it.
 
     Returns:
-        A dict: `characters` (without white space), `tokens`, `tokens_per_character`, `unknown_tokens`,
-        `unknown_share`; `distinct_characters`, and of them `uncovered_characters`, which are no token, nor with "##",
-        `uncovered_share` of all characters, `most_frequent_uncovered` (up to 20, with their counts); `vocabulary`,
-        and `vocabulary_used`, the share of its tokens, special and [unused] ones left out, that the text uses.
+        A dict: `characters` (number without white space), `tokens`, `tokens_per_character`, `unknown_tokens`,
+        `unknown_share`; `distinct_characters`, `uncovered_characters` (number of these that are not a token, with or
+        without "##"), `uncovered_share` (of all characters), `most_frequent_uncovered` (up to 20, with their counts);
+        `vocabulary` (number of tokens) and `vocabulary_used` (share of the tokens, without special tokens and [unused]
+        slots, that occur in the text).
     """
     cut = _cutter(vocabulary)
     known = set(vocabulary)
@@ -157,10 +159,10 @@ def coverage(vocabulary, files, cased=False, *, text_column="text", encoding=Non
 
 
 def count(files, cased=False, text_column="text", encoding=None):
-    """How often each word, as BERT's rules part a text before it is cut into pieces, stands in text files: a Counter.
+    """Counts the words of text files, split by BERT's basic tokenization; returns a Counter.
 
     Raises:
-        InputError: there is no text in the files, or what `documents.read` raises.
+        InputError: the files contain no text, or `documents.read` raises it.
     """
     from tokenizers import normalizers, pre_tokenizers
 
@@ -168,9 +170,9 @@ def count(files, cased=False, text_column="text", encoding=None):
         clean_text=True, handle_chinese_chars=True, strip_accents=not cased, lowercase=not cased
     )
     part = pre_tokenizers.BertPreTokenizer().pre_tokenize_str
-    runs = Counter()  # between spaces, so that each is parted only once
+    runs = Counter()  # text between spaces, so that each distinct one is tokenized only once
     for document in documents.read(files, text_column, encoding):
-        text = "\n".join(document).encode("utf-8", "ignore").decode("utf-8")  # half an emoji is no word
+        text = "\n".join(document).encode("utf-8", "ignore").decode("utf-8")  # drop lone surrogates
         runs.update(normalizer.normalize_str(text).split())
     words = Counter()
     for run, times in runs.items():
@@ -182,13 +184,13 @@ def count(files, cased=False, text_column="text", encoding=None):
 
 
 def _most_frequent(counts, most, least=1):
-    """Tokens by how often they stand in the text; of equals, in the order of their characters."""
+    """Returns at most `most` tokens that occur at least `least` times, the most frequent first, ties in code point order."""
     fit = [token for token, times in counts.items() if times >= least]
     return sorted(fit, key=lambda token: (-counts[token], token))[:most]
 
 
 def _characters(words, basic):
-    """How often each character other than ASCII stands in the words, at the start and ("##") inside: a Counter."""
+    """Counts the characters of the words that are not in `basic`, with "##" if not at the start; returns a Counter."""
     found = Counter()
     for word, times in words.items():
         if len(word) <= LONGEST:
@@ -201,13 +203,13 @@ def _characters(words, basic):
 
 
 def _pieces(words, basic, characters, room):
-    """The pieces of several letters that WordPieceTrainer learns, and how often they stand in the words: a Counter."""
+    """Learns pieces of several characters with WordPieceTrainer and counts them in the words; returns a Counter."""
     import tokenizers
     from tokenizers import models, pre_tokenizers, trainers
 
     words = {word: times for word, times in words.items() if 1 < len(word) <= LONGEST}
-    # The trainer numbers "##" letters in the order of a hash map that differs from run to run, and breaks ties by
-    # these numbers; given as special tokens, they have their numbers before.
+    # The trainer numbers "##" characters in the random order of a hash map and breaks ties by these numbers. Passing them
+    # as special tokens fixes their numbers, so that the result is reproducible.
     letters = ["[UNK]", *basic, *sorted(characters)]
     trainer = trainers.WordPieceTrainer(
         vocab_size=len(letters) + room, min_frequency=2, show_progress=False, special_tokens=letters
@@ -227,7 +229,7 @@ def _pieces(words, basic, characters, room):
 
 
 def _repeated(words, parts):
-    """Texts that hold each word as often as it was counted, divided by `parts`."""
+    """Yields texts that contain each word as often as it was counted, divided by `parts`."""
     for word in sorted(words):
         times = -(-words[word] // parts)
         for start in range(0, times, 1000):
@@ -235,7 +237,7 @@ def _repeated(words, parts):
 
 
 def _cutter(vocabulary):
-    """A function from a word to its pieces in the vocabulary."""
+    """Returns a function that splits a word into pieces of the vocabulary."""
     from tokenizers import models
 
     ids = {token: number for number, token in enumerate(vocabulary)}
@@ -244,5 +246,5 @@ def _cutter(vocabulary):
 
 
 def is_chinese(token):
-    """Whether a token is one of the characters that Google's rules set apart as Chinese."""
+    """Returns whether a token is a Chinese character according to Google's tokenizer."""
     return len(token) == 1 and bool(wordpiece._CHINESE.match(token))

@@ -1,4 +1,4 @@
-"""The folder of a pretraining: its layout as data, what may be replaced, and writing each part aside before it counts."""
+"""The output folder of pretraining: its layout, checks before writing, and atomic writing of its files."""
 
 import json
 import os
@@ -23,14 +23,14 @@ LAYOUT = {
     PROGRESS: "all that a killed run needs to go on; deleted at the end",
 }
 WRITING = ".writing"
-LEFT = re.compile(rf"\.{DATA}\.[a-z0-9_]{{8}}")  # what `aside` was making of the data when it was killed
+LEFT = re.compile(rf"\.{DATA}\.[a-z0-9_]{{8}}")  # temporary folder of `aside`, left by a killed process
 
 
 def writable(folder):
-    """The folder as a Path, if a pretraining may begin or go on there; what a killed one left half written is deleted.
+    """Returns the folder as a Path if pretraining can start or resume there; deletes incomplete files of a killed run.
 
     Raises:
-        InputError: it holds other files, or a pretraining that is finished, or cannot be made.
+        InputError: the folder contains other files or a finished checkpoint, or cannot be created.
     """
     folder = Path(folder).resolve()
     if folder.exists() and not folder.is_dir():
@@ -57,20 +57,20 @@ def writable(folder):
 
 
 def _left_over(path):
-    """Whether `aside` made the folder, which then holds nothing but the unfinished data."""
+    """Returns whether the folder is a temporary one of `aside`, which contains only unfinished data."""
     return bool(LEFT.fullmatch(path.name)) and path.is_dir() and {each.name for each in path.iterdir()} <= {DATA}
 
 
 def write(folder, config, vocabulary, tensors, history, about):
-    """Writes the official files, the log and what is told about the run; each replaces its former self when whole.
+    """Writes the checkpoint, the log and `pretraining.json`; each file is replaced after it has been written completely.
 
-    Between the two files of weights lies a moment in which they do not belong together; their checksums show it, and the
-    run that goes on after a kill writes them again.
+    The two weight files are replaced one after the other, so that for a moment they do not match. Their checksums reveal
+    this, and a resumed run writes them again.
 
     Args:
-        folder: of the pretraining.
-        config, vocabulary, tensors: as `google_format.write` takes them.
-        history: list of dicts of numbers, a row of the log each.
+        folder: output folder of the pretraining.
+        config, vocabulary, tensors: as accepted by `google_format.write`.
+        history: list of dicts of numbers, the rows of the log.
         about: dict for `pretraining.json`.
     """
     import pandas as pd

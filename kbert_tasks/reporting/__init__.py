@@ -1,1 +1,1 @@
-"""report.html: a run as one page that opens offline."""
+"""report.html: the report of a training run as one page that works offline."""

@@ -1,25 +1,26 @@
-"""Numbers of the page that are counted from the answers."""
+"""Statistics for the report, computed from the answers."""
 
 import math
 
 import numpy as np
 
-GROUPS, LEAST = 8, 15  # groups of lengths at most; texts in one at least, for an interval that says something
+GROUPS, LEAST = 8, 15  # maximum number of length groups; minimum number of texts in one, for a useful interval
 
 
 def by_length(tokens, right):
-    """Texts in groups of like length, about equally many in each.
+    """Groups texts by length, with about the same number of texts in each group.
 
     Args:
-        tokens: int, (texts,).
-        right: bool, (texts,).
+        tokens: int, (texts,), the lengths.
+        right: bool, (texts,), whether the answers are right.
 
     Returns:
-        A list of dicts: `from`, `to` (tokens, both included), `texts`, `right` (share), and `low`, `high`, its interval.
+        A list of dicts: `from` and `to` (tokens, both inclusive), `texts` (number), `right` (share of right answers), and
+        `low` and `high` (its 95 % interval).
     """
     tokens, right = np.array(tokens), np.array(right, bool)
     number = min(GROUPS, max(1, len(tokens) // LEAST))
-    # The longest of each group; texts of one length stay together.
+    # The largest length of each group. Texts of the same length are in the same group.
     tops = np.unique(np.quantile(tokens, np.arange(1, number + 1) / number, method="higher"))
     groups = np.searchsorted(tops, tokens)
     found = []
@@ -32,7 +33,14 @@ def by_length(tokens, right):
 
 
 def interval(right, of):
-    """The 95 % interval of a share: Wilson, "Probable Inference, the Law of Succession", 1927; sensible also at 0 and 1."""
+    """Returns the 95 % Wilson score interval of a share, which is also valid near 0 and 1.
+
+    Args:
+        right: number of successes.
+        of: number of trials.
+
+    Source: Wilson, "Probable Inference, the Law of Succession", 1927.
+    """
     z, share = 1.96, right / of
     middle = share + z * z / (2 * of)
     reach = z * math.sqrt(share * (1 - share) / of + z * z / (4 * of * of))
@@ -41,8 +49,15 @@ def interval(right, of):
 
 
 def sureness(answers):
-    """(probabilities, whether right), both (answers,): of each text its most probable label, or, where texts have lists of
-    labels, every label of every text. None where no answer tells its probabilities."""
+    """Collects the probabilities for the calibration plot.
+
+    Args:
+        answers: list of dicts, as in answers.jsonl.
+
+    Returns:
+        (probabilities, right), both (n,): for each text the probability of its most probable label and whether that label
+        is right; for multi-label tasks the same for each label of each text. None if the answers have no probabilities.
+    """
     pairs = []
     for answer in answers:
         p, gold = answer.get("probabilities") or {}, answer["gold"]
@@ -58,16 +73,16 @@ def sureness(answers):
 
 
 def confused(matrix, labels, texts, most=20):
-    """The pairs of labels that are taken for one another most often.
+    """Returns the pairs of labels that are confused most often.
 
     Args:
-        matrix: rows gold, columns predicted.
-        labels: of rows and columns.
-        texts: of each gold label, those that have no answer included.
-        most: pairs at most.
+        matrix: confusion matrix; rows are gold labels, columns are predicted labels.
+        labels: labels of the rows and columns.
+        texts: dict of each gold label to its number of texts, including those without an answer.
+        most: maximum number of pairs.
 
     Returns:
-        [(gold, predicted, texts, share of the gold label's texts)], the most frequent first.
+        A list of (gold, predicted, number of texts, share of the texts of the gold label), the most frequent first.
     """
     pairs = [
         (gold, predicted, count, count / texts[gold])

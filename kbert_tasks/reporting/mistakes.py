@@ -1,29 +1,30 @@
-"""The wrong answers with the highest loss, ready to be shown."""
+"""The wrong answers with the highest loss, prepared for the report."""
 
 from . import spans
 
 SHOWN = 50
-ANSWERS = 20  # of a text, right ones, missed ones and wrong ones; a barely trained model gives hundreds
-LIKELY = 3  # labels of an answer that are shown with their probability
+ANSWERS = 20  # maximum number of right, missed and wrong answers for a text; an undertrained model gives hundreds
+LIKELY = 3  # number of labels that are shown with their probability
 
 
 def places(answers):
-    """Of the wrong answers, the places in the list, the highest loss first, at most SHOWN."""
+    """Returns the indices of the wrong answers in the list, the highest loss first, at most SHOWN."""
     wrong = [i for i, answer in enumerate(answers) if not answer["right"]]
     return sorted(wrong, key=lambda i: _loss(answers[i]), reverse=True)[:SHOWN]
 
 
 def worst(presentation, answers):
-    """A list of dicts, in the order of `places`.
+    """Prepares the worst wrong answers, in the order of `places`.
 
     Args:
         presentation: the Presentation of the task.
-        answers: as `html` takes them.
+        answers: as accepted by `html`.
 
     Returns:
-        For each: `row`, `loss`, `tokens`, `about` (the event's type or None), `texts` (pieces of each text of it), `left_out`
-        (characters that are not shown); `verdicts` and `more` (how many of them are not shown), or else `gold` and
-        `predicted` (tuples of labels, predicted None where the model abstained) and `probable`, [(label, probability)].
+        A list of dicts: `row`, `loss`, `tokens`, `about` (the event type or None), `texts` (pieces of each text) and
+        `left_out` (number of characters that are not shown). If answers are lists of dicts, also `verdicts` and `more`
+        (number of verdicts that are not shown); otherwise `gold` and `predicted` (tuples of labels; predicted is None if
+        the model abstained) and `probable`, a list of (label, probability).
     """
     return [_shown(presentation, answers[place]) for place in places(answers)]
 
@@ -45,8 +46,8 @@ def _shown(presentation, answer):
     }
     if presentation.keys:
         verdicts = spans.verdicts(answer, presentation.keys)
-        told = {"verdicts": verdicts[:ANSWERS], "more": max(0, len(verdicts) - ANSWERS)}
-        return made | {"texts": [spans.marked(answer, presentation.entities)]} | told
+        details = {"verdicts": verdicts[:ANSWERS], "more": max(0, len(verdicts) - ANSWERS)}
+        return made | {"texts": [spans.marked(answer, presentation.entities)]} | details
     gold, predicted = labels(answer["gold"]), labels(answer["predicted"])
     p = answer.get("probabilities") or {}
     probable = sorted(p, key=p.get, reverse=True)[:LIKELY]
@@ -60,5 +61,5 @@ def _shown(presentation, answer):
 
 
 def labels(value):
-    """A label, or several, as a tuple; None where there is no answer."""
+    """Returns a label or a list of labels as a tuple; None if there is no answer."""
     return tuple(value) if isinstance(value, list | tuple) else None if value is None else (value,)

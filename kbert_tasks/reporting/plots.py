@@ -1,23 +1,23 @@
-"""The plots of the page: each a function of numbers to SVG. Axes are named in English, and in Chinese where a font has it."""
+"""Plots of the report as SVG. Axis labels are in English, and also in Chinese if a Chinese font is available."""
 
 import math
 
 from ..html.drawing import FIRST, INK, LINE, SECOND, THIRD, svg
 
-LINES = ((FIRST, "-", "o"), (SECOND, "--", "s"), (THIRD, ":", "^"), (INK, "-.", "D"))  # told apart without colour
-NAMED = 45  # labels of a heat map that can still be read
+LINES = ((FIRST, "-", "o"), (SECOND, "--", "s"), (THIRD, ":", "^"), (INK, "-.", "D"))  # distinct without colour
+NAMED = 45  # maximum number of labels in a heat map whose names are legible
 
 
 def curves(values, name, font, y, best=None, share=False):
-    """Lines over epochs.
+    """Plots lines over epochs.
 
     Args:
-        values: {name of a line: a number, or None, for each epoch}.
-        name: of the plot.
+        values: dict of the name of a line to a list with a number or None for each epoch.
+        name: name of the plot.
         font: a fonts.Font, or None.
-        y: what the numbers are, in English and in Chinese.
-        best: the epoch to mark.
-        share: the numbers are between 0 and 1.
+        y: label of the y axis, in English and in Chinese.
+        best: the epoch to mark, or None.
+        share: whether the numbers are between 0 and 1.
     """
 
     def draw(axes):
@@ -46,7 +46,7 @@ def curves(values, name, font, y, best=None, share=False):
 
 
 def reliability(counts, sure, right, font):
-    """Of what `calibration.reliability` gives: the share of right answers at each probability, beside the diagonal."""
+    """Plots the share of right answers against the mean probability; Args as returned by `calibration.reliability`."""
 
     def draw(axes):
         axes.plot([0, 1], [0, 1], color=INK, linewidth=0.8, linestyle=(0, (2, 3)))
@@ -62,10 +62,10 @@ def reliability(counts, sure, right, font):
 
 
 def lengths(parts, limit, font):
-    """How many texts are how long.
+    """Plots a histogram of text lengths.
 
     Args:
-        parts: {name of the texts: their lengths in tokens}, up to four.
+        parts: dict of the name of a set of texts to their lengths in tokens, at most four sets.
         limit: max_length, or None.
         font: a fonts.Font, or None.
     """
@@ -94,7 +94,7 @@ def lengths(parts, limit, font):
 
 
 def by_length(groups, font):
-    """The share of texts answered rightly, with its 95 % interval, for each group of lengths (`counting.by_length`)."""
+    """Plots the share of right answers, with its 95 % interval, for each length group of `counting.by_length`."""
 
     def draw(axes):
         for i, group in enumerate(groups):
@@ -111,7 +111,7 @@ def by_length(groups, font):
 
 
 def heat(matrix, labels, font):
-    """A confusion matrix as a picture: each row's share of predictions, so that rare labels are seen too."""
+    """Plots a confusion matrix as a heat map. Each row is normalised, so that rare labels are visible too."""
     import numpy as np
     from matplotlib.colors import LinearSegmentedColormap
 
@@ -120,9 +120,9 @@ def heat(matrix, labels, font):
     named = len(labels) <= NAMED
 
     def draw(axes):
-        # In a picture no colour of the page can stand: one that is seen on white and on black.
+        # An image cannot use the colours of the page, so use one that is visible on white and on black.
         blue = LinearSegmentedColormap.from_list("", [(0.15, 0.5, 0.9, 0.2), (0.15, 0.5, 0.9, 1)])
-        # The square root, so that one error in twenty is seen.
+        # Plot the square root, so that an error rate of 5 % is visible.
         axes.imshow(np.ma.masked_equal(share, 0) ** 0.5, blue, vmin=0, vmax=1, interpolation="none")
         axes.grid(False)
         axes.spines[:].set(visible=True, color=LINE)
@@ -141,6 +141,6 @@ def _both(font, english, chinese):
 
 
 def _short(label):
-    """A label for an axis: in one line, and what cannot be written in UTF-8 (half an emoji) as a question mark."""
+    """Shortens a label for an axis, joins its lines, and replaces lone surrogates by question marks."""
     label = " ".join(str(label).encode(errors="replace").decode().split())
     return label if len(label) <= 16 else label[:15] + "…"

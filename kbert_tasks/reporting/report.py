@@ -1,4 +1,4 @@
-"""report.html: a run as one page that opens offline. Nothing in it is fetched from anywhere."""
+"""report.html: the report of a training run as one page that works offline, without external files."""
 
 import math
 from pathlib import Path
@@ -10,26 +10,29 @@ from ..metrics import calibration
 from ..metrics import formatting as report_text
 from . import counting, mistakes, plots, tables
 
-EXPLANATION = Path(__file__).parents[1] / "explanation"  # the style and the script of its parts of the page
-CELLS = 20  # labels of a confusion matrix that is a table; above, a picture
+EXPLANATION = Path(__file__).parents[1] / "explanation"  # style and script of the explanations on the page
+CELLS = 20  # maximum number of labels for a confusion matrix as a table; larger ones are shown as a heat map
 
 
 def html(report, answers, why=None):
-    """The page.
+    """Returns the report as an HTML page.
 
     Args:
         report: the dict of report.json. `files`, `command`, `plan`, `seeds`, `folds`, `lengths`, `baseline` and
-            `advice` are shown where they are there.
-        answers: a dict for each evaluated text (test, else development), in the order of the file. All have `text`, `gold`,
-            `predicted`, `loss`, `right` and `tokens`. classify: also `text_b`, `probabilities`; gold and predicted are labels or
-            lists of labels, predicted is None where the model abstained. relation: gold and predicted are lists of
-            {subject, predicate, object}, with subject_span, object_span and score where there are any. subject: also
-            `event_type`; lists of {subject}, with span and score where there are any. Spans are half-open characters.
-        why: {place of a wrong answer in `answers`: [(what is explained, HTML that explains it)]}, as `explanation.mistakes` makes
-            it, or None.
+            `advice` are optional.
+        answers: a dict for each evaluated text (of the test set, or else of the development set), in the order of the file.
+            All have `text`, `gold`, `predicted`, `loss`, `right` and `tokens`.
+            classify: also `text_b` and `probabilities`; gold and predicted are labels or lists of labels, and predicted is
+            None if the model abstained.
+            relation: gold and predicted are lists of {subject, predicate, object}, optionally with subject_span,
+            object_span and score.
+            subject: also `event_type`; gold and predicted are lists of {subject}, optionally with span and score.
+            Spans are [start, end) in characters.
+        why: dict of the index of a wrong answer in `answers` to a list of (what is explained, HTML), as returned by
+            `explanation.mistakes`, or None.
 
     Returns:
-        str. Half an emoji in the texts stays one, so encode it with an `errors` that takes it.
+        The page as a str. It may contain lone surrogates from the texts, so encode it with a suitable `errors` argument.
     """
     font = fonts.chinese()
     shown_as = tasks.find(report["task"]).presentation
@@ -126,7 +129,7 @@ def _mistakes(presentation, answers, why):
 
 
 def shown(value):
-    """A cell as text: a share to four places, other numbers as short as they are true, None as a dash."""
+    """Formats a table cell: four decimal places for floats below 100, otherwise one; a dash for None."""
     if value is None:
         return "–"
     if isinstance(value, bool):
@@ -137,7 +140,7 @@ def shown(value):
 
 
 def duration(seconds):
-    """As in "2 h 5 min", "3 min 12 s" or "4.2 s"."""
+    """Formats a duration, such as "2 h 5 min", "3 min 12 s" or "4.2 s"."""
     minutes, rest = divmod(round(seconds), 60)
     if not minutes:
         return f"{seconds:.1f} s"

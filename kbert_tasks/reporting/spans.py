@@ -1,16 +1,19 @@
-"""A text in pieces for highlighting, and which answers are right, wrong or missed."""
+"""Splits a text into pieces for highlighting, and classifies answers as right, wrong or missed."""
 
 from ..text import spans
 
-LONG = 1500  # characters of a text that are shown
+LONG = 1500  # maximum number of characters of a text that are shown
 
 
 def pieces(text, gold, predicted):
-    """The text as (string, kind) in order, kind being "", "gold", "predicted" or "both"; joined they are the text.
+    """Splits a text at the borders of spans.
 
     Args:
         text: a string.
-        gold, predicted: spans, half-open characters of the text; what lies outside of it counts as far as it is inside.
+        gold, predicted: lists of [start, end) in characters; parts of spans outside the text are ignored.
+
+    Returns:
+        A list of (string, kind), whose strings add up to the text; kind is "", "gold", "predicted" or "both".
     """
     inside = [
         [(max(0, begin), min(len(text), end)) for begin, end in part if max(0, begin) < min(len(text), end)]
@@ -26,16 +29,17 @@ def pieces(text, gold, predicted):
 
 
 def places(text, entity, span):
-    """The span if there is one, else every place where the entity stands in the text."""
+    """Returns a list with the span if it is known, otherwise all occurrences of the entity in the text."""
     return [tuple(span)] if span else spans.occurrences(text, entity)
 
 
 def marked(answer, parts):
-    """`pieces` of an answer's text, as far as it is shown.
+    """Returns the `pieces` of the text of an answer, up to LONG characters.
 
     Args:
-        answer: with `text`, and lists `gold` and `predicted` of dicts.
-        parts: which of their keys are entities, such as ("subject", "object"); NAME_span or, for one alone, span.
+        answer: dict with `text`, and with lists of dicts `gold` and `predicted`.
+        parts: the keys of these dicts whose values are entities, such as ("subject", "object"). The key of the span of an
+            entity is NAME_span, or span if there is only one entity.
     """
     text, both = answer["text"], []
     for side in ("gold", "predicted"):
@@ -51,14 +55,15 @@ def marked(answer, parts):
 
 
 def verdicts(answer, parts):
-    """[(verdict, strings, score or None)]: each answer and gold once, compared as strings, as the scores do.
+    """Classifies gold and predicted answers, compared as strings, as in the scores.
 
     Args:
-        answer: with lists `gold` and `predicted` of dicts.
-        parts: the keys that make one, such as ("subject", "predicate", "object").
+        answer: dict with lists of dicts `gold` and `predicted`.
+        parts: the keys that identify an answer, such as ("subject", "predicate", "object").
 
     Returns:
-        Verdicts are "right", "missed" (gold alone) and "wrong" (predicted alone), in the order of gold, then of answers.
+        A list of (verdict, strings, score or None) without duplicates. The verdict is "right", "missed" (only gold) or
+        "wrong" (only predicted). Gold answers come first.
     """
     gold, predicted = (
         {tuple(each[part] for part in parts): each.get("score") for each in answer[side] or ()}

@@ -1,18 +1,18 @@
-"""The tables of the page: rows of numbers and texts, out of `report.json`."""
+"""Tables of the report, made from the contents of `report.json`."""
 
 from dataclasses import dataclass
 
-SCORES = ("accuracy", "precision", "recall", "f1")  # names that end so are between 0 and 1, and higher is better
+SCORES = ("accuracy", "precision", "recall", "f1")  # endings of the names of scores between 0 and 1
 
 
 @dataclass(frozen=True)
 class Table:
-    """What a table says.
+    """The contents of a table.
 
     Attributes:
-        name: what it holds, for those who do not see it.
-        columns: names; the first is of what a row is about.
-        rows: lists of cells: str, int, float, None (not known) or bool.
+        name: description of the table for screen readers.
+        columns: list of column names; the first column identifies the row.
+        rows: list of lists of cells: str, int, float, None (not known) or bool.
     """
 
     name: str
@@ -21,12 +21,12 @@ class Table:
 
     @property
     def numeric(self):
-        """For each column, whether it holds no text."""
+        """Whether each column contains no text: a list of bool."""
         return [not any(isinstance(row[i], str) for row in self.rows) for i in range(len(self.columns))]
 
 
 def data(report):
-    """What became of the rows of each file."""
+    """Returns the Table of rows read, used and skipped for each file."""
     parts, files = report["examples"], report.get("files") or {}
     joined = any("joined" in counts for counts in parts.values())
     rows = [
@@ -39,7 +39,7 @@ def data(report):
 
 
 def reasons(report):
-    """Why rows were skipped, and notes on those that were not: a row for each, with its number in each set of texts."""
+    """Returns the Table of reasons for skipped rows and of notes on used rows, with the counts for each set of texts."""
     parts, numbers = list(report["examples"]), {}
     for part, counts in report["examples"].items():
         for reason, number in counts["skipped"].items():
@@ -51,7 +51,7 @@ def reasons(report):
 
 
 def beside_baseline(report):
-    """The scores of each set of texts, each followed by the baseline's where there is one: as `scores` takes them."""
+    """Returns the scores of each set of texts, followed by those of the baseline if there is one, as input of `scores`."""
     baseline = (report.get("baseline") or {}).get("scores", {})
     found = {}
     for part, its in report["scores"].items():
@@ -60,7 +60,7 @@ def beside_baseline(report):
 
 
 def scores(scores):
-    """The scores that are single numbers, a column for each set of texts."""
+    """Returns the Table of the scores that are single numbers, with a column for each set of texts."""
     names = dict.fromkeys(
         name for part in scores.values() for name, value in part.items() if value is None or _is_number(value)
     )
@@ -72,20 +72,26 @@ def scores(scores):
 
 
 def groups(name, first, values):
-    """Scores of groups of texts or answers, such as `per_class`: {group: {name of a score: number}}."""
+    """Returns a Table of the scores of groups, such as `per_class`.
+
+    Args:
+        name: description of the table.
+        first: name of the first column.
+        values: dict of group to a dict of score name to number.
+    """
     names = [*dict.fromkeys(each for group in values.values() for each in group)]
     rows = [[group, *(its.get(each) for each in names)] for group, its in values.items()]
     return Table(name, [first, *map(_said, names)], rows)
 
 
 def by_class(scores):
-    """`per_class` of scores, with the threshold of each label where each has its own."""
+    """Returns `per_class` of scores, with the decision threshold of each label if labels have their own thresholds."""
     limits, found = scores.get("thresholds") or {}, scores.get("per_class") or {}
     return {name: its | ({"threshold": limits[name]} if name in limits else {}) for name, its in found.items()}
 
 
 def epochs(history):
-    """The numbers behind the curves."""
+    """Returns the Table of losses and scores of each epoch, the values of the curves."""
     losses, dev = (
         [*dict.fromkeys(name for epoch in history for name in epoch.get(of) or {})] for of in ("losses", "dev")
     )
@@ -105,7 +111,7 @@ def epochs(history):
 
 
 def runs(told, kind):
-    """What each seed, or fold, gave.
+    """Returns the Table of the scores of each seed or fold.
 
     Args:
         told: `seeds` or `folds` of report.json.
@@ -127,25 +133,25 @@ def runs(told, kind):
 
 
 def confused(pairs):
-    """Of what `counting.confused` gives."""
+    """Returns the Table of confused labels; `pairs` is the return value of `counting.confused`."""
     columns = ["gold", "predicted", "texts", "share of the gold label"]
     return Table("Labels most often confused", columns, [list(pair) for pair in pairs])
 
 
 def bins(counts, sure, right):
-    """The numbers behind the calibration plot: of what `calibration.reliability` gives."""
+    """Returns the Table of the values of the calibration plot; Args as returned by `calibration.reliability`."""
     rows = [[f"{p:.3f}", share, count] for p, share, count in zip(sure, right, counts, strict=True)]
     return Table("Bins of probability", ["mean probability", "share right", "answers"], rows)
 
 
 def lengths(groups):
-    """Of what `counting.by_length` gives."""
+    """Returns the Table of scores by length; `groups` is the return value of `counting.by_length`."""
     rows = [[f"{g['from']} to {g['to']}", g["texts"], g["right"], g["low"], g["high"]] for g in groups]
     return Table("Share right by length", ["tokens", "texts", "share right", "95 % from", "to"], rows)
 
 
 def curves(history):
-    """({name: loss of each epoch}, {name: development score of each epoch}), for drawing."""
+    """Returns (losses, development scores) for plotting, each a dict of name to a list with a value for each epoch."""
     losses = {"total" if any(e.get("losses") for e in history) else "loss": [epoch["loss"] for epoch in history]}
     for name in dict.fromkeys(name for epoch in history for name in epoch.get("losses") or {}):
         losses[name] = [(epoch.get("losses") or {}).get(name) for epoch in history]
@@ -154,7 +160,7 @@ def curves(history):
 
 
 def main_score(scores):
-    """(name, value) of the score that stands for the others, or None."""
+    """Returns (name, value) of the main score, or None: F1, else accuracy, else the first number."""
     for name in ("f1", "accuracy", *scores):
         if _is_number(scores.get(name)):
             return _said(name), scores[name]

@@ -1,4 +1,4 @@
-"""Writing report.html for a trained task."""
+"""Writes report.html for a trained task."""
 
 import json
 import logging
@@ -25,8 +25,8 @@ def report(task: "Task[Any]", file: str | PathLike[str], explain: bool = True) -
     """Writes the report of a trained or loaded task as one HTML page that opens offline.
 
     Args:
-        task: a trained task, whose test set, if there is one, was evaluated by `kbert-train`, or a loaded one.
-        file: where the page is written; its name ends in .html. `report.html` in the saved folder is the usual place.
+        task: a trained or loaded task.
+        file: path of the page to write, ending in .html; usually `report.html` in the saved folder.
         explain: whether to explain the worst errors with integrated gradients, which takes some seconds.
 
     Raises:
@@ -55,7 +55,7 @@ def write_into(task, folder):
 
 
 def update_seconds(report, folder):
-    """Writes `report`, whose `seconds.total` has changed since it was saved, into a saved folder and its page."""
+    """Updates report.json and the total duration in report.html of a saved folder."""
     folder = Path(folder).resolve()
     write_text(folder / REPORT, json.dumps(report, ensure_ascii=False, indent=2) + "\n", beside=folder.parent)
     if (folder / PAGE).is_file():
@@ -64,7 +64,7 @@ def update_seconds(report, folder):
 
 
 def with_total(page, seconds):
-    """The page with another duration of the whole command, which is known only when the page has been written."""
+    """Returns the page with an updated total duration, which is known only after the page has been written."""
     return re.sub(r'(<span class="total-time">)[^<]*', rf"\g<1>{duration(seconds)}", page)
 
 
@@ -73,7 +73,7 @@ def _page(task, explain):
     if explain:
         try:
             why = explained(task, places(task.answers_))
-        except Exception as error:  # whatever is wrong with it, the report is not lost
+        except Exception as error:  # write the report even if the explanations fail
             log.warning("the errors could not be explained (%s: %s)", type(error).__name__, error)
-    # Through JSON, as the page is made from what report.json and answers.jsonl hold.
+    # Convert to JSON and back, so that the page is made from the same values as in report.json and answers.jsonl.
     return html(*(json.loads(json.dumps(each)) for each in (task.report_, task.answers_)), why)

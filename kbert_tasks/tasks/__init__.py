@@ -1,4 +1,4 @@
-"""The tasks: one folder each, whose name is the name of the task."""
+"""The tasks. Each has its own folder, and the name of the folder is the name of the task."""
 
 import importlib
 from pathlib import Path
@@ -7,11 +7,16 @@ from ..errors import InputError
 
 
 def names():
+    """Returns the names of all tasks, sorted."""
     return sorted(file.parent.name for file in Path(__file__).parent.glob("*/task.py"))
 
 
 def find(name):
-    """The Task class of that name."""
+    """Returns the Task class with this name.
+
+    Raises:
+        InputError: there is no such task.
+    """
     if name not in names():
         raise InputError(f"there is no task {name!r}; tasks: {', '.join(names())}")
     return importlib.import_module(f"{__name__}.{name}.task").TASK

@@ -1,4 +1,4 @@
-"""Task: what every task shares, and the methods that each one fills in."""
+"""Task: the base class of all tasks, with the methods that each task implements."""
 
 import atexit
 import weakref
@@ -34,30 +34,36 @@ _TRACED: "weakref.WeakSet[Task[Any]]" = weakref.WeakSet()
 
 @atexit.register
 def _forget():
-    """TensorFlow 2.16 complains of a function that is still there when its modules are not."""
+    """Deletes traced functions at exit: TensorFlow 2.16 fails if they outlive its modules."""
     for task in _TRACED:
         task._made.clear()
 
 
 class Task(Estimator, Generic[P]):
-    """Fine-tunes a BERT checkpoint to one kind of answer.
+    """Fine-tunes a BERT checkpoint for one kind of answer.
+
+    A subclass implements the methods of the first group below and may override those of the second. A row of a table
+    becomes an example (`example`). An example is encoded as one or more windows (`encode`). For training, each window
+    gets a target (`target`, `draw`). For prediction, the model outputs of all windows of an example are combined
+    (`decode`), and the task selects the answer (`choose`).
 
     Args:
-        checkpoint: folder, catalogue name or `hf:OWNER/NAME` of the weights to start from, or a Checkpoint.
+        checkpoint: weights to start from: a folder, a catalogue name, `hf:OWNER/NAME`, or a Checkpoint.
         **settings: fields of the task's Settings, such as `epochs=3`.
 
-    After `fit` or `load` it has:
+    The attributes below are set by `fit` and by `load`.
 
     Attributes:
-        model: the Keras model; an ordinary one.
-        tokenizer: text to ids.
-        config: the encoder's `bert_config.json`.
+        model: the trained `keras.Model`.
+        tokenizer: the Tokenizer that converts text to ids.
+        config: the contents of the encoder's `bert_config.json`.
         seen_: fingerprints of the training texts.
-        report_: what `report.json` holds.
-        engine_: what reads the texts in Keras's place, as `load` was told; None after `fit`.
-        baseline_: what `baseline` returned for the training examples; None after `load`.
-        errors_: what `errors.jsonl` holds: the wrong answers on the test texts, or else on the development texts.
-        answers_: what `answers.jsonl` holds: a `record` of each of those texts, the right answers included.
+        report_: the contents of `report.json`.
+        engine_: the inference engine that `load` started, or None if predictions are computed with Keras.
+        baseline_: the return value of `baseline` for the training examples; None after `load`.
+        errors_: the contents of `errors.jsonl`: the wrong answers on the test set, or on the development set if there is
+            no test set.
+        answers_: the contents of `answers.jsonl`: one `record` for each text of the same set, including right answers.
     """
 
     model: "Model"
@@ -69,129 +75,275 @@ class Task(Estimator, Generic[P]):
     answers_: list[dict[str, Any]]
 
     Settings = Settings
-    recipe = CLASSIFICATION  # what the settings that are "auto" are derived by
-    MAIN_SCORE = "accuracy"  # the development score by which the best epoch is kept
-    LEARNED: tuple[str, ...] = ()  # attributes that `learn` sets: JSON values, kept in the saved folder
-    ANSWER: tuple[str, ...] = ()  # the columns of `row`
-    SECOND_TEXT = "the second text"  # of a pair, in messages
+    recipe = CLASSIFICATION  # default values for settings that are "auto"
+    MAIN_SCORE = "accuracy"  # the development score that selects the best epoch
+    LEARNED: tuple[str, ...] = ()  # attributes set by `learn` and `tune`: JSON values, stored in the saved folder
+    ANSWER: tuple[str, ...] = ()  # the columns returned by `row`
+    SECOND_TEXT = "the second text"  # name of the second text of a pair, for messages
     presentation = Presentation()
-    SECOND: str | None = None  # the setting that names the column of what stands second in a pair
-    paired = False  # whether this trained task wants pairs
-    first_only = False  # whether the head reads the vector of [CLS] alone
-    FORMAT = "csv"  # that answers are written in where no file name tells
+    SECOND: str | None = None  # the setting that names the column of the second text of a pair
+    paired = False  # whether this trained task expects pairs
+    first_only = False  # whether the head uses only the vector of [CLS]
+    FORMAT = "csv"  # format for writing answers if no file name determines it
 
     def __init__(self, checkpoint: "str | PathLike[str] | Checkpoint | None" = None, **settings: Any):
         self.checkpoint = checkpoint
         self.settings = self.Settings.of(settings)
-        self._next: Settings | None = None  # of a trained task: what `set_params` has set for the next `fit`
+        self._next: Settings | None = None  # settings for the next `fit`, if `set_params` changed a trained task
         self.model = None
         self.engine_ = None
         self.baseline_ = None
         self._made: dict[Any, tuple[Any, Any]] = {}
 
-    # What a task fills in -------------------------------------------------------------------------------------
+    # Methods that a task must implement -----------------------------------------------------------------------
 
     def example(self, row, gold):
-        """A row (dict of column to value) as an example, or Skip. `gold`: with its answer."""
+        """Converts a table row to an example.
+
+        Args:
+            row: dict of column name to value.
+            gold: whether to read the gold answer too. If False, the row may lack it.
+
+        Returns:
+            An example (each task defines its own class), or a Skip with the reason why the row is not used.
+
+        Raises:
+            RowError: a value of the row is not valid.
+        """
         raise NotImplementedError
 
     def columns(self, gold):
-        """Settings that name the columns a table must have."""
+        """Returns the names of the settings that hold the names of required columns, such as ["text_column"].
+
+        Args:
+            gold: whether the columns of the gold answer are required too.
+        """
         raise NotImplementedError
 
     def learn(self, examples):
-        """Sets the LEARNED attributes from the training examples."""
+        """Sets the attributes listed in LEARNED from the training examples, such as the set of labels.
+
+        Args:
+            examples: list of examples with gold answers.
+
+        Raises:
+            InputError: the examples are not sufficient for training.
+        """
         raise NotImplementedError
 
     def build(self, encoder):
-        """The encoder (a keras.Model) with the task's head: a keras.Model whose outputs are a dict."""
+        """Adds the head of the task to the encoder.
+
+        Args:
+            encoder: a `keras.Model` that returns token vectors (batch, time, hidden).
+
+        Returns:
+            A `keras.Model` that returns a dict of output name to tensor. Its first inputs are those of the encoder.
+        """
         raise NotImplementedError
 
     def losses(self):
-        """Output name to Keras loss."""
+        """Returns a dict of output name to Keras loss."""
         raise NotImplementedError
 
     def encode(self, example):
-        """The example as a list of Encoded, its windows; the only place where a text is cut."""
+        """Tokenizes an example.
+
+        No other method truncates a text or splits it into windows.
+
+        Args:
+            example: an example, with or without a gold answer.
+
+        Returns:
+            A list of Encoded: one for each window, at least one.
+        """
         raise NotImplementedError
 
     def target(self, example, encoded):
-        """What `draw` makes the target of one window from, or Skip; as it is, a dict of output name to array."""
+        """Returns the training target of one window.
+
+        Args:
+            example: an example with a gold answer.
+            encoded: one of the Encoded that `encode` returned for it.
+
+        Returns:
+            The value that `draw` receives for this window, by default a dict of output name to array, without a batch axis.
+            If it is a Skip for the first window of an example, the example is not used for training.
+        """
         raise NotImplementedError
 
     def check_targets(self, examples, targets):
-        """Raises InputError where the targets of all windows of the training examples leave nothing to learn."""
+        """Checks that the training targets contain something to learn; by default accepts all targets.
+
+        Args:
+            examples: the Examples used for training.
+            targets: list of the targets of all their windows, as returned by `target`.
+
+        Raises:
+            InputError: there is nothing to learn.
+        """
 
     def decode(self, example, encoded, outputs):
-        """What is possible for one example, from its windows and what `outputs` gave for each; `choose` decides."""
+        """Combines the model outputs for the windows of one example.
+
+        Args:
+            example: the example.
+            encoded: list of Encoded, its windows.
+            outputs: list of the values that `outputs` returned for these windows.
+
+        Returns:
+            The possible answers with their scores, in any form that the task's own `choose`, `tune` and `record` accept.
+        """
         raise NotImplementedError
 
     def measure(self, examples, predictions):
-        """Report of the predictions beside the examples' gold."""
+        """Scores predictions against gold answers.
+
+        Args:
+            examples: list of examples with gold answers.
+            predictions: list of the predictions for them, in the same order.
+
+        Returns:
+            A Report that contains the score MAIN_SCORE.
+        """
         raise NotImplementedError
 
     def error(self, example, prediction):
-        """What is wrong with a prediction beside the gold, as a dict; None where nothing is."""
+        """Describes the error in a prediction.
+
+        Args:
+            example: an example with a gold answer.
+            prediction: the prediction for it.
+
+        Returns:
+            A dict of JSON values for `errors.jsonl`, or None if the prediction is right.
+        """
         raise NotImplementedError
 
     def record(self, example, possible, prediction):
-        """All that is known of one answer, for `answers.jsonl`: a dict with text, gold, predicted, right and loss."""
+        """Describes one answer, right or wrong.
+
+        Args:
+            example: an example with a gold answer.
+            possible: the return value of `decode`.
+            prediction: the return value of `choose`.
+
+        Returns:
+            A dict of JSON values for `answers.jsonl`, with at least `text`, `gold`, `predicted`, `right` and `loss`.
+        """
         raise NotImplementedError
 
     def row(self, prediction):
-        """The prediction as the ANSWER columns of a table: a dict."""
+        """Returns a prediction as a table row: a dict whose keys are the columns in ANSWER."""
         raise NotImplementedError
 
     def stratum(self, example):
-        """What must be alike in the training and the held-out share."""
+        """Returns the group of an example (any hashable value) for stratified splits; by default all are in one group."""
         return None
 
     def needed(self, example):
-        """What cannot be learned without it or its like: the last examples of each are not held out."""
+        """Returns the classes of an example, such as its labels.
+
+        If no development set is given, the split keeps at least one text of each class in the training set.
+        """
         return ()
 
-    # What a task may change -----------------------------------------------------------------------------------
+    # Methods that a task may override -------------------------------------------------------------------------
 
     def named(self, rows):
-        """A table with the names of columns that the settings tell, where the task knows them by their order."""
+        """Returns the table (a DataFrame) with its columns renamed, if the task recognises a format without a header."""
         return rows
 
     def beside(self, labels):
-        """Labels that were passed beside texts, as a list: an entry for each text."""
+        """Converts the `labels` argument of `fit`, `evaluate` and `score` to a list with one entry for each text."""
         return label_forms.beside(labels)
 
     def grouped(self, rows):
-        """A table with gold as one with a row for each example, and for each the positions of the rows it is made from."""
+        """Groups the rows of a table with gold answers that belong to one example.
+
+        Args:
+            rows: a DataFrame.
+
+        Returns:
+            (table, sources): a DataFrame with one row for each example, and for each of them a tuple with the positions in
+            `rows` of the rows it was made from. By default each row is an example.
+        """
         return rows, apart(rows)
 
     def parts(self, example):
-        """(text, None), or the two texts that the model reads: they identify an example among those trained on."""
+        """Returns the texts that the model reads: (text, None), or (first text, second text) for a pair.
+
+        They also identify an example when it is compared with the training texts.
+        """
         return example.text, None
 
     def new_tokenizer(self, vocabulary, cased, by_character=False):
+        """Returns the Tokenizer for a vocabulary (list of tokens).
+
+        Args:
+            vocabulary: tokens in the order of their ids.
+            cased: whether the checkpoint distinguishes upper and lower case.
+            by_character: whether each character is a token.
+        """
         return Tokenizer(vocabulary, cased, by_character)
 
     def remarks(self, example, encoded):
-        """What the notes of Examples should count about one example and its windows: sentences."""
+        """Yields notes about one example and its windows, such as "cut to max_length".
+
+        The notes are counted and reported for each file.
+
+        Args:
+            example: the example.
+            encoded: list of Encoded, its windows.
+        """
         if len(encoded) > 1:
             yield "longer than max_length: read in windows"
         elif encoded[0].cut:
             yield "cut to max_length"
 
     def doubts(self, examples):
-        """Sentences about the gold of training examples that is probably a mistake; they are logged before training."""
+        """Returns warnings about gold answers that are probably mistakes; they are logged before training.
+
+        Args:
+            examples: list of training examples.
+
+        Returns:
+            An iterable of sentences.
+        """
         return ()
 
     def derived(self):
-        """{name: defaults.Resolved} of the task's own settings that can be "auto"; the config of the checkpoint is known."""
+        """Resolves the task's own settings that are "auto"; `self.config` is already set.
+
+        Returns:
+            A dict of setting name to defaults.Resolved.
+        """
         return {}
 
     def draw(self, x, target, chance):
-        """(x, y) of one window in one epoch; `chance`: a NumPy generator."""
+        """Makes the model inputs and targets for one window in one epoch.
+
+        A task that samples part of its target in each epoch, such as negative examples, overrides this method.
+
+        Args:
+            x: dict of model input name to array (tokens,).
+            target: the return value of `target` for this window.
+            chance: a NumPy random generator.
+
+        Returns:
+            (x, y): dict of model input name to array, and dict of output name to array, both without a batch axis.
+        """
         return x, target
 
     def outputs(self, encoded):
-        """What the model says of a batch of Encoded: for each a dict of output name to array."""
+        """Runs the model on a batch.
+
+        Args:
+            encoded: list of Encoded.
+
+        Returns:
+            A list with one dict of output name to array for each Encoded.
+        """
         from ..inference.predict import inputs, run
 
         found = run(self)(inputs(encoded))
@@ -199,58 +351,89 @@ class Task(Estimator, Generic[P]):
 
     @staticmethod
     def reader(model):
-        """The part of the model that reads texts: a keras.Model from their inputs alone to a dict of outputs."""
+        """Returns the part of the model that prediction uses first.
+
+        Args:
+            model: the `keras.Model` that `build` returned.
+
+        Returns:
+            A `keras.Model` whose only inputs are token and segment ids, and which returns a dict of outputs.
+        """
         return model
 
     def probabilities(self, scores):
-        """Scores of the model as probabilities; both are arrays of one shape."""
+        """Converts scores (logits) to probabilities of the same shape; by default with a sigmoid."""
         return 1 / (1 + np.exp(-scores.astype("float64")))
 
     def baseline(self, examples):
-        """A cheap model fitted on the training examples, to compare scores with, or None.
+        """Returns a simple model fitted on the training examples, for comparison, or None.
 
-        It has `about`, a dict for report.json with its `name`, and `scores(examples)`, a dict of name to number.
+        Args:
+            examples: list of training examples.
+
+        Returns:
+            An object with the attribute `about` (dict for `report.json`, with a `name`) and the method
+            `scores(examples)`, which returns a dict of score name to number.
         """
         return None
 
     def tune(self, examples, possible):
-        """Sets, from what is possible for development examples, the LEARNED attributes that `choose` goes by."""
+        """Sets the decision thresholds and other LEARNED attributes that `choose` uses.
+
+        Args:
+            examples: list of development examples.
+            possible: list of the values that `decode` returned for them.
+        """
 
     def tuning_notes(self):
-        """Sentences about what `tune` could not set; they are logged once, after training."""
+        """Returns sentences about values that `tune` could not set; they are logged once, after training."""
         return ()
 
     def choose(self, example, possible):
-        """The prediction: of what `decode` holds possible for an example, what is answered."""
+        """Selects the answer for one example.
+
+        Args:
+            example: the example.
+            possible: the return value of `decode`.
+
+        Returns:
+            The Prediction of the task.
+        """
         return possible
 
     @property
     def name(self) -> str:
-        """The name of the task: that of the folder its module is in."""
+        """The name of the task, which is the name of its folder."""
         return type(self).__module__.split(".")[-2]
 
     def explained_answers(self, value):
-        """The answers in `gold` or `predicted` of a record in `answers.jsonl`, each as `explain_targets` takes it."""
+        """Returns the answers in the `gold` or `predicted` value of a record, in the form that `explain_targets` accepts."""
         return tuple(value) if isinstance(value, list | tuple) else () if value is None else (value,)
 
     def explain_targets(self, example, windows, possible, prediction, answer):
-        """What `explain` explains: a list of Target, one for each window where the answer can be found.
+        """Returns the targets that `explain` explains.
 
-        By default it explains the largest score of the model in each window, whatever `answer` says.
+        By default the target is the largest score of the model in each window, and `answer` is ignored.
 
         Args:
-            example: as `example` made it.
-            windows: its Encoded, as `encode` made them.
-            possible: as `decode` returned it.
-            prediction: as `choose` returned it.
-            answer: in a form that the task accepts, or None for what it predicts.
+            example: the return value of `example`.
+            windows: the list of Encoded that `encode` returned.
+            possible: the return value of `decode`.
+            prediction: the return value of `choose`.
+            answer: the answer to explain, in a form that the task accepts, or None for the predicted one.
+
+        Returns:
+            A list with one Target for each window that contains the answer.
+
+        Raises:
+            InputError: the answer is not possible for this text.
         """
         return [largest_score(self, window, str(prediction)) for window in windows]
 
-    # What tasks share -----------------------------------------------------------------------------------------
+    # Methods that all tasks share -----------------------------------------------------------------------------
 
     def once(self, make):
-        """`make(self)`, made once for each model that this task has: what is traced from it, which takes seconds."""
+        """Returns `make(self)`, cached until `self.model` changes; used for traced functions, which take seconds to make."""
         computes_here()
         model, made = self._made.get(make, (None, None))
         if model is not self.model or made is None:
@@ -260,7 +443,16 @@ class Task(Estimator, Generic[P]):
         return made
 
     def examples(self, rows, labels=None, gold=True):
-        """Examples of a table, file or list (see `kbert_tasks.data.tables.table`), every row of it accounted for."""
+        """Converts a table, file or list to Examples.
+
+        Args:
+            rows: see `kbert_tasks.data.tables.table`.
+            labels: gold answers, if `rows` is a list of texts.
+            gold: whether the gold answers are read.
+
+        Returns:
+            An Examples, which records for each row whether it was used, joined to another row, or skipped.
+        """
         return rows.copy() if isinstance(rows, Examples) else examples_of(self, rows, labels, gold)
 
     def fit(
@@ -271,32 +463,44 @@ class Task(Estimator, Generic[P]):
         dev: "Rows | Examples | tuple[Rows, Labels] | None" = None,
         resume_dir: str | PathLike[str] | None = None,
     ) -> "Self":
-        """Fine-tunes on `train` and keeps the epoch with the best score on `dev`; returns self.
+        """Fine-tunes on `train` and keeps the epoch with the best score on `dev`.
 
         Args:
-            train: DataFrame, file, list of dicts, or list of texts (or of pairs) with `labels`.
-            labels: the gold answers where `train` is a list of texts.
-            dev: rows, or (texts, labels), for choosing the epoch; by default a share (`validation_split`) of `train` is held out.
-            resume_dir: a folder where the progress is kept (after each epoch, and every `save_minutes`). The same call goes on
-                from what it finds there, and ends with the same model. It stays there: delete it once the task is saved.
+            train: DataFrame, file, list of dicts, or list of texts (or pairs of texts) with `labels`.
+            labels: the gold answers, if `train` is a list of texts.
+            dev: rows, or (texts, labels), to choose the epoch with; by default `validation_split` of `train` is held out.
+            resume_dir: folder to save the progress in, after each epoch and every `save_minutes`. If training is
+                interrupted, the same call resumes from this folder and gives the same model. The folder is not deleted.
+
+        Returns:
+            self.
+
+        Raises:
+            InputError: the data or the settings are not valid.
         """
         from ..training.trainer import train as run
 
-        # A new object learns; if that fails, this one is as it was.
+        # Train a new object, so that this one does not change if training fails.
         fresh = type(self)(**self.get_params())
         with locked_by_chief(resume_dir):
             run(fresh, fresh.examples(train, labels), dev, resume_dir)
-        fresh._made.clear()  # it was traced from the model of the tokens met, which the whole one has replaced
-        # Nothing of an earlier training stays, but what scikit-learn's searches have attached to this object does.
+        fresh._made.clear()  # traced from the model with a reduced embedding table, which the full model has replaced
+        # Drop the results of earlier training, but keep attributes that scikit-learn's searches have set on this object.
         others = {name: value for name, value in vars(self).items() if name[0] == "_" and name not in vars(fresh)}
         self.__dict__ = vars(fresh) | others
         return self
 
     def predict(self, texts: "Rows") -> list[P | None]:
-        """A list with one prediction for each text, in their order; None for a text that is empty.
+        """Predicts an answer for each text.
 
         Args:
-            texts: list of texts (of pairs, if trained on pairs), DataFrame or file.
+            texts: list of texts (or of pairs, if the task was trained on pairs), DataFrame or file.
+
+        Returns:
+            A list with one prediction for each text, in the same order; None for an empty text.
+
+        Raises:
+            InputError: the task is not trained, or the texts cannot be read.
         """
         from ..inference.predict import predictions
 
@@ -309,7 +513,18 @@ class Task(Estimator, Generic[P]):
         return found
 
     def evaluate(self, rows: "Rows | Examples", labels: "Labels | None" = None) -> "Report":
-        """A Report of the predictions for rows with gold; prints readably."""
+        """Scores the predictions for rows with gold answers.
+
+        Args:
+            rows: DataFrame, file, list of dicts, or list of texts (or pairs of texts) with `labels`.
+            labels: the gold answers, if `rows` is a list of texts.
+
+        Returns:
+            A Report, which holds the scores and prints as a table.
+
+        Raises:
+            InputError: the task is not trained, or no row can be used.
+        """
         from ..inference.predict import decoded
 
         check_trained(self)
@@ -326,17 +541,24 @@ class Task(Estimator, Generic[P]):
         return report
 
     def score(self, rows: "Rows", labels: "Labels | None" = None) -> float:
-        """The main score on rows with gold answers: accuracy for classification, F1 for the other tasks.
+        """Returns the main score on rows with gold answers: accuracy for classification, F1 for the other tasks.
 
-        It is NaN where the score is not defined. `evaluate` returns all scores.
+        The score is NaN if it is not defined for these rows. `evaluate` returns all scores.
         """
         found = self.evaluate(rows, labels)[self.MAIN_SCORE]
         return float("nan") if found is None else float(found)
 
     def judge(self, examples, encoded, possible):
-        """Report of what is answered, of all that `decode` holds possible, with its errors and all answers.
+        """Chooses the answers for decoded examples and scores them.
 
-        Each of them has the `place` of its example among `examples`; `Examples.locate` makes row numbers of it.
+        Args:
+            examples: list of examples with gold answers.
+            encoded: for each example the list of its windows.
+            possible: for each example the return value of `decode`.
+
+        Returns:
+            A Report with `errors` and `answers`. Each of their entries has `place`, the index of its example in `examples`,
+            which `Examples.locate` replaces by the row number.
         """
         answers = [self.choose(*each) for each in zip(examples, possible, strict=True)]
         report = self.measure(examples, answers)
@@ -350,9 +572,12 @@ class Task(Estimator, Generic[P]):
         return report
 
     def add_test(self, report, seconds, examples=()):
-        """Puts the Report of a test set, which took so long, into `report_`, and its answers into `answers_`.
+        """Adds the results on a test set to `report_`, `errors_` and `answers_`.
 
-        The baseline, where there is one, is scored on the test set's examples too.
+        Args:
+            report: the Report of the test set.
+            seconds: duration of the evaluation.
+            examples: the examples of the test set, to score the baseline on, if there is one.
         """
         self.errors_, self.answers_ = report.errors, report.answers
         self.report_["scores"]["test"] = report.scores
@@ -363,17 +588,27 @@ class Task(Estimator, Generic[P]):
         self.report_["seconds"]["evaluate"] = round(self.report_["seconds"]["evaluate"] + seconds, 3)
 
     def save(self, folder: str | PathLike[str]) -> None:
-        """Writes a folder that `kbert_tasks.load` reads, with no need of the checkpoint; whole or not at all."""
+        """Writes the trained task to a folder, which `kbert_tasks.load` reads without the checkpoint.
+
+        If writing fails, the folder does not change.
+
+        Raises:
+            InputError: the task is not trained, or the folder cannot be written.
+        """
         from ..cluster import chief
         from ..saving.saving import save
 
         check_trained(self)
-        if chief():  # of several machines the first writes
+        if chief():  # with several machines, only the first one writes
             save(self, folder)
 
 
 def check_trained(task: Any) -> None:
-    """Raises an InputError unless `task` is a trained or loaded Task."""
+    """Checks that `task` is a trained or loaded Task.
+
+    Raises:
+        InputError: it is not.
+    """
     if not isinstance(task, Task):
         raise InputError(f"a trained task is needed, found {task!r:.80}: open a saved folder with kbert_tasks.load")
     if task.model is None:

@@ -1,7 +1,7 @@
-"""What scikit-learn and pickle expect of an estimator: its parameters, its tags, and copies.
+"""Estimator: the methods that scikit-learn and pickle require.
 
-Without scikit-learn's BaseEstimator: that reads the parameters from the signature of `__init__`, while here the Settings
-hold them, and importing it takes as long as importing the rest of the package.
+It does not inherit from scikit-learn's BaseEstimator, which reads the parameters from the signature of `__init__`; here
+they are the fields of Settings. Importing BaseEstimator would also double the import time of the package.
 """
 
 import dataclasses
@@ -12,7 +12,7 @@ if TYPE_CHECKING:
 
 
 class Estimator:
-    """The part of a Task that scikit-learn's `clone`, `cross_val_score` and `GridSearchCV` use, and pickle.
+    """Makes a Task work with pickle and with scikit-learn's `clone`, `cross_val_score` and `GridSearchCV`.
 
     Examples:
         >>> from sklearn.model_selection import GridSearchCV, cross_val_score
@@ -26,10 +26,10 @@ class Estimator:
     engine_: Any
     _next: Any
     Settings: Any
-    KIND: Any = None  # scikit-learn's `estimator_type`: a classifier's folds are stratified by its labels
+    KIND: Any = None  # scikit-learn's `estimator_type`; the folds of a "classifier" are stratified by label
 
     def get_params(self, deep: bool = True) -> dict[str, Any]:
-        """The checkpoint and all settings, as a new task takes them.
+        """Returns the checkpoint and all settings, as accepted by the constructor.
 
         Args:
             deep: ignored, since no parameter has parameters of its own.
@@ -79,7 +79,7 @@ class Estimator:
         from ..saving.model import arrays_of
 
         model = self.model and arrays_of(self.model)
-        # What was traced or compiled from the model cannot be copied; the copy makes it again.
+        # Traced and compiled functions cannot be pickled; the copy makes them again.
         return self.__dict__ | {"_made": {}, "model": model, "engine_": self.engine_ and self.engine_.folder}
 
     def __setstate__(self, state):

@@ -1,6 +1,6 @@
-"""What points at parts of a text: scores of spans, scores of predicates between them, and their losses.
+"""Layers that score spans and predicates between spans, and their losses.
 
-Source of the scores of spans, and of the loss of sets: Su et al., "Global Pointer", 2022 (arXiv 2208.03054).
+Source of SpanScores and SetLoss: Su et al., "Global Pointer", 2022 (arXiv 2208.03054).
 """
 
 from typing import Any
@@ -11,14 +11,21 @@ from ..encoder.bert import Layer, register
 tf = tensorflow()
 keras: Any = keras2()
 
-FAR = 64  # tokens; spans longer than that share one bias
+FAR = 64  # tokens; all longer spans share one bias
 
 
 @register
 class SpanScores(Layer):
-    """(batch, time, hidden) to a score for each span: (batch, kinds, time of its first token, time of its last).
+    """Computes a score for each span of tokens.
 
-    The score is the product of the two tokens' vectors, plus a term for each of them, plus one for the length.
+    The score is the dot product of vectors of the first and the last token, plus a bias for each of the two tokens, plus a
+    bias for the length of the span.
+
+    Input: (batch, time, hidden). Output: (batch, kinds, time of the first token, time of the last token).
+
+    Args:
+        kinds: number of kinds of spans.
+        size: dimension of the vectors.
     """
 
     def __init__(self, kinds, size=64, dtype="float32", **kwargs):
@@ -45,11 +52,16 @@ class SpanScores(Layer):
 
 @register
 class PairScores(Layer):
-    """Scores of each predicate between spans.
+    """Computes a score for each predicate between a subject span and an object span.
 
-    From [(batch, time, hidden), subjects (batch, count, 2: first and last token), objects (batch, number, 2)] to (batch, count,
-    number, kinds). Subject and object meet in a layer that is not linear: where a sum of the two is all there is,
-    some sets of triples have no weights that give them.
+    Subject and object are combined by a nonlinear layer, because a sum of two linear scores cannot represent all sets of
+    triples.
+
+    Input: [token vectors (batch, time, hidden), subjects (batch, count, 2), objects (batch, number, 2)], where the last axis
+    of spans is (first token, last token). Output: (batch, count, number, kinds).
+
+    Args:
+        kinds: number of predicates.
     """
 
     def __init__(self, kinds, dtype="float32", **kwargs):
@@ -82,10 +94,11 @@ class PairScores(Layer):
 
 @register
 class SetLoss(keras.losses.Loss):
-    """Pushes the scores of all that is right above 0 and of all else below: log(1 + sum exp) of either side.
+    """Multi-label loss that makes the scores of right elements positive and of wrong elements negative.
 
-    y_true (batch, groups, ...) is 1 or 0, or -1 where nothing is counted; y_pred are scores of that shape. The loss of
-    a text is the mean over those of its groups that have something to count.
+    The loss of a group is log(1 + sum exp(-score)) over the right elements plus log(1 + sum exp(score)) over the wrong
+    ones. y_true (batch, groups, ...) is 1 for right, 0 for wrong and -1 for ignored elements; y_pred are scores of the same
+    shape. The loss of a text is the mean over its groups that are not ignored entirely.
     """
 
     def call(self, y_true, y_pred):
@@ -102,9 +115,9 @@ class SetLoss(keras.losses.Loss):
 
 @register
 class ChoiceLoss(keras.losses.Loss):
-    """Cross entropy of one softmax over all that can be the answer; several right answers share.
+    """Cross entropy of one softmax over all possible answers, averaged over the right ones.
 
-    y_true (batch, ...) is 1 or 0, or -1 for what cannot be the answer; y_pred are scores of that shape.
+    y_true (batch, ...) is 1 for right, 0 for wrong and -1 for impossible answers; y_pred are scores of the same shape.
     """
 
     def call(self, y_true, y_pred):

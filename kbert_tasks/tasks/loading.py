@@ -29,16 +29,19 @@ if TYPE_CHECKING:
 
 
 def load(folder: str | PathLike[str], engine: str = "keras") -> "Task[Any]":
-    """The task that `save` wrote; needs neither the checkpoint nor a network.
+    """Loads a trained task; does not need the checkpoint or a network connection.
 
     Args:
-        folder: that kbert-train or `save` wrote.
-        engine: what reads the texts in `predict` and `evaluate`: "keras", or "openvino", which at its first use exports
-            the model into the folder. Weights that are changed afterwards are Keras's alone.
+        folder: a folder written by kbert-train or `save`.
+        engine: inference engine for `predict` and `evaluate`: "keras" or "openvino". The first load with "openvino" exports
+            the model to the folder; later changes of the Keras weights do not affect the exported model.
+
+    Returns:
+        The Task, ready for `predict`.
 
     Raises:
-        InputError: not such a folder, a file missing or damaged, another format, a task that is not there, or an engine
-            that is not.
+        InputError: the folder is not a saved task or has another format, a file is missing or damaged, or the task or the
+            engine does not exist.
     """
     from ..inference.openvino import check, start
 
@@ -90,7 +93,7 @@ def _fill(task, folder, cased, engine):
         task.seen_ = arrays.pop(SEEN)
     except (SafetensorError, KeyError) as error:
         raise InputError(f"{folder / WEIGHTS} is damaged or cut short: copy the folder again ({error})") from None
-    if task.config["num_hidden_layers"] > len(arrays):  # before a graph of any size is built
+    if task.config["num_hidden_layers"] > len(arrays):  # check before building a graph that could be huge
         raise InputError(f"{folder / CONFIG} has more layers than {WEIGHTS}: copy the whole folder again")
     model = built(task, engine)
     wanted = {name: tuple(weight.shape) for name, weight in weights(model).items()}

@@ -1,19 +1,19 @@
-"""log(p / (1 - p)) of an answer from a model's scores, in forms that stay exact where p is near 0 or 1.
+"""Log-odds log(p / (1 - p)) of an answer, computed from logits so that they are accurate for p near 0 or 1.
 
-The log-odds rather than the score itself: a number added to all scores of a softmax moves no probability. Rather than
-log p: that stands still where the model is sure.
+Explanations use log-odds instead of logits, because adding a constant to all logits of a softmax does not change any
+probability, and instead of log p, because log p is almost constant where the model is certain.
 """
 
 from .._keras import tensorflow
 
 
 def one_of(scores, right, wrong):
-    """Of one choice among several: its score against those of the others.
+    """Returns the log-odds of one class of a softmax.
 
     Args:
-        scores: (batch, choices), before the softmax.
-        right: place of the answer.
-        wrong: int array, places of all other choices.
+        scores: logits (batch, classes).
+        right: index of the class.
+        wrong: int array, indices of all other classes.
 
     Returns:
         (batch,).
@@ -23,7 +23,14 @@ def one_of(scores, right, wrong):
 
 
 def all_of(*scores):
-    """Of several things being so together, whose probabilities are multiplied: (batch,) each, before the sigmoid."""
+    """Returns the log-odds of the product of probabilities.
+
+    Args:
+        *scores: logits (batch,) of each probability, before the sigmoid.
+
+    Returns:
+        (batch,).
+    """
     tf = tensorflow()
     log_p = tf.add_n([tf.math.log_sigmoid(each) for each in scores])
     return log_p - tf.math.log(-tf.math.expm1(log_p))

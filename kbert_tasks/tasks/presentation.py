@@ -1,20 +1,20 @@
-"""How reports and comparisons name and show the answers of a task."""
+"""Presentation: names and keys that reports and comparisons use for the answers of a task."""
 
 from dataclasses import dataclass
 
 
 @dataclass(frozen=True)
 class Presentation:
-    """Names and keys for pages about a task; the defaults suit a task that gives one value for a text.
+    """Names and keys for pages about a task. The defaults suit a task with one answer per text.
 
     Attributes:
-        title, title_zh: the name of the task in English and in Chinese; "" stands for the name of its folder.
-        group, groups_zh: what the scores in `per_class` belong to, such as "label", and a Chinese title for all of them.
-        question: keys of a record in `answers.jsonl` that tell what was asked.
-        about: the key of those that is shown beside the text, or None.
-        keys: for answers that are lists of dicts, the keys that identify one of them; () for other answers.
-        entities: those of `keys` whose values are parts of the text.
-        ranked: whether the first of several answers is also scored by itself, as `accuracy`.
+        title, title_zh: name of the task in English and in Chinese; if empty, the name of its folder is used.
+        group, groups_zh: name of one class in `per_class`, such as "label", and a Chinese heading for all of them.
+        question: keys of the inputs in a record of `answers.jsonl`.
+        about: the key in `question` whose value is shown next to the text, or None.
+        keys: for answers that are lists of dicts, the keys that identify an answer; () for other answers.
+        entities: the keys in `keys` whose values are parts of the text.
+        ranked: whether the first of several answers also has its own score, `accuracy`.
     """
 
     title: str = ""

@@ -1,4 +1,4 @@
-"""What the tasks share that point at parts of a text: tokens, windows, a threshold, and why gold cannot be found."""
+"""SpanTask: the base class of tasks whose answers are parts of a text."""
 
 import math
 from dataclasses import dataclass
@@ -14,6 +14,8 @@ from .base import P, Task
 
 @dataclass(frozen=True)
 class SpanSettings(Settings):
+    """Settings of tasks whose answers are parts of a text."""
+
     tokenization: str = option(
         "pieces", "one token for each word piece, or for each character", choices=("pieces", "characters")
     )
@@ -29,20 +31,25 @@ class SpanSettings(Settings):
 
 
 class SpanTask(Task[P]):
-    """A task whose answers are spans of the text, with a probability that a threshold is put to."""
+    """Base class of tasks whose answers are spans of the text. An answer is returned if its probability is high enough."""
 
     Settings = SpanSettings
     recipe = SPANS
     MAIN_SCORE = "f1"
-    threshold_ = 0.5  # until development texts tell
+    threshold_ = 0.5  # replaced by `tune`
 
     @property
     def least(self):
-        """The threshold in force."""
+        """The threshold in use: the setting `threshold`, or the tuned value."""
         return self.threshold_ if self.settings.threshold is None else self.settings.threshold
 
     def best_threshold(self, gold, answers):
-        """The threshold for the best F1, within the limits of the setting `threshold`."""
+        """Returns the threshold with the best F1, within the limits of the setting `threshold`.
+
+        Args:
+            gold: for each text, a set of gold answers.
+            answers: for each text, a list of (answer, probability).
+        """
         return best_threshold(gold, answers, FLOOR)
 
     def new_tokenizer(self, vocabulary, cased):
@@ -52,17 +59,34 @@ class SpanTask(Task[P]):
         return windows(self.whole(example), self.settings.max_length, self.settings.window_overlap)
 
     def whole(self, example):
-        """The example as one Encoded, nothing cut."""
+        """Returns the whole example as one Encoded, without truncation."""
         return self.tokenizer.encode(*self.parts(example), WHOLE)
 
     def tokens(self, example, string, span, encoded):
-        """Tokens of every place of a gold string, or of the one that is given: a list of (first, last)."""
+        """Finds the tokens of a string in a window.
+
+        Args:
+            example: the example.
+            string: part of its text.
+            span: the Span of the string, or None to use all occurrences.
+            encoded: an Encoded of the example.
+
+        Returns:
+            A list of (first token, last token), both inclusive; empty if the string is not in the window.
+        """
         segment = int(self.parts(example)[1] is not None)
         places = [span] if span else occurrences(example.text, string)
         return [tokens for place in places if (tokens := tokens_of(encoded, place, segment))]
 
     def lost(self, example, string, span, encoded):
-        """Why a gold string can be found in none of the windows; None if it can."""
+        """Returns the reason why a string cannot be found in any window, or None if it can be found.
+
+        Args:
+            example: the example.
+            string: the gold string.
+            span: the Span of the string, or None to use all occurrences.
+            encoded: list of Encoded, the windows of the example.
+        """
         if any(self.tokens(example, string, span, window) for window in encoded):
             return None
         if not (span or occurrences(example.text, string)):
@@ -81,34 +105,35 @@ class SpanTask(Task[P]):
         )
 
     def wrong(self, known, gold, found):
-        """What `error` tells of any task that points.
+        """Returns the dict for `error`, or None if the predicted answers are the gold answers.
 
         Args:
-            known: the example as a dict.
-            gold: set of what must be found.
-            found: {what is answered: its probability}.
+            known: dict that describes the example.
+            gold: set of gold answers.
+            found: dict of each predicted answer to its probability.
         """
         answered = found.keys()
         if gold == answered:
             return None
         parts = {"gold": gold, "predicted": answered, "missing": gold - answered, "spurious": answered - gold}
-        told = {name: sorted(each) for name, each in parts.items()}
-        return known | told | {"probability": [round(found[each], 6) for each in told["predicted"]]}
+        listed = {name: sorted(each) for name, each in parts.items()}
+        return known | listed | {"probability": [round(found[each], 6) for each in listed["predicted"]]}
 
     def recorded(self, example, gold, found, answers):
-        """What `record` tells of any task that points.
+        """Returns the dict for `record`.
 
         Args:
-            gold: {what must be found: as a dict}.
-            found: {what is possible: its probability}.
-            answers: {what is answered: as a dict}.
+            example: the example.
+            gold: dict of each gold answer to its description (a dict).
+            found: dict of each possible answer to its probability.
+            answers: dict of each predicted answer to its description (a dict).
 
         Returns:
-            A dict; its loss is -log of the probability of all that is gold, and of 1 minus that of wrong answers, summed.
+            A dict. Its loss is the sum of -log(p) over the gold answers and -log(1 - p) over the wrong answers.
         """
         missed = [found.get(each, 0.0) for each in gold]
         wrong = [1 - found[each] for each in answers.keys() - gold.keys()]
         loss = -sum(math.log(max(p, FLOOR)) for p in (*missed, *wrong))
         right = answers.keys() == gold.keys()
-        told = {"gold": [*gold.values()], "predicted": [*answers.values()], "right": right, "loss": round(loss, 6)}
-        return {"text": example.text} | told
+        details = {"gold": [*gold.values()], "predicted": [*answers.values()], "right": right, "loss": round(loss, 6)}
+        return {"text": example.text} | details

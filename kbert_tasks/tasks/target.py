@@ -1,4 +1,4 @@
-"""Target: what an explanation explains, an answer in one window of the text."""
+"""Target: the answer in one window of a text that is explained."""
 
 from collections.abc import Callable
 from dataclasses import dataclass, field
@@ -12,18 +12,18 @@ from ..text.tokenizer import Encoded
 
 @dataclass(frozen=True)
 class Target:
-    """An answer in one window, and its score as a function of the outputs of the model.
+    """An answer in one window, with a function that computes its score from the model outputs.
 
     Attributes:
         answer: the answer as the task returns it, such as a label or a Triple; None for "no answer".
         shown: the answer as text.
         predicted: whether the task predicts this answer.
-        probability: of the answer; None for an answer so improbable that the task does not report one.
+        probability: the probability of the answer; None if the task does not report one because it is too small.
         window: the Encoded.
-        log_odds: function from the outputs of the model, a dict of name to (batch, ...), to scores (batch,): the log-odds of
-            the answer where the task has probabilities.
-        places: name of a part of the answer to its tokens (first, last), both included.
-        more: inputs of the model beside the window: dict of name to array, with a batch axis of 1.
+        log_odds: function from the model outputs, a dict of name to tensor (batch, ...), to scores (batch,). The score is
+            the log-odds of the answer if the task has probabilities.
+        places: dict of the name of a part of the answer to its tokens (first, last), both inclusive.
+        more: additional model inputs: dict of name to array with a batch axis of 1.
         record: the answer as a JSON value; by default `shown`, or None for "no answer".
     """
 
@@ -43,7 +43,13 @@ class Target:
 
 
 def largest_score(task, window, shown):
-    """The Target of a task that does not say what to explain: the largest score of its model for a window."""
+    """Returns the default Target of a window: the largest score of the model.
+
+    Args:
+        task: a trained task.
+        window: the Encoded.
+        shown: the answer as text.
+    """
     (outputs,) = task.outputs([window])
     name = next(name for name in task.losses() if name in outputs)
     scores = np.asarray(outputs[name]).ravel()

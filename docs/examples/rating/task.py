@@ -1,4 +1,4 @@
-"""A fourth task, for the guide: the rating of a text, such as one to five stars, as a number."""
+"""Example of a custom task: predicts the rating of a text, such as one to five stars, as a number."""
 
 import math
 from dataclasses import dataclass
@@ -15,7 +15,7 @@ from ..base import Task
 
 @dataclass(frozen=True)
 class RatingSettings(Settings):
-    """What rating can be told beside what every task can."""
+    """Settings of the rating task, in addition to those of every task."""
 
     label_column: str = option("rating", "column of the rating, a number", later=True)
     tolerance: float = option(0.5, "an answer no further from the gold is right", least=0, later=True)
@@ -23,7 +23,7 @@ class RatingSettings(Settings):
 
 @dataclass(frozen=True)
 class Example:
-    """A text and its gold rating, or None."""
+    """A text and its gold rating; None if the rating is not known."""
 
     text: str
     rating: float | None
@@ -31,13 +31,13 @@ class Example:
 
 @dataclass(frozen=True)
 class Prediction:
-    """A rating, between the lowest and the highest that training has seen."""
+    """A rating, between the lowest and the highest of the training examples."""
 
     rating: float
 
 
 class TextRater(Task[Prediction]):
-    """A number for a text.
+    """Predicts a number for a text.
 
     Examples:
         >>> task = TextRater("tiny-zh", epochs=10, learning_rate=1e-3)
@@ -93,7 +93,7 @@ class TextRater(Task[Prediction]):
         keras = keras2()
         vector = pooled(encoder, "cls")  # (batch, hidden)
         vector = Dropout(self.settings.dropout, name="Head-Dropout")(vector)
-        # In standard deviations from the mean; float32 whatever the encoder computes in.
+        # In standard deviations from the mean; float32 even if the encoder uses mixed precision.
         rating = keras.layers.Dense(1, dtype="float32", name="rating")(vector)  # (batch, 1)
         return keras.Model(encoder.inputs, {"rating": rating}, name="rater")
 
@@ -114,36 +114,36 @@ class TextRater(Task[Prediction]):
         return (rating - self.mean_) / self.deviation_
 
     def decode(self, example, encoded, outputs):
-        (window,) = outputs  # a text is one window here
+        (window,) = outputs  # `encode` returns one window per text
         return self.mean_ + self.deviation_ * float(window["rating"][0])
 
     def choose(self, example, possible):
         return Prediction(min(max(possible, self.lowest_), self.highest_))
 
-    # What is told of it -----------------------------------------------------------
+    # Output and scores ------------------------------------------------------------
 
     def row(self, prediction):
         return {"rating": round(prediction.rating, 4)}
 
     def error(self, example, prediction):
-        return None if self._right(example, prediction) else self._told(example, prediction)
+        return None if self._right(example, prediction) else self._details(example, prediction)
 
     def record(self, example, possible, prediction):
         loss = self._standard(example.rating) - self._standard(possible)
         right = self._right(example, prediction)
-        return self._told(example, prediction) | {"loss": round(loss**2, 6), "right": right}
+        return self._details(example, prediction) | {"loss": round(loss**2, 6), "right": right}
 
     def _right(self, example, prediction):
         return abs(example.rating - prediction.rating) <= self.settings.tolerance
 
-    def _told(self, example, prediction):
+    def _details(self, example, prediction):
         return {"text": example.text, "gold": example.rating, "predicted": round(prediction.rating, 4)}
 
     def measure(self, examples, predictions):
         from scipy.stats import spearmanr
 
         gold, found = (np.array([each.rating for each in part]) for part in (examples, predictions))
-        ranked = len({*gold}) > 1 and len({*found}) > 1  # else there is no order to compare
+        ranked = len({*gold}) > 1 and len({*found}) > 1  # the rank correlation is undefined for constant values
         right = [self._right(*each) for each in zip(examples, predictions, strict=True)]
         error = float(np.mean(np.abs(gold - found)))
         return Report(

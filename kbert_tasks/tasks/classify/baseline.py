@@ -1,6 +1,6 @@
-"""TF-IDF with logistic regression, fitted on the rows that a classifier trains on: the score that BERT should exceed.
+"""Baseline for text classification: TF-IDF with logistic regression, fitted on the training rows of the classifier.
 
-The n-grams and C were chosen on development rows of five data sets (benchmarks/baseline.md).
+The n-gram ranges and C were chosen on development rows of five data sets (benchmarks/baseline.md).
 """
 
 import re
@@ -12,44 +12,48 @@ from ...data.labels import marked
 from ...metrics import classification
 
 NAME = "TF-IDF with logistic regression"
-FEATURES = 100_000  # n-grams of each kind, the most frequent ones
-CHARACTERS = 4_000_000  # of all texts together; further rows are left out, so that fitting takes half a minute at most
-WORK = 100_000_000  # the same for characters times labels: one model is fitted for each label
+FEATURES = 100_000  # maximum number of n-grams for each vectorizer; the most frequent ones are used
+CHARACTERS = 4_000_000  # maximum total length of the texts used for fitting, so that it takes at most half a minute
+WORK = 100_000_000  # the same limit for characters times labels, because one model is fitted for each label
 C = {"text": 3.0, "pair": 1.0}
 
-UNSPACED = re.compile("[\u3040-\u30ff\u3400-\u9fff\uf900-\ufaff]")  # Chinese and Japanese: words without spaces between
-SAMPLE = 1000  # texts that the kind of n-grams is decided by
+UNSPACED = re.compile("[\u3040-\u30ff\u3400-\u9fff\uf900-\ufaff]")  # Chinese and Japanese: no spaces between words
+SAMPLE = 1000  # number of texts that are examined to choose the type of n-grams
 
 
 class Baseline:
     """A fitted baseline for a text classifier.
 
     Args:
-        task: a TextClassifier that has learned its labels.
-        examples: the training examples.
+        task: a TextClassifier on which `learn` has been called.
+        examples: list of training examples.
 
     Attributes:
-        about: for report.json: `name`, `rows` (used for fitting), `of` (training rows), `features`.
+        about: dict for report.json: `name`, `rows` (number used for fitting), `of` (number of training rows), `features`.
     """
 
     def __init__(self, task, examples):
-        # Not the task: it would keep the model, and be copied along with the baseline.
+        # Do not keep a reference to the task: it holds the model and would be copied with the baseline.
         self.labels, self.several, self.pairs = task.labels_, task.multi_label_, task.pairs_
         used = _affordable(examples, len(self.labels))
         self.ngrams, found = _ngrams(_texts(used))
         x, y = _features(found, len(used)), self._targets(used)
         with warnings.catch_warnings():
-            warnings.simplefilter("ignore")  # a label that all of the rows have, or none; not converged
+            warnings.simplefilter("ignore")  # a label that all or no rows have; no convergence
             self.classifier = self._classifier(y).fit(x, y)
         self.about = {"name": NAME, "rows": len(used), "of": len(examples), "features": x.shape[1]}
 
     def scores(self, examples):
-        """The scores of other examples that are single numbers: a dict, with the names of the model's scores."""
+        """Scores the baseline on other examples.
+
+        Returns:
+            A dict of score name to number, with the same names as the scores of the model.
+        """
         score = classification.multi_label if self.several else classification.classification
         return classification.Report(score(self._gold(examples), self.predict(examples), self.labels)).numbers()
 
     def predict(self, examples):
-        """A list of labels, or of tuples of labels where a text may have several."""
+        """Returns a list of labels, or for multi-label tasks a list of tuples of labels."""
         x = _features(self.ngrams.transform(_texts(examples)), len(examples))
         found = self.classifier.predict(x)
         if not self.several:
@@ -64,7 +68,7 @@ class Baseline:
         gold = self._gold(examples)
         if not self.several:
             return gold
-        # One column more than there are labels: scikit-learn takes a single column for two classes.
+        # Add an empty column, because scikit-learn treats a single column as a binary problem.
         return np.pad(marked(gold, self.labels), ((0, 0), (0, 1)))
 
     def _classifier(self, targets):
@@ -75,21 +79,23 @@ class Baseline:
         if not self.several and len(set(targets)) == 1:
             return DummyClassifier()
         kind = "pair" if self.pairs else "text"
-        # A model for each label scores the same as one for all labels, and is fitted in a tenth of the time.
+        # One model for each label scores the same as a multinomial model and takes a tenth of the time to fit.
         return OneVsRestClassifier(LogisticRegression(C=C[kind], solver="liblinear", max_iter=300))
 
 
 def _texts(examples):
-    """The texts of all examples; for pairs followed by all second texts."""
+    """Returns the texts of all examples, followed by all second texts for pairs."""
     return [e.text for e in examples] + [e.text_b for e in examples if e.text_b is not None]
 
 
 def _features(found, number):
-    """The TF-IDF of all texts as features of the examples; of pairs: what both texts have, what one has, and which one.
+    """Converts the TF-IDF of texts to features of examples.
+
+    The features of a pair are the product of the two vectors, their difference, its absolute value, and the dot product.
 
     Args:
         found: sparse (texts, n-grams), in the order of _texts.
-        number: of examples.
+        number: number of examples.
 
     Returns:
         Sparse (examples, features).
@@ -105,7 +111,7 @@ def _features(found, number):
 
 
 def _affordable(examples, labels):
-    """As many of the examples, drawn at random, as the limits allow."""
+    """Returns the examples, or a random sample of them if they exceed the limits CHARACTERS and WORK."""
     lengths = np.array([len(example.text) + len(example.text_b or "") for example in examples])
     if lengths.sum() <= (most := min(CHARACTERS, WORK / labels)):
         return examples
@@ -115,7 +121,10 @@ def _affordable(examples, labels):
 
 
 def _ngrams(texts):
-    """(a fitted vectorizer, the texts' TF-IDF): of n-grams in two texts at least, or in one where texts share none."""
+    """Returns (fitted vectorizer, TF-IDF of the texts).
+
+    The n-grams occur in at least two texts; if no n-gram does, all n-grams are used.
+    """
     try:
         made = _vectorizer(texts, 2)
         return made, made.fit_transform(texts)
@@ -125,7 +134,7 @@ def _ngrams(texts):
 
 
 def _vectorizer(texts, least):
-    """Characters for texts without spaces between words, otherwise words and the characters within them."""
+    """Returns a vectorizer of character n-grams for scripts without spaces, otherwise of words and their characters."""
     from sklearn.feature_extraction.text import TfidfVectorizer
     from sklearn.pipeline import make_union
 
@@ -133,13 +142,13 @@ def _vectorizer(texts, least):
     if _unspaced(texts):
         return TfidfVectorizer(analyzer="char", ngram_range=(1, 3), **common)
     return make_union(
-        # Punctuation counts as words too, so that every text has one.
+        # Punctuation marks are words too, so that every text has at least one word.
         TfidfVectorizer(ngram_range=(1, 2), token_pattern=r"\w+|[^\w\s]", **common),
         TfidfVectorizer(analyzer="char_wb", ngram_range=(2, 5), **common),
     )
 
 
 def _unspaced(texts):
-    """Whether at least a fifth of the letters belong to a script without spaces."""
+    """Returns whether at least a fifth of the letters belong to a script without spaces."""
     text = "".join(texts[:SAMPLE])
     return 5 * len(UNSPACED.findall(text)) >= sum(map(str.isalpha, text)) > 0

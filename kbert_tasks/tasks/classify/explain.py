@@ -1,4 +1,4 @@
-"""A label of a text as the target of an explanation."""
+"""Explanation targets for text classification."""
 
 import difflib
 
@@ -10,9 +10,9 @@ from ..target import Target
 
 
 def targets(task, example, windows, possible, prediction, answer):
-    """The Targets of an answer: see `Task.explain_targets`.
+    """Returns a Target for a label in each window; see `Task.explain_targets`.
 
-    Without an answer: the most probable label.
+    If `answer` is None, the most probable label is explained.
     """
     labels, p = task.labels_, prediction.probabilities
     label = max(labels, key=p.get) if answer is None else answer

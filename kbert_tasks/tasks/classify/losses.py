@@ -1,4 +1,4 @@
-"""Losses of labels: cross entropy, with weights of classes, focused on what is not yet known, and with smoothed gold."""
+"""Classification losses: cross entropy, optionally with class weights, focal loss and label smoothing."""
 
 from typing import Any
 
@@ -10,7 +10,7 @@ keras: Any = keras2()
 
 
 def loss(several, weights=None, focal=0.0, smoothing=0.0):
-    """Keras's cross entropy of scores, of several labels a text or of one; a LabelLoss where more is asked for."""
+    """Returns the Keras cross entropy on logits, or a LabelLoss if any of the options is used; Args as in LabelLoss."""
     if weights is None and not focal and not smoothing:
         kind = keras.losses.BinaryCrossentropy if several else keras.losses.SparseCategoricalCrossentropy
         return kind(from_logits=True)
@@ -19,22 +19,23 @@ def loss(several, weights=None, focal=0.0, smoothing=0.0):
 
 @register
 class LabelLoss(keras.losses.Loss):
-    """The sum over a text's classes of -weight * gold * (1 - p)^focal * log p, where p is made of scores (batch, labels).
+    """Cross entropy on logits with class weights, focal loss and label smoothing.
 
-    With one label a text the classes are the labels, p is their softmax, and y_true (batch,) are numbers of labels. With
-    `several` each label has two classes, no and yes, p is a sigmoid, y_true (batch, labels) is 0 or 1, and the loss is the
-    mean over the labels.
+    The loss of a text is the sum over the classes of -weight * gold * (1 - p)^focal * log p. y_pred (batch, labels) are
+    logits. With one label per text, the classes are the labels, p is the softmax, and y_true (batch,) are label indices.
+    With `several`, each label has the two classes no and yes, p is the sigmoid, y_true (batch, labels) is 0 or 1, and the
+    loss is the mean over the labels.
 
-    Keras's focal losses make p first and cut it off at 1e-7, so that what is most wrong has no gradient, and they take no
-    weights for each of several labels.
+    The focal losses of Keras clip p at 1e-7, so that the worst errors have no gradient, and they do not accept weights
+    for each label of a multi-label task.
 
     Sources: Lin et al., "Focal Loss", 2017 (arXiv 1708.02002); Szegedy et al., 2015 (arXiv 1512.00567), for smoothing.
 
     Args:
-        several: a text may have several labels.
-        weights: of each label, or with `several` of [no, yes] of each; None: all are 1.
-        focal: the article's gamma; 0 is plain cross entropy.
-        smoothing: share of the gold that is spread over all classes, the right one included.
+        several: whether a text may have several labels.
+        weights: (labels,), or (labels, 2) for no and yes with `several`; None means that all weights are 1.
+        focal: gamma of the focal loss; 0 gives plain cross entropy.
+        smoothing: share of the gold probability that is spread over all classes, including the right one.
     """
 
     def __init__(self, several, weights=None, focal=0.0, smoothing=0.0, name="label_loss", **kwargs):
@@ -51,7 +52,7 @@ class LabelLoss(keras.losses.Loss):
         classes = logs.shape[-1]
         terms = -logs * (tf.one_hot(gold, classes) * (1 - self.smoothing) + self.smoothing / classes)
         if self.focal:
-            terms *= tf.maximum(1 - tf.exp(logs), 1e-7) ** self.focal  # 0 to a power below 1 has no gradient
+            terms *= tf.maximum(1 - tf.exp(logs), 1e-7) ** self.focal  # at 0 the gradient of x^focal is infinite
         if self.weights is not None:
             terms *= self.weights
         found = tf.reduce_sum(terms, -1)

@@ -1,4 +1,4 @@
-"""Text classification: one label a text or pair of texts, or any number of labels (multi-label)."""
+"""Text classification: one label per text or pair of texts, or any number of labels (multi-label)."""
 
 from collections import Counter
 from dataclasses import dataclass, field
@@ -28,7 +28,7 @@ POOLINGS = ("cls", "pooler", "mean", "max")
 
 @dataclass(frozen=True)
 class ClassifySettings(TruncationSettings):
-    """What classification can be told beside what every task can."""
+    """Settings of text classification, in addition to those of every task."""
 
     pooling: str = option(
         AUTO,
@@ -65,7 +65,7 @@ class ClassifySettings(TruncationSettings):
 
 @dataclass(frozen=True)
 class Example:
-    """A text (with a second one, or None) and its gold: a label, a tuple of labels, or None."""
+    """A text, its second text or None, and its gold answer: a label, a tuple of labels, or None if it is not known."""
 
     text: str
     text_b: str | None
@@ -74,9 +74,12 @@ class Example:
 
 @dataclass(frozen=True)
 class Prediction:
-    """An answer: the label and its probability; for multi-label a tuple of each.
+    """The predicted label of a text.
 
-    `probabilities` has every label's. With `min_confidence` the label may be None; the score is then the best label's.
+    Attributes:
+        label: the label; a tuple of labels for multi-label tasks; None if the probability is below `min_confidence`.
+        score: the probability of the label; a tuple for multi-label tasks; of the best label if `label` is None.
+        probabilities: dict of each label to its probability.
     """
 
     label: str | tuple[str, ...] | None
@@ -85,7 +88,7 @@ class Prediction:
 
 
 class TextClassifier(Task[Prediction]):
-    """A label for a text.
+    """Classifies texts: predicts one label per text, or any number of labels.
 
     Examples:
         >>> task = TextClassifier("checkpoints/chinese_L-12_H-768_A-12", epochs=3)
@@ -104,17 +107,17 @@ class TextClassifier(Task[Prediction]):
     # scikit-learn stratifies by labels that are single.
     KIND = property(lambda self: None if self.settings.multi_label else "classifier")
     first_only = property(lambda self: self.pooling in ("cls", "pooler"))
-    pairs_ = multi_label_ = None  # until the training examples tell
-    weights_ = None  # of classes, in the loss; needed in training alone
+    pairs_ = multi_label_ = None  # set by `learn`
+    weights_ = None  # class weights of the loss; used only in training
 
     @property
     def classes_(self):
-        """The labels, as scikit-learn names them: a NumPy array."""
+        """The labels as a NumPy array, as in scikit-learn classifiers."""
         return np.array(self.labels_)
 
     @property
     def pooling(self):
-        """The pooling in use: one of POOLINGS."""
+        """The pooling used by the model: one of POOLINGS."""
         return self.derived()["pooling"].value
 
     def derived(self):
@@ -149,7 +152,7 @@ class TextClassifier(Task[Prediction]):
             if self.multi_label_ is not False:
                 return found
             return found[0] if len(found) == 1 else Skip("several labels or none, and the model gives one")
-        if missing(value):  # an empty cell of several labels says that none applies; a missing value says nothing
+        if missing(value):  # unlike an empty cell, which in multi-label data means that no label applies
             return Skip("no label")
         label = text_of(value, column)
         if self._several and isinstance(value, str | bytes):
@@ -158,7 +161,7 @@ class TextClassifier(Task[Prediction]):
 
     @property
     def _several(self):
-        """Whether a cell is read as several labels."""
+        """Whether a cell may contain several labels."""
         return self.settings.multi_label or self.multi_label_
 
     def beside(self, labels):
@@ -175,7 +178,7 @@ class TextClassifier(Task[Prediction]):
 
     def columns(self, gold):
         self._can_abstain()
-        named = self.settings.text_b_column != ClassifySettings.text_b_column  # then it must be there
+        named = self.settings.text_b_column != ClassifySettings.text_b_column  # then it is required
         return ["text_column", *["text_b_column"] * named, *["label_column"] * gold]
 
     def learn(self, examples):
@@ -189,7 +192,7 @@ class TextClassifier(Task[Prediction]):
                 f"the training texts have {len(self.labels_)} different labels{seen}: at least {least} are needed"
             )
         self._can_abstain()
-        self.temperature_, self.temperature_note_ = 1.0, None  # until development texts tell, and so the thresholds
+        self.temperature_, self.temperature_note_ = 1.0, None  # `tune` replaces these and the thresholds
         self.thresholds_ = dict.fromkeys(self.labels_, 0.5) if self.multi_label_ else None
         if self.settings.class_weight == "balanced":
             self.weights_ = balanced(self._gold(examples), self.multi_label_)
@@ -202,7 +205,7 @@ class TextClassifier(Task[Prediction]):
         return example.label if isinstance(example.label, tuple) else (example.label,)
 
     def gold_of(self, example):
-        """The gold answer in the form that the model answers in."""
+        """Returns the gold answer in the form of `Prediction.label`."""
         return self._labels(example) if self.multi_label_ else example.label
 
     def _gold(self, examples):
@@ -225,7 +228,7 @@ class TextClassifier(Task[Prediction]):
         keras = keras2()
         vector = pooled(encoder, self.pooling)  # (batch, hidden)
         vector = Dropout(self.settings.dropout, name="Head-Dropout")(vector)
-        # Scores before softmax or sigmoid; float32 whatever the encoder computes in.
+        # Logits, in float32 even if the encoder uses mixed precision.
         label = keras.layers.Dense(len(self.labels_), dtype="float32", name="label")(vector)  # (batch, labels)
         return keras.Model(encoder.inputs, {"label": label}, name="classifier")
 
@@ -268,7 +271,7 @@ class TextClassifier(Task[Prediction]):
         return p / p.sum(-1, keepdims=True)
 
     def decode(self, example, encoded, outputs):
-        """Probabilities (labels,), as the model gives them."""
+        """Returns the probabilities (labels,) of the model, combined over the windows and not calibrated."""
         p = self.probabilities(np.array([each["label"] for each in outputs]))  # (windows, labels)
         p = truncation.merged(p, self.settings.window_pooling)
         return p if self.multi_label_ else p / p.sum()
@@ -298,23 +301,23 @@ class TextClassifier(Task[Prediction]):
         return Prediction(label, score, dict(zip(self.labels_, p.tolist(), strict=True)))
 
     def error(self, example, prediction):
-        return None if prediction.label == self.gold_of(example) else self._told(example, prediction)
+        return None if prediction.label == self.gold_of(example) else self._details(example, prediction)
 
     def record(self, example, possible, prediction):
-        """All that is known of one answer, as a dict; its loss is None where training never saw the gold label."""
+        """Describes one answer; its loss is None if the gold label does not occur in the training examples."""
         gold, p = self._gold([example]), calibration.tempered(possible[None], self.temperature_, self.multi_label_)
         loss = float(calibration.losses(p, gold, self.multi_label_)[0])
-        return self._told(example, prediction) | {
+        return self._details(example, prediction) | {
             "probabilities": {label: round(each, 6) for label, each in prediction.probabilities.items()},
             "loss": round(loss, 6) if self.multi_label_ or gold.any() else None,
             "right": prediction.label == self.gold_of(example),
         }
 
-    def _told(self, example, prediction):
+    def _details(self, example, prediction):
         pair = {} if example.text_b is None else {"text_b": example.text_b}
         gold = self.gold_of(example)
         answer = {"text": example.text, **pair, "gold": gold, "predicted": prediction.label}
-        # Of a label that training never saw there is no probability; where the model abstains, it is that of the best label.
+        # A label that is not in the training examples has no probability. If the model abstains, use that of the best label.
         p = {label: round(each, 6) for label, each in prediction.probabilities.items()}
         if self.multi_label_:
             sure = [p[label] for label in prediction.label], [p.get(label) for label in gold]
@@ -351,7 +354,7 @@ class TextClassifier(Task[Prediction]):
         return report
 
     def _unseen(self, examples):
-        """{note: number of examples} about labels that training never saw."""
+        """Returns a dict of note to number of examples, about labels that are not in the training examples."""
         known, like = set(self.labels_), {doubts.likeness(label) for label in self.labels_}
         unseen = [set(self._labels(each)) - known for each in examples]
         near = sum(any(doubts.likeness(label) in like for label in labels) for labels in unseen)

@@ -1,7 +1,7 @@
-"""Spans first, then what each subject has to do with each object: a step's arrays, and the way back to triples.
+"""Two-stage relation extraction: first score spans, then predicates between pairs of subject and object spans.
 
-A span is a pair of tokens (first, last), both included. A window's gold is a dict from each subject's span to a list of
-(number of the predicate, object's span).
+This module makes the arrays of a training step and converts model outputs to triples. A span is a pair of token indices
+(first, last), both inclusive. The gold of a window is a dict of subject span to a list of (predicate index, object span).
 """
 
 import numpy as np
@@ -10,29 +10,29 @@ from ..._keras import tensorflow
 from ...data.batches import collate
 from ...text.spans import FLOOR, likely, marked
 
-TRIPLES = 200  # of a window that are given
-PAIRS = 16384  # pairs of spans at once, so that memory does not grow with what is possible
-SUBJECT, OBJECT = 0, 1  # the kinds of spans
+TRIPLES = 200  # maximum number of triples for a window
+PAIRS = 16384  # maximum number of pairs of spans that are scored together, to limit memory
+SUBJECT, OBJECT = 0, 1  # indices of the two kinds of spans
 
 
 def step(gold, length, kinds, draws, chance):
-    """Some of a window's subjects and objects, drawn, and the predicates between them.
+    """Samples subjects and objects of a window, and makes the targets for a training step.
 
-    Subjects and objects that have nothing to do with one another are what the pairs learn "no" from. Spans that are
-    no entities are left to the scores of spans: drawn as wrong subjects and objects they made the answers worse
-    (see benchmarks/relation.md).
+    Sampled subjects and objects without a common predicate are the negative examples for the scores of pairs. Spans that
+    are not entities are not sampled: using them as negative examples for pairs made the results worse (see
+    benchmarks/relation.md).
 
     Args:
-        gold: of the window.
-        length: of the window, in tokens.
+        gold: gold of the window, as described at the top of this module.
+        length: number of tokens of the window.
         kinds: number of predicates.
-        draws: subjects, and objects, at most.
-        chance: a NumPy generator.
+        draws: maximum number of subjects, and of objects, to sample.
+        chance: a NumPy random generator.
 
     Returns:
-        (x, y), dicts. x: Subjects and Objects, int32 (number drawn, at least 1, 2). y: spans int8 (2, length, length) and
-        pairs int8 (subjects, objects, kinds): 1 or 0, and -1 for what is not counted (a span that ends before it begins, one
-        not drawn).
+        (x, y), two dicts. x: `Subjects` and `Objects`, int32 (number sampled, at least 1, 2). y: `spans`, int8
+        (2, length, length), and `pairs`, int8 (subjects, objects, kinds), with 1 for right, 0 for wrong and -1 for ignored
+        (spans that end before they begin, and padding).
     """
     true = [list(gold), list(dict.fromkeys(object_ for found in gold.values() for _, object_ in found))]
     spans = np.stack([marked(right, length) for right in true])
@@ -49,19 +49,19 @@ def step(gold, length, kinds, draws, chance):
 
 
 def probabilities(follow, hidden, spans, encoded):
-    """What the model says of a batch, after the encoder: the head of pairs runs once for all of its windows.
+    """Computes the probabilities of likely spans, and of the predicates between them, for a batch of windows.
 
     Args:
-        follow: the head of pairs, as `followed` makes it.
-        hidden: the batch's token vectors (batch, time, hidden).
-        spans: probabilities (batch, subject or object, time, time).
-        encoded: the batch's windows.
+        follow: the function that `followed` returns.
+        hidden: token vectors (batch, time, hidden).
+        spans: probabilities (batch, 2 for subject and object, time, time).
+        encoded: list of Encoded, the windows of the batch.
 
     Returns:
-        For each window a dict: spans, the probabilities of its likely subjects and objects (two arrays); subjects and
-        objects, their tokens (count, 2); pairs (subjects, objects, kinds).
+        For each window a dict: `spans`, the probabilities of its likely subjects (subjects,) and objects (objects,);
+        `subjects` and `objects`, their tokens (count, 2); `pairs`, probabilities (subjects, objects, kinds).
     """
-    hidden = np.asarray(hidden, "float32")  # of 16 bits it comes without a loss
+    hidden = np.asarray(hidden, "float32")  # exact for 16-bit floats
     subjects, objects = (
         [likely(each[kind], window) for each, window in zip(spans, encoded, strict=True)] for kind in (SUBJECT, OBJECT)
     )
@@ -81,7 +81,7 @@ def probabilities(follow, hidden, spans, encoded):
 
 
 def followed(task):
-    """A function from token vectors and spans to the probabilities of their predicates, of a RelationExtractor."""
+    """Returns a function that computes the predicate probabilities of a RelationExtractor from token vectors and spans."""
     tf = tensorflow()
     pairs = task.model.get_layer("pairs")
     hidden, *spans = pairs.input
@@ -95,7 +95,11 @@ def followed(task):
 
 
 def answers(spans, subjects, objects, pairs):
-    """The triples that `probabilities` tells, at most TRIPLES: (subject's span, predicate's number, object's span, probability)."""
+    """Yields the triples of a window, the most probable first, at most TRIPLES; the arguments are from `probabilities`.
+
+    Yields:
+        (subject span, predicate index, object span, probability).
+    """
     scores = spans[SUBJECT][:, None, None] * spans[OBJECT][:, None] * pairs
     places = np.argwhere(scores > FLOOR)
     found = scores[tuple(places.T)]

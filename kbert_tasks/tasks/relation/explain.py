@@ -1,4 +1,4 @@
-"""A triple as the target of an explanation."""
+"""Explanation targets for relation extraction."""
 
 import contextlib
 import json
@@ -15,9 +15,9 @@ ENDS = "subject", "object"
 
 
 def targets(task, example, windows, possible, prediction, answer):
-    """The Targets of an answer: see `Task.explain_targets`.
+    """Returns a Target for a triple in each window that contains it; see `Task.explain_targets`.
 
-    Without an answer: the most probable triple.
+    If `answer` is None, the most probable triple is explained.
     """
     if answer is None and not possible:
         raise InputError("the model finds no triple in this text, not even an improbable one: name one as answer")
@@ -35,14 +35,14 @@ def targets(task, example, windows, possible, prediction, answer):
             found.append(Target(triple, shown, predicted, triple.score, window, odds, places, more, triple.as_dict()))
     if not found:
         reasons = [task.lost(example, *string_and_span, windows) for string_and_span in _parts(triple)]
-        told = [f"its {end} {reason}" for end, reason in zip(ENDS, reasons, strict=True) if reason]
-        told = " and ".join(told) or "its subject and object stand in no window together"
-        raise InputError(f"{shown} cannot be answered for this text: {told}")
+        problems = [f"its {end} {reason}" for end, reason in zip(ENDS, reasons, strict=True) if reason]
+        problems = " and ".join(problems) or "its subject and object stand in no window together"
+        raise InputError(f"{shown} cannot be answered for this text: {problems}")
     return found
 
 
 def _named(task, possible, answer):
-    """The triple that `answer` tells; with its place and probability, if the model holds it possible."""
+    """Returns the triple that `answer` names, with its spans and probability if it is one of the possible triples."""
     if isinstance(answer, Triple):
         strings = answer.strings
     else:
@@ -59,7 +59,7 @@ def _named(task, possible, answer):
 
 
 def _split(answer):
-    """The parts of a triple written as JSON, which may hold a "|", or as 'subject | predicate | object'."""
+    """Splits a triple written as a JSON list (its parts may contain "|") or as 'subject | predicate | object'."""
     if answer.lstrip().startswith("["):
         with contextlib.suppress(json.JSONDecodeError):
             return tuple(json.loads(answer))

@@ -1,4 +1,4 @@
-"""Scores of sets of triples."""
+"""Scores of relation extraction."""
 
 import collections
 
@@ -8,16 +8,16 @@ OVERLAPS = ("normal", "shared entity", "shared pair", "no triples")
 
 
 def triples(gold, predicted):
-    """Scores of sets of triples, compared by their strings.
+    """Scores sets of triples, compared by their strings.
 
     Args:
         gold, predicted: for each text a tuple of Triple.
 
     Returns:
-        precision, recall, f1 (0 where there is nothing to find and nothing found), as in `counted`; `per_class`, the
-        same for each predicate; `per_overlap`, for each kind of text: in `shared pair` two triples have the same two
-        entities, in `shared entity` one, in `normal` none; where gold has places also `places`, of the texts whose
-        triples all have them: a triple must be at one of its places too.
+        A dict: `precision`, `recall`, `f1`, as in `counted` (f1 is 0 if there are no gold and no predicted triples);
+        `per_class`, the same for each predicate; `per_overlap`, the same for each kind of text: "shared pair" if two
+        triples have the same two entities, "shared entity" if they have one in common, "normal" if none; `places`, only if
+        the gold triples of some texts all have spans: the same for these texts, where the spans must be right too.
     """
     strings, answers = ([{t.strings for t in each} for each in part] for part in (gold, predicted))
     whole = counted(strings, answers)
@@ -39,7 +39,7 @@ def triples(gold, predicted):
 
 
 def _placed(gold, predicted):
-    """The predicted triples' strings; of those that stand elsewhere than the gold says, what is not gold."""
+    """Returns the strings of the predicted triples; a triple with wrong spans keeps them, so that it counts as wrong."""
     places = {(t.strings, t.subject_span, t.object_span) for t in gold}
     at = ((t.strings, t.subject_span, t.object_span) for t in predicted)
     return {each[0] if each in places else each for each in at}
@@ -50,7 +50,7 @@ def _of(predicate, *parts):
 
 
 def overlap(strings):
-    """The kind of a text by its gold triples (subject, predicate, object): one of OVERLAPS."""
+    """Returns the kind of a text with these gold triples (subject, predicate, object): one of OVERLAPS."""
     if not strings:
         return "no triples"
     pairs = collections.Counter(frozenset((subject, object_)) for subject, _, object_ in strings)

@@ -1,4 +1,4 @@
-"""Relation extraction: the (subject, predicate, object) triples of a text: its spans, then the pairs of them."""
+"""Relation extraction: finds the (subject, predicate, object) triples of a text."""
 
 import collections
 from dataclasses import dataclass
@@ -29,7 +29,7 @@ COLUMNS = ("subject_column", "predicate_column", "object_column")
 
 @dataclass(frozen=True)
 class RelationSettings(SpanSettings):
-    """What relation extraction can be told beside what every task can."""
+    """Settings of relation extraction, in addition to those of every task."""
 
     label_column: str = option("spo_list", "column of the triples", later=True)
     subject_column: str = option("subject", "column of the subject, if each row has one triple", later=True)
@@ -42,7 +42,7 @@ class RelationSettings(SpanSettings):
 
 @dataclass(frozen=True)
 class Example:
-    """A text and its gold triples, or None."""
+    """A text and its gold triples; None if the gold answer is not known."""
 
     text: str
     triples: tuple[Triple, ...] | None
@@ -50,19 +50,19 @@ class Example:
 
 @dataclass(frozen=True)
 class Prediction:
-    """The triples of a text, most probable first; each once, at its most probable place."""
+    """The predicted triples of a text, the most probable first. Each occurs once, with its most probable spans."""
 
     triples: tuple[Triple, ...] = ()
 
 
 class Possible(tuple):
-    """The triples that are possible, most probable first; `remarks`: what was not looked at any further."""
+    """The possible triples of a text, the most probable first; `remarks` is a set of notes about ignored candidates."""
 
     remarks = ()
 
 
 class RelationExtractor(SpanTask[Prediction]):
-    """Triples of a text.
+    """Extracts (subject, predicate, object) triples from texts.
 
     Examples:
         >>> task = kb.RelationExtractor("checkpoints/chinese_L-12_H-768_A-12", epochs=10)
@@ -122,7 +122,7 @@ class RelationExtractor(SpanTask[Prediction]):
         from ..heads import PairScores, SpanScores
 
         keras = keras2()
-        # First and last token of each.
+        # Indices of the first and last token of each span.
         subjects, objects = (keras.Input((None, 2), dtype="int32", name=name) for name in ("Subjects", "Objects"))
         x = Dropout(self.settings.dropout, name="Head-Dropout")(encoder.output)
         outputs = {"spans": SpanScores(2, name="spans")(x)}  # (batch, subject or object, time, time)
@@ -145,7 +145,7 @@ class RelationExtractor(SpanTask[Prediction]):
     # From text and gold to tokens ------------------------------------------------------------------------------
 
     def target(self, example, encoded):
-        """The window's gold: {subject's tokens: [(predicate's number, object's tokens)]}."""
+        """Returns the gold of a window: a dict of subject tokens to a list of (predicate index, object tokens)."""
         gold = collections.defaultdict(list)
         for triple in example.triples:
             for subject, object_ in self._pairs(example, triple, encoded):
@@ -153,7 +153,7 @@ class RelationExtractor(SpanTask[Prediction]):
         return dict(gold)
 
     def _pairs(self, example, triple, encoded):
-        """Tokens of subject and object, at every place where both stand."""
+        """Returns (subject tokens, object tokens) for each combination of their occurrences in the window."""
         subjects = self.tokens(example, triple.subject, triple.subject_span, encoded)
         objects = self.tokens(example, triple.object, triple.object_span, encoded)
         return [(subject, object_) for subject in subjects for object_ in objects]

@@ -1,4 +1,4 @@
-"""Triples (subject, predicate, object) as they are published: reading them, and where they stand in a text."""
+"""Triple, and reading triples from the formats of published data sets."""
 
 import json
 from dataclasses import dataclass, field
@@ -16,7 +16,15 @@ WANTED = 'wanted {"subject": ..., "predicate": ..., "object": ...} or [subject, 
 
 @dataclass(frozen=True)
 class Triple:
-    """A triple; the spans (half-open characters of the text) where they are known, the score where it is an answer."""
+    """A (subject, predicate, object) triple of a text.
+
+    Attributes:
+        subject: a part of the text.
+        predicate: the relation between subject and object.
+        object: a part of the text.
+        subject_span, object_span: [start, end) in characters of the text; None if not known.
+        score: the probability of a predicted triple; None for a gold triple.
+    """
 
     subject: str
     predicate: str
@@ -27,14 +35,16 @@ class Triple:
 
     @property
     def strings(self) -> tuple[str, str, str]:
+        """(subject, predicate, object)."""
         return self.subject, self.predicate, self.object
 
     @property
     def located(self) -> bool:
+        """Whether both spans are known."""
         return self.subject_span is not None and self.object_span is not None
 
     def as_dict(self) -> dict[str, Any]:
-        """As in an `spo_list`, with `subject_span`, `object_span` and `score` where there are any."""
+        """Returns the triple as an entry of an `spo_list`, with the spans and the score that are known."""
         made: dict[str, Any] = {"subject": self.subject, "predicate": self.predicate, "object": self.object}
         for name in ("subject_span", "object_span"):
             if getattr(self, name) is not None:
@@ -43,15 +53,18 @@ class Triple:
 
 
 def triples_of(value, text):
-    """The triples of one `spo_list`, each once, or None where there is no list.
+    """Reads the triples of one `spo_list`.
 
     Args:
-        value: a list, or its JSON. An object may be a dict of slots as in DuIE 2.0: `@value` belongs to the predicate,
-            each other slot that is filled to a predicate of its own, PREDICATE_SLOT.
-        text: where spans, if given, must hold the strings.
+        value: a list, or its JSON. An object may be a dict of slots as in DuIE 2.0: `@value` is the object of the
+            predicate, and each other slot that is not empty is the object of a predicate named PREDICATE_SLOT.
+        text: the text of the triples; spans, if given, must match it.
+
+    Returns:
+        A tuple of Triple without duplicates, or None if the value is empty.
 
     Raises:
-        RowError: not a list of triples, or a span that does not hold its string.
+        RowError: not a list of triples, or a span that does not contain its string.
     """
     given = value
     if isinstance(value, str):
@@ -60,7 +73,7 @@ def triples_of(value, text):
         try:
             value = json.loads(value)
         except (ValueError, RecursionError):
-            pass  # is no list, and told so
+            pass  # reported below as not a list
     if not _is_list(value):
         if missing(value):
             return None
@@ -70,7 +83,7 @@ def triples_of(value, text):
 
 
 def _is_list(value):
-    return isinstance(value, list | tuple | np.ndarray)  # the last from Parquet
+    return isinstance(value, list | tuple | np.ndarray)  # Parquet files contain arrays
 
 
 def _read(each, text):

@@ -1,1 +1,1 @@
-"""Subject extraction: the entities that an event is about."""
+"""Subject extraction: finds the entities that an event is about."""

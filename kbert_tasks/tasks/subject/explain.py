@@ -1,4 +1,4 @@
-"""The subject of an event as the target of an explanation."""
+"""Explanation targets for subject extraction."""
 
 import numpy as np
 
@@ -9,9 +9,9 @@ from .subjects import NO_SUBJECT, Subject
 
 
 def targets(task, example, windows, possible, prediction, answer):
-    """The Targets of an answer: see `Task.explain_targets`.
+    """Returns a Target for a subject in each window that contains it; see `Task.explain_targets`.
 
-    Without an answer: what is answered, be it "no subject".
+    If `answer` is None, the predicted subject is explained, or "no subject" if there is none.
     """
     subject = _subject(possible, prediction, answer)
     predicted = subject in prediction.subjects if subject else not prediction.subjects
@@ -19,7 +19,7 @@ def targets(task, example, windows, possible, prediction, answer):
     for window in windows:
         places = [NO_SUBJECT] if subject is None else task.tokens(example, subject.subject, subject.span, window)
         if places:
-            # 1 is the answer, 0 what else could be, -1 what could not
+            # 1 for the answer, 0 for other possible spans, -1 for impossible spans
             _, y = task.draw({"Input-Segment": window.segments}, places[:1], None)
             named = {} if subject is None else {"subject": places[0]}
             score = getattr(subject, "score", None)
@@ -42,5 +42,8 @@ def _subject(possible, prediction, answer):
 
 
 def _odds(place):
-    """Log-odds of the span at a place of the flattened scores: its score, as each span has a probability of its own."""
+    """Returns a function that reads the log-odds of a span at an index of the flattened scores.
+
+    The probability of each span is a sigmoid of its score, so the score is the log-odds.
+    """
     return lambda outputs: tensorflow().reshape(outputs["spans"], (len(outputs["spans"]), -1))[:, place]

@@ -1,4 +1,4 @@
-"""Scores of the subjects of events."""
+"""Scores of subject extraction."""
 
 from ...metrics.sets import counted
 
@@ -6,16 +6,17 @@ AROUND = "\"'“”‘’《》〈〉「」『』【】()（）[]<>"
 
 
 def subjects(gold, predicted, kinds):
-    """Scores of the subjects of texts, compared as strings.
+    """Scores the subjects of texts, compared as strings.
 
     Args:
         gold, predicted: for each text a list of strings, the most probable prediction first.
-        kinds: for each text its event's type, or None.
+        kinds: for each text its event type, or None.
 
     Returns:
-        accuracy, of texts whose first answer is any of the gold subjects (none where there is none); precision, recall,
-        f1 of all subjects, as in `counted`; `f1_tolerant`, the same without quotation marks and brackets at either end;
-        `per_class`, for each type; `per_overlap`, for texts with one subject, with several, with none.
+        A dict: `accuracy`, the share of texts whose first predicted subject is one of the gold subjects (or that have no
+        gold and no predicted subject); `precision`, `recall`, `f1` of all subjects, as in `counted`; `f1_tolerant`, the F1
+        after stripping quotation marks and brackets from both ends; `per_class`, the scores for each event type;
+        `per_overlap`, the scores for texts with one subject, with several, and with none.
     """
     right = [
         (not one and not other) or other[:1] != [] and other[0] in one

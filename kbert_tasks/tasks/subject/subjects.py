@@ -1,4 +1,4 @@
-"""Subjects of events: as published data write them, and as a set of answers that do not overlap."""
+"""Subject, reading gold subjects, and removing overlapping answers."""
 
 import json
 from dataclasses import dataclass, field
@@ -10,32 +10,50 @@ from ...data.cells import blank, text_of
 from ...errors import RowError
 from ...text.spans import Span, told
 
-NONE = ("", "NaN", "NAN")  # how published data write that there is no subject
+NONE = ("", "NaN", "NAN")  # values that mean "no subject" in published data sets
 
-NO_SUBJECT = 0, 0  # the span of the answer "no subject": [CLS]
+NO_SUBJECT = 0, 0  # tokens of the answer "no subject": [CLS]
 
 
 @dataclass(frozen=True)
 class Subject:
-    """A subject; its span (half-open characters of the text) where it is known, the score where it is an answer."""
+    """A subject of an event.
+
+    Attributes:
+        subject: a part of the text.
+        span: [start, end) in characters of the text; None if not known.
+        score: the probability of a predicted subject; None for a gold subject.
+    """
 
     subject: str
     span: Span | None = None
     score: float | None = field(default=None, compare=False)
 
     def as_dict(self) -> dict[str, Any]:
-        """`subject`, and `span` and `score` where there are any."""
+        """Returns a dict with `subject`, and with `span` and `score` if they are known."""
         made: dict[str, Any] = {"subject": self.subject} | ({} if self.span is None else {"span": list(self.span)})
         return made | ({} if self.score is None else {"score": round(self.score, 6)})
 
 
 def subjects_of(text, cell, span=None):
-    """The gold subjects that a row tells: a string, a list of them or of {"subject", "span"} (also as JSON), or none."""
+    """Reads the gold subjects of a row.
+
+    Args:
+        text: the text of the row.
+        cell: a string, a list of strings or of dicts with `subject` and `span`, or the JSON of such a list.
+        span: the span of a single string, or None.
+
+    Returns:
+        A list of Subject; empty if there is no subject.
+
+    Raises:
+        RowError: a dict without `subject`, or a span that does not contain its string.
+    """
     if isinstance(cell, str) and cell.lstrip().startswith("[") and cell not in text:
         try:
             cell = json.loads(cell)
         except ValueError:
-            pass  # then it is a subject that is not in the text, and counted as such
+            pass  # not JSON: a subject that is not in the text, which is reported later
     if isinstance(cell, list | tuple | np.ndarray):
         return [found for each in cell for found in subjects_of(text, each)]
     if isinstance(cell, dict):
@@ -49,7 +67,7 @@ def subjects_of(text, cell, span=None):
 
 
 def apart(found):
-    """Of subjects, most probable first: those that overlap none that is more probable, each string once."""
+    """Removes subjects that overlap a more probable one, and repeated strings, from a list with the most probable first."""
     kept, strings = [], set()
     for each in found:
         more = [other for other in kept if other.score > each.score]

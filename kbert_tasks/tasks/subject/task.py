@@ -1,4 +1,4 @@
-"""Subject extraction: the parts of a text, any number or none, that an event of a given type is about."""
+"""Subject extraction: finds the parts of a text (any number, or none) that an event of a given type is about."""
 
 from collections import Counter
 from dataclasses import dataclass
@@ -20,7 +20,7 @@ from .subjects import NO_SUBJECT, Subject, apart, subjects_of
 
 @dataclass(frozen=True)
 class SubjectSettings(SpanSettings):
-    """What subject extraction can be told beside what every task can."""
+    """Settings of subject extraction, in addition to those of every task."""
 
     label_column: str = option("subject", "column of the subject", later=True)
     type_column: str = option("event_type", "column of the event type, if there is one", later=True)
@@ -31,7 +31,7 @@ class SubjectSettings(SpanSettings):
 
 @dataclass(frozen=True)
 class Example:
-    """A text, the event's type or None, and its gold subjects, or None."""
+    """A text, its event type or None, and its gold subjects; None if the gold answer is not known."""
 
     text: str
     event_type: str | None
@@ -40,13 +40,13 @@ class Example:
 
 @dataclass(frozen=True)
 class Prediction:
-    """The subjects, most probable first, none overlapping a more probable one."""
+    """The predicted subjects, the most probable first. No subject overlaps a more probable one."""
 
     subjects: tuple[Subject, ...] = ()
 
 
 class SubjectExtractor(SpanTask[Prediction]):
-    """Whom or what an event is about.
+    """Extracts the subjects of an event from texts.
 
     Examples:
         >>> task = kb.SubjectExtractor("checkpoints/chinese_L-12_H-768_A-12", epochs=3)
@@ -65,7 +65,7 @@ class SubjectExtractor(SpanTask[Prediction]):
         "Event subjects", "事件主体抽取", "event type", "各事件类型",
         question=("text", "event_type"), about="event_type", keys=("subject",), entities=("subject",), ranked=True,
     )  # fmt: skip
-    typed_ = None  # until the training rows tell
+    typed_ = None  # set by `named` and `learn`
     paired = property(lambda self: self.typed_)
 
     # From rows to examples -------------------------------------------------------------------------------------
@@ -74,7 +74,7 @@ class SubjectExtractor(SpanTask[Prediction]):
         settings = self.settings
         names = ["id", settings.text_column, settings.type_column, settings.label_column][: rows.shape[1]]
         numbered = [str(i) for i in range(1, len(names) + 1)]
-        # CCKS 2019 as published, without a header: id, text, type and, in the training file, subject.
+        # The published CCKS 2019 files have no header. Their columns are id, text, type and, for training, subject.
         if len(names) >= 3 and list(rows.columns) == numbered and settings.text_column not in numbered:
             if all(number.isdigit() for number in texts_of(rows, "1")):
                 rows = rows.set_axis(names, axis=1)
@@ -97,7 +97,7 @@ class SubjectExtractor(SpanTask[Prediction]):
         return example.event_type, bool(example.subjects)
 
     def columns(self, gold):
-        typed = self.typed_ or self.settings.type_column != SubjectSettings.type_column  # then it must be there
+        typed = self.typed_ or self.settings.type_column != SubjectSettings.type_column  # required if the user named it
         return ["text_column", *["type_column"] * bool(typed), *["label_column"] * gold]
 
     def example(self, row, gold):
@@ -117,7 +117,7 @@ class SubjectExtractor(SpanTask[Prediction]):
     def learn(self, examples):
         kinds = {example.event_type for example in examples}
         self.typed_ = kinds != {None}
-        # A type that had a subject whenever it was seen is answered with one, however unsure the model is.
+        # If every training example of a type has a subject, always predict one for that type, whatever its probability.
         self.always_ = sorted(kinds - {e.event_type for e in examples if not e.subjects}, key=str)
         self.longest_ = max((len(each.subject) for example in examples for each in example.subjects), default=0)
         if not self.longest_:
@@ -134,8 +134,8 @@ class SubjectExtractor(SpanTask[Prediction]):
         from ..heads import SpanScores
 
         x = Dropout(self.settings.dropout, name="Head-Dropout")(encoder.output)
-        # `spans` answers: each span has a probability of its own, so that several can be sure. `choice` is there in training
-        # alone: one softmax over all spans, which teaches the encoder what sets the subject apart from its rivals.
+        # Predictions use `spans`, where each span has its own sigmoid, so that a text can have several subjects. `choice` is
+        # an auxiliary output for training: one softmax over all spans, so that the encoder learns to compare candidates.
         outputs = {name: SpanScores(1, name=name)(x) for name in ("spans", "choice")}
         return keras2().Model(encoder.inputs, outputs, name="subject")
 
@@ -156,7 +156,12 @@ class SubjectExtractor(SpanTask[Prediction]):
         return (example.event_type, example.text) if self.typed_ else (example.text, None)
 
     def target(self, example, encoded):
-        """The window's gold, as tokens; none says that there is no subject here, None that nobody knows."""
+        """Returns the gold subjects of a window.
+
+        Returns:
+            A list of (first token, last token); an empty list if the window has no subject; None if that is not known,
+            because the gold subjects cannot be found in the text.
+        """
         found = self._found(example, encoded)
         return found if found or not example.subjects or self._found(example, self.whole(example)) else None
 
@@ -173,7 +178,7 @@ class SubjectExtractor(SpanTask[Prediction]):
         return x, {"spans": spans[None], "choice": spans[None]}
 
     def _answers(self, segments):
-        """int8 (length, length): 0 at (first, last) of what can be the answer, -1 elsewhere, such as in the type."""
+        """Returns int8 (length, length): 0 at (first, last) of spans that can be an answer, -1 elsewhere."""
         spans = marked([], len(segments))
         if self.typed_:
             spans[segments == 0] = -1
