@@ -18,7 +18,7 @@ from ..errors import InputError
 from ..files import sha256
 from ..text.tokenizer import read_vocabulary
 
-FORMAT = 1
+FORMAT = 2
 MANIFEST, VOCABULARY = "manifest.json", "vocab.txt"
 TRAIN, HELD_OUT = PARTS = ("train", "held-out")
 

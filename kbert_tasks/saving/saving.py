@@ -29,7 +29,7 @@ from .folder import (  # fmt: skip
 from .model import arrays_of
 
 log = logging.getLogger("kbert_tasks")
-FORMAT = 3
+FORMAT = 4
 SEEN = "seen"
 AGAIN = "and save again: kbert-train, given the same command, goes on from its last save"
 
