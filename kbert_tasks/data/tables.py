@@ -6,7 +6,6 @@ A label "NA", a text "null" or a number "007" stays that text: pandas is told to
 import contextlib
 import json
 import logging
-from collections import Counter
 from collections.abc import Mapping
 from os import PathLike
 from pathlib import Path
@@ -14,7 +13,7 @@ from typing import TYPE_CHECKING
 
 from ..errors import InputError, RowError
 from . import delimited, sheets
-from .cells import each_once, items, missing
+from .cells import each_key_once, each_once, items, missing, one_text
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -120,8 +119,8 @@ def table(data, labels=None, columns=("text", "label", "text_b")):
         return data if labels is None else _labelled(data.copy(deep=False), labels, label)
     if isinstance(data, Path) or (isinstance(data, str) and Path(data).suffix.lower() in KINDS):
         return read(data)
-    if isinstance(data, str | bytes | bytearray):
-        raise InputError(f"wanted a list of texts, got one text: put it in square brackets, [{data[:20]!r}]")
+    if (one := one_text(data)) is not None:
+        raise InputError(f"wanted a list of texts, got one text: put it in square brackets, [{one[:20]!r}]")
     if isinstance(data, Mapping):
         raise InputError(
             "wanted a list of texts, of pairs or of dicts, got one dict: pandas.DataFrame(...) makes a table of it"
@@ -204,7 +203,9 @@ def _objects(path, text):
     if not text.lstrip().startswith("["):
         return [row for _, row in json_rows(path, enumerate(lines(text), 1))]
     try:
-        rows = json.loads(text)
+        rows = json.loads(text, object_pairs_hook=each_key_once)
+    except RowError as error:
+        raise InputError(f"{path}: {error}") from None
     except json.JSONDecodeError as error:
         raise InputError(f"{path}, line {error.lineno} is not JSON: {error.msg}") from None
     for number, row in enumerate(rows, 1):
@@ -221,7 +222,7 @@ def json_rows(path, lines):
         if not line.strip():
             continue
         try:
-            row = json.loads(line, object_pairs_hook=_each_key_once)
+            row = json.loads(line, object_pairs_hook=each_key_once)
         except RowError as error:
             raise InputError(f"{path}, line {number}: {error}") from None
         except ValueError as error:
@@ -233,14 +234,6 @@ def json_rows(path, lines):
                 f'{path}, line {number}: wanted an object such as {{"text": ...}}, found {line.strip()[:40]}'
             )
         yield number, row
-
-
-def _each_key_once(pairs):
-    made = dict(pairs)
-    if len(made) < len(pairs):
-        twice = next(key for key, number in Counter(key for key, _ in pairs).items() if number > 1)
-        raise RowError(f"one object has two values of {twice!r}: rename one")
-    return made
 
 
 def decoded(raw, name, encoding=None):

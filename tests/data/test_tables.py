@@ -6,7 +6,7 @@ import pandas as pd
 import pytest
 
 import kbert_tasks as kb
-from kbert_tasks.data import delimited, tables
+from kbert_tasks.data import delimited, label_forms, tables
 from kbert_tasks.data.cells import text_of
 from kbert_tasks.pretraining import documents
 
@@ -380,3 +380,25 @@ def test_a_key_that_stands_twice_in_one_object(tmp_path):
     assert "line 2: one object has two values of 'text': rename one" in refused(path)
     path = put(tmp_path, "b.jsonl", '{"text": "a", "spo_list": [{"subject": "a", "subject": "b"}]}\n')
     assert "line 1: one object has two values of 'subject'" in refused(path)
+    path = put(tmp_path, "c.json", '[{"text": "a"}, {"text": "b", "label": "x", "label": "y"}]')
+    assert refused(path) == f"{path}: one object has two values of 'label': rename one"
+
+
+@pytest.mark.parametrize("task, cell", [
+    (kb.RelationExtractor, '[{"subject": "a", "subject": "b", "predicate": "p", "object": "b"}]'),
+    (kb.SubjectExtractor, '[{"subject": "a", "subject": "b"}]'),
+])  # fmt: skip
+def test_a_key_that_stands_twice_in_the_json_of_a_cell(task, cell):
+    with pytest.raises(kb.InputError, match="row 1: one object has two values of 'subject': rename one"):
+        task().examples(["ab"], [cell])
+
+
+def test_one_text_is_refused_in_every_type():
+    import tensorflow as tf
+
+    for one in ("abc", b"abc", bytearray(b"abc"), memoryview(b"abc"), np.array("abc"), np.bytes_(b"abc"), tf.constant("abc")):
+        with pytest.raises(kb.InputError, match=r"wanted a list of texts, got one text: put it in square brackets, \[b?'abc'"):
+            tables.table(one)
+        with pytest.raises(kb.InputError, match="wanted a list of labels, one for each text, got "):
+            label_forms.beside(one)
+    assert list(tables.table(tf.constant(["abc"]))["text"].map(text_of)) == ["abc"]
