@@ -396,8 +396,18 @@ def test_a_key_that_stands_twice_in_the_json_of_a_cell(task, cell):
 def test_one_text_is_refused_in_every_type():
     import tensorflow as tf
 
-    for one in ("abc", b"abc", bytearray(b"abc"), memoryview(b"abc"), np.array("abc"), np.bytes_(b"abc"), tf.constant("abc")):
-        with pytest.raises(kb.InputError, match=r"wanted a list of texts, got one text: put it in square brackets, \[b?'abc'"):
+    for one in (
+        "abc",
+        b"abc",
+        bytearray(b"abc"),
+        memoryview(b"abc"),
+        np.array("abc"),
+        np.bytes_(b"abc"),
+        tf.constant("abc"),
+    ):
+        with pytest.raises(
+            kb.InputError, match=r"wanted a list of texts, got one text: put it in square brackets, \[b?'abc'"
+        ):
             tables.table(one)
         with pytest.raises(kb.InputError, match="wanted a list of labels, one for each text, got "):
             label_forms.beside(one)
