@@ -135,6 +135,31 @@ def test_the_usual_delimiter_stays_where_it_is_or_nothing_is_sure(tmp_path, capl
     assert list(kb.read(put(tmp_path, "d.csv", "a;b\nc;d\n"), header=False)["2"]) == ["b", "d"]
 
 
+def test_commas_in_the_texts_of_a_file_without_header_are_not_taken_for_separators(tmp_path, caplog):
+    caplog.set_level("INFO", "kbert_tasks")
+    semicolons = put(tmp_path, "a.csv", "很好;好评\ngood, clean;好评\n太吵;差评\n")
+    assert kb.read(semicolons, header=False).to_dict("list") == {
+        "1": ["很好", "good, clean", "太吵"],
+        "2": ["好评", "好评", "差评"],
+    }
+    assert "its cells are separated by semicolons, not by commas" in caplog.text
+    for content in ("a;b,c\nd;e,f\n", "a,1\nb\n"):  # all lines have a comma; no other separator is in all
+        assert kb.read(put(tmp_path, "b.csv", content), header=False).shape == (2, 2)
+    tabs = put(tmp_path, "c.tsv", "1\thello, you\n0\tbye, you\textra\n")
+    assert "line 2 has 2 tabs" in refused(tabs, header=False)
+
+
+@pytest.mark.parametrize("mark", [";", ",", "|", "\t", "^"])
+@pytest.mark.parametrize("declared", ["sep={}", '"sep={}"', "SEP={}"])
+def test_the_separator_that_excel_declares_in_the_first_line(tmp_path, declared, mark):
+    lines = [declared.format(mark), f"text{mark}label", f'"a{mark}b"{mark}好评', f"c{mark}差评"]
+    path = put(tmp_path, "a.csv", ("\ufeff" + "\r\n".join(lines) + "\r\n"))
+    assert kb.read(path).to_dict("list") == {"text": [f"a{mark}b", "c"], "label": ["好评", "差评"]}
+    assert kb.read(path, header=False).shape == (3, 2)
+    if mark != "\t":  # in streamed files with tabs, quotation marks are text
+        assert list(documents.read(path)) == [[f"a{mark}b"], ["c"]]
+
+
 def test_a_text_file_with_a_tab_in_every_line_is_read_as_tsv(tmp_path, caplog):
     caplog.set_level("INFO", "kbert_tasks")
     path = put(tmp_path, "train.txt", "房间很干净\t好评\n太吵了\t差评\n")
@@ -162,7 +187,7 @@ def test_lines_may_end_in_three_ways(tmp_path, end):
         path = put(tmp_path, name, content.replace("\n", end))
         assert rows(kb.read(path)) == [{"text": "a", "label": "1"}, {"text": "", "label": "2"}]
     assert list(kb.read(put(tmp_path, "a.txt", f"a{end}{end}b{end}"))["text"]) == ["a", "", "b"]
-    blank = kb.read(put(tmp_path, "b.csv", f"text{end}hello{end}{end}world{end}{end}"))
+    blank = kb.read(put(tmp_path, "b.csv", f"text{end}hello{end}{end}world{end}"))
     assert [text_of(row["text"]) for row in rows(blank)] == ["hello", "", "world"]
 
 
@@ -212,9 +237,16 @@ def test_a_tsv_whose_lines_would_run_together_is_refused(tmp_path):
     assert "line 4 has 2 tabs, the first line 1" in refused(put(tmp_path, "a.tsv", "label\ttext\n" + rows))
 
 
-def test_blank_lines_are_rows_but_for_the_last(tmp_path):
-    table = kb.read(put(tmp_path, "a.csv", "text\nhello\n\nworld\n\n\n"))
-    assert [text_of(row["text"]) for row in rows(table)] == ["hello", "", "world"]
+@pytest.mark.parametrize("end", ["\n", "\r\n", "\r"])
+@pytest.mark.parametrize("name", ["a.csv", "a.tsv"])
+def test_blank_lines_of_one_column_are_rows_the_last_ones_too(tmp_path, name, end):
+    path = put(tmp_path, name, "text\nhello\n\nworld\n\n\n".replace("\n", end))
+    assert [text_of(row["text"]) for row in rows(kb.read(path))] == ["hello", "", "world", "", ""]
+    assert len(kb.read(path, header=False)) == 6
+    examples = kb.TextClassifier().examples(kb.read(path), gold=False)
+    assert (examples.read, examples.skipped) == (5, {"empty text": 3})
+    path = put(tmp_path, f"two-{name}", f"text,label{end}a,b{end}{end}".replace(",", "," if name == "a.csv" else "\t"))
+    assert rows(kb.read(path)) == [{"text": "a", "label": "b"}]
 
 
 def test_two_columns_of_one_name(tmp_path):
