@@ -159,8 +159,13 @@ def _plain_names(rows):
         raise InputError(
             f"{where} has {rows.columns.nlevels} levels of column names: keep one, with rows.droplevel(0, axis=1)"
         )
-    names = each_once(rows.columns, where)
-    return rows if names == list(rows.columns) else rows.set_axis(names, axis=1)
+    numbered = not all(isinstance(name, str) or missing(name) for name in rows.columns)
+    names = each_once([name if missing(name) else str(name) for name in rows.columns], where)
+    if names == list(rows.columns):
+        return rows
+    rows = rows.set_axis(names, axis=1)
+    rows.attrs = rows.attrs | ({"header": False} if numbered else {})  # a row 0, 1 is not the header line again
+    return rows
 
 
 def _labelled(rows, labels, name):
@@ -176,6 +181,11 @@ def column(rows, name, option):
     """The column called `name`, or InputError that lists the columns and names the option that chooses one."""
     if name not in rows.columns:
         file = rows.attrs.get("file", "the table")
+        if file.lower().endswith(".txt") and list(rows.columns) == ["text"]:
+            raise InputError(
+                f"{file} has no column {name!r}: a .txt file has one text in each line; if it is a table, rename it to .csv "
+                "(cells separated by commas) or .tsv (by tabs)"
+            )
         numbered = " (or --no-header, where the first line is data already, and a column's number)"
         numbered = numbered if rows.attrs.get("header") else ""
         raise InputError(

@@ -173,6 +173,18 @@ def test_a_text_file_with_a_tab_in_every_line_is_read_as_tsv(tmp_path, caplog):
     assert list(kb.read(plain)["text"]) == ["one\ttwo", "three"]
 
 
+@pytest.mark.parametrize("line", ["1\t好\t好评", "好,好评", "好\t好评\n坏"])
+def test_a_text_file_that_is_another_table_is_to_be_renamed(tmp_path, line):
+    path = put(tmp_path, "a.txt", line + "\n")
+    with pytest.raises(kb.InputError) as caught:
+        kb.TextClassifier().examples(kb.read(path))
+    assert str(caught.value) == (
+        f"{path} has no column 'label': a .txt file has one text in each line; if it is a table, rename it to .csv (cells "
+        "separated by commas) or .tsv (by tabs)"
+    )
+    assert kb.TextClassifier().examples(kb.read(path), gold=False).rows
+
+
 def test_nul_ends_no_cell(tmp_path):
     path = put(tmp_path, "a.csv", "text,n\0\n太\0吵了,1\n\0,2\n")
     assert rows(kb.read(path)) == [{"text": "太\0吵了", "n\0": "1"}, {"text": "\0", "n\0": "2"}]
@@ -382,7 +394,25 @@ def test_two_columns_of_one_name_in_a_table():
     with pytest.raises(kb.InputError, match="2 levels of column names"):
         tables.table(levels)
     padded = pd.DataFrame({" text": ["a"], 3: ["b"]})
-    assert list(tables.table(padded).columns) == ["text", 3] and list(padded.columns) == [" text", 3]
+    assert list(tables.table(padded).columns) == ["text", "3"] and list(padded.columns) == [" text", 3]
+
+
+def test_columns_of_a_table_that_are_numbers_can_be_named():
+    task = kb.TextClassifier(text_column="0", label_column="1")
+    for frame in (
+        pd.DataFrame([["好", "x"], ["0", "1"]]),
+        pd.DataFrame([["好", "x"], ["0", "1"]], columns=np.array([0, 1])),
+    ):
+        examples = task.examples(frame)
+        assert [(each.text, each.label) for each in examples.rows] == [("好", "x"), ("0", "1")] and not examples.skipped
+        assert list(frame.columns) == [0, 1]
+    assert len(task.examples([{0: "好", 1: "x"}]).rows) == 1
+    with pytest.raises(kb.InputError, match="two columns called '0'"):
+        tables.table(pd.DataFrame([["a", "b"]], columns=[0, "0"]))
+    with pytest.raises(
+        kb.InputError, match="no column 'text'; its columns: 0, 1; name the right one with --text-column$"
+    ):
+        kb.TextClassifier().examples(pd.DataFrame([["a", "b"]]))
 
 
 @pytest.mark.parametrize("rows", [[{"text": "a", "text ": "b"}], [{"text": "a"}, {" text": "b"}]])
