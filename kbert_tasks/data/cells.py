@@ -4,7 +4,7 @@ import contextlib
 import re
 import unicodedata
 from collections import Counter
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from decimal import Decimal
 from numbers import Integral
 from typing import TYPE_CHECKING, Any
@@ -34,6 +34,19 @@ def each_once(names: Iterable[Any], where: object) -> list[Any]:
         if number > 1:
             raise InputError(f"{where} has two columns called {name!r}: rename one")
     return names
+
+
+def each_key_once(pairs: Sequence[tuple[str, Any]]) -> dict[str, Any]:
+    """Builds a dict from the pairs of a JSON object, for `json.loads(..., object_pairs_hook=each_key_once)`.
+
+    Raises:
+        RowError: two values have the same key; `dict` would keep the last one only.
+    """
+    made = dict(pairs)
+    if len(made) < len(pairs):
+        twice = next(key for key, number in Counter(key for key, _ in pairs).items() if number > 1)
+        raise RowError(f"one object has two values of {twice!r}: rename one")
+    return made
 
 
 def missing(value: object) -> bool:
@@ -77,6 +90,14 @@ def text_of(value: Any, column: str | None = None) -> str:
         return str(value)
     found = " ".join(str(value).split())[:60]
     raise RowError(f"{_where(column)}wanted a text or a number, found {type(value).__name__} {found}")
+
+
+def one_text(data: Any) -> str | bytes | None:
+    """Returns the text if `data` is a single one (a string, bytes, or a scalar tensor or array of these), else None."""
+    one = _scalar(data)
+    if isinstance(one, bytearray | memoryview):
+        return bytes(one)
+    return one if isinstance(one, str | bytes) else None
 
 
 def items(values: Any) -> list[Any]:

@@ -15,6 +15,7 @@ log = logging.getLogger("kbert_tasks")
 MARKS = {".csv": ",", ".tsv": "\t"}
 NAMES = {",": "commas", "\t": "tabs", ";": "semicolons", "|": "vertical bars"}  # names of the separators in messages
 ROWS = 10_000  # maximum number of rows in a part
+DECLARED = re.compile(r'"?sep=([^\w\s"]|\t)"?[ ,;\t]*(?:\r\n|\r|\n)', re.I)  # first line of CSV files for Excel
 QUOTED = re.compile(r'"(?:[^"]|"")*"')
 
 
@@ -34,9 +35,15 @@ def table(path, text, mark, header):
     Raises:
         InputError: a line has the wrong number of cells.
     """
-    text = text.strip("\r\n")
+    text = text.lstrip("\r\n")
+    if declared := DECLARED.match(text):
+        mark, text = _declared(path, declared), text[declared.end() :]
     lines = text.replace("\r\n", "\n").replace("\r", "\n").split("\n")
-    mark = _found(path, mark, lines[:1] if header else lines)
+    mark = mark if declared else _found(path, mark, lines[:1] if header else lines)
+    if mark in QUOTED.sub("", lines[0]):  # with one column alone, blank lines at the end are rows
+        text = text.rstrip("\r\n")
+        while not lines[-1]:
+            lines.pop()
     quoted = mark != "\t" or not bare(lines)
     try:
         with _strictly():
@@ -65,9 +72,12 @@ def parts(path, encoding, mark):
         UnicodeDecodeError: a byte is not valid in the encoding.
     """
     with open(path, encoding=encoding) as file:
-        mark = _found(path, mark, [file.readline()])
-        file.seek(0)
-        file, reader = _WithoutNul(file), None
+        first = file.readline()
+        declared = DECLARED.fullmatch(first)
+        start = file.tell() if declared else 0
+        mark = _declared(path, declared) if declared else _found(path, mark, [first])
+        file.seek(start)
+        file, reader = _WithoutNul(file, start), None
         while True:
             try:
                 with _strictly():
@@ -82,15 +92,22 @@ def parts(path, encoding, mark):
             yield part
 
 
-def _found(path, mark, lines):
-    """Returns the separator of these lines.
+def _declared(path, declared):
+    """Returns the separator that Excel's first line `sep=;` declares."""
+    log.info("%s: its first line, %r, names the separator of the cells", path, declared[0].rstrip("\r\n"))
+    return declared[1]
 
-    This is `mark` if any line contains it, otherwise another separator that occurs equally often in all lines. For a file
-    with a header, `lines` is the header line only.
+
+def _found(path, mark, lines):
+    """Returns the separator of these lines: `mark`, or another one if that is more probable.
+
+    Another separator is used if it occurs equally often in all lines, and no line contains `mark`, or `mark` is a comma, which
+    texts contain too, and the lines contain it unequally often. For a file with a header, `lines` is the header line only.
     """
-    if any(mark in QUOTED.sub("", line) for line in lines):
-        return mark
     outside = [QUOTED.sub("", line) for line in lines if line.strip()]
+    found = {line.count(mark) for line in outside}
+    if found != {0} and (mark != "," or len(found) == 1):
+        return mark
     for other, name in NAMES.items():
         counts = {line.count(other) for line in outside}
         if len(counts) == 1 and counts != {0}:
@@ -153,11 +170,11 @@ def _with_nul(text, parse):
 class _WithoutNul(io.TextIOBase):
     """A file wrapper for reading in blocks that removes NUL, which no tokenizer keeps."""
 
-    def __init__(self, file):
-        self.file = file
+    def __init__(self, file, start=0):
+        self.file, self.start = file, start
 
-    def seek(self, *place):
-        return self.file.seek(*place)
+    def seek(self, place=0, whence=0):
+        return self.file.seek(place or self.start, whence)
 
     def read(self, size=-1):
         while (block := self.file.read(size)) and not (kept := block.replace("\0", "")):

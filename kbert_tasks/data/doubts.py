@@ -1,5 +1,6 @@
 """Warns before training about label names that are probably mistakes."""
 
+import re
 import unicodedata
 from collections import Counter, defaultdict
 from collections.abc import Iterator, Mapping, Sequence
@@ -9,6 +10,13 @@ from .label_forms import listed
 
 SEPARATORS = (",", "，", ";", "；", "、", "/", "|", "\t", "\n", " ")  # common separators between several labels
 MANY = 0.1  # minimum share of labels that contain a separator other than the configured one
+VECTOR = re.compile(r"[01](\s*[,;|\s]\s*[01])+")  # a row of 0 and 1, one for each label
+MARKS = (("0", "1"), ("-1", "1"), ("0.0", "1.0"), ("False", "True"))  # what such rows hold
+ROWS = (
+    "a row of 0 and 1 for each text is not read as such; give the names of the labels, "
+    "[[name for name, has in zip(names, row) if has == '1'] for row in labels] in Python"
+)
+BRACKETS = re.compile(r"\[.*[,，;；、|/:\s].*\]|\{.*[,，;；、|/:\s].*\}", re.DOTALL)
 SHOWN = 5  # maximum number of groups of similar names in the warnings
 
 
@@ -47,6 +55,29 @@ def _shown(name: str) -> str:
     return "".join(ascii(each)[1:-1] if blank(each) and each != " " else each for each in repr(name))
 
 
+def unread_forms(sets: Sequence[tuple[str, ...]]) -> Iterator[str]:
+    """Sentences about labels in a form that is not read: rows of 0 and 1 as text, and cells in brackets that are no list.
+
+    Args:
+        sets: the labels of each text.
+    """
+    names = {label: None for labels in sets for label in labels}  # in their order
+    several = [labels for labels in sets if len(labels) > 1]
+    vectors = [name for name in names if VECTOR.fullmatch(name)]
+    if several and any(set(names) == set(marks) for marks in MARKS):
+        yield (
+            f"the only labels are {', '.join(map(repr, names))}, and {len(several):,} of {len(sets):,} texts have both: {ROWS}"
+        )
+    elif vectors and len(vectors) == len(names):
+        yield f"all labels are rows of 0 and 1, such as {vectors[0]!r}: {ROWS}"
+    brackets = [name for name in names if BRACKETS.fullmatch(name) and listed(name) is None]
+    if brackets:
+        yield (
+            f"{len(brackets):,} labels stand in brackets and are not lists, such as {brackets[0]!r}: write several labels as a "
+            'JSON list, ["a", "b"]'
+        )
+
+
 def unsplit(sets: Sequence[tuple[str, ...]], separator: str) -> Iterator[str]:
     """Yields a sentence if no cell contains the configured separator and many contain another one.
 
@@ -54,9 +85,10 @@ def unsplit(sets: Sequence[tuple[str, ...]], separator: str) -> Iterator[str]:
         sets: the labels of each text.
         separator: the configured separator between labels.
     """
-    if any(len(labels) > 1 for labels in sets):
-        return
     names = Counter(label for labels in sets for label in labels)
+    if any(len(labels) > 1 for labels in sets):
+        yield from _otherwise_split(names, separator)
+        return
     holders = {each: _holding(names, each) for each in SEPARATORS if each not in separator}
     best = max(holders, key=lambda each: sum(holders[each].values()))  # the first one on a tie
     number, texts = sum(holders[best].values()), sum(names.values())
@@ -65,6 +97,22 @@ def unsplit(sets: Sequence[tuple[str, ...]], separator: str) -> Iterator[str]:
             f"no cell of labels holds the separator {separator!r}, and {number:,} of {texts:,} hold {best!r}, such as "
             f"{next(iter(holders[best]))!r}: --label-separator {best!r} reads them as several labels"
         )
+
+
+def _otherwise_split(names: Mapping[str, int], separator: str) -> Iterator[str]:
+    """Sentences about labels that are other labels with another separator between them."""
+    for mark in SEPARATORS:
+        made = [name for name in names if _made_of(name, mark, names)]
+        if made and mark not in separator:
+            number = sum(names[name] for name in made)
+            yield (
+                f"cells of labels hold two separators: {separator!r} is set, and {number:,} labels hold {mark!r} between other "
+                f"labels, such as {made[0]!r}: write {separator!r} in all cells"
+            )
+
+
+def _made_of(name: str, separator: str, names: Mapping[str, int]) -> bool:
+    return len(parts := _parts(name, separator)) > 1 and names.keys() >= set(parts)
 
 
 def _holding(names: Mapping[str, int], separator: str) -> dict[str, int]:
@@ -91,7 +139,7 @@ def unread_lists(names: Mapping[str, int], separator: str) -> Iterator[str]:
             "them as several labels"
         )
     for mark in dict.fromkeys((separator, *SEPARATORS)):
-        made = [name for name in names if len(parts := _parts(name, mark)) > 1 and names.keys() >= set(parts)]
+        made = [name for name in names if _made_of(name, mark, names)]
         if made:
             yield (
                 f"the label {made[0]!r} is made of other labels: --multi-label --label-separator {mark!r} reads it as several"

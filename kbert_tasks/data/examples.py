@@ -147,7 +147,11 @@ def headers_again(rows):
 
 
 def _is_name(cell, name):
-    return isinstance(cell, str) and cell.strip() == name
+    if not isinstance(cell, str):
+        return False
+    if "\ufeff" in cell:  # of the second file; it keeps quotation marks behind it from being read as such
+        cell = cell.replace("\ufeff", "").strip('"')
+    return cell.strip() == name
 
 
 def _note_second(task, rows):

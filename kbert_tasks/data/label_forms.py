@@ -44,7 +44,7 @@ def beside(labels: Any) -> list[Any]:
     array = labels.numpy() if hasattr(labels, "numpy") else labels
     if isinstance(array, np.ndarray) and array.ndim == 2 and array.shape[1] == 1:
         array = np.asarray(array)[:, 0]
-    if not isinstance(array, str | bytes | bytearray | Mapping | set | frozenset):
+    if not isinstance(array, str | bytes | bytearray | memoryview | Mapping | set | frozenset):
         with contextlib.suppress(TypeError):
             return items(array)
     raise InputError(f"wanted a list of labels, one for each text, got {type(labels).__name__}: {str(labels)[:40]}")

@@ -6,7 +6,6 @@ The texts "NA", "null" and "007" stay unchanged, because pandas does not interpr
 import contextlib
 import json
 import logging
-from collections import Counter
 from collections.abc import Mapping
 from os import PathLike
 from pathlib import Path
@@ -14,7 +13,7 @@ from typing import TYPE_CHECKING
 
 from ..errors import InputError, RowError
 from . import delimited, sheets
-from .cells import each_once, items, missing
+from .cells import each_key_once, each_once, items, missing, one_text
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -119,8 +118,8 @@ def table(data, labels=None, columns=("text", "label", "text_b")):
         return data if labels is None else _labelled(data.copy(deep=False), labels, label)
     if isinstance(data, Path) or (isinstance(data, str) and Path(data).suffix.lower() in KINDS):
         return read(data)
-    if isinstance(data, str | bytes | bytearray):
-        raise InputError(f"wanted a list of texts, got one text: put it in square brackets, [{data[:20]!r}]")
+    if (one := one_text(data)) is not None:
+        raise InputError(f"wanted a list of texts, got one text: put it in square brackets, [{one[:20]!r}]")
     if isinstance(data, Mapping):
         raise InputError(
             "wanted a list of texts, of pairs or of dicts, got one dict: pandas.DataFrame(...) makes a table of it"
@@ -159,8 +158,13 @@ def _plain_names(rows):
         raise InputError(
             f"{where} has {rows.columns.nlevels} levels of column names: keep one, with rows.droplevel(0, axis=1)"
         )
-    names = each_once(rows.columns, where)
-    return rows if names == list(rows.columns) else rows.set_axis(names, axis=1)
+    numbered = not all(isinstance(name, str) or missing(name) for name in rows.columns)
+    names = each_once([name if missing(name) else str(name) for name in rows.columns], where)
+    if names == list(rows.columns):
+        return rows
+    rows = rows.set_axis(names, axis=1)
+    rows.attrs = rows.attrs | ({"header": False} if numbered else {})  # a row 0, 1 is not the header line again
+    return rows
 
 
 def _labelled(rows, labels, name):
@@ -180,6 +184,11 @@ def column(rows, name, option):
     """
     if name not in rows.columns:
         file = rows.attrs.get("file", "the table")
+        if file.lower().endswith(".txt") and list(rows.columns) == ["text"]:
+            raise InputError(
+                f"{file} has no column {name!r}: a .txt file has one text in each line; if it is a table, rename it to .csv "
+                "(cells separated by commas) or .tsv (by tabs)"
+            )
         numbered = " (or --no-header, where the first line is data already, and a column's number)"
         numbered = numbered if rows.attrs.get("header") else ""
         raise InputError(
@@ -207,7 +216,9 @@ def _objects(path, text):
     if not text.lstrip().startswith("["):
         return [row for _, row in json_rows(path, enumerate(lines(text), 1))]
     try:
-        rows = json.loads(text)
+        rows = json.loads(text, object_pairs_hook=each_key_once)
+    except RowError as error:
+        raise InputError(f"{path}: {error}") from None
     except json.JSONDecodeError as error:
         raise InputError(f"{path}, line {error.lineno} is not JSON: {error.msg}") from None
     for number, row in enumerate(rows, 1):
@@ -228,7 +239,7 @@ def json_rows(path, lines):
         if not line.strip():
             continue
         try:
-            row = json.loads(line, object_pairs_hook=_each_key_once)
+            row = json.loads(line, object_pairs_hook=each_key_once)
         except RowError as error:
             raise InputError(f"{path}, line {number}: {error}") from None
         except ValueError as error:
@@ -240,14 +251,6 @@ def json_rows(path, lines):
                 f'{path}, line {number}: wanted an object such as {{"text": ...}}, found {line.strip()[:40]}'
             )
         yield number, row
-
-
-def _each_key_once(pairs):
-    made = dict(pairs)
-    if len(made) < len(pairs):
-        twice = next(key for key, number in Counter(key for key, _ in pairs).items() if number > 1)
-        raise RowError(f"one object has two values of {twice!r}: rename one")
-    return made
 
 
 def decoded(raw, name, encoding=None):

@@ -90,7 +90,7 @@ def test_another_separator_than_the_one_that_is_set(cells, mark, number):
 @pytest.mark.parametrize(
     "cells",
     [
-        ["好评|酒店", "好评,酒店", "x"],
+        ["好评|酒店", "好评,房间", "x"],
         ["customer service", "room quality"],
         ["a, b"] + [f"c{i}" for i in range(40)],
         ["['a', 'b']", "c"],
@@ -124,3 +124,41 @@ def test_they_are_logged_before_training_and_kept(checkpoint, caplog, monkeypatc
     with caplog.at_level(logging.WARNING, "kbert_tasks"), pytest.raises(Stop):
         kb.TextClassifier(checkpoint, max_length=32, baseline=False).fit(frame)
     assert ALIKE in caplog.text and ALIKE in plans[0]["lines"][-1]
+
+
+@pytest.mark.parametrize(
+    "labels, settings",
+    [
+        ([["0", "1"], ["1", "0"]], {}),
+        ([["0", "1", "0"], ["1", "1", "1"]], {}),
+        (["0|1", "1|0"], {"multi_label": True}),
+        (["0 1 0", "1 0 0"], {"multi_label": True}),
+        (["0,1,0", "1,0,0"], {}),
+    ],
+)
+def test_rows_of_0_and_1_as_text_are_named(labels, settings):
+    (sentence,) = doubts(labels, **settings)
+    assert "a row of 0 and 1 for each text is not read as such; give the names of the labels" in sentence
+    assert "--label-separator" not in sentence
+
+
+@pytest.mark.parametrize("labels", [["0", "1"], [["0"], ["1"]], [["0", "1"], ["2"]], ["0 1", "x"]])
+def test_other_numbers_are_names(labels):
+    assert doubts(labels) == []
+
+
+@pytest.mark.parametrize("cell", ["[好评, 酒店]", '{"好评": 1}', "{好评，酒店}", "['好评', 酒店]"])
+@pytest.mark.parametrize("multi_label", [False, True])
+def test_brackets_that_are_no_list_are_named(cell, multi_label):
+    (sentence,) = doubts([cell, "好评", "酒店"], multi_label=multi_label)
+    assert sentence == (
+        f'1 labels stand in brackets and are not lists, such as {cell!r}: write several labels as a JSON list, ["a", "b"]'
+    )
+
+
+def test_two_separators_in_one_file_are_named():
+    (sentence,) = doubts(["好评|酒店", "好评,酒店", "酒店,好评", "早餐"], multi_label=True)
+    assert sentence == (
+        "cells of labels hold two separators: '|' is set, and 2 labels hold ',' between other labels, such as '好评,酒店': "
+        "write '|' in all cells"
+    )

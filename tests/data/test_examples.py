@@ -212,3 +212,12 @@ def test_an_error_after_such_a_line_names_the_row_of_the_table():
     )
     with pytest.raises(kb.InputError, match="the table, row 3: column 'text'"):
         tasks.find("subject")().examples(rows)
+
+
+@pytest.mark.parametrize("header", ["text,label", '"text","label"', "text, label"])
+def test_header_lines_behind_a_byte_order_mark_within_a_file(tmp_path, header):
+    path = tmp_path / "a.csv"
+    path.write_text(f"\ufeff{header}\n好,x\n\ufeff{header}\n坏,y\n\ufeff吃,x\n", encoding="utf-8")
+    examples = kb.TextClassifier().examples(kb.read(path))
+    assert examples.skipped == {"the header line again": 1}
+    assert [each.label for each in examples.rows] == ["x", "y", "x"]

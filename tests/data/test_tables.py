@@ -6,7 +6,7 @@ import pandas as pd
 import pytest
 
 import kbert_tasks as kb
-from kbert_tasks.data import delimited, tables
+from kbert_tasks.data import delimited, label_forms, tables
 from kbert_tasks.data.cells import text_of
 from kbert_tasks.pretraining import documents
 
@@ -135,6 +135,31 @@ def test_the_usual_delimiter_stays_where_it_is_or_nothing_is_sure(tmp_path, capl
     assert list(kb.read(put(tmp_path, "d.csv", "a;b\nc;d\n"), header=False)["2"]) == ["b", "d"]
 
 
+def test_commas_in_the_texts_of_a_file_without_header_are_not_taken_for_separators(tmp_path, caplog):
+    caplog.set_level("INFO", "kbert_tasks")
+    semicolons = put(tmp_path, "a.csv", "很好;好评\ngood, clean;好评\n太吵;差评\n")
+    assert kb.read(semicolons, header=False).to_dict("list") == {
+        "1": ["很好", "good, clean", "太吵"],
+        "2": ["好评", "好评", "差评"],
+    }
+    assert "its cells are separated by semicolons, not by commas" in caplog.text
+    for content in ("a;b,c\nd;e,f\n", "a,1\nb\n"):  # all lines have a comma; no other separator is in all
+        assert kb.read(put(tmp_path, "b.csv", content), header=False).shape == (2, 2)
+    tabs = put(tmp_path, "c.tsv", "1\thello, you\n0\tbye, you\textra\n")
+    assert "line 2 has 2 tabs" in refused(tabs, header=False)
+
+
+@pytest.mark.parametrize("mark", [";", ",", "|", "\t", "^"])
+@pytest.mark.parametrize("declared", ["sep={}", '"sep={}"', "SEP={}"])
+def test_the_separator_that_excel_declares_in_the_first_line(tmp_path, declared, mark):
+    lines = [declared.format(mark), f"text{mark}label", f'"a{mark}b"{mark}好评', f"c{mark}差评"]
+    path = put(tmp_path, "a.csv", ("\ufeff" + "\r\n".join(lines) + "\r\n"))
+    assert kb.read(path).to_dict("list") == {"text": [f"a{mark}b", "c"], "label": ["好评", "差评"]}
+    assert kb.read(path, header=False).shape == (3, 2)
+    if mark != "\t":  # in streamed files with tabs, quotation marks are text
+        assert list(documents.read(path)) == [[f"a{mark}b"], ["c"]]
+
+
 def test_a_text_file_with_a_tab_in_every_line_is_read_as_tsv(tmp_path, caplog):
     caplog.set_level("INFO", "kbert_tasks")
     path = put(tmp_path, "train.txt", "房间很干净\t好评\n太吵了\t差评\n")
@@ -146,6 +171,18 @@ def test_a_text_file_with_a_tab_in_every_line_is_read_as_tsv(tmp_path, caplog):
     assert rows(kb.read(headed)) == [{"text": "房间很干净", "label": "好评"}]
     plain = put(tmp_path, "c.txt", "one\ttwo\nthree\n")
     assert list(kb.read(plain)["text"]) == ["one\ttwo", "three"]
+
+
+@pytest.mark.parametrize("line", ["1\t好\t好评", "好,好评", "好\t好评\n坏"])
+def test_a_text_file_that_is_another_table_is_to_be_renamed(tmp_path, line):
+    path = put(tmp_path, "a.txt", line + "\n")
+    with pytest.raises(kb.InputError) as caught:
+        kb.TextClassifier().examples(kb.read(path))
+    assert str(caught.value) == (
+        f"{path} has no column 'label': a .txt file has one text in each line; if it is a table, rename it to .csv (cells "
+        "separated by commas) or .tsv (by tabs)"
+    )
+    assert kb.TextClassifier().examples(kb.read(path), gold=False).rows
 
 
 def test_nul_ends_no_cell(tmp_path):
@@ -162,7 +199,7 @@ def test_lines_may_end_in_three_ways(tmp_path, end):
         path = put(tmp_path, name, content.replace("\n", end))
         assert rows(kb.read(path)) == [{"text": "a", "label": "1"}, {"text": "", "label": "2"}]
     assert list(kb.read(put(tmp_path, "a.txt", f"a{end}{end}b{end}"))["text"]) == ["a", "", "b"]
-    blank = kb.read(put(tmp_path, "b.csv", f"text{end}hello{end}{end}world{end}{end}"))
+    blank = kb.read(put(tmp_path, "b.csv", f"text{end}hello{end}{end}world{end}"))
     assert [text_of(row["text"]) for row in rows(blank)] == ["hello", "", "world"]
 
 
@@ -212,9 +249,16 @@ def test_a_tsv_whose_lines_would_run_together_is_refused(tmp_path):
     assert "line 4 has 2 tabs, the first line 1" in refused(put(tmp_path, "a.tsv", "label\ttext\n" + rows))
 
 
-def test_blank_lines_are_rows_but_for_the_last(tmp_path):
-    table = kb.read(put(tmp_path, "a.csv", "text\nhello\n\nworld\n\n\n"))
-    assert [text_of(row["text"]) for row in rows(table)] == ["hello", "", "world"]
+@pytest.mark.parametrize("end", ["\n", "\r\n", "\r"])
+@pytest.mark.parametrize("name", ["a.csv", "a.tsv"])
+def test_blank_lines_of_one_column_are_rows_the_last_ones_too(tmp_path, name, end):
+    path = put(tmp_path, name, "text\nhello\n\nworld\n\n\n".replace("\n", end))
+    assert [text_of(row["text"]) for row in rows(kb.read(path))] == ["hello", "", "world", "", ""]
+    assert len(kb.read(path, header=False)) == 6
+    examples = kb.TextClassifier().examples(kb.read(path), gold=False)
+    assert (examples.read, examples.skipped) == (5, {"empty text": 3})
+    path = put(tmp_path, f"two-{name}", f"text,label{end}a,b{end}{end}".replace(",", "," if name == "a.csv" else "\t"))
+    assert rows(kb.read(path)) == [{"text": "a", "label": "b"}]
 
 
 def test_two_columns_of_one_name(tmp_path):
@@ -350,7 +394,25 @@ def test_two_columns_of_one_name_in_a_table():
     with pytest.raises(kb.InputError, match="2 levels of column names"):
         tables.table(levels)
     padded = pd.DataFrame({" text": ["a"], 3: ["b"]})
-    assert list(tables.table(padded).columns) == ["text", 3] and list(padded.columns) == [" text", 3]
+    assert list(tables.table(padded).columns) == ["text", "3"] and list(padded.columns) == [" text", 3]
+
+
+def test_columns_of_a_table_that_are_numbers_can_be_named():
+    task = kb.TextClassifier(text_column="0", label_column="1")
+    for frame in (
+        pd.DataFrame([["好", "x"], ["0", "1"]]),
+        pd.DataFrame([["好", "x"], ["0", "1"]], columns=np.array([0, 1])),
+    ):
+        examples = task.examples(frame)
+        assert [(each.text, each.label) for each in examples.rows] == [("好", "x"), ("0", "1")] and not examples.skipped
+        assert list(frame.columns) == [0, 1]
+    assert len(task.examples([{0: "好", 1: "x"}]).rows) == 1
+    with pytest.raises(kb.InputError, match="two columns called '0'"):
+        tables.table(pd.DataFrame([["a", "b"]], columns=[0, "0"]))
+    with pytest.raises(
+        kb.InputError, match="no column 'text'; its columns: 0, 1; name the right one with --text-column$"
+    ):
+        kb.TextClassifier().examples(pd.DataFrame([["a", "b"]]))
 
 
 @pytest.mark.parametrize("rows", [[{"text": "a", "text ": "b"}], [{"text": "a"}, {" text": "b"}]])
@@ -380,3 +442,35 @@ def test_a_key_that_stands_twice_in_one_object(tmp_path):
     assert "line 2: one object has two values of 'text': rename one" in refused(path)
     path = put(tmp_path, "b.jsonl", '{"text": "a", "spo_list": [{"subject": "a", "subject": "b"}]}\n')
     assert "line 1: one object has two values of 'subject'" in refused(path)
+    path = put(tmp_path, "c.json", '[{"text": "a"}, {"text": "b", "label": "x", "label": "y"}]')
+    assert refused(path) == f"{path}: one object has two values of 'label': rename one"
+
+
+@pytest.mark.parametrize("task, cell", [
+    (kb.RelationExtractor, '[{"subject": "a", "subject": "b", "predicate": "p", "object": "b"}]'),
+    (kb.SubjectExtractor, '[{"subject": "a", "subject": "b"}]'),
+])  # fmt: skip
+def test_a_key_that_stands_twice_in_the_json_of_a_cell(task, cell):
+    with pytest.raises(kb.InputError, match="row 1: one object has two values of 'subject': rename one"):
+        task().examples(["ab"], [cell])
+
+
+def test_one_text_is_refused_in_every_type():
+    import tensorflow as tf
+
+    for one in (
+        "abc",
+        b"abc",
+        bytearray(b"abc"),
+        memoryview(b"abc"),
+        np.array("abc"),
+        np.bytes_(b"abc"),
+        tf.constant("abc"),
+    ):
+        with pytest.raises(
+            kb.InputError, match=r"wanted a list of texts, got one text: put it in square brackets, \[b?'abc'"
+        ):
+            tables.table(one)
+        with pytest.raises(kb.InputError, match="wanted a list of labels, one for each text, got "):
+            label_forms.beside(one)
+    assert list(tables.table(tf.constant(["abc"]))["text"].map(text_of)) == ["abc"]

@@ -314,3 +314,13 @@ def test_a_file_in_which_no_subject_can_be_found_is_refused_before_training(chec
     rows = [{"text": f"早餐好{n}", "subject": subject} for n, subject in enumerate(["酒店", "房间", ""])]
     with pytest.raises(kb.InputError, match=r"\(subjects that cannot be found: it is not in the text 2\)"):
         SubjectExtractor(checkpoint, validation_split=0.0, max_length=32).fit(rows)
+
+
+def test_rows_without_the_column_of_types_name_the_option():
+    task = extractor(extractor().examples(ROWS).rows)
+    with pytest.raises(kb.InputError, match="no column 'event_type'; .*name the right one with --type-column"):
+        task.examples(["酒店很干净"], ["酒店"])
+    with pytest.raises(kb.InputError, match="--type-column"):
+        task.examples(["酒店很干净"], gold=False)
+    (example,) = task.examples([("酒店很干净", "好")], ["酒店"]).rows
+    assert example.event_type == "好"

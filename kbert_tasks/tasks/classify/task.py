@@ -259,7 +259,9 @@ class TextClassifier(Task[Prediction]):
         sets, separator = [self._labels(example) for example in examples], self.settings.label_separator
         names = Counter(label for labels in sets for label in labels)
         yield from doubts.alike(names, "labels")
-        if self.settings.multi_label:
+        if unread := [*doubts.unread_forms(sets)]:  # another separator would not help
+            yield from unread
+        elif self.settings.multi_label:
             yield from doubts.unsplit(sets, separator)
         elif not self.multi_label_:
             yield from doubts.unread_lists(names, separator)

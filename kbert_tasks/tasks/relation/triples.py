@@ -6,7 +6,7 @@ from typing import Any
 
 import numpy as np
 
-from ...data.cells import blank, missing, text_of
+from ...data.cells import blank, each_key_once, missing, text_of
 from ...errors import RowError
 from ...text.spans import Span, told
 
@@ -71,7 +71,9 @@ def triples_of(value, text):
         if not value.strip():
             return None
         try:
-            value = json.loads(value)
+            value = json.loads(value, object_pairs_hook=each_key_once)
+        except RowError:
+            raise
         except (ValueError, RecursionError):
             pass  # reported below as not a list
     if not _is_list(value):

@@ -6,7 +6,7 @@ from typing import Any
 
 import numpy as np
 
-from ...data.cells import blank, text_of
+from ...data.cells import blank, each_key_once, text_of
 from ...errors import RowError
 from ...text.spans import Span, told
 
@@ -51,7 +51,9 @@ def subjects_of(text, cell, span=None):
     """
     if isinstance(cell, str) and cell.lstrip().startswith("[") and cell not in text:
         try:
-            cell = json.loads(cell)
+            cell = json.loads(cell, object_pairs_hook=each_key_once)
+        except RowError:
+            raise
         except ValueError:
             pass  # not JSON: a subject that is not in the text, which is reported later
     if isinstance(cell, list | tuple | np.ndarray):

@@ -87,7 +87,7 @@ class SubjectExtractor(SpanTask[Prediction]):
 
     def grouped(self, rows):
         text, kind, label = (getattr(self.settings, f"{name}_column") for name in ("text", "type", "label"))
-        if text not in rows or label not in rows:
+        if text not in rows or label not in rows or (self.typed_ and kind not in rows):  # `columns` reports it
             return super().grouped(rows)
         return joined(
             rows, [text, kind] if self.typed_ else [text], [label, *["subject_span"] * ("subject_span" in rows)], label
