@@ -22,9 +22,9 @@ ROWS = [
 ]
 
 
-def extractor(examples=(), tokens="pieces", **settings):
+def extractor(examples=(), **settings):
     """A RelationExtractor with a tokenizer and the predicates of some examples, and no model."""
-    task = RelationExtractor(tokenization=tokens, **settings)
+    task = RelationExtractor(**settings)
     task.tokenizer = task.new_tokenizer(tiny.vocabulary(), False)
     if examples:
         task.learn(examples)
