@@ -196,7 +196,7 @@ def test_a_folder_that_is_not_whole_is_refused(text, tmp_path):
     vocabulary.write_text("[PAD]\n", encoding="utf-8")
     assert "vocab.txt is missing or not the one" in refused()
     manifest.write_text(json.dumps(found.manifest | {"format": 9}), encoding="utf-8")
-    assert "has format 9, wanted 1" in refused()
+    assert "has format 9, wanted 2" in refused()
     manifest.write_text("{", encoding="utf-8")
     assert "manifest.json is damaged" in refused()
 
