@@ -197,7 +197,7 @@ def test_the_endpoint_of_the_environment(server, model, tmp_path):
         "HF_ENDPOINT": server.url, "HF_HOME": str(tmp_path / "home"), "HF_HUB_DISABLE_TELEMETRY": "1",
     }  # fmt: skip
     environment.pop("HF_HUB_CACHE", None)
-    code = "from kbert_tasks import hub; print(hub._files('owner/name', None, None))"
+    code = "from kbert_tasks.checkpoint import hub; print(hub._files('owner/name', None, None))"
     done = subprocess.run(
         [sys.executable, "-c", code], env=environment, check=True, stdout=subprocess.PIPE, text=True, timeout=60
     )

@@ -291,7 +291,8 @@ def test_prediction_goes_on_in_halves_and_ends_in_advice(still, monkeypatch):
 
 COMMAND = """
 import resource, sys
-from kbert_tasks import memory, plan
+from kbert_tasks import memory
+from kbert_tasks.training import plan
 from kbert_tasks.cli import train
 
 def planned(*args, usual=plan.planned, **more):
