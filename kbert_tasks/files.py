@@ -2,11 +2,10 @@
 
 import contextlib
 import hashlib
-import os
 import tempfile
 from pathlib import Path
 
-from .disk import unwritable
+from .disk import FULL, no_room, unwritable
 from .errors import InputError
 from .lock import locked
 
@@ -54,17 +53,38 @@ def sha256(file):
     return digest.hexdigest()
 
 
-def write_text(file, text, beside=None):
-    """Writes a text file atomically, replacing an existing file. Lone surrogates are escaped.
+@contextlib.contextmanager
+def replacing(file, beside=None, then="and give the same command again"):
+    """Opens a temporary text file that replaces `file` if the block succeeds. Lone surrogates are escaped.
 
     Args:
-        file: Path of the file.
-        text: content of the file.
+        file: path of the file; a device such as /dev/null is written directly.
         beside: folder of the temporary file, on the same disk (default: the folder of `file`).
+        then: what the user should do after freeing disk space, for the message about a full disk.
+
+    Raises:
+        InputError: another run is writing `file`, or the disk is full.
+        OSError: on Windows, another program has `file` open; the new file is then kept as `temporary_of(file)`.
     """
-    temporary = (beside or file.parent) / f".{file.name}.{os.getpid()}.writing"
-    try:
-        temporary.write_text(text, encoding="utf-8", errors="backslashreplace", newline="\n")
-        temporary.replace(file)
-    finally:
-        temporary.unlink(missing_ok=True)
+    file = Path(file)
+    device = file.exists() and not file.is_file()
+    temporary = file if device else temporary_of(file, beside)
+    with contextlib.nullcontext() if device else locked(file):
+        try:
+            with open(temporary, "w", encoding="utf-8", errors="backslashreplace", newline="") as stream:
+                yield stream
+        except BaseException as error:
+            if not device:
+                temporary.unlink(missing_ok=True)
+            if isinstance(error, OSError) and error.errno in FULL:
+                raise no_room(file, error, then) from None
+            raise
+        if not device:
+            temporary.replace(file)
+
+
+def temporary_of(file, beside=None):
+    """Returns the path of the temporary file of `replacing`."""
+    if beside is None:
+        return file.with_name(f".{file.name}.writing")
+    return beside / f".{file.parent.name}.{file.name}.writing"

@@ -1,36 +1,36 @@
 """Files that appear whole or not at all."""
 
 import hashlib
-from pathlib import Path
 
 import pytest
 
-from kbert_tasks.files import sha256, write_text
+from kbert_tasks.errors import InputError
+from kbert_tasks.files import replacing, sha256
+
+
+def write(file, text, beside=None):
+    with replacing(file, beside, "the rest is saved") as stream:
+        stream.write(text)
 
 
 def test_a_text_replaces_the_earlier_one(tmp_path):
     file = tmp_path / "a.txt"
     for text in ("first\n", "第二 half \ud83d\n"):
-        write_text(file, text)
+        write(file, text)
     assert file.read_bytes() == "第二 half \\ud83d\n".encode() and [*tmp_path.iterdir()] == [file]
 
 
-def test_a_write_that_fails_leaves_the_earlier_file(tmp_path, monkeypatch):
+@pytest.mark.parametrize("elsewhere", [False, True])
+def test_a_full_disk_leaves_the_earlier_file(tmp_path, monkeypatch, elsewhere):
     file, other = tmp_path / "run" / "a.txt", tmp_path / "other"
     file.parent.mkdir()
     other.mkdir()
-    write_text(file, "earlier")
-    seen = []
-
-    def full(path, target):
-        seen.append(path)
-        raise OSError(28, "No space left on device")
-
-    monkeypatch.setattr(Path, "replace", full)
-    for beside in (None, other):
-        with pytest.raises(OSError, match="No space left"):
-            write_text(file, "new", beside)
-    assert [path.parent for path in seen] == [file.parent, other]
+    write(file, "earlier")
+    with pytest.raises(InputError, match="could not be written .No space left.* make room, the rest is saved"):
+        with replacing(file, other if elsewhere else None, "the rest is saved") as stream:
+            stream.write("new")
+            assert [path.name for path in other.iterdir()] == [".run.a.txt.writing"] * elsewhere
+            raise OSError(28, "No space left on device")
     assert file.read_text() == "earlier" and [*file.parent.iterdir()] == [file] and [*other.iterdir()] == []
 
 

@@ -188,7 +188,7 @@ def page_file(path):
 
 def write_page(page, path):
     """Writes the page to a temporary file and renames it."""
-    from ..data.output import replacing
+    from ..files import replacing
 
     with replacing(path) as file:
         file.write(page)

@@ -5,8 +5,8 @@ import string
 from pathlib import Path
 
 from .. import settings
-from ..data.output import replacing
 from ..errors import InputError
+from ..files import replacing
 from ..lock import locked
 from ..pretraining.settings import DataSettings, TrainingSettings, VocabularySettings
 from .command import Parser, command

@@ -7,8 +7,9 @@ import sys
 from pathlib import Path
 
 from .. import settings, tasks
-from ..data.output import Delimited, aside_of, json_line, replacing
+from ..data.output import Delimited, json_line
 from ..errors import InputError
+from ..files import replacing, temporary_of
 from ..inference.openvino import ENGINES
 from .command import NO_OUTPUT, Parser, command, file_options, needs, tables
 
@@ -197,7 +198,9 @@ def _write(rows, kind, path):
         with replacing(path) as stream:
             _to(stream, rows, kind)
     except PermissionError as error:  # on Windows, if the file is open in another program
-        raise InputError(f"{path} cannot be replaced ({error.strerror}): the answers are in {aside_of(path)}") from None
+        raise InputError(
+            f"{path} cannot be replaced ({error.strerror}): the answers are in {temporary_of(path)}"
+        ) from None
 
 
 def _to(stream, rows, kind):

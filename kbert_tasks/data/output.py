@@ -1,13 +1,9 @@
-"""Writes rows to files that other programs can read, and replaces files atomically."""
+"""Writes rows in forms that other programs can read."""
 
-import contextlib
 import csv
 import json
 import re
-from pathlib import Path
 
-from ..disk import FULL, no_room
-from ..lock import locked
 from .delimited import MARKS
 
 HALF = re.compile("[\ud800-\udfff]")  # lone surrogates, which UTF-8 cannot encode
@@ -57,34 +53,3 @@ class Delimited:
     def write(self, line):
         """Writes one line that `csv` has formatted."""
         self.stream.write(line.removesuffix("\r\n") + "\n")
-
-
-@contextlib.contextmanager
-def replacing(path):
-    """Opens a temporary text file that replaces `path` if the block succeeds.
-
-    Raises:
-        InputError: another run is writing `path`, or the disk is full.
-        OSError: on Windows, another program has `path` open; the new file is then kept as `aside_of(path)`.
-    """
-    path = Path(path)
-    with contextlib.ExitStack() as stack:
-        special = path.exists() and not path.is_file()  # such as /dev/null
-        if not special:
-            stack.enter_context(locked(path))
-        temporary = path if special else aside_of(path)
-        try:
-            with open(temporary, "w", encoding="utf-8", errors="backslashreplace", newline="") as stream:
-                yield stream
-        except BaseException as error:
-            if not special:
-                temporary.unlink(missing_ok=True)
-            if isinstance(error, OSError) and error.errno in FULL:
-                raise no_room(path, error, "and give the same command again") from None
-            raise
-        if not special:
-            temporary.replace(path)
-
-
-def aside_of(path):
-    return path.with_name(f".{path.name}.writing")

@@ -9,8 +9,9 @@ from typing import TYPE_CHECKING, Any
 
 from ..errors import InputError
 from ..explanation.mistakes import explained
-from ..files import write_text
-from ..saving.folder import PAGE, REPORT
+from ..files import replacing
+from ..lock import locked
+from ..saving.folder import PAGE, REPORT, TASK
 from ..tasks.base import check_trained
 from .mistakes import places
 from .report import duration, html
@@ -39,8 +40,14 @@ def report(task: "Task[Any]", file: str | PathLike[str], explain: bool = True) -
     check_trained(task)
     if path.suffix.lower() != ".html":
         raise InputError(f"the report should be written to a file that ends in .html, not {str(path)!r}")
+    if not path.absolute().parent.is_dir():
+        raise InputError(f"{path} could not be written (there is no folder {path.parent}): name another file")
     try:
-        write_text(path, _page(task, explain))
+        if (path.parent / TASK).is_file():  # a saved task, whose folder holds only its own files at any time
+            _replace(path, _page(task, explain))
+        else:
+            with replacing(path) as stream:
+                stream.write(_page(task, explain))
     except OSError as error:
         raise InputError(f"{path} could not be written ({error.strerror}): name another file") from None
 
@@ -49,7 +56,7 @@ def write_into(task, folder):
     """Writes report.html into the folder of a saved task. A failure is logged: the saved task is complete without it."""
     folder = Path(folder).resolve()
     try:
-        write_text(folder / PAGE, _page(task, explain=True), beside=folder.parent)
+        _replace(folder / PAGE, _page(task, explain=True))
     except Exception as error:
         log.warning("%s could not be made (%s: %s); all else is saved", PAGE, type(error).__name__, error)
 
@@ -57,10 +64,17 @@ def write_into(task, folder):
 def update_seconds(report, folder):
     """Updates report.json and the total duration in report.html of a saved folder."""
     folder = Path(folder).resolve()
-    write_text(folder / REPORT, json.dumps(report, ensure_ascii=False, indent=2) + "\n", beside=folder.parent)
+    _replace(folder / REPORT, json.dumps(report, ensure_ascii=False, indent=2) + "\n")
     if (folder / PAGE).is_file():
         page = (folder / PAGE).read_text(encoding="utf-8")
-        write_text(folder / PAGE, with_total(page, report["seconds"]["total"]), beside=folder.parent)
+        _replace(folder / PAGE, with_total(page, report["seconds"]["total"]))
+
+
+def _replace(file, text):
+    """Replaces a file of a saved task."""
+    folder = file.parent.resolve()
+    with locked(folder), replacing(folder / file.name, folder.parent, "the training itself is saved") as stream:
+        stream.write(text)
 
 
 def with_total(page, seconds):

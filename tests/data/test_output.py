@@ -10,9 +10,8 @@ from hypothesis import example, given
 from hypothesis import strategies as st
 
 import kbert_tasks as kb
-from kbert_tasks import cli
+from kbert_tasks import cli, files
 from kbert_tasks.cli import use
-from kbert_tasks.data import output
 from kbert_tasks.saving.folder import json_lines
 
 PIECES = ["\r", "\n", "\r\n", '"', '""', "\t", "\0", "\x85", "\u2028", "\u2029", "\x0b", "\x0c", "\x1a", "\x1e", "\ud83d",
@@ -93,5 +92,5 @@ def test_predictions_keep_a_carriage_return(hotel, tmp_path, capsys):
 @pytest.mark.skipif(not os.path.exists("/dev/full"), reason="Linux has a file that is always full")
 def test_a_full_disk_is_told_with_the_file(capsys):
     with pytest.raises(kb.InputError, match=r"/dev/full could not be written \(No space left on device\): make room"):
-        with output.replacing("/dev/full") as stream:
+        with files.replacing("/dev/full") as stream:
             stream.write("a")
