@@ -65,9 +65,7 @@ def _run(kind, arguments, output, command_line):
     task = kind(arguments.checkpoint or embedded.NAME, **settings.said(arguments, kind.Settings))
     output, writes = writable(output), chief()
     if arguments.checkpoint is None:
-        print(
-            f"no --checkpoint: {embedded.NAME}, the small Chinese one that comes with the package, is taken", flush=True
-        )
+        print(f"no --checkpoint: using {embedded.NAME}, the small Chinese checkpoint of the package", flush=True)
     if arguments.folds is not None and arguments.dev:
         raise InputError("--folds holds out its development texts itself: leave out --dev, or --folds")
     files = {"train": arguments.train, "dev": arguments.dev, "test": arguments.test}
@@ -113,7 +111,9 @@ def _run(kind, arguments, output, command_line):
         update_seconds(task.report_, output)
     print(run_text(task.report_))
     print(
-        f"saved in {output}: report.html there shows it all" if writes else f"the first worker has saved it in {output}"
+        f"saved in {output}\nReport: {output / 'report.html'}"
+        if writes
+        else f"the first worker has saved it in {output}"
     )
     if text := advice_text(task.report_):
         print(text)
@@ -133,5 +133,5 @@ def _trained(task, arguments, examples, backup):
 def _samples(task, language):
     from .. import samples
 
-    print(f"no --train: the {'Chinese' if language == 'zh' else 'English'} sample of the package is taken", flush=True)
+    print(f"no --train: using the {'Chinese' if language == 'zh' else 'English'} sample of the package", flush=True)
     return {part: samples.path(task, language, part) for part in ("train", "test")} | {"dev": None}

@@ -111,8 +111,8 @@ def test_training_would_take_it_and_the_chinese_sample(task, installed, capsys, 
     monkeypatch.setattr("kbert_tasks.training.trainer.train", stopped)
     assert cli.train(["--task", task]) == 2
     out, err = capsys.readouterr()
-    assert out.splitlines()[0].startswith("no --checkpoint: tiny-zh") and "that is enough" in err
-    assert out.splitlines()[1] == "no --train: the Chinese sample of the package is taken"
+    assert out.splitlines()[0].startswith("no --checkpoint: using tiny-zh") and "that is enough" in err
+    assert out.splitlines()[1] == "no --train: using the Chinese sample of the package"
     assert seen == [("tiny-zh", len(kb.read(samples.path(task, "zh", "train"))))]
 
 
@@ -121,8 +121,8 @@ def test_training_would_take_it_and_the_chinese_sample(task, installed, capsys, 
 def test_training_takes_it_and_the_chinese_sample(task, installed, capsys):
     assert cli.train(["--task", task, "--epochs", "1", "--max-length", "24", "--precision", "float32"]) == 0
     told = capsys.readouterr().out.splitlines()
-    assert told[0] == "no --checkpoint: tiny-zh, the small Chinese one that comes with the package, is taken"
-    assert told[1] == "no --train: the Chinese sample of the package is taken"
+    assert told[0] == "no --checkpoint: using tiny-zh, the small Chinese checkpoint of the package"
+    assert told[1] == "no --train: using the Chinese sample of the package"
     report = json.loads(Path("runs", task, "report.json").read_text(encoding="utf-8"))
     assert f"{task}.zh.train" in report["files"]["train"]
     assert report["examples"]["test"]["used"] > 0
@@ -133,7 +133,7 @@ def test_own_data_go_with_it_too(installed, capsys):
     words = "--train mine.csv --epochs 1 --max-length 16 --precision float32 --output run"
     assert cli.train(words.split()) == 0
     told = capsys.readouterr().out
-    assert told.startswith("no --checkpoint: tiny-zh") and "no --train" not in told
+    assert told.startswith("no --checkpoint: using tiny-zh") and "no --train" not in told
 
 
 def test_git_lets_it_in_and_nothing_else():
