@@ -38,7 +38,7 @@ def usual(task):
 
     def answer(example):
         windows = task.encode(example)
-        return task.choose(example, task.decode(example, windows, [outputs(window) for window in windows]))
+        return task.decide(example, task.decode(example, windows, [outputs(window) for window in windows]))
 
     return answer
 

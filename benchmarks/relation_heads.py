@@ -65,15 +65,15 @@ class Variant(RelationExtractor):
         outputs = {"spans": model.get_layer("spans").output, "pairs": pairs}
         return keras.Model([*encoder.inputs, subjects, objects], outputs, name="relation")
 
-    def losses(self):
+    def loss(self):
         return {"spans": self.Loss(), "pairs": self.Loss()}
 
 
 class Wrong(RelationExtractor):
     """Wrong subjects and objects are drawn too, that could pass for right ones."""
 
-    def draw(self, x, target, chance):
-        x, y = super().draw(x, target, chance)
+    def sample_target(self, x, target, chance):
+        x, y = super().sample_target(x, target, chance)
         true = list(target), list({object_ for found in target.values() for _, object_ in found})
         entities, length = sorted({*true[0], *true[1]}) or [(1, 1)], len(x["Input-Token"])
         counted = y["pairs"][..., 0] >= 0

@@ -89,10 +89,10 @@ class PointerExtractor(RelationExtractor):
         outputs["objects"] = self.Head(len(self.predicates_), name="objects")([x, subjects])
         return keras.Model([*encoder.inputs, subjects], outputs, name="relation")
 
-    def losses(self):
+    def loss(self):
         return {"spans": heads.SetLoss(), "objects": heads.SetLoss()}
 
-    def draw(self, x, target, chance):
+    def sample_target(self, x, target, chance):
         length, kinds = len(x["Input-Token"]), len(self.predicates_)
         _, y = cascade.step(target, length, kinds, 1, chance)
         true = list(target)
@@ -107,7 +107,7 @@ class PointerExtractor(RelationExtractor):
                 objects[i, first, predicate] = objects[i, last, kinds + predicate] = 1
         return x | {"Subjects": subjects}, {"spans": y["spans"], "objects": objects}
 
-    def outputs(self, encoded):
+    def run_model(self, encoded):
         from kbert_tasks.inference.predict import inputs
 
         find, follow = _halves(self.model)

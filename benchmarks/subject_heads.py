@@ -14,7 +14,6 @@ import numpy as np
 from fixed import SPANS
 
 from kbert_tasks._keras import keras2, tensorflow
-from kbert_tasks.tasks.base import Task
 from kbert_tasks.tasks.heads import SetLoss
 from kbert_tasks.tasks.subject.task import SubjectExtractor
 from kbert_tasks.text.tokenizer import Encoded
@@ -25,14 +24,14 @@ tf, keras = tensorflow(), keras2()
 class Untyped(SubjectExtractor):
     """The model is not told the type."""
 
-    def parts(self, example):
+    def texts_of(self, example):
         return ("-", example.text) if self.typed_ else (example.text, None)
 
 
 class Prefixed(SubjectExtractor):
     """The type stands before the text, in the same segment, with a colon instead of [SEP]."""
 
-    def parts(self, example):
+    def texts_of(self, example):
         return example.event_type + ":", example.text
 
     def whole(self, example):
@@ -40,34 +39,27 @@ class Prefixed(SubjectExtractor):
         keep = np.arange(len(e.ids)) != int(np.argmax(e.segments)) - 1  # the [SEP] between
         return Encoded(e.ids[keep], e.segments[keep], e.offsets[keep], e.cut)
 
-    def draw(self, x, target, chance):
-        x, y = super().draw(x, target, chance)
+    def sample_target(self, x, target, chance):
+        x, y = super().sample_target(x, target, chance)
         return x | {"Input-Segment": np.zeros_like(x["Input-Segment"])}, y
 
-    def outputs(self, encoded):
-        plain = [dataclasses.replace(each, segments=np.zeros_like(each.segments)) for each in encoded]
-        found = []
-        for window, each in zip(encoded, Task.outputs(self, plain), strict=True):
-            can, size = self._answers(window.segments) == 0, len(window.ids)
-            found.append({"spans": self.probabilities(np.where(can, each["spans"][0, :size, :size], -np.inf))})
-        return found
+    def run_model(self, encoded):
+        return super().run_model([dataclasses.replace(each, segments=np.zeros_like(each.segments)) for each in encoded])
 
 
 class Sets(SubjectExtractor):
     """Each span for itself, by the loss that relations have."""
 
-    def losses(self):
+    def loss(self):
         return {"spans": SetLoss()}
 
-    def draw(self, x, target, chance):
-        x, y = super().draw(x, target, chance)
+    def sample_target(self, x, target, chance):
+        x, y = super().sample_target(x, target, chance)
         y["spans"][:, 0, 0] = -1
         return x, y
 
-    def outputs(self, encoded):
-        return [
-            {"spans": 1 / (1 + np.exp(-each["spans"][0].astype("float64")))} for each in Task.outputs(self, encoded)
-        ]
+    def span_probabilities(self, window, outputs):
+        return self.probabilities(outputs["spans"][0])
 
 
 class Pointers(SubjectExtractor):
@@ -79,7 +71,7 @@ class Pointers(SubjectExtractor):
         pointers = keras.layers.Permute((2, 1), dtype="float32", name="spans")(pointers)
         return keras.Model(encoder.inputs, {"spans": pointers}, name="subject")
 
-    def draw(self, x, target, chance):
+    def sample_target(self, x, target, chance):
         pointers = np.zeros((2, len(x["Input-Token"])), "int8")
         pointers[:, x["Input-Segment"] < int(self.typed_)] = -1
         for first, last in target:
@@ -90,7 +82,7 @@ class Pointers(SubjectExtractor):
 class Independent(Pointers):
     """Each with a probability of its own, pairs by their product."""
 
-    def losses(self):
+    def loss(self):
         def loss(y_true, y_pred):
             y = tf.cast(y_true, y_pred.dtype)
             each = tf.nn.sigmoid_cross_entropy_with_logits(tf.maximum(y, 0.0), y_pred)
@@ -98,20 +90,19 @@ class Independent(Pointers):
 
         return {"spans": loss}
 
-    def outputs(self, encoded):
-        both = [1 / (1 + np.exp(-each["spans"].astype("float64"))) for each in Task.outputs(self, encoded)]
-        return [{"spans": np.outer(*each)} for each in both]
+    def span_probabilities(self, window, outputs):
+        return np.outer(*self.probabilities(outputs["spans"]))
 
 
 class Softmax(Pointers):
     """A softmax over the positions for each, [CLS] as the null answer, and spans that are probable beside that one."""
 
-    def draw(self, x, target, chance):
-        x, y = super().draw(x, target, chance)
+    def sample_target(self, x, target, chance):
+        x, y = super().sample_target(x, target, chance)
         y["spans"][:, 0] = not target
         return x, y
 
-    def losses(self):
+    def loss(self):
         def loss(y_true, y_pred):
             logs = tf.nn.log_softmax(tf.where(y_true >= 0, y_pred, -1e9))
             gold = tf.cast(y_true > 0, y_pred.dtype)
@@ -119,9 +110,9 @@ class Softmax(Pointers):
 
         return {"spans": loss}
 
-    def outputs(self, encoded):
-        found = [each["spans"].astype("float64") for each in Task.outputs(self, encoded)]
-        return [{"spans": 1 / (1 + np.exp(sum(e[:, 0]) - e[0][:, None] - e[1][None]))} for e in found]
+    def span_probabilities(self, window, outputs):
+        first, last = outputs["spans"].astype("float64")
+        return self.probabilities(first[:, None] + last[None] - first[0] - last[0])
 
 
 VARIANTS = {

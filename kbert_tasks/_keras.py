@@ -20,6 +20,7 @@ from .errors import InputError
 
 if TYPE_CHECKING:
     from tf_keras import Model as Model
+    from tf_keras.callbacks import Callback as Callback
 
 # keras-bert and its dependencies that bind `tensorflow.keras` at import.
 FAMILY = (

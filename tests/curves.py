@@ -58,7 +58,7 @@ def trained(device, checkpoint, jobs=JOBS):
         found[job] = {
             "losses": [epoch["loss"] for epoch in history],
             "scores": [epoch["dev"][task.MAIN_SCORE] for epoch in history],
-            "answers": [task.row(prediction) for prediction in task.predict(rows(name, 7))],
+            "answers": [task.to_dict(prediction) for prediction in task.predict(rows(name, 7))],
         }
     return json.loads(json.dumps(found))
 
@@ -69,9 +69,9 @@ if __name__ == "__main__":
     jobs = {job: JOBS[job] for job in chosen or JOBS}
     if device == "fixed":
         from kbert_tasks.encoder import ops
-        from kbert_tasks.training import trainer
+        from kbert_tasks.training import run, trainer
 
-        for module in (distribution, trainer, ops):
+        for module in (distribution, trainer, run, ops):
             module.is_tpu = lambda strategy: True
         device, jobs = "cpu:2", {job: JOBS[job] for job in names()}
     kb.strategy(device)

@@ -52,13 +52,13 @@ def step(job):
     with precision.computing(computed_in):
         model = Stepped(task.build(build_encoder(BASE | {"vocab_size": USED}, first_only=task.first_only)))
     adam = keras.optimizers.legacy.Adam(task.settings.learning_rate)
-    model.compile(precision.scaled(adam, computed_in), task.losses())
+    model.compile(precision.scaled(adam, computed_in), task.loss())
     tokens, labels = random_batch()
     rows = [
         ({"Input-Token": ids, "Input-Segment": np.zeros_like(ids)}, {"label": label})
         for ids, label in zip(tokens, labels, strict=True)
     ] * job.steps
-    batches, steps = training_batches(rows, task.draw, STEP[0], 1, job.rounds + 1)
+    batches, steps = training_batches(rows, task.sample_target, STEP[0], 1, job.rounds + 1)
     model.fit(batches, epochs=job.rounds + 1, steps_per_epoch=steps, callbacks=[Rounds()], verbose=0)
 
 

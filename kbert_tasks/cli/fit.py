@@ -83,7 +83,7 @@ def _run(kind, arguments, output, command_line):
         if not examples[name].rows:
             raise InputError(f"{files[name]} has no usable row: {examples[name].told()}")
         if name == "train":
-            task.learn(examples[name].rows)
+            task.prepare(examples[name].rows)
     reading = time.perf_counter() - began
 
     backup = progress_of(output)

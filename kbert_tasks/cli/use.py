@@ -152,7 +152,7 @@ def _answer(task, rows, output, kind):
             none.update(examples.skipped)
             answers = task.predict(examples)
             if len(given) < 2:
-                given.update(str(task.row(answer)[task.ANSWER[0]]) for answer in answers if answer is not None)
+                given.update(str(task.to_dict(answer)[task.ANSWER[0]]) for answer in answers if answer is not None)
             yield from _joined(task, some.to_dict("records"), answers)
 
     _write(answered(), kind, output)
@@ -175,7 +175,7 @@ def _joined(task, rows, answers):
             kept[name] = f"input_{kept[name]}"
     for row, answer in zip(rows, answers, strict=True):
         given = {kept.get(name, name): None if missing(value) else _plain(value) for name, value in row.items()}
-        yield given | (dict.fromkeys(task.ANSWER) if answer is None else task.row(answer))
+        yield given | (dict.fromkeys(task.ANSWER) if answer is None else task.to_dict(answer))
 
 
 def _plain(value):

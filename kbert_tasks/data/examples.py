@@ -100,7 +100,7 @@ class Examples:
 
     def note(self, task, encoded):
         """Counts the task's remarks about the encoded examples."""
-        remarks = (task.remarks(example, windows) for example, windows in zip(self.rows, encoded, strict=True))
+        remarks = (task.notes_on(example, windows) for example, windows in zip(self.rows, encoded, strict=True))
         self.notes.update(remark for each in remarks for remark in each)
 
 
@@ -109,22 +109,22 @@ def examples_of(task, rows, labels=None, gold=True):
     settings = task.settings
     second = getattr(settings, task.SECOND) if task.SECOND and task.paired is not False else None
     names = settings.text_column, settings.label_column, second
-    labels = labels if labels is None else task.beside(labels)
+    labels = labels if labels is None else task.label_list(labels)
     rows = tables.table(rows, labels, names)
     about = rows.attrs.get("about", "")
     rows = rows.reset_index(drop=True)
     headers = headers_again(rows)
-    rows = task.named(rows.drop(index=headers))
+    rows = task.name_columns(rows.drop(index=headers))
     places = rows.index  # row numbers in the whole table
     _note_second(task, rows)
-    rows, sources = task.grouped(rows) if gold else (rows, apart(rows))
+    rows, sources = task.group_rows(rows) if gold else (rows, apart(rows))
     sources = [tuple(int(places[position]) for position in source) for source in sources] if headers else sources
     for option in task.columns(gold) if len(rows) else ():
         tables.column(rows, getattr(settings, option), option)
     made = Examples([], [], Counter({HEADER_AGAIN: len(headers)} if headers else ()), about=about)
     for row, source in zip(records(rows), sources, strict=True):
         with in_row(rows, source[0]):
-            example = task.example(row, gold)
+            example = task.read_row(row, gold)
         if isinstance(example, Skip):
             made.skipped[example.reason] += len(source)
         else:

@@ -11,7 +11,7 @@ def fingerprints(task, examples):
     Returns:
         A uint64 array (examples,).
     """
-    return np.array([_fingerprint(task.parts(example)) for example in examples], np.uint64)
+    return np.array([_fingerprint(task.texts_of(example)) for example in examples], np.uint64)
 
 
 def _fingerprint(texts):

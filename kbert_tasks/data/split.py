@@ -13,13 +13,13 @@ log = logging.getLogger("kbert_tasks")
 
 
 def hold_out(task, examples, share):
-    """Returns (training, development) Examples; a share of each kind (`task.stratum`) is used for development."""
+    """Returns (training, development) Examples; a share of each kind (`task.split_key`) is used for development."""
     rows = examples.rows
     # All examples with the same text are held out together. The first of them defines the kind of the text.
     kinds, needed = {}, defaultdict(set)
     for example in rows:
-        kinds.setdefault(example.text, str(task.stratum(example)))
-        needed[example.text].update(task.needed(example))
+        kinds.setdefault(example.text, str(task.split_key(example)))
+        needed[example.text].update(task.classes_of(example))
     texts = list(kinds)
     shuffled = [texts[i] for i in np.random.default_rng(task.settings.seed).permutation(len(texts))]
     by_kind = sorted(shuffled, key=kinds.get)  # stable: shuffled within each kind
@@ -40,7 +40,7 @@ def hold_out(task, examples, share):
 def folds_of(task, examples, number):
     """Yields (examples of the other folds, examples of the fold) for each fold.
 
-    The folds are stratified by kind (`task.stratum`), and examples with the same text are in the same fold.
+    The folds are stratified by kind (`task.split_key`), and examples with the same text are in the same fold.
 
     Raises:
         InputError: there are fewer different texts than folds.
@@ -50,9 +50,9 @@ def folds_of(task, examples, number):
     texts = {text: i for i, text in enumerate(dict.fromkeys(example.text for example in examples.rows))}
     if len(texts) < number:
         raise InputError(f"{number} folds need at least as many different texts, not {len(texts)}")
-    kinds = {kind: i for i, kind in enumerate(dict.fromkeys(task.stratum(example) for example in examples.rows))}
+    kinds = {kind: i for i, kind in enumerate(dict.fromkeys(task.split_key(example) for example in examples.rows))}
     groups = [texts[example.text] for example in examples.rows]
-    kinds = [kinds[task.stratum(example)] for example in examples.rows]
+    kinds = [kinds[task.split_key(example)] for example in examples.rows]
     if max(np.bincount(kinds)) < number:  # no kind has enough examples for all folds
         kinds = [0] * len(kinds)
     split = StratifiedGroupKFold(number, shuffle=True, random_state=task.settings.seed)

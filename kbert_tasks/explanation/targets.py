@@ -25,6 +25,6 @@ def find(task, text, text_b, answer):
         raise InputError(f"there is nothing to explain: {', '.join(examples.skipped)}")
     (example,) = examples.rows
     windows = task.encode(example)
-    (possible,) = decoded(task, [example], [windows])
-    found = task.explain_targets(example, windows, possible, task.choose(example, possible), answer)
-    return tuple(part for part in task.parts(example) if part is not None), found
+    (candidates,) = decoded(task, [example], [windows])
+    found = task.explain_targets(example, windows, candidates, task.decide(example, candidates), answer)
+    return tuple(part for part in task.texts_of(example) if part is not None), found

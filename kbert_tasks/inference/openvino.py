@@ -170,7 +170,7 @@ def _difference(task, run):
         segments = draw.integers(0, task.config.get("type_vocab_size", 2), shape, "int32")
         x = {"Input-Token": ids, "Input-Segment": segments}
         one, other = run(x), keras(x)
-        for name in one.keys() & task.losses().keys():  # the other outputs are vectors
+        for name in one.keys() & task.loss().keys():  # the other outputs are vectors
             found.append(np.abs(task.probabilities(one[name]) - task.probabilities(other[name])).max())
     return max(found, key=lambda each: (np.isnan(each), each))
 

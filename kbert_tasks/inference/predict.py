@@ -16,12 +16,12 @@ LIMIT = 64 * 128  # maximum number of tokens in a batch, including padding; limi
 
 def predictions(task, examples):
     """Returns a list with the prediction of the task for each example, in the same order."""
-    possible = decoded(task, examples, [task.encode(example) for example in examples])
-    return [task.choose(*each) for each in zip(examples, possible, strict=True)]
+    candidates = decoded(task, examples, [task.encode(example) for example in examples])
+    return [task.decide(*each) for each in zip(examples, candidates, strict=True)]
 
 
 def decoded(task, examples, encoded):
-    """Returns the result of `task.decode` for each example, before `task.choose`.
+    """Returns the result of `task.decode` for each example, before `task.decide`.
 
     Args:
         task: a task with a model.
@@ -42,9 +42,9 @@ def decoded(task, examples, encoded):
 
 
 def _outputs(task, encoded):
-    """Returns the result of `task.outputs` for a batch; if memory runs out, the batch is split in half."""
+    """Returns the result of `task.run_model` for a batch; if memory runs out, the batch is split in half."""
     try:
-        return task.outputs(encoded)
+        return task.run_model(encoded)
     except Exception as error:
         if not ran_out(error):
             raise
@@ -59,6 +59,34 @@ def _outputs(task, encoded):
 def inputs(encoded):
     """Converts a list of Encoded to the inputs of the model: int32 arrays (batch, time)."""
     return collate([{"Input-Token": each.ids, "Input-Segment": each.segments} for each in encoded])
+
+
+def unpadded(task, found, encoded):
+    """Splits the outputs of a batch into the outputs of each window, and removes the padding.
+
+    Args:
+        task: a task with a model.
+        found: dict of output name to array with a batch axis.
+        encoded: list of Encoded, the windows of the batch.
+
+    Returns:
+        A list with one dict of output name to array for each window. Axes that have no fixed size in the model are axes of
+        tokens.
+    """
+    axes = task.once(token_axes)
+    return [
+        {
+            name: value[i][tuple(slice(len(window.ids) if token else None) for token in axes[name])]
+            for name, value in found.items()
+        }
+        for i, window in enumerate(encoded)
+    ]
+
+
+def token_axes(task):
+    """Returns a dict of output name to a tuple of bools, one for each axis after the batch axis: whether it has tokens."""
+    outputs = task.prediction_model(task.model).output
+    return {name: tuple(size is None for size in output.shape[1:]) for name, output in outputs.items()}
 
 
 def _batches(lengths):
@@ -84,6 +112,6 @@ def by_keras(task):
 def graph(task):
     """Returns the model of the task for prediction as a tf.function that accepts inputs of any batch shape."""
     tf = tensorflow()
-    part = task.reader(task.model)
+    part = task.prediction_model(task.model)
     signature = {name: tf.TensorSpec((None, None), tf.int32, name) for name in ("Input-Token", "Input-Segment")}
     return tf.function(lambda x: part(x, training=False), input_signature=[signature])

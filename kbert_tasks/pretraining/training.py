@@ -20,9 +20,9 @@ from ..encoder import precision
 from ..encoder.ops import seeded
 from ..errors import InputError
 from ..lock import locked
-from ..training import trainer
 from ..training.optimizers import AdamW, begun, warmed
 from ..training.resume import Progress
+from ..training.versions import versions
 from . import losses, model, stream, writing
 from .settings import TrainingSettings
 from .start import fits, starting
@@ -200,7 +200,7 @@ class Saves(Callback):
     def _write(self):
         tokens, trained = int(self.network.tokens), round(self.seconds, 3)
         self.report = self.about | {
-            "versions": trainer.versions(),
+            "versions": versions(),
             "step": self.step,
             "tokens": tokens,
             "seconds": trained,

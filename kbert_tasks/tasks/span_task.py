@@ -36,6 +36,7 @@ class SpanTask(Task[P]):
     Settings = SpanSettings
     recipe = SPANS
     MAIN_SCORE = "f1"
+    ANSWERS = ""  # the attribute of an example and of a prediction that holds the answers
     threshold_ = 0.5  # replaced by `tune`
 
     @property
@@ -60,7 +61,7 @@ class SpanTask(Task[P]):
 
     def whole(self, example):
         """Returns the whole example as one Encoded, without truncation."""
-        return self.tokenizer.encode(*self.parts(example), WHOLE)
+        return self.tokenizer.encode(*self.texts_of(example), WHOLE)
 
     def tokens(self, example, string, span, encoded):
         """Finds the tokens of a string in a window.
@@ -74,7 +75,7 @@ class SpanTask(Task[P]):
         Returns:
             A list of (first token, last token), both inclusive; empty if the string is not in the window.
         """
-        segment = int(self.parts(example)[1] is not None)
+        segment = int(self.texts_of(example)[1] is not None)
         places = [span] if span else occurrences(example.text, string)
         return [tokens for place in places if (tokens := tokens_of(encoded, place, segment))]
 
@@ -104,36 +105,40 @@ class SpanTask(Task[P]):
             "answers, and max_length where the texts are long"
         )
 
-    def wrong(self, known, gold, found):
-        """Returns the dict for `error`, or None if the predicted answers are the gold answers.
+    # Output ------------------------------------------------------------------------------------------------
 
-        Args:
-            known: dict that describes the example.
-            gold: set of gold answers.
-            found: dict of each predicted answer to its probability.
-        """
-        answered = found.keys()
-        if gold == answered:
+    def key(self, answer):
+        """Returns what identifies an answer, such as its string: two answers with equal keys are the same answer."""
+        raise NotImplementedError
+
+    def keyed(self, holder):
+        """Returns the answers of an example, of a prediction or of a list of candidates: a dict of key to answer."""
+        answers = holder if isinstance(holder, list | tuple) else getattr(holder, self.ANSWERS)
+        return {self.key(answer): answer for answer in answers}
+
+    def gold_of(self, example):
+        return [answer.as_dict() for answer in self.keyed(example).values()]
+
+    def answer_of(self, prediction):
+        return [answer.as_dict() for answer in self.keyed(prediction).values()]
+
+    def is_right(self, example, prediction):
+        return self.keyed(example).keys() == self.keyed(prediction).keys()
+
+    def error(self, example, prediction):
+        if self.is_right(example, prediction):
             return None
+        found = self.keyed(prediction)
+        gold, answered = self.keyed(example).keys(), found.keys()
         parts = {"gold": gold, "predicted": answered, "missing": gold - answered, "spurious": answered - gold}
         listed = {name: sorted(each) for name, each in parts.items()}
-        return known | listed | {"probability": [round(found[each], 6) for each in listed["predicted"]]}
+        sure = [round(found[each].score, 6) for each in listed["predicted"]]
+        return self.question(example) | listed | {"probability": sure}
 
-    def recorded(self, example, gold, found, answers):
-        """Returns the dict for `record`.
-
-        Args:
-            example: the example.
-            gold: dict of each gold answer to its description (a dict).
-            found: dict of each possible answer to its probability.
-            answers: dict of each predicted answer to its description (a dict).
-
-        Returns:
-            A dict. Its loss is the sum of -log(p) over the gold answers and -log(1 - p) over the wrong answers.
-        """
-        missed = [found.get(each, 0.0) for each in gold]
-        wrong = [1 - found[each] for each in answers.keys() - gold.keys()]
+    def record(self, example, candidates, prediction):
+        """Describes one answer; its loss is the sum of -log(p) over gold answers and -log(1 - p) over wrong answers."""
+        gold, answered, found = self.keyed(example), self.keyed(prediction), self.keyed(candidates)
+        missed = [found[each].score if each in found else 0.0 for each in gold]
+        wrong = [1 - found[each].score for each in answered.keys() - gold.keys()]
         loss = -sum(math.log(max(p, FLOOR)) for p in (*missed, *wrong))
-        right = answers.keys() == gold.keys()
-        details = {"gold": [*gold.values()], "predicted": [*answers.values()], "right": right, "loss": round(loss, 6)}
-        return {"text": example.text} | details
+        return super().record(example, candidates, prediction) | {"loss": round(loss, 6)}

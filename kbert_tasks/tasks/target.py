@@ -50,8 +50,8 @@ def largest_score(task, window, shown):
         window: the Encoded.
         shown: the answer as text.
     """
-    (outputs,) = task.outputs([window])
-    name = next(name for name in task.losses() if name in outputs)
+    (outputs,) = task.run_model([window])
+    name = next(name for name in task.loss() if name in outputs)
     scores = np.asarray(outputs[name]).ravel()
     place = int(scores.argmax())
 

@@ -1,21 +1,19 @@
-"""Keras callbacks: mean loss, development score, saved progress, and progress bar."""
+"""Keras callbacks: mean loss, development score, progress bar, and the check of callbacks that users pass."""
 
 import contextlib
 import dataclasses
 import logging
 import math
 import time
-from pathlib import Path
 from typing import Any
 
 from tqdm.auto import tqdm
 
-from .._keras import keras2, tensorflow
+from .._keras import keras2
 from ..errors import InputError
 from ..inference.predict import decoded
 from ..metrics.classification import Report
 from . import distribution
-from .resume import Progress, aside_of
 
 log = logging.getLogger("kbert_tasks")
 Callback: Any = keras2().callbacks.Callback
@@ -58,9 +56,9 @@ class Losses(Callback):
 class DevScore(Callback):
     """Scores the development examples after each epoch and keeps the weights of the best epoch.
 
-    Scoring uses the same code as prediction. The main score of the task is added to the logs of the epoch as `dev`, for
-    the callbacks that follow; while the score is 0, `dev` is the negative loss. `finish` restores the weights of the best
-    epoch: the epoch with the best score, and among equal scores the one with the lowest development loss.
+    Scoring uses the same code as prediction. Each score is added to the logs of the epoch, for the callbacks that follow:
+    `dev_accuracy` for the score `accuracy`, and so on. `finish` restores the weights of the best epoch: the epoch with the
+    best score, and among equal scores the one with the lowest development loss.
 
     Args:
         task: a task with its model.
@@ -104,15 +102,18 @@ class DevScore(Callback):
 
     def _score(self, entry, logs):
         task = self.task
-        possible = decoded(task, self.examples, self.encoded)
-        task.tune(self.examples, possible)
-        report = task.judge(self.examples, self.encoded, possible)
+        candidates = decoded(task, self.examples, self.encoded)
+        task.tune(self.examples, candidates)
+        report = task.score_candidates(self.examples, self.encoded, candidates)
         entry["dev"] = report.numbers()
         known = [answer["loss"] for answer in report.answers if answer["loss"] is not None]
         entry["dev_loss"] = sum(known) / len(known) if known else None
+        logs |= {f"dev_{name}": value for name, value in entry["dev"].items()}
+        if entry["dev_loss"] is not None:
+            logs["dev_loss"] = entry["dev_loss"]
         # While the score is 0, a lower loss is better.
-        logs["dev"] = report[task.MAIN_SCORE] or -entry["loss"]
-        found = [logs["dev"], -math.inf if entry["dev_loss"] is None else -entry["dev_loss"]]
+        main = report[task.MAIN_SCORE] or -entry["loss"]
+        found = [main, -math.inf if entry["dev_loss"] is None else -entry["dev_loss"]]
         if self.best is None or found > self.best:
             self.best, self.best_epoch, self.best_report = found, entry["epoch"], report
             last = entry["epoch"] == task.settings.epochs and not self.average
@@ -174,60 +175,6 @@ class Copied(Callback):
             layer.set_weights(self.trained.get_layer(layer.name).get_weights())
 
 
-class Backup(Callback):
-    """Saves the progress after each epoch and every `save_minutes`, and resumes from saved progress.
-
-    With several machines, the first one writes the progress and all of them read it, so they must share the folder.
-
-    Args:
-        folder: folder for the progress, or None to save nothing.
-        told: dict (JSON) of everything that determines the result.
-        model: the compiled model.
-        average, losses, dev_score: the other callbacks that have a state; `average` may be None.
-
-    Attributes:
-        step: number of completed steps.
-    """
-
-    def __init__(self, folder, told, model, average, losses, dev_score):
-        super().__init__()
-        self.step, self.losses, self.dev_score, self.progress = 0, losses, dev_score, None
-        # A resumed run that is already finished needs the model, although Keras never sets it.
-        dev_score.set_model(model)
-        if folder is None:
-            return
-        folder = Path(folder).resolve()
-        parts = {"model": model, "optimizer": model.optimizer, "generator": tensorflow().random.get_global_generator()}
-        if average:
-            parts |= {"averages": average.averages, "averaged": average.steps}
-        advice = f"delete {folder} (kbert-train --no-resume) to begin anew"
-        self.progress = Progress(folder, aside_of(folder), told, advice, **parts)
-        self.every, self.saved = dev_score.task.settings.save_minutes * 60, time.monotonic()
-        if found := self.progress.read():
-            state, arrays = found
-            self.step = state["step"]
-            losses.sums, losses.texts, losses.seconds = state["losses"]
-            dev_score.go_on(state["dev_score"], arrays)
-            log.info("going on after step %d, from %s", self.step, folder)
-
-    def on_train_batch_end(self, batch, logs=None):
-        self.step += 1
-        ends = batch + 1 == self.params["steps"]  # on_epoch_end saves after the epoch is scored
-        if self.progress and not ends and time.monotonic() - self.saved > self.every:
-            self._save()
-
-    def on_epoch_end(self, epoch, logs=None):
-        if self.progress:
-            self._save()
-
-    def _save(self):
-        if distribution.chief():
-            state, arrays = self.dev_score.state()
-            losses = [self.losses.sums, self.losses.texts, self.losses.seconds]
-            self.progress.write({"step": self.step, "losses": losses, "dev_score": state}, arrays)
-        self.saved = time.monotonic()
-
-
 class ProgressBar(Callback):
     """Shows a progress bar with the remaining time for each epoch, on a terminal or in a notebook only.
 
@@ -252,3 +199,19 @@ class ProgressBar(Callback):
 
     def on_epoch_end(self, epoch, logs=None):
         self._bar.close()
+
+
+def checked(callbacks):
+    """Returns the callbacks that a user passed to `fit`, as a list.
+
+    Raises:
+        InputError: one of them is not a callback of the Keras that this package uses.
+    """
+    callbacks = list(callbacks) if isinstance(callbacks, list | tuple) else [callbacks]
+    for place, each in enumerate(callbacks):
+        if not isinstance(each, Callback):
+            raise InputError(
+                f"callbacks[{place}] should be a tf_keras.callbacks.Callback, found {type(each).__module__}."
+                f"{type(each).__qualname__}: import callbacks from tf_keras (Keras 2), which this package trains with"
+            )
+    return callbacks

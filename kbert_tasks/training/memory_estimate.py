@@ -46,7 +46,7 @@ class Demand:
     @classmethod
     def of(cls, task, windows, size, rows, computed_in, judged):
         x, target = max(windows, key=lambda each: len(each[0]["Input-Token"]))
-        _, y = task.draw(x, target, np.random.default_rng(0))
+        _, y = task.sample_target(x, target, np.random.default_rng(0))
         length, scores = len(x["Input-Token"]), sum(map(np.size, y.values()))
         return cls(task.config, task.first_only, rows, task.settings, computed_in, size, length, scores, judged)
 

@@ -55,7 +55,7 @@ def planned(task, examples, dev, windows, lengths, rows, computed_in, copies=1, 
     plan["lines"] = [*about(examples, dev), *_lines(plan, settings, steps, room), *_resolved_lines(resolved or {})]
     for line in plan["lines"]:
         log.info("plan: %s", line)
-    for doubt in task.doubts(examples.rows):
+    for doubt in task.doubtful_answers(examples.rows):
         log.warning("%s", doubt)
         plan["lines"].append(doubt)
     if needed > room.bytes:

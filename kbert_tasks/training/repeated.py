@@ -51,7 +51,7 @@ def fit_seeds(
     number = _at_least_two(seeds, "seeds")
     task = _clone(task)
     examples = task.examples(train, labels)
-    task.learn(examples.rows)
+    task.prepare(examples.rows)
     if dev is None:
         # Development texts decide which seed is kept, so even small data sets hold out some texts.
         share = HELD_OUT if task.settings.validation_split == AUTO else task.settings.validation_split
@@ -109,7 +109,7 @@ def fit_folds(
     folds_made = [*folds_of(task, examples, number)]
     for fold, (rest, _) in enumerate(folds_made, 1):
         try:
-            _clone(task).learn(rest.rows)
+            _clone(task).prepare(rest.rows)
         except InputError as error:
             raise InputError(f"without fold {fold} of {number} there is too little to learn from: {error}") from None
     for fold, (rest, part) in enumerate(folds_made, 1):

@@ -10,6 +10,7 @@ from ..encoder.ops import register
 from ..errors import InputError
 from . import distribution
 from .embedding_subset import TABLE
+from .text_loss import text_loss
 
 tf = tensorflow()
 keras: Any = keras2()
@@ -84,7 +85,7 @@ class Stepped(keras.Model):
         with tf.GradientTape() as tape:
             found, sums = self(x, training=True), {}
             for name, loss in self.loss.items():
-                each = loss.call(y[name], found[name])
+                each = text_loss(loss, y[name], found[name])
                 sums[name] = tf.reduce_sum(each * counted[0] if counted else each)
             scaled = loss = tf.add_n([*sums.values()]) / tf.cast(texts, tf.float32)
             if halved := hasattr(self.optimizer, "get_scaled_loss"):  # float16 only

@@ -108,7 +108,7 @@ def test_training_would_take_it_and_the_chinese_sample(task, installed, capsys, 
         seen.append((task.checkpoint.name, examples.read))
         raise kb.InputError("that is enough")
 
-    monkeypatch.setattr("kbert_tasks.training.trainer.train", stopped)
+    monkeypatch.setattr("kbert_tasks.training.trainer.Trainer", stopped)
     assert cli.train(["--task", task]) == 2
     out, err = capsys.readouterr()
     assert out.splitlines()[0].startswith("no --checkpoint: using tiny-zh") and "that is enough" in err

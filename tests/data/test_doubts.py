@@ -15,8 +15,8 @@ def doubts(labels, task="classify", **settings):
     """What is said of texts with these gold answers."""
     task = tasks.find(task)(**settings)
     examples = task.examples([f"text {i}" for i in range(len(labels))], labels).rows
-    task.learn(examples)
-    return [*task.doubts(examples)]
+    task.prepare(examples)
+    return [*task.doubtful_answers(examples)]
 
 
 @pytest.mark.parametrize(
@@ -56,13 +56,13 @@ def test_so_are_predicates_and_event_types():
     assert r"the predicates '作者' (1), '作者\u200b' (1)" in sentence
     task = kb.SubjectExtractor()
     examples = task.examples([{"text": "ab", "event_type": kind, "subject": "a"} for kind in ("Ipo", "IPO")]).rows
-    task.learn(examples)
-    assert "the event types 'IPO' (1), 'Ipo' (1)" in [*task.doubts(examples)][0]
+    task.prepare(examples)
+    assert "the event types 'IPO' (1), 'Ipo' (1)" in [*task.doubtful_answers(examples)][0]
 
 
 def test_a_label_that_training_knows_in_another_spelling_is_counted_in_evaluation():
     task = kb.TextClassifier()
-    task.learn(task.examples(["x", "y"], ["good", "bad"]).rows)
+    task.prepare(task.examples(["x", "y"], ["good", "bad"]).rows)
     rows = task.examples(["x", "y", "z"], ["Good", "bad\u200b", "new"]).rows
     assert task._unseen(rows) == {
         "a label that training never saw: counted as wrong": 3,

@@ -14,7 +14,7 @@ from kbert_tasks.data.examples import Skip, joined
 from kbert_tasks.data.split import folds_of, hold_out
 from kbert_tasks.metrics.formatting import run_text
 from kbert_tasks.tasks.relation.triples import Triple, triples_of
-from kbert_tasks.training.trainer import _encode
+from kbert_tasks.training.inputs import encode
 
 NAMES = ["subject", "predicate", "object"]
 
@@ -127,12 +127,12 @@ def test_rows_of_an_example_without_a_target_are_skipped_together():
         def target(self, example, window):
             return Skip("not wanted") if example.text == "丙和丁" else [(0, 0)]
 
-        def remarks(self, example, windows):
+        def notes_on(self, example, windows):
             return ()
 
     task = Picky()
     examples = task.examples(TWO_ROWS_A_TEXT["subject"])
-    found, _ = _encode(task, examples)
+    found, _ = encode(task, examples)
     assert len(found) == 3 and examples.skipped == {"not wanted": 2}
     assert (examples.read, *counts(examples)) == (8, 3, 3, 2)
 

@@ -18,7 +18,7 @@ Y = np.array([0, 1, 0, 1])
 def labels_of(labels, rows=None, **settings):
     task = kb.TextClassifier(**settings)
     examples = task.examples(TEXTS if rows is None else rows, labels)
-    task.learn(examples.rows)
+    task.prepare(examples.rows)
     return [example.label for example in examples.rows]
 
 
@@ -70,7 +70,7 @@ def test_lists_of_one_stay_lists_where_several_labels_are_wanted():
     rows = [{"text": text, "label": each} for text, each in zip(TEXTS, lists, strict=True)]
     assert labels_of(None, rows) == [(name,) for name in NAMES]
     task = kb.TextClassifier()
-    task.learn(task.examples(["a"], [["a|b", "c"]]).rows)
+    task.prepare(task.examples(["a"], [["a|b", "c"]]).rows)
     assert task.examples(["a"], [["a|b"]]).rows[0].label == ("a|b",)
 
 

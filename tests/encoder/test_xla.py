@@ -36,7 +36,7 @@ def trained(name, compiled, settings=None, **how):
     """(losses of two steps, weights, graphs made) of a task's model on a fixed shape."""
     task = find(name)("none", max_length=LENGTH, **settings or {})
     examples = task.examples(curves.rows(name, 12)).rows
-    task.learn(examples)
+    task.prepare(examples)
     task.tokenizer, config = task.new_tokenizer(tiny.vocabulary(), False), tiny.config(num_hidden_layers=1)
     task.config = config
     windows = []
@@ -49,8 +49,8 @@ def trained(name, compiled, settings=None, **how):
     adam = keras.optimizers.legacy.Adam(1e-3)
     if settings:
         adam = optimizers.chosen(task.settings, 2, [layer.name for layer in model.layers])
-    model.compile(optimizers.begun(adam, model.trainable_weights), task.losses(), jit_compile=compiled)
-    batches, _ = training_batches(windows, task.draw, 6, 1, 1, deal=Deal(2, range(2), ROWS, LENGTH))
+    model.compile(optimizers.begun(adam, model.trainable_weights), task.loss(), jit_compile=compiled)
+    batches, _ = training_batches(windows, task.sample_target, 6, 1, 1, deal=Deal(2, range(2), ROWS, LENGTH))
     (x, y, counted, texts) = batches.element_spec
     assert all(spec.shape.is_fully_defined() for spec in (*x.values(), *y.values(), counted, texts))
     losses = []

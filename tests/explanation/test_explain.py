@@ -198,7 +198,7 @@ def test_the_probability_of_a_subject_is_of_one_choice(subject):
     first, last = found.places["subject"]
     assert TEXT[found.offsets[first, 0] : found.offsets[last, 1]] == SUBJECT
     _, (windows,) = of(subject, (TEXT, KIND))
-    p = subject.outputs(windows)[0]["spans"]
+    p = subject.span_probabilities(windows[0], *subject.run_model(windows))
     assert found.score == pytest.approx(np.log(p[first, last] / (1 - p[first, last])), abs=1e-4)
     none = kb.explain(subject, TEXT, KIND, "")
     assert none.answer is None and none.shown == "no subject" and not none.places

@@ -92,7 +92,7 @@ def test_both_engines_answer_the_same(trained):
     folder, test = trained
     one, other = kb.load(folder), kb.load(folder, engine="openvino")
     found, wanted = other.predict(test), one.predict(test)
-    assert [one.row(each).keys() for each in wanted] == [other.row(each).keys() for each in found]
+    assert [one.to_dict(each).keys() for each in wanted] == [other.to_dict(each).keys() for each in found]
     for each in zip(found, wanted, strict=True):
         assert alike(*map(_sorted, each))
     assert any(getattr(each, "triples", True) for each in found)

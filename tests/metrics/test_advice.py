@@ -236,7 +236,7 @@ def test_answers_that_cannot_be_found_as_the_tasks_note_them(text, gold, charact
     task = kb.SubjectExtractor(max_length=16)
     task.tokenizer, task.longest_, task.typed_ = Tokenizer([*tiny.vocabulary(), "rooms"], cased=False), 99, False
     example = Example(text, None, (Subject(gold, None, None),))
-    remarks = [*task.remarks(example, task.encode(example))]
+    remarks = [*task.notes_on(example, task.encode(example))]
     assert any("cannot be found" in each for each in remarks)
     config = LARGE | {"max_position_embeddings": characters}
     made = report(spans(0.0, gold=1), settings={"max_length": 16}, checkpoint={"name": "some", "config": config})

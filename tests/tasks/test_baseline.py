@@ -21,7 +21,7 @@ def fitted(rows, **settings):
     """(Baseline, task, examples) of rows: dicts; nothing may warn."""
     task = kb.TextClassifier(**settings)
     examples = task.examples(rows)
-    task.learn(examples.rows)
+    task.prepare(examples.rows)
     with warnings.catch_warnings():
         warnings.simplefilter("error")
         return Baseline(task, examples.rows), task, examples.rows

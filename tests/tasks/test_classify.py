@@ -90,7 +90,7 @@ def test_several_labels_at_once(checkpoint, tmp_path):
     assert task.multi_label_ and task.labels_ == ["food", "good"]
     answers = task.predict(["good food", "房间很差"])
     assert [a.label for a in answers] == [("food", "good"), ()]
-    assert task.row(answers[0])["label"] == "food|good"
+    assert task.to_dict(answers[0])["label"] == "food|good"
     assert all(score >= 0.5 for score in answers[0].score)
     report = task.evaluate(rows)
     assert report.scores.keys() == {"accuracy", "micro_f1", "macro_f1", "per_class", "thresholds", *CALIBRATION}
@@ -182,7 +182,7 @@ def test_a_loss_that_is_not_a_number_is_told(checkpoint, dev, schedule):
     from kbert_tasks.tasks.classify.losses import LabelLoss
 
     class Spoilt(kb.TextClassifier):
-        def losses(self):
+        def loss(self):
             return {"label": LabelLoss(False, weights=[float("nan"), 1.0])}
 
     with pytest.raises(kb.InputError, match="no longer a number: learning_rate 0.003 is too high"):
@@ -248,7 +248,7 @@ def test_a_label_that_is_nowhere_does_not_lower_the_mean():
 
 @pytest.mark.parametrize("each", [1, 4, 5, 14, 15])
 def test_the_held_out_share_is_right_where_classes_are_small(each):
-    from kbert_tasks.training.trainer import hold_out
+    from kbert_tasks.data.split import hold_out
 
     task = kb.TextClassifier("nowhere")
     rows = task.examples([f"text {i}" for i in range(150 * each)], [i % 150 for i in range(150 * each)])
@@ -325,7 +325,7 @@ def test_windows_of_pairs_read_all_of_the_second_text(checkpoint):
 def answering(labels, several=False, **settings):
     """A classifier that has learnt these labels, without a model."""
     task = kb.TextClassifier(multi_label=several, **settings)
-    task.learn(task.examples(["x"] * len(labels), [[each] if several else each for each in labels]).rows)
+    task.prepare(task.examples(["x"] * len(labels), [[each] if several else each for each in labels]).rows)
     return task
 
 
@@ -396,7 +396,7 @@ def test_a_temperature_of_30_texts_of_a_hardly_trained_model_is_not_used():
     rows = task.examples([f"x{i}" for i in range(30)], ["a"] * 29 + ["b"]).rows
     task.tune(rows, [np.array([0.51, 0.49])] * 30)
     assert task.temperature_ == 1 and "at the limit" in task.temperature_note_
-    assert task.choose(rows[0], np.array([0.51, 0.49])).score == 0.51
+    assert task.decide(rows[0], np.array([0.51, 0.49])).score == 0.51
 
 
 def test_abstaining(plain, tmp_path):
@@ -410,7 +410,7 @@ def test_abstaining(plain, tmp_path):
     for one, other in zip(whole, found, strict=True):
         assert other.label == (one.label if one.score >= least else None)
         assert (other.score, other.probabilities) == (one.score, one.probabilities)
-    rows = [again.row(p) for p in found]
+    rows = [again.to_dict(p) for p in found]
     assert [row["label"] for row in rows] == [p.label for p in found]
     assert all(isinstance(row["probability"], float) for row in rows)
     report = again.evaluate(GOOD + BAD, ["g"] * 6 + ["b"] * 6)
@@ -452,7 +452,7 @@ def test_thresholds_of_several_labels_are_found_on_the_development_texts(monkeyp
     assert task.thresholds_ == {"a": 0.5, "b": 0.5, "c": 0.5}
     task.tune(rows, list(p))
     assert task.thresholds_ == pytest.approx({"a": 0.25, "b": 0.75, "c": 0.5})
-    found = [task.choose(*each) for each in zip(rows, p, strict=True)]
+    found = [task.decide(*each) for each in zip(rows, p, strict=True)]
     assert [each.label for each in found] == [("a", "c"), ("a", "b"), ("b",), ()]
     assert found[1].score == (0.3, 0.9)
     scores = task.measure(rows, found).scores
@@ -463,21 +463,21 @@ def test_thresholds_of_several_labels_are_found_on_the_development_texts(monkeyp
     )  # four texts are not evidence for it
     calibrated.tune(rows, list(p))
     assert calibrated.temperature_ == 2
-    assert [calibrated.choose(*each).label for each in zip(rows, p, strict=True)] == [each.label for each in found]
+    assert [calibrated.decide(*each).label for each in zip(rows, p, strict=True)] == [each.label for each in found]
 
 
 def test_all_that_is_known_of_an_answer():
     task = answering("abc", calibrate=False)
     (example,) = task.examples(["x"], ["b"]).rows
     p = np.array([0.7, 0.2, 0.1])
-    answer = task.choose(example, p)
+    answer = task.decide(example, p)
     assert task.record(example, p, answer) == {
         "text": "x", "gold": "b", "predicted": "a", "probability": 0.7, "gold_probability": 0.2,
         "probabilities": {"a": 0.7, "b": 0.2, "c": 0.1},
         "loss": pytest.approx(-np.log(0.2), abs=1e-6), "right": False,
     }  # fmt: skip
     task.temperature_ = 2.0
-    cooled = task.record(example, p, task.choose(example, p))
+    cooled = task.record(example, p, task.decide(example, p))
     root = np.sqrt(p) / np.sqrt(p).sum()
     assert cooled["probabilities"] == pytest.approx(dict(zip("abc", root, strict=True)), abs=1e-6)
     assert cooled["loss"] == pytest.approx(-np.log(root[1]), abs=1e-6)
@@ -488,14 +488,14 @@ def test_all_that_is_known_of_an_answer():
         "text": "x", "gold": "b", "predicted": "a", "probability": 0.7, "gold_probability": 0.2,
     }  # fmt: skip
     task.settings = type(task.settings).of({"min_confidence": 0.9})
-    unsure = task.error(example, task.choose(example, p))
+    unsure = task.error(example, task.decide(example, p))
     assert (unsure["predicted"], unsure["probability"]) == (None, pytest.approx(root[0], abs=1e-6))
 
     task = answering("ab", several=True)
     task.pairs_ = None
     (example,) = task.examples([{"text": "x", "text_b": "y", "label": ["b"]}]).rows
     p = np.array([0.6, 0.9])
-    assert task.record(example, p, task.choose(example, p)) == {
+    assert task.record(example, p, task.decide(example, p)) == {
         "text": "x", "text_b": "y", "gold": ("b",), "predicted": ("a", "b"), "probability": [0.6, 0.9],
         "gold_probability": [0.9], "probabilities": {"a": 0.6, "b": 0.9},
         "loss": pytest.approx(-np.log(0.4) - np.log(0.9), abs=1e-6), "right": False,
@@ -514,7 +514,7 @@ def test_training_with_each_loss(checkpoint, several, tmp_path):
     assert [p.label for p in task.predict(texts)] == [(y,) if several else y for y in labels]
     wanted = [8 / (2 * 2), 8 / (2 * 6)]  # b, g
     np.testing.assert_allclose(task.weights_, [wanted[::-1], wanted] if several else wanted)
-    loss = task.losses()["label"]
+    loss = task.loss()["label"]
     assert (loss.several, loss.weights, loss.focal, loss.smoothing) == (several, task.weights_, 1.0, 0.05)
     task.save(tmp_path / "run")
     assert kb.load(tmp_path / "run").predict(texts) == task.predict(texts)

@@ -86,7 +86,7 @@ def test_one_prediction_for_each_text_in_order_whatever_the_batches(trained):
     assert len(whole) == len(test)
     backwards = task.predict(test[::-1])[::-1]
     singly = [task.predict(test.iloc[i : i + 1])[0] for i in range(5)]
-    assert {tuple(task.row(p)) for p in whole} == {task.ANSWER}
+    assert {tuple(task.to_dict(p)) for p in whole} == {task.ANSWER}
     for one, other in (*zip(whole, backwards, strict=True), *zip(whole, singly, strict=False)):
         assert alike(dataclasses.asdict(one), dataclasses.asdict(other))
 
@@ -171,12 +171,12 @@ def test_a_saved_task_predicts_the_same_in_a_new_process_without_the_checkpoint(
     texts = test.to_dict("records")
     program = (
         "import json, sys, kbert_tasks as kb; task = kb.load(sys.argv[1]);"
-        "print(json.dumps([task.row(p) for p in task.predict(json.load(sys.stdin))]))"
+        "print(json.dumps([task.to_dict(p) for p in task.predict(json.load(sys.stdin))]))"
     )
     done = subprocess.run(
         [sys.executable, "-c", program, moved], input=json.dumps(texts), capture_output=True, text=True, check=True
     )
-    assert json.loads(done.stdout) == json.loads(json.dumps([task.row(p) for p in task.predict(texts)]))
+    assert json.loads(done.stdout) == json.loads(json.dumps([task.to_dict(p) for p in task.predict(texts)]))
     assert done.stderr == ""
 
 

@@ -27,7 +27,7 @@ def extractor(examples=(), **settings):
     task = RelationExtractor(**settings)
     task.tokenizer = task.new_tokenizer(tiny.vocabulary(), False)
     if examples:
-        task.learn(examples)
+        task.prepare(examples)
     return task
 
 
@@ -50,7 +50,7 @@ def there_and_back(task, example):
     windows = task.encode(example)
     found = task.decode(example, windows, [gold_outputs(task, example, window) for window in windows])
     lost = {t.strings for t in example.triples if task._lost(example, t, windows)}
-    reasons = [r for r in task.remarks(example, windows) if "cannot be found" in r]
+    reasons = [r for r in task.notes_on(example, windows) if "cannot be found" in r]
     return {t.strings for t in found}, lost, reasons
 
 
@@ -59,7 +59,7 @@ def there_and_back(task, example):
 def test_gold_gives_itself_back_without_a_model(tokens, max_length):
     task = extractor(tokenization=tokens, max_length=max_length, window_overlap=5)
     examples = task.examples(ROWS).rows
-    task.learn(examples)
+    task.prepare(examples)
     for example in examples:
         found, lost, reasons = there_and_back(task, example)
         assert found == {t.strings for t in example.triples} - lost
@@ -87,7 +87,7 @@ def test_every_published_triple_gives_itself_back(shared, data, tokens, publishe
         if "schemas" in file.name:
             continue
         examples = task.examples(file).rows
-        task.learn(examples)
+        task.prepare(examples)
         for example in examples:
             gold = {t.strings for t in example.triples}
             back, gone, why = there_and_back(task, example)
@@ -227,7 +227,7 @@ def test_gold_with_places_is_learnt_and_scored_by_its_places():
     row = {"text": text, "spo_list": [{"subject": "room", "predicate": "in", "object": "hotel", **spans}]}
     task = extractor()
     (example,) = task.examples([row]).rows
-    task.learn([example])
+    task.prepare([example])
     (window,) = task.encode(example)
     assert task.target(example, window) == {(2, 2): [(0, (3, 3))]}  # the second room, not the first
     (there,) = task.examples([{"text": text, "spo_list": [["room", "in", "hotel"]]}]).rows
@@ -237,12 +237,12 @@ def test_gold_with_places_is_learnt_and_scored_by_its_places():
 def test_the_spans_of_a_step_are_drawn_anew_and_again_by_the_seed():
     task = extractor(max_sampled_spans=2)
     (example,) = task.examples([CHAINS[0]]).rows
-    task.learn([example])
+    task.prepare([example])
     (window,) = task.encode(example)
     target, x = task.target(example, window), {"Input-Token": window.ids}
 
     def subjects(seed):
-        return task.draw(x, target, np.random.default_rng(seed))[0]["Subjects"].tolist()
+        return task.sample_target(x, target, np.random.default_rng(seed))[0]["Subjects"].tolist()
 
     assert subjects(1) == subjects(1)
     assert len({str(subjects(seed)) for seed in range(20)}) == 6  # two of three, in either order
@@ -250,7 +250,7 @@ def test_the_spans_of_a_step_are_drawn_anew_and_again_by_the_seed():
 
 def test_answers_can_be_read_as_gold(fitted, tmp_path):
     fitted.save(tmp_path / "run")
-    rows = [{"text": row["text"]} | fitted.row(p) for row, p in zip(CHAINS, fitted.predict(CHAINS), strict=True)]
+    rows = [{"text": row["text"]} | fitted.to_dict(p) for row, p in zip(CHAINS, fitted.predict(CHAINS), strict=True)]
     assert kb.load(tmp_path / "run").evaluate(rows)["f1"] == 1.0
     assert kb.load(tmp_path / "run").evaluate(rows)["places"]["f1"] == 1.0
     cells = [row | {"spo_list": json.dumps(row["spo_list"])} for row in rows]  # as in a CSV file

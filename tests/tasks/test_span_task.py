@@ -46,7 +46,7 @@ def check(task, examples, found):
     given_again = type(task)(threshold=threshold)
     given_again.always_, given_again.threshold_ = getattr(task, "always_", []), 0.5
     for one, each in zip(examples, found, strict=True):
-        assert task.choose(one, each) == given_again.choose(one, each)
+        assert task.decide(one, each) == given_again.decide(one, each)
     parser = use._parser("kbert-evaluate", "")
     assert parser.parse_args(["run", "--threshold", str(threshold)]).threshold == threshold
 

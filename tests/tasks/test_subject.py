@@ -31,17 +31,19 @@ def extractor(examples=(), **settings):
     task = SubjectExtractor(**settings)
     task.tokenizer = task.new_tokenizer(tiny.vocabulary(), False)
     if examples:
-        task.learn(examples)
+        task.prepare(examples)
     return task
 
 
 def gold_outputs(task, example, window):
     """What a model that knows the gold would say of a window."""
-    _, y = task.draw({"Input-Token": window.ids, "Input-Segment": window.segments}, task.target(example, window), None)
+    _, y = task.sample_target(
+        {"Input-Token": window.ids, "Input-Segment": window.segments}, task.target(example, window), None
+    )
     spans = y["spans"][0]
     known = np.argwhere(spans[window.segments == 0] >= 0).tolist()
     assert known == [[0, 0]] or not task.typed_ or (spans == -1).all()
-    return {"spans": np.maximum(spans, 0).astype("float32")}
+    return {"spans": np.where(spans == 1, 1000.0, -1000.0)[None]}
 
 
 def test_rows_of_the_same_text_and_type_are_one_example():
@@ -93,14 +95,14 @@ def test_gold_gives_itself_back_without_a_model(tokens, max_length, typed):
     rows = [row if typed else {"text": row["text"], "subject": row["subject"]} for row in ROWS]
     task = extractor(tokenization=tokens, max_length=max_length, window_overlap=4)
     examples = task.examples(rows).rows
-    task.learn(examples)
+    task.prepare(examples)
     assert task.typed_ == typed
     for example in examples:
         windows = task.encode(example)
         possible = task.decode(example, windows, [gold_outputs(task, example, window) for window in windows])
-        assert {s.subject for s in task.choose(example, possible).subjects} == {s.subject for s in example.subjects}
+        assert {s.subject for s in task.decide(example, possible).subjects} == {s.subject for s in example.subjects}
         assert all(example.text[slice(*s.span)] == s.subject and s.score == 1 for s in possible)
-        assert [*task.remarks(example, windows)] == ["longer than max_length: read in windows"] * (len(windows) > 1)
+        assert [*task.notes_on(example, windows)] == ["longer than max_length: read in windows"] * (len(windows) > 1)
 
 
 @pytest.mark.real_data
@@ -111,12 +113,12 @@ def test_every_published_subject_gives_itself_back(shared, tokens, lost):
     vocabulary = read_vocabulary(shared / "checkpoints/mini_zh_L-4_H-256_A-4/vocab.txt")
     task.tokenizer = task.new_tokenizer(vocabulary, False)
     examples = task.examples(kb.read(data / "original_event_type_entity_extract_train.csv", header=False))
-    task.learn(examples.rows)
+    task.prepare(examples.rows)
     gold = found = reasons = 0
     for example in examples.rows:
         windows = task.encode(example)
         possible = task.decode(example, windows, [gold_outputs(task, example, window) for window in windows])
-        why = [r for r in task.remarks(example, windows) if "cannot be found" in r]
+        why = [r for r in task.notes_on(example, windows) if "cannot be found" in r]
         back, wanted = {s.subject for s in possible}, {s.subject for s in example.subjects}
         assert back <= wanted and len(wanted - back) == len(why), example
         gold, found, reasons = gold + len(wanted), found + len(back), reasons + len(why)
@@ -135,8 +137,8 @@ def test_a_type_that_always_had_a_subject_is_answered():
     assert task.always_ == ["好"]
     weak = (Subject("早餐", Span(0, 2), 0.3), Subject("服务", Span(4, 6), 0.2))
     good, bad = task.examples(ROWS).rows[2:4]
-    assert [s.subject for s in task.choose(good, weak).subjects] == ["早餐"]
-    assert task.choose(bad, weak).subjects == ()
+    assert [s.subject for s in task.decide(good, weak).subjects] == ["早餐"]
+    assert task.decide(bad, weak).subjects == ()
 
 
 @pytest.fixture(scope="module")
@@ -152,8 +154,8 @@ def test_the_type_decides(fitted):
     text = "酒店很干净，房间吵"
     good, bad = fitted.predict([(text, "好"), (text, "坏")])
     assert [s.subject for s in good.subjects] == ["酒店"] and [s.span for s in bad.subjects] == [(6, 8)]
-    assert fitted.row(bad)["subject"] == "房间"
-    assert fitted.row(fitted.predict([("环境一般", "其他")])[0]) == {"subject": "", "score": None, "subjects": []}
+    assert fitted.to_dict(bad)["subject"] == "房间"
+    assert fitted.to_dict(fitted.predict([("环境一般", "其他")])[0]) == {"subject": "", "score": None, "subjects": []}
 
 
 def test_an_error_has_its_rows_and_the_probability_of_each_answer(fitted):
@@ -245,7 +247,7 @@ def test_types_that_differ_in_white_space_are_one():
 def test_a_subject_longer_than_any_in_training_is_told():
     task = extractor(extractor().examples(ROWS).rows)
     (example,) = task.examples([{"text": "早餐好，服务好", "event_type": "好", "subject": "早餐好"}]).rows
-    assert [*task.remarks(example, task.encode(example))] == [
+    assert [*task.notes_on(example, task.encode(example))] == [
         "subjects that cannot be found: it is longer than any in training"
     ]
 
@@ -255,7 +257,7 @@ def test_the_length_is_counted_in_characters_where_a_character_has_several_token
     jamo = [chr(c) for c in (*range(0x1100, 0x1113), *range(0x1161, 0x1176), *range(0x11A8, 0x11C3))]
     task.tokenizer = task.new_tokenizer([*tiny.vocabulary(), *jamo], False)
     examples = task.examples([{"text": "서울 a", "event_type": "a", "subject": "서울"}]).rows
-    task.learn(examples)
+    task.prepare(examples)
     (window,) = task.encode(examples[0])
     possible = task.decode(examples[0], [window], [gold_outputs(task, examples[0], window)])
     assert len(window.ids) > 8 and possible[0].subject == "서울"
@@ -280,7 +282,7 @@ def test_a_text_whose_subject_cannot_be_found_teaches_nothing():
         (example,) = task.examples([row]).rows
         (window,) = task.encode(example)
         assert task.target(example, window) == targets
-        _, y = task.draw({"Input-Token": window.ids, "Input-Segment": window.segments}, targets, None)
+        _, y = task.sample_target({"Input-Token": window.ids, "Input-Segment": window.segments}, targets, None)
         assert (y["spans"] == 1).sum() == (targets is not None) and (targets is None) == (y["spans"] == -1).all()
 
 
@@ -302,9 +304,10 @@ def test_each_span_of_the_text_has_a_probability_of_its_own(checkpoint, typed):
     rows = [row if typed else {"text": row["text"], "subject": row["subject"]} for row in ROWS]
     task = SubjectExtractor(checkpoint, epochs=1, max_length=24).fit(rows, dev=rows)
     windows = [task.encode(example)[0] for example in task.examples(rows).rows]
-    for window, each in zip(windows, task.outputs(windows), strict=True):
-        spans = each["spans"]
-        assert spans.shape == (len(window.ids),) * 2 and 0 < spans[0, 0] < 1
+    for window, each in zip(windows, task.run_model(windows), strict=True):
+        assert each["spans"].shape == (1, len(window.ids), len(window.ids))  # without the padding of the batch
+        spans = task.span_probabilities(window, each)
+        assert 0 < spans[0, 0] < 1
         assert not np.tril(spans, -1).any()
         if typed:
             assert not spans[window.segments == 0, 1:].any() and not spans[1:, window.segments == 0].any()

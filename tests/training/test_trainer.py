@@ -20,7 +20,7 @@ def test_a_text_that_stands_in_several_examples_is_held_out_in_all_of_them():
     rows = [SimpleNamespace(text=f"text {i // 3}") for i in range(90)]
     examples = Examples(rows, [(i,) for i in range(90)])
     settings = SimpleNamespace(validation_split=0.1, seed=1)
-    task = SimpleNamespace(settings=settings, stratum=lambda example: None, needed=lambda example: ())
+    task = SimpleNamespace(settings=settings, split_key=lambda example: None, classes_of=lambda example: ())
     train, dev = hold_out(task, examples, task.settings.validation_split)
     assert len(train.rows) + len(dev.rows) == 90 == train.read + dev.read
     assert not {e.text for e in train.rows} & {e.text for e in dev.rows}
@@ -106,7 +106,7 @@ def test_the_steps_are_those_of_kerass_adam(tmp_path):
     }
     task = Started(folder, **settings).fit(rows)
     model = task.build(kb.load_trained_model_from_checkpoint(f"{folder}/bert_config.json", f"{folder}/bert_model.ckpt"))
-    model.compile(keras2().optimizers.Adam(1e-2), task.losses())
+    model.compile(keras2().optimizers.Adam(1e-2), task.loss())
     examples = task.examples(rows).rows
     labels = {"label": np.array([task.labels_.index(e.label) for e in examples])}
     x = inputs([task.encode(e)[0] for e in examples])

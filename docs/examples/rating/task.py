@@ -53,14 +53,11 @@ class TextRater(Task[Prediction]):
 
     # From rows to examples --------------------------------------------------------
 
-    def columns(self, gold):
-        return ["text_column", *["label_column"] * gold]
-
-    def example(self, row, gold):
+    def read_row(self, row, with_answer):
         text = text_of(row[self.settings.text_column], self.settings.text_column)
         if blank(text):
             return Skip("empty text")
-        if not gold:
+        if not with_answer:
             return Example(text, None)
         cell = text_of(row[self.settings.label_column], self.settings.label_column).strip()
         if blank(cell):
@@ -73,10 +70,10 @@ class TextRater(Task[Prediction]):
             raise RowError(f"the rating should be a number, not {cell[:40]!r}")
         return Example(text, rating)
 
-    def stratum(self, example):
+    def split_key(self, example):
         return round(example.rating)
 
-    def learn(self, examples):
+    def prepare(self, examples):
         ratings = [example.rating for example in examples]
         self.lowest_, self.highest_ = min(ratings), max(ratings)
         self.mean_, self.deviation_ = float(np.mean(ratings)), float(np.std(ratings))
@@ -97,7 +94,7 @@ class TextRater(Task[Prediction]):
         rating = keras.layers.Dense(1, dtype="float32", name="rating")(vector)  # (batch, 1)
         return keras.Model(encoder.inputs, {"rating": rating}, name="rater")
 
-    def losses(self):
+    def loss(self):
         from ..._keras import keras2
 
         return {"rating": keras2().losses.MeanSquaredError()}
@@ -117,34 +114,24 @@ class TextRater(Task[Prediction]):
         (window,) = outputs  # `encode` returns one window per text
         return self.mean_ + self.deviation_ * float(window["rating"][0])
 
-    def choose(self, example, possible):
-        return Prediction(min(max(possible, self.lowest_), self.highest_))
+    def decide(self, example, candidates):
+        return Prediction(min(max(candidates, self.lowest_), self.highest_))
 
     # Output and scores ------------------------------------------------------------
 
-    def row(self, prediction):
-        return {"rating": round(prediction.rating, 4)}
-
-    def error(self, example, prediction):
-        return None if self._right(example, prediction) else self._details(example, prediction)
-
-    def record(self, example, possible, prediction):
-        loss = self._standard(example.rating) - self._standard(possible)
-        right = self._right(example, prediction)
-        return self._details(example, prediction) | {"loss": round(loss**2, 6), "right": right}
-
-    def _right(self, example, prediction):
+    def is_right(self, example, prediction):
         return abs(example.rating - prediction.rating) <= self.settings.tolerance
 
-    def _details(self, example, prediction):
-        return {"text": example.text, "gold": example.rating, "predicted": round(prediction.rating, 4)}
+    def record(self, example, candidates, prediction):
+        loss = self._standard(example.rating) - self._standard(candidates)
+        return super().record(example, candidates, prediction) | {"loss": round(loss**2, 6)}
 
     def measure(self, examples, predictions):
         from scipy.stats import spearmanr
 
         gold, found = (np.array([each.rating for each in part]) for part in (examples, predictions))
         ranked = len({*gold}) > 1 and len({*found}) > 1  # the rank correlation is undefined for constant values
-        right = [self._right(*each) for each in zip(examples, predictions, strict=True)]
+        right = [self.is_right(*each) for each in zip(examples, predictions, strict=True)]
         error = float(np.mean(np.abs(gold - found)))
         return Report(
             {

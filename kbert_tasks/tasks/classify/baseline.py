@@ -25,7 +25,7 @@ class Baseline:
     """A fitted baseline for a text classifier.
 
     Args:
-        task: a TextClassifier on which `learn` has been called.
+        task: a TextClassifier on which `prepare` has been called.
         examples: list of training examples.
 
     Attributes:

@@ -9,7 +9,7 @@ from .. import log_odds
 from ..target import Target
 
 
-def targets(task, example, windows, possible, prediction, answer):
+def targets(task, example, windows, candidates, prediction, answer):
     """Returns a Target for a label in each window; see `Task.explain_targets`.
 
     If `answer` is None, the most probable label is explained.

@@ -107,7 +107,7 @@ class TextClassifier(Task[Prediction]):
     # scikit-learn stratifies by labels that are single.
     KIND = property(lambda self: None if self.settings.multi_label else "classifier")
     first_only = property(lambda self: self.pooling in ("cls", "pooler"))
-    pairs_ = multi_label_ = None  # set by `learn`
+    pairs_ = multi_label_ = None  # set by `prepare`
     weights_ = None  # class weights of the loss; used only in training
 
     @property
@@ -118,17 +118,17 @@ class TextClassifier(Task[Prediction]):
     @property
     def pooling(self):
         """The pooling used by the model: one of POOLINGS."""
-        return self.derived()["pooling"].value
+        return self.auto_settings()["pooling"].value
 
-    def derived(self):
+    def auto_settings(self):
         return {"pooling": defaults.pooling(self.settings, self.config["hidden_size"])}
 
-    def example(self, row, gold):
+    def read_row(self, row, with_answer):
         text = text_of(row[self.settings.text_column], self.settings.text_column)
         if blank(text):
             return Skip("empty text")
         second = self._second(row)
-        label = self._label(row.get(self.settings.label_column)) if gold else None
+        label = self._label(row.get(self.settings.label_column)) if with_answer else None
         for part in (second, label):
             if isinstance(part, Skip):
                 return part
@@ -164,24 +164,24 @@ class TextClassifier(Task[Prediction]):
         """Whether a cell may contain several labels."""
         return self.settings.multi_label or self.multi_label_
 
-    def beside(self, labels):
-        labels = super().beside(labels)
+    def label_list(self, labels):
+        labels = super().label_list(labels)
         return labels if self._several else label_forms.column_of_one(labels) or labels
 
-    def grouped(self, rows):
+    def group_rows(self, rows):
         name = self.settings.label_column
         if name in rows:
             if self._several:
                 rows = label_forms.with_lists(rows, name)
             label_forms.refuse_vectors(rows, name)
-        return super().grouped(rows)
+        return super().group_rows(rows)
 
-    def columns(self, gold):
+    def columns(self, with_answer):
         self._can_abstain()
         named = self.settings.text_b_column != ClassifySettings.text_b_column  # then it is required
-        return ["text_column", *["text_b_column"] * named, *["label_column"] * gold]
+        return ["text_column", *["text_b_column"] * named, *["label_column"] * with_answer]
 
-    def learn(self, examples):
+    def prepare(self, examples):
         self.pairs_ = any(example.text_b is not None for example in examples)
         self.multi_label_ = self.settings.multi_label or any(isinstance(example.label, tuple) for example in examples)
         self.labels_ = sorted({label for example in examples for label in self._labels(example)})
@@ -211,10 +211,10 @@ class TextClassifier(Task[Prediction]):
     def _gold(self, examples):
         return marked([self._labels(example) for example in examples], self.labels_)
 
-    def stratum(self, example):
+    def split_key(self, example):
         return example.label
 
-    def needed(self, example):
+    def classes_of(self, example):
         return self._labels(example)
 
     def baseline(self, examples):
@@ -232,21 +232,21 @@ class TextClassifier(Task[Prediction]):
         label = keras.layers.Dense(len(self.labels_), dtype="float32", name="label")(vector)  # (batch, labels)
         return keras.Model(encoder.inputs, {"label": label}, name="classifier")
 
-    def losses(self):
+    def loss(self):
         from .losses import loss
 
         return {
             "label": loss(self.multi_label_, self.weights_, self.settings.focal_gamma, self.settings.label_smoothing)
         }
 
-    def parts(self, example):
+    def texts_of(self, example):
         return example.text, example.text_b
 
     def encode(self, example):
-        return truncation.encode(self.tokenizer, *self.parts(example), self.settings)
+        return truncation.encode(self.tokenizer, *self.texts_of(example), self.settings)
 
-    def remarks(self, example, encoded):
-        yield from super().remarks(example, encoded)
+    def notes_on(self, example, encoded):
+        yield from super().notes_on(example, encoded)
         if truncation.first_cut(self.tokenizer, example.text, encoded):
             yield "the first text of a pair cut, for room in the windows"
 
@@ -255,7 +255,7 @@ class TextClassifier(Task[Prediction]):
             return {"label": self._gold([example])[0].astype("float32")}
         return {"label": np.int32(self.labels_.index(example.label))}
 
-    def doubts(self, examples):
+    def doubtful_answers(self, examples):
         sets, separator = [self._labels(example) for example in examples], self.settings.label_separator
         names = Counter(label for labels in sets for label in labels)
         yield from doubts.alike(names, "labels")
@@ -278,8 +278,8 @@ class TextClassifier(Task[Prediction]):
         p = truncation.merged(p, self.settings.window_pooling)
         return p if self.multi_label_ else p / p.sum()
 
-    def tune(self, examples, possible):
-        p, gold, several = np.array(possible), self._gold(examples), self.multi_label_
+    def tune(self, examples, candidates):
+        p, gold, several = np.array(candidates), self._gold(examples), self.multi_label_
         if self.settings.calibrate:
             self.temperature_, self.temperature_note_ = calibration.reliable_temperature(p, gold, several)
         if several:
@@ -290,49 +290,43 @@ class TextClassifier(Task[Prediction]):
         if self.temperature_note_:
             yield f"probabilities are not calibrated (temperature 1): {self.temperature_note_}"
 
-    def choose(self, example, possible):
-        p = calibration.tempered(possible, self.temperature_, self.multi_label_)
+    def decide(self, example, candidates):
+        p = calibration.tempered(candidates, self.temperature_, self.multi_label_)
         if self.multi_label_:
             chosen = [i for i, label in enumerate(self.labels_) if p[i] >= self.thresholds_[label]]
             label, score = tuple(self.labels_[i] for i in chosen), tuple(float(p[i]) for i in chosen)
         else:
-            best = possible.argmax()
+            best = candidates.argmax()
             label, score = self.labels_[best], float(p[best])
             if score < (self.settings.min_confidence or 0):
                 label = None
         return Prediction(label, score, dict(zip(self.labels_, p.tolist(), strict=True)))
 
-    def error(self, example, prediction):
-        return None if prediction.label == self.gold_of(example) else self._details(example, prediction)
-
-    def record(self, example, possible, prediction):
+    def record(self, example, candidates, prediction):
         """Describes one answer; its loss is None if the gold label does not occur in the training examples."""
-        gold, p = self._gold([example]), calibration.tempered(possible[None], self.temperature_, self.multi_label_)
+        gold, p = self._gold([example]), calibration.tempered(candidates[None], self.temperature_, self.multi_label_)
         loss = float(calibration.losses(p, gold, self.multi_label_)[0])
-        return self._details(example, prediction) | {
+        return super().record(example, candidates, prediction) | {
             "probabilities": {label: round(each, 6) for label, each in prediction.probabilities.items()},
             "loss": round(loss, 6) if self.multi_label_ or gold.any() else None,
-            "right": prediction.label == self.gold_of(example),
         }
 
-    def _details(self, example, prediction):
-        pair = {} if example.text_b is None else {"text_b": example.text_b}
+    def details(self, example, prediction):
         gold = self.gold_of(example)
-        answer = {"text": example.text, **pair, "gold": gold, "predicted": prediction.label}
         # A label that is not in the training examples has no probability. If the model abstains, use that of the best label.
         p = {label: round(each, 6) for label, each in prediction.probabilities.items()}
         if self.multi_label_:
             sure = [p[label] for label in prediction.label], [p.get(label) for label in gold]
         else:
             sure = round(prediction.score, 6), p.get(gold)
-        return answer | dict(zip(("probability", "gold_probability"), sure, strict=True))
+        return super().details(example, prediction) | dict(zip(("probability", "gold_probability"), sure, strict=True))
 
-    def explain_targets(self, example, windows, possible, prediction, answer):
+    def explain_targets(self, example, windows, candidates, prediction, answer):
         from .explain import targets
 
-        return targets(self, example, windows, possible, prediction, answer)
+        return targets(self, example, windows, candidates, prediction, answer)
 
-    def row(self, prediction):
+    def to_dict(self, prediction):
         if not self.multi_label_:
             return {"label": prediction.label, "probability": round(prediction.score, 6)}
         separator = self.settings.label_separator

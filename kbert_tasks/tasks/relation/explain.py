@@ -14,14 +14,14 @@ from .triples import Triple
 ENDS = "subject", "object"
 
 
-def targets(task, example, windows, possible, prediction, answer):
+def targets(task, example, windows, candidates, prediction, answer):
     """Returns a Target for a triple in each window that contains it; see `Task.explain_targets`.
 
     If `answer` is None, the most probable triple is explained.
     """
-    if answer is None and not possible:
+    if answer is None and not candidates:
         raise InputError("the model finds no triple in this text, not even an improbable one: name one as answer")
-    triple = possible[0] if answer is None else _named(task, possible, answer)
+    triple = candidates[0] if answer is None else _named(task, candidates, answer)
     predicted = triple.strings in [each.strings for each in prediction.triples]
     predicate = task.predicates_.index(triple.predicate)
     shown, found = " | ".join(triple.strings), []
@@ -41,8 +41,8 @@ def targets(task, example, windows, possible, prediction, answer):
     return found
 
 
-def _named(task, possible, answer):
-    """Returns the triple that `answer` names, with its spans and probability if it is one of the possible triples."""
+def _named(task, candidates, answer):
+    """Returns the triple that `answer` names, with its spans and probability if it is one of the candidates."""
     if isinstance(answer, Triple):
         strings = answer.strings
     else:
@@ -55,7 +55,7 @@ def _named(task, possible, answer):
         raise InputError(
             f"{strings[1]!r} is not a predicate of this model; its predicates: {', '.join(task.predicates_[:20])}"
         )
-    return next((each for each in possible if each.strings == strings), Triple(*strings))
+    return next((each for each in candidates if each.strings == strings), Triple(*strings))
 
 
 def _split(answer):

@@ -55,8 +55,8 @@ class Prediction:
     triples: tuple[Triple, ...] = ()
 
 
-class Possible(tuple):
-    """The possible triples of a text, the most probable first; `remarks` is a set of notes about ignored candidates."""
+class Candidates(tuple):
+    """The candidate triples of a text, the most probable first; `remarks` is a set of notes about candidates that were ignored."""
 
     remarks = ()
 
@@ -75,25 +75,26 @@ class RelationExtractor(SpanTask[Prediction]):
     Settings = RelationSettings
     LEARNED = ("predicates_", "threshold_")
     ANSWER = ("spo_list",)
+    ANSWERS = "triples"
     FORMAT = "jsonl"
     presentation = Presentation(
         "Relation extraction", "关系抽取", "predicate", "各关系",
         keys=("subject", "predicate", "object"), entities=("subject", "object"),
     )  # fmt: skip
 
-    def example(self, row, gold):
+    def read_row(self, row, with_answer):
         text = text_of(row[self.settings.text_column], self.settings.text_column)
         if blank(text):
             return Skip("empty text")
-        if not gold:
+        if not with_answer:
             return Example(text, None)
         found = triples.triples_of(row[self.settings.label_column], text)
         return Skip("no list of triples") if found is None else Example(text, found)
 
-    def grouped(self, rows):
+    def group_rows(self, rows):
         settings, names = self.settings, [getattr(self.settings, option) for option in COLUMNS]
         if settings.label_column in rows or not set(names) & set(rows.columns):
-            return super().grouped(rows)
+            return super().group_rows(rows)
         for name in ("text_column", *COLUMNS):
             tables.column(rows, getattr(settings, name), name)
         spans = [name for name in ("subject_span", "object_span") if name in rows]
@@ -102,18 +103,15 @@ class RelationExtractor(SpanTask[Prediction]):
         lists = [[dict(zip(parts, cells, strict=True)) for cells in each] for each in rows[settings.label_column]]
         return rows.assign(**{settings.label_column: lists}), sources
 
-    def stratum(self, example):
+    def split_key(self, example):
         return bool(example.triples)
 
-    def columns(self, gold):
-        return ["text_column", *["label_column"] * gold]
-
-    def learn(self, examples):
+    def prepare(self, examples):
         self.predicates_ = sorted({triple.predicate for example in examples for triple in example.triples})
         if not self.predicates_:
             raise InputError("the training texts have no triples: at least one is needed")
 
-    def doubts(self, examples):
+    def doubtful_answers(self, examples):
         return doubts.alike(collections.Counter(t.predicate for e in examples for t in e.triples), "predicates")
 
     def build(self, encoder):
@@ -131,13 +129,13 @@ class RelationExtractor(SpanTask[Prediction]):
         return keras.Model([*encoder.inputs, subjects, objects], outputs, name="relation")
 
     @staticmethod
-    def reader(model):
+    def prediction_model(model):
         from ..._keras import keras2
 
         outputs = {"hidden": model.get_layer("Head-Dropout").input, "spans": model.get_layer("spans").output}
         return keras2().Model(model.inputs[:2], outputs)
 
-    def losses(self):
+    def loss(self):
         from ..heads import SetLoss
 
         return {"spans": SetLoss(), "pairs": SetLoss()}
@@ -158,8 +156,8 @@ class RelationExtractor(SpanTask[Prediction]):
         objects = self.tokens(example, triple.object, triple.object_span, encoded)
         return [(subject, object_) for subject in subjects for object_ in objects]
 
-    def remarks(self, example, encoded):
-        yield from super().remarks(example, encoded)
+    def notes_on(self, example, encoded):
+        yield from super().notes_on(example, encoded)
         for triple in example.triples or ():
             if reason := self._lost(example, triple, encoded):
                 yield f"triples that cannot be found: {reason}"
@@ -175,14 +173,14 @@ class RelationExtractor(SpanTask[Prediction]):
             return f"object {reason}"
         return "subject and object stand in no window together"
 
-    def draw(self, x, target, chance):
+    def sample_target(self, x, target, chance):
         size = len(x["Input-Token"]), len(self.predicates_)
         more, y = cascade.step(target, *size, self.settings.max_sampled_spans, chance)
         return x | more, y
 
     # From tokens to triples ------------------------------------------------------------------------------------
 
-    def outputs(self, encoded):
+    def run_model(self, encoded):
         from ...inference.predict import inputs, run
 
         found = run(self)(inputs(encoded))
@@ -203,41 +201,36 @@ class RelationExtractor(SpanTask[Prediction]):
                 strings = example.text[slice(*one)], self.predicates_[predicate], example.text[slice(*other)]
                 if strings not in found or found[strings].score < score:
                     found[strings] = Triple(*strings, one, other, score)
-        possible = Possible(sorted(found.values(), key=lambda t: (-t.score, t.strings)))
-        possible.remarks = remarks
-        return possible
+        candidates = Candidates(sorted(found.values(), key=lambda t: (-t.score, t.strings)))
+        candidates.remarks = remarks
+        return candidates
 
-    def judge(self, examples, encoded, possible):
-        report = super().judge(examples, encoded, possible)
-        report.examples["notes"] = dict(collections.Counter(remark for each in possible for remark in each.remarks))
+    def score_candidates(self, examples, encoded, candidates):
+        report = super().score_candidates(examples, encoded, candidates)
+        report.examples["notes"] = dict(collections.Counter(remark for each in candidates for remark in each.remarks))
         return report
 
-    def tune(self, examples, possible):
+    def tune(self, examples, candidates):
         gold = [{t.strings for t in example.triples} for example in examples]
-        answers = [[(t.strings, t.score) for t in found] for found in possible]
+        answers = [[(t.strings, t.score) for t in found] for found in candidates]
         self.threshold_ = self.best_threshold(gold, answers)
 
-    def choose(self, example, possible):
-        return Prediction(tuple(triple for triple in possible if triple.score >= self.least))
+    def decide(self, example, candidates):
+        return Prediction(tuple(triple for triple in candidates if triple.score >= self.least))
 
     def explained_answers(self, value):
         return [tuple(each[key] for key in self.presentation.keys) for each in value]
 
-    def explain_targets(self, example, windows, possible, prediction, answer):
+    def explain_targets(self, example, windows, candidates, prediction, answer):
         from .explain import targets
 
-        return targets(self, example, windows, possible, prediction, answer)
+        return targets(self, example, windows, candidates, prediction, answer)
 
-    def row(self, prediction):
-        return {"spo_list": [triple.as_dict() for triple in prediction.triples]}
+    def key(self, answer):
+        return answer.strings
 
-    def error(self, example, prediction):
-        gold, found = {t.strings for t in example.triples}, {t.strings: t.score for t in prediction.triples}
-        return self.wrong({"text": example.text}, gold, found)
-
-    def record(self, example, possible, prediction):
-        gold, answers = ({t.strings: t.as_dict() for t in each} for each in (example.triples, prediction.triples))
-        return self.recorded(example, gold, {t.strings: t.score for t in possible}, answers)
+    def to_dict(self, prediction):
+        return {"spo_list": self.answer_of(prediction)}
 
     def measure(self, examples, predictions):
         scores = triple_scores([e.triples for e in examples], [p.triples for p in predictions])

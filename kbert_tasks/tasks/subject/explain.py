@@ -8,19 +8,19 @@ from ..target import Target
 from .subjects import NO_SUBJECT, Subject
 
 
-def targets(task, example, windows, possible, prediction, answer):
+def targets(task, example, windows, candidates, prediction, answer):
     """Returns a Target for a subject in each window that contains it; see `Task.explain_targets`.
 
     If `answer` is None, the predicted subject is explained, or "no subject" if there is none.
     """
-    subject = _subject(possible, prediction, answer)
+    subject = _subject(candidates, prediction, answer)
     predicted = subject in prediction.subjects if subject else not prediction.subjects
     shown, found = (subject.subject if subject else "no subject"), []
     for window in windows:
         places = [NO_SUBJECT] if subject is None else task.tokens(example, subject.subject, subject.span, window)
         if places:
             # 1 for the answer, 0 for other possible spans, -1 for impossible spans
-            _, y = task.draw({"Input-Segment": window.segments}, places[:1], None)
+            _, y = task.sample_target({"Input-Segment": window.segments}, places[:1], None)
             named = {} if subject is None else {"subject": places[0]}
             score = getattr(subject, "score", None)
             odds = _odds(int(np.argmax(y["spans"].ravel())))
@@ -31,13 +31,13 @@ def targets(task, example, windows, possible, prediction, answer):
     return found
 
 
-def _subject(possible, prediction, answer):
+def _subject(candidates, prediction, answer):
     if answer is None:
         return prediction.subjects[0] if prediction.subjects else None
     string = answer.subject if isinstance(answer, Subject) else answer
     if not isinstance(string, str):
         raise InputError(f"the answer should be a part of the text, not {answer!r}")
-    found = (each for each in possible if each.subject == string)
+    found = (each for each in candidates if each.subject == string)
     return next(found, Subject(string)) if string else None
 
 

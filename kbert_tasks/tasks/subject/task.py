@@ -59,18 +59,19 @@ class SubjectExtractor(SpanTask[Prediction]):
     Settings = SubjectSettings
     LEARNED = ("typed_", "always_", "longest_", "threshold_")
     ANSWER = ("subject", "score", "subjects")
+    ANSWERS = "subjects"
     SECOND = "type_column"
     SECOND_TEXT = "the event's type"
     presentation = Presentation(
         "Event subjects", "事件主体抽取", "event type", "各事件类型",
         question=("text", "event_type"), about="event_type", keys=("subject",), entities=("subject",), ranked=True,
     )  # fmt: skip
-    typed_ = None  # set by `named` and `learn`
+    typed_ = None  # set by `name_columns` and `prepare`
     paired = property(lambda self: self.typed_)
 
     # From rows to examples -------------------------------------------------------------------------------------
 
-    def named(self, rows):
+    def name_columns(self, rows):
         settings = self.settings
         names = ["id", settings.text_column, settings.type_column, settings.label_column][: rows.shape[1]]
         numbered = [str(i) for i in range(1, len(names) + 1)]
@@ -85,36 +86,36 @@ class SubjectExtractor(SpanTask[Prediction]):
             self.typed_ = settings.type_column in rows and bool((rows[settings.type_column] != "").any())
         return rows
 
-    def grouped(self, rows):
+    def group_rows(self, rows):
         text, kind, label = (getattr(self.settings, f"{name}_column") for name in ("text", "type", "label"))
         if text not in rows or label not in rows or (self.typed_ and kind not in rows):  # `columns` reports it
-            return super().grouped(rows)
+            return super().group_rows(rows)
         return joined(
             rows, [text, kind] if self.typed_ else [text], [label, *["subject_span"] * ("subject_span" in rows)], label
         )
 
-    def stratum(self, example):
+    def split_key(self, example):
         return example.event_type, bool(example.subjects)
 
-    def columns(self, gold):
+    def columns(self, with_answer):
         typed = self.typed_ or self.settings.type_column != SubjectSettings.type_column  # required if the user named it
-        return ["text_column", *["type_column"] * bool(typed), *["label_column"] * gold]
+        return ["text_column", *["type_column"] * bool(typed), *["label_column"] * with_answer]
 
-    def example(self, row, gold):
+    def read_row(self, row, with_answer):
         text = text_of(row[self.settings.text_column], self.settings.text_column)
         if blank(text):
             return Skip("empty text")
         kind = row[self.settings.type_column] if self.typed_ else None
         if kind == "":
             return Skip("no event type")
-        if not gold:
+        if not with_answer:
             return Example(text, kind, None)
         found = [each for cells in row[self.settings.label_column] for each in subjects_of(text, *cells)]
         if not found and self.settings.without_subject == "skip":
             return Skip("no subject")
         return Example(text, kind, tuple(dict.fromkeys(found)))
 
-    def learn(self, examples):
+    def prepare(self, examples):
         kinds = {example.event_type for example in examples}
         self.typed_ = kinds != {None}
         # If every training example of a type has a subject, always predict one for that type, whatever its probability.
@@ -123,7 +124,7 @@ class SubjectExtractor(SpanTask[Prediction]):
         if not self.longest_:
             raise InputError("the training texts have no subjects: at least one is needed")
 
-    def doubts(self, examples):
+    def doubtful_answers(self, examples):
         return doubts.alike(Counter(example.event_type for example in examples if self.typed_), "event types")
 
     # The model -------------------------------------------------------------------------------------------------
@@ -140,19 +141,19 @@ class SubjectExtractor(SpanTask[Prediction]):
         return keras2().Model(encoder.inputs, outputs, name="subject")
 
     @staticmethod
-    def reader(model):
+    def prediction_model(model):
         from ..._keras import keras2
 
         return keras2().Model(model.inputs, {"spans": model.get_layer("spans").output})
 
-    def losses(self):
+    def loss(self):
         from ..heads import ChoiceLoss, SetLoss
 
         return {"spans": SetLoss(), "choice": ChoiceLoss()}
 
     # From text and gold to tokens, and back --------------------------------------------------------------------
 
-    def parts(self, example):
+    def texts_of(self, example):
         return (example.event_type, example.text) if self.typed_ else (example.text, None)
 
     def target(self, example, encoded):
@@ -168,7 +169,7 @@ class SubjectExtractor(SpanTask[Prediction]):
     def _found(self, example, encoded):
         return [t for each in example.subjects for t in self.tokens(example, each.subject, each.span, encoded)]
 
-    def draw(self, x, target, chance):
+    def sample_target(self, x, target, chance):
         spans = self._answers(x["Input-Segment"])
         if target is None:
             spans[:] = -1
@@ -185,8 +186,8 @@ class SubjectExtractor(SpanTask[Prediction]):
         spans[NO_SUBJECT] = 0
         return spans
 
-    def remarks(self, example, encoded):
-        yield from super().remarks(example, encoded)
+    def notes_on(self, example, encoded):
+        yield from super().notes_on(example, encoded)
         for each in example.subjects or ():
             reason = self.lost(example, each.subject, each.span, encoded)
             if reason is None and len(each.subject) > self.longest_:
@@ -194,57 +195,49 @@ class SubjectExtractor(SpanTask[Prediction]):
             if reason:
                 yield f"subjects that cannot be found: it {reason}"
 
-    def outputs(self, encoded):
-        found = []
-        for window, each in zip(encoded, super().outputs(encoded), strict=True):
-            can, size = self._answers(window.segments) == 0, len(window.ids)
-            found.append({"spans": np.where(can, self.probabilities(each["spans"][0, :size, :size]), 0.0)})
-        return found
-
     def decode(self, example, encoded, outputs):
         found, floor = {}, 0.0 if example.event_type in self.always_ else FLOOR
         for window, each in zip(encoded, outputs, strict=True):
-            for first, last in likely(each["spans"], window, int(self.typed_), floor):
-                span, score = span_of(window, first, last), float(each["spans"][first, last])
+            p = self.span_probabilities(window, each)
+            for first, last in likely(p, window, int(self.typed_), floor):
+                span, score = span_of(window, first, last), float(p[first, last])
                 if span.end - span.start <= self.longest_ and (span not in found or found[span].score < score):
                     found[span] = Subject(example.text[slice(*span)], span, score)
         return apart(sorted(found.values(), key=lambda s: (-s.score, s.span)))
 
-    def tune(self, examples, possible):
+    def span_probabilities(self, window, outputs):
+        """Returns the probability of each span of a window, (first token, last token); 0 if it cannot be an answer."""
+        return np.where(self._answers(window.segments) == 0, self.probabilities(outputs["spans"][0]), 0.0)
+
+    def tune(self, examples, candidates):
         gold = [{each.subject for each in example.subjects} for example in examples]
         answers = [
             [(s.subject, 1.0 if s is found[0] and example.event_type in self.always_ else s.score) for s in found]
-            for example, found in zip(examples, possible, strict=True)
+            for example, found in zip(examples, candidates, strict=True)
         ]
         self.threshold_ = self.best_threshold(gold, answers)
 
-    def choose(self, example, possible):
+    def decide(self, example, candidates):
         sure = 1 if example.event_type in self.always_ else 0
-        return Prediction(tuple(s for i, s in enumerate(possible) if i < sure or s.score >= self.least))
+        return Prediction(tuple(s for i, s in enumerate(candidates) if i < sure or s.score >= self.least))
 
     # Scores and answers ----------------------------------------------------------------------------------------
 
     def explained_answers(self, value):
         return [each["subject"] for each in value] or [""]  # "no subject" is an answer too
 
-    def explain_targets(self, example, windows, possible, prediction, answer):
+    def explain_targets(self, example, windows, candidates, prediction, answer):
         from .explain import targets
 
-        return targets(self, example, windows, possible, prediction, answer)
+        return targets(self, example, windows, candidates, prediction, answer)
 
-    def row(self, prediction):
-        made = [each.as_dict() for each in prediction.subjects]
+    def key(self, answer):
+        return answer.subject
+
+    def to_dict(self, prediction):
+        made = self.answer_of(prediction)
         best = made[0] if made else {"subject": "", "score": None}
         return {"subject": best["subject"], "score": best["score"], "subjects": made}
-
-    def error(self, example, prediction):
-        gold, found = {s.subject for s in example.subjects}, {s.subject: s.score for s in prediction.subjects}
-        return self.wrong({"text": example.text, "event_type": example.event_type}, gold, found)
-
-    def record(self, example, possible, prediction):
-        gold, answers = ({s.subject: s.as_dict() for s in each} for each in (example.subjects, prediction.subjects))
-        found = {s.subject: s.score for s in possible}
-        return {"event_type": example.event_type} | self.recorded(example, gold, found, answers)
 
     def measure(self, examples, predictions):
         gold, found = ([[s.subject for s in each.subjects] for each in part] for part in (examples, predictions))

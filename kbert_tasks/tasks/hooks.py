@@ -1,0 +1,203 @@
+"""Hooks: the methods with defaults for reading rows, for training and for prediction."""
+
+from typing import Any
+
+from scipy.special import expit
+
+from ..data import label_forms
+from ..data.examples import apart
+from ..text.tokenizer import Tokenizer
+from ..training.defaults import CLASSIFICATION
+from .answers import Answers
+
+
+class Hooks(Answers):
+    """Methods and attributes that a task may override, in addition to those of Answers.
+
+    Attributes:
+        recipe: default values for settings that are "auto".
+        SECOND: the setting that names the column of the second text of a pair, or None.
+        SECOND_TEXT: name of the second text of a pair, for messages.
+        paired: whether this trained task expects pairs.
+        first_only: whether the head uses only the vector of [CLS].
+    """
+
+    recipe = CLASSIFICATION
+    SECOND: str | None = None
+    SECOND_TEXT = "the second text"
+    paired: Any = False
+    first_only: Any = False
+
+    # Reading -----------------------------------------------------------------------------------------------
+
+    def columns(self, with_answer):
+        """Returns the names of the settings that name the required columns of a table, such as ["text_column"].
+
+        Args:
+            with_answer: whether the columns of the gold answer are required too.
+        """
+        return ["text_column", *["label_column"] * with_answer]
+
+    def name_columns(self, rows):
+        """Returns the table (a DataFrame) with its columns renamed, if the task recognises a format without a header."""
+        return rows
+
+    def label_list(self, labels):
+        """Converts the `labels` argument of `fit`, `evaluate` and `score` to a list with one entry for each text."""
+        return label_forms.beside(labels)
+
+    def group_rows(self, rows):
+        """Groups the rows of a table with gold answers that belong to one example.
+
+        Args:
+            rows: a DataFrame.
+
+        Returns:
+            (table, sources): a DataFrame with one row for each example, and for each of them a tuple with the positions in
+            `rows` of the rows it was made from. By default each row is an example.
+        """
+        return rows, apart(rows)
+
+    def texts_of(self, example):
+        """Returns the texts that the model reads: (text, None), or (first text, second text) for a pair.
+
+        They also identify an example when it is compared with the training texts.
+        """
+        return example.text, None
+
+    def split_key(self, example):
+        """Returns the group of an example (any hashable value) for stratified splits; by default all are in one group."""
+        return None
+
+    def classes_of(self, example):
+        """Returns the classes of an example, such as its labels.
+
+        If no development set is given, the split keeps at least one text of each class in the training set.
+        """
+        return ()
+
+    def notes_on(self, example, encoded):
+        """Yields notes about one example and its windows, such as "cut to max_length".
+
+        The notes are counted and reported for each file.
+
+        Args:
+            example: the example.
+            encoded: list of Encoded, its windows.
+        """
+        if len(encoded) > 1:
+            yield "longer than max_length: read in windows"
+        elif encoded[0].cut:
+            yield "cut to max_length"
+
+    def doubtful_answers(self, examples):
+        """Returns warnings about gold answers that are probably mistakes; they are logged before training.
+
+        Args:
+            examples: list of training examples.
+
+        Returns:
+            An iterable of sentences.
+        """
+        return ()
+
+    # Training ----------------------------------------------------------------------------------------------
+
+    def new_tokenizer(self, vocabulary, cased, by_character=False):
+        """Returns the Tokenizer for a vocabulary (list of tokens).
+
+        Args:
+            vocabulary: tokens in the order of their ids.
+            cased: whether the checkpoint distinguishes upper and lower case.
+            by_character: whether each character is a token.
+        """
+        return Tokenizer(vocabulary, cased, by_character)
+
+    def auto_settings(self):
+        """Resolves the task's own settings that are "auto"; `self.config` is already set.
+
+        Returns:
+            A dict of setting name to defaults.Resolved.
+        """
+        return {}
+
+    def check_targets(self, examples, targets):
+        """Checks that the training targets contain something to learn; by default accepts all targets.
+
+        Args:
+            examples: the Examples used for training.
+            targets: list of the targets of all their windows, as returned by `target`.
+
+        Raises:
+            InputError: there is nothing to learn.
+        """
+
+    def sample_target(self, x, target, chance):
+        """Makes the model inputs and targets for one window in one epoch.
+
+        A task that samples part of its target in each epoch, such as negative examples, overrides this method.
+
+        Args:
+            x: dict of model input name to array (tokens,).
+            target: the return value of `target` for this window.
+            chance: a NumPy random generator.
+
+        Returns:
+            (x, y): dict of model input name to array, and dict of output name to array, both without a batch axis.
+        """
+        return x, target
+
+    def baseline(self, examples):
+        """Returns a simple model fitted on the training examples, for comparison, or None.
+
+        Args:
+            examples: list of training examples.
+
+        Returns:
+            An object with the attribute `about` (dict for `report.json`, with a `name`) and the method
+            `scores(examples)`, which returns a dict of score name to number.
+        """
+        return None
+
+    def tune(self, examples, candidates):
+        """Sets the decision thresholds and other LEARNED attributes that `decide` uses.
+
+        Args:
+            examples: list of development examples.
+            candidates: list of the values that `decode` returned for them.
+        """
+
+    def tuning_notes(self):
+        """Returns sentences about values that `tune` could not set; they are logged once, after training."""
+        return ()
+
+    # Prediction --------------------------------------------------------------------------------------------
+
+    def run_model(self, encoded):
+        """Runs the model on a batch of windows.
+
+        Args:
+            encoded: list of Encoded.
+
+        Returns:
+            A list with one dict of output name to array for each Encoded, without batch axis and without padding.
+        """
+        from ..inference.predict import inputs, run, unpadded
+
+        return unpadded(self, run(self)(inputs(encoded)), encoded)
+
+    @staticmethod
+    def prediction_model(model):
+        """Returns the part of the model that prediction uses first.
+
+        Args:
+            model: the `keras.Model` that `build` returned.
+
+        Returns:
+            A `keras.Model` whose only inputs are token and segment ids, and which returns a dict of outputs.
+        """
+        return model
+
+    def probabilities(self, scores):
+        """Converts scores (logits) to probabilities of the same shape; by default with a sigmoid."""
+        return expit(scores.astype("float64"))

@@ -1,0 +1,67 @@
+"""What a training starts from: the checkpoint, and the examples as windows of tokens with targets."""
+
+import logging
+from hashlib import sha256
+from pathlib import Path
+
+from ..checkpoint.find import find_checkpoint
+from ..data.examples import Skip
+from ..errors import InputError
+
+log = logging.getLogger("kbert_tasks")
+
+
+def checkpoint_of(task):
+    """Returns the Checkpoint of a task.
+
+    Raises:
+        InputError: no checkpoint is given, it cannot be found or read, or it is too small for a setting.
+    """
+    if task.checkpoint is None:
+        raise InputError("a checkpoint is needed: a folder, a name that kbert-checkpoint list shows, or hf:OWNER/NAME")
+    checkpoint, settings = find_checkpoint(task.checkpoint, task.settings.cased), task.settings
+    for name, wanted, entry in (
+        ("max_length", "positions", "max_position_embeddings"), ("freeze_layers", "layers", "num_hidden_layers")
+    ):  # fmt: skip
+        if getattr(settings, name) > checkpoint.config[entry]:
+            has = checkpoint.config[entry]
+            raise InputError(f"{name} should be at most the checkpoint's {has} {wanted}, not {getattr(settings, name)}")
+    log.info("checkpoint %s: %s (%s)", checkpoint.name, "cased" if checkpoint.cased else "uncased", checkpoint.casing)
+    return checkpoint
+
+
+def checksum_of_checkpoint(checkpoint):
+    """Returns a hash of the config and of the index file, which contains a checksum of each array."""
+    files = checkpoint.config_file, f"{checkpoint.checkpoint_file}.index"
+    return sha256(b"".join(Path(file).read_bytes() for file in files)).hexdigest()
+
+
+def checksum_of_rows(examples):
+    """Returns a hash of the rows of Examples."""
+    return sha256("\n".join(map(repr, examples.rows)).encode(errors="replace")).hexdigest()
+
+
+def encode(task, examples):
+    """Encodes the examples and skips those without a target, in place.
+
+    Returns:
+        ([(x, target)] for all windows, number of tokens of each text before truncation).
+
+    Raises:
+        InputError: there is nothing to learn from these examples.
+    """
+    found, encoded, skipped = [], [], {}
+    for i, example in enumerate(examples.rows):
+        windows = task.encode(example)
+        targets = [task.target(example, window) for window in windows]
+        if isinstance(targets[0], Skip):
+            skipped[i] = targets[0].reason
+            continue
+        found += [
+            ({"Input-Token": w.ids, "Input-Segment": w.segments}, t) for w, t in zip(windows, targets, strict=True)
+        ]
+        encoded.append(windows)
+    examples.skip(skipped)
+    examples.note(task, encoded)
+    task.check_targets(examples, [target for _, target in found])
+    return found, [parts[0].whole for parts in encoded]
