@@ -17,11 +17,11 @@ def text_loss(loss, target, output):
         target: (batch, ...), padded with -1.
         output: (batch, ...).
     """
-    compute = getattr(loss, "call", loss)
+    compute, target, output = getattr(loss, "call", loss), tf.convert_to_tensor(target), tf.convert_to_tensor(output)
     # Keras's losses do not know -1. Compute them for 0 in its place; those values are not counted.
     counted = target != PADDING
     each = compute(tf.where(counted, target, tf.zeros_like(target)), output)
-    if each.shape.rank == 1:
+    if each.shape.rank in (0, 1):
         return compute(target, output)  # in a graph, TensorFlow removes the unused computation above
     while counted.shape.rank > each.shape.rank:  # one target of several numbers for a token, such as one-hot
         counted = tf.reduce_any(counted, -1)

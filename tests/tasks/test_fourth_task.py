@@ -1,4 +1,4 @@
-"""The guide's fourth task: put into a copy of the package, it passes the contract tests and trains from the command line."""
+"""The guide's example tasks: in a copy of the package they pass the contract tests and train from the command line."""
 
 import importlib.util
 import json
@@ -17,18 +17,26 @@ EXAMPLE = ROOT / "docs" / "examples"
 NEEDED = ("__init__.py", "conftest.py", "tiny.py", "tasks/__init__.py", "tasks/test_contract.py")
 
 
+NAMES = "rating", "tagging"
+
+
 @pytest.fixture
-def rater(monkeypatch):
-    """The example's class, as if its file were among the package's tasks."""
-    name = "kbert_tasks.tasks.rating.task"
-    spec = importlib.util.spec_from_file_location(name, EXAMPLE / "rating" / "task.py")
-    module = importlib.util.module_from_spec(spec)
-    monkeypatch.setitem(sys.modules, name, module)
-    spec.loader.exec_module(module)
-    return module.TASK
+def found(monkeypatch):
+    """A function from the name of an example to its class, as if its file were among the package's tasks."""
+
+    def find(task):
+        name = f"kbert_tasks.tasks.{task}.task"
+        spec = importlib.util.spec_from_file_location(name, EXAMPLE / task / "task.py")
+        module = importlib.util.module_from_spec(spec)
+        monkeypatch.setitem(sys.modules, name, module)
+        spec.loader.exec_module(module)
+        return module.TASK
+
+    return find
 
 
-def test_it_trains_scores_and_answers(rater, checkpoint):
+def test_a_rating_is_trained_scored_and_predicted(found, checkpoint):
+    rater = found("rating")
     train, test = (kb.read(EXAMPLE / f"rating.zh.{part}.csv") for part in ("train", "test"))
     task = rater(checkpoint, epochs=1, max_length=32, tolerance=1).fit(train)
     report = task.evaluate(test)
@@ -38,15 +46,29 @@ def test_it_trains_scores_and_answers(rater, checkpoint):
         task.examples([{"text": "好", "rating": "5"}, {"text": "坏", "rating": "很差"}])
 
 
+def test_tags_are_trained_scored_and_predicted(found, checkpoint):
+    tagger = found("tagging")
+    train, test = (kb.read(EXAMPLE / f"tagging.zh.{part}.csv") for part in ("train", "test"))
+    task = tagger(checkpoint, epochs=2, max_length=32).fit(train)
+    assert {"f1", "accuracy"} == task.evaluate(test).scores.keys()
+    texts = [*test["text"], "红 烧\n肉"]
+    for text, answer in zip(texts, task.predict(texts), strict=True):
+        assert len(answer.tags) == len(text) and 0 < answer.probability <= 1
+    assert task.predict(["红 烧\n肉"])[0].tags[1] == "O"  # white space has no token
+    with pytest.raises(kb.InputError, match="row 1: a text of 1 characters needs as many tags, not 2: 'BI'"):
+        task.examples([{"text": "好", "tags": "BI"}])
+
+
 @pytest.fixture(scope="module")
 def copy(tmp_path_factory):
     """A folder with the package and the contract tests, to which the example's files were added as the guide says."""
     folder = tmp_path_factory.mktemp("fourth")
     package = folder / "kbert_tasks"
     shutil.copytree(Path(kb.__file__).parent, package, ignore=shutil.ignore_patterns("__pycache__"))
-    shutil.copytree(EXAMPLE / "rating", package / "tasks" / "rating")
-    for sample in EXAMPLE.glob("rating.*.csv"):
-        shutil.copy(sample, package / "samples")
+    for task in NAMES:
+        shutil.copytree(EXAMPLE / task, package / "tasks" / task)
+        for sample in EXAMPLE.glob(f"{task}.*.csv"):
+            shutil.copy(sample, package / "samples")
     for name in NEEDED:
         (folder / "tests" / name).parent.mkdir(parents=True, exist_ok=True)
         shutil.copy(ROOT / "tests" / name, folder / "tests" / name)
@@ -61,22 +83,10 @@ def run(copy, *words):
 
 
 @pytest.mark.slow
-def test_it_passes_the_contract_tests(copy):
-    done = run(
-        copy,
-        "-m",
-        "pytest",
-        "-q",
-        "-n",
-        "0",
-        "-p",
-        "no:cacheprovider",
-        "-m",
-        "",
-        "-k",
-        "rating",
-        "tests/tasks/test_contract.py",
-    )
+@pytest.mark.parametrize("task", NAMES)
+def test_it_passes_the_contract_tests(copy, task):
+    words = "-m pytest -q -n 0 -p no:cacheprovider tests/tasks/test_contract.py".split()
+    done = run(copy, *words, "-m", "", "-k", task)
     assert done.returncode == 0, done.stdout + done.stderr
     assert " passed" in done.stdout and "skipped" not in done.stdout
 

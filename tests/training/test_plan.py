@@ -223,17 +223,17 @@ class Killed(BaseException):
 @pytest.fixture(scope="module")
 def killed_once(still, tmp_path_factory):
     """The folder of the progress of a run that was killed after its first epoch."""
-    from kbert_tasks.training import callbacks
+    from kbert_tasks.training import backup
 
     folder = tmp_path_factory.mktemp("killed") / "progress"
-    usual, unlink = callbacks.Backup.on_epoch_end, type(folder).unlink
+    usual, unlink = backup.Backup.on_epoch_end, type(folder).unlink
 
     def stop(self, epoch, logs=None):
         usual(self, epoch, logs)
         raise Killed
 
     with pytest.MonkeyPatch.context() as patched:
-        patched.setattr(callbacks.Backup, "on_epoch_end", stop)
+        patched.setattr(backup.Backup, "on_epoch_end", stop)
         # A process that is killed deletes nothing.
         patched.setattr(type(folder), "unlink", lambda p, **k: None if p.name == plan.NOTE else unlink(p, **k))
         with pytest.raises(Killed):
@@ -269,7 +269,7 @@ def test_auto_batch_goes_on_from_a_killed_run_with_more_parts(still, killed, cap
 def test_prediction_goes_on_in_halves_and_ends_in_advice(still, monkeypatch):
     task = kb.TextClassifier(still, **SETTINGS).fit(ROWS)
     texts = [row["text"] for row in ROWS]
-    before, usual = task.predict(texts), type(task).outputs
+    before, usual = task.predict(texts), type(task).run_model
 
     def outputs(most):
         def limited(self, encoded):
@@ -279,10 +279,10 @@ def test_prediction_goes_on_in_halves_and_ends_in_advice(still, monkeypatch):
 
         return limited
 
-    monkeypatch.setattr(type(task), "outputs", outputs(3))
+    monkeypatch.setattr(type(task), "run_model", outputs(3))
     for one, other in zip(task.predict(texts), before, strict=True):
         assert one.label == other.label and one.score == pytest.approx(other.score, abs=1e-5)
-    monkeypatch.setattr(type(task), "outputs", outputs(0))
+    monkeypatch.setattr(type(task), "run_model", outputs(0))
     with pytest.raises(kb.InputError, match="out of memory with one text of 15 tokens"):
         task.predict(texts)
 

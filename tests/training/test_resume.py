@@ -15,7 +15,7 @@ from kbert_tasks.data import tables
 from kbert_tasks.encoder import precision
 from kbert_tasks.samples import path
 from kbert_tasks.tasks import find, names
-from kbert_tasks.training import callbacks, resume
+from kbert_tasks.training import backup, resume
 
 SETTINGS = {
     "epochs": 3,
@@ -52,7 +52,7 @@ class Stopped(Exception):
 @pytest.fixture
 def stop_after(monkeypatch):
     """Makes trainings stop after so many steps, like a kill: with nothing done at the end."""
-    usual = callbacks.Backup.on_train_batch_end
+    usual = backup.Backup.on_train_batch_end
 
     def stop(steps):
         def stopping(self, batch, logs=None):
@@ -60,7 +60,7 @@ def stop_after(monkeypatch):
             if self.step == steps:
                 raise Stopped
 
-        monkeypatch.setattr(callbacks.Backup, "on_train_batch_end", stopping)
+        monkeypatch.setattr(backup.Backup, "on_train_batch_end", stopping)
 
     return stop
 

@@ -38,7 +38,7 @@ def test_a_text_that_stands_in_several_examples_is_held_out_in_all_of_them():
 def test_the_epoch_that_is_kept(monkeypatch, scores, losses, best):
     reports = iter([Report({"f1": score}) for score in scores])
     task = SimpleNamespace(
-        MAIN_SCORE="f1", LEARNED=("threshold_",), threshold_=None, tune=lambda *_: None, judge=lambda *_: next(reports),
+        MAIN_SCORE="f1", LEARNED=("threshold_",), threshold_=None, tune=lambda *_: None, score_candidates=lambda *_: next(reports),
         settings=SimpleNamespace(epochs=len(scores), patience=None),
     )  # fmt: skip
     monkeypatch.setattr("kbert_tasks.training.callbacks.decoded", lambda *_: [])
@@ -65,7 +65,7 @@ def test_the_epoch_that_is_kept(monkeypatch, scores, losses, best):
 def test_an_f1_of_0_is_called_usual_once_and_not_in_the_last_epoch(monkeypatch, caplog, scores, epochs, patience, said):
     reports = iter([Report({"f1": score}) for score in scores])
     settings = SimpleNamespace(epochs=epochs, patience=patience)
-    task = SimpleNamespace(MAIN_SCORE="f1", LEARNED=(), tune=lambda *_: None, judge=lambda *_: next(reports))
+    task = SimpleNamespace(MAIN_SCORE="f1", LEARNED=(), tune=lambda *_: None, score_candidates=lambda *_: next(reports))
     task.settings = settings
     monkeypatch.setattr("kbert_tasks.training.callbacks.decoded", lambda *_: [])
     monkeypatch.setattr("kbert_tasks.training.callbacks.distribution.as_chief", lambda _, value: value)
@@ -120,7 +120,9 @@ def test_the_last_row_of_a_label_stays_in_training_with_all_of_its_text():
     rows = [SimpleNamespace(text=f"t{i}", label="A") for i in range(19)] + [SimpleNamespace(text="t0", label="C")]
     for seed in range(20):
         settings = SimpleNamespace(validation_split=0.3, seed=seed)
-        task = SimpleNamespace(settings=settings, stratum=lambda example: None, needed=lambda example: [example.label])
+        task = SimpleNamespace(
+            settings=settings, split_key=lambda example: None, classes_of=lambda example: [example.label]
+        )
         train, _ = hold_out(task, Examples(rows, [(i,) for i in range(20)]), 0.3)
         assert "C" in {each.label for each in train.rows}
 

@@ -1,0 +1,127 @@
+"""What `fit` refuses in a task before the first step, and how losses of tokens are reduced."""
+
+import numpy as np
+import pytest
+
+import kbert_tasks as kb
+from kbert_tasks._keras import keras2, tensorflow
+from kbert_tasks.training.checks import check_task
+from kbert_tasks.training.step import Stepped
+from kbert_tasks.training.text_loss import text_loss
+
+tf, keras = tensorflow(), keras2()
+HIDDEN, TAGS = 4, 3
+LENGTHS = 3, 5
+
+
+class Tagger:
+    """A task of which only the model, the losses and the targets are there."""
+
+    def __init__(self, loss=None, target=None):
+        self.loss_of = {"tags": keras.losses.SparseCategoricalCrossentropy(from_logits=True)} if loss is None else loss
+        self.target_of = target or (lambda length: {"tags": np.arange(length, dtype="int32") % TAGS})
+
+    def loss(self):
+        return self.loss_of
+
+    def sample_target(self, x, target, chance):
+        return x, self.target_of(target)
+
+
+def model(outputs=TAGS, name="tags"):
+    tokens = keras.Input((None,), dtype="int32", name="Input-Token")
+    x = keras.layers.Embedding(10, HIDDEN)(tokens)
+    return keras.Model([tokens], {name: keras.layers.Dense(outputs, name=name)(x)})
+
+
+def windows():
+    return [({"Input-Token": np.arange(1, length + 1, dtype="int32")}, length) for length in LENGTHS]
+
+
+def test_a_keras_loss_of_tokens_is_accepted():
+    check_task(Tagger(), model(), windows())
+
+
+def test_the_padding_does_not_count():
+    loss, output = keras.losses.SparseCategoricalCrossentropy(from_logits=True), np.random.rand(2, 5, TAGS)
+    target = np.array([[0, 1, 2, -1, -1], [0, 1, 2, 0, 1]])
+    found = text_loss(loss, tf.constant(target), tf.constant(output)).numpy()
+    alone = loss.call(tf.constant(target[:1, :3]), tf.constant(output[:1, :3])).numpy().mean()
+    assert found == pytest.approx([alone, loss.call(tf.constant(target[1:]), tf.constant(output[1:])).numpy().mean()])
+
+
+@pytest.mark.parametrize("parts", [2, 3])
+def test_a_loss_of_tokens_does_not_depend_on_the_micro_batches(parts):
+    x = {"Input-Token": np.random.default_rng(0).integers(1, 10, (6, 5), dtype="int32")}
+    y = {"tags": np.where(np.arange(5) < [[5], [3], [1], [2], [4], [5]], x["Input-Token"] % TAGS, -1)}
+    made, found = model(), []
+    for number in (1, parts):
+        stepped = Stepped(made, number)
+        stepped.compile(keras.optimizers.SGD(0.0), Tagger().loss())
+        found.append(float(stepped.train_step((x, y))["loss"]))
+    assert found[1] == pytest.approx(found[0], rel=1e-6)
+
+
+def test_one_hot_targets_and_texts_without_any_target():
+    loss, output = keras.losses.CategoricalCrossentropy(from_logits=True), np.random.rand(2, 2, TAGS).astype("float32")
+    target = np.full((2, 2, TAGS), -1, "float32")
+    target[0, 0] = 1, 0, 0
+    found = text_loss(loss, tf.constant(target), tf.constant(output)).numpy()
+    assert found == pytest.approx([loss.call(target[0, :1], output[0, :1]).numpy()[0], 0.0])
+
+
+@pytest.mark.parametrize(
+    "task, made, said",
+    [
+        (
+            Tagger({"label": keras.losses.MeanSquaredError()}),
+            model(),
+            "Tagger.build returns the outputs tags and Tagger.loss has losses for label: both must have the same names",
+        ),
+        (
+            Tagger(target=lambda length: {"other": np.zeros(length)}),
+            model(),
+            "Tagger.target should return a dict with arrays for tags, not other: every output needs a target",
+        ),
+        (
+            Tagger(target=lambda length: [1, 2]),
+            model(),
+            "Tagger.target should return a dict with arrays for tags, not list",
+        ),
+        (
+            Tagger({"tags": lambda y, p: tf.reduce_mean(p)}),
+            model(),
+            r"the loss of the output 'tags' of Tagger should return one value for each text, shape \(2,\), not shape \(\), "
+            r"for a target of shape \(2, 5\) and an output of shape \(2, 5, 3\)",
+        ),
+        (
+            Tagger(target=lambda length: {"tags": np.zeros(2, "int32")}),
+            model(),
+            r"fails for a target of shape \(2, 2\) and an output of shape \(2, 5, 3\)",
+        ),
+        (
+            Tagger({"tags": keras.losses.MeanSquaredError()}, lambda length: {"tags": np.ones((length, 1), "float32")}),
+            model(1),
+            None,
+        ),
+        (
+            Tagger(
+                {"tags": lambda y, p: tf.reduce_mean(tf.square(tf.cast(y, p.dtype) - p[..., 0]), -1)},
+                lambda length: {"tags": np.ones(length, "float32")},
+            ),
+            model(1),
+            "depends on padding: it is .* for a text alone and .* next to a longer text",
+        ),
+    ],
+)
+def test_what_does_not_fit_is_named_with_the_shapes(task, made, said):
+    if said is None:
+        check_task(task, made, windows())
+        return
+    with pytest.raises(kb.InputError, match=said):
+        check_task(task, made, windows())
+
+
+@pytest.mark.parametrize("size", [1, 2])
+def test_windows_of_one_length_are_checked_too(size):
+    check_task(Tagger(), model(), windows()[:1] * size)

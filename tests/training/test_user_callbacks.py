@@ -1,0 +1,75 @@
+"""Keras callbacks that a user passes to `fit`."""
+
+import pytest
+from tf_keras.callbacks import Callback, EarlyStopping
+
+import kbert_tasks as kb
+from kbert_tasks.training import backup
+
+ROWS = [{"text": f"text {i}", "label": "ab"[i % 2]} for i in range(24)]
+SETTINGS = {"epochs": 4, "max_length": 16, "batch_size": 8, "precision": "float32", "patience": 0, "ema_decay": 0}
+
+
+class Seen(Callback):
+    def __init__(self, stop_after=None):
+        super().__init__()
+        self.logs, self.stop_after = [], stop_after
+
+    def on_epoch_end(self, epoch, logs=None):
+        self.logs.append(dict(logs))
+        if epoch + 1 == self.stop_after:
+            self.model.stop_training = True
+
+
+def test_the_logs_contain_the_development_scores(checkpoint):
+    seen = Seen()
+    task = kb.TextClassifier(checkpoint, **SETTINGS).fit(ROWS, dev=ROWS, callbacks=[seen])
+    history = task.report_["history"]
+    assert [each["dev_accuracy"] for each in seen.logs] == [each["dev"]["accuracy"] for each in history]
+    assert [each["dev_loss"] for each in seen.logs] == [each["dev_loss"] for each in history]
+    assert all(each["loss"] > 0 for each in seen.logs)
+
+
+def test_stop_training_ends_the_training_and_stays_with_the_saved_progress(checkpoint, tmp_path):
+    def fit(*callbacks):
+        task = kb.TextClassifier(checkpoint, **SETTINGS)
+        return task.fit(ROWS, dev=ROWS, resume_dir=tmp_path / "progress", callbacks=callbacks)
+
+    first = fit(Seen(2))
+    assert len(first.report_["history"]) == 2
+    again = fit()  # everything is done: nothing is trained
+    assert len(again.report_["history"]) == 2
+    assert [p.score for p in again.predict(["text 1"])] == [p.score for p in first.predict(["text 1"])]
+
+
+def test_stopping_in_the_epoch_of_a_resume_ends_the_training(checkpoint, tmp_path, monkeypatch):
+    class Killed(BaseException):
+        pass
+
+    usual = backup.Backup.on_train_batch_end
+
+    def stop(self, batch, logs=None):
+        usual(self, batch, logs)
+        if self.step == 4:  # in the second epoch of three steps
+            self._save()
+            raise Killed
+
+    with monkeypatch.context() as patched, pytest.raises(Killed):
+        patched.setattr(backup.Backup, "on_train_batch_end", stop)
+        kb.TextClassifier(checkpoint, **SETTINGS).fit(ROWS, dev=ROWS, resume_dir=tmp_path / "progress")
+    task = kb.TextClassifier(checkpoint, **SETTINGS)
+    task.fit(ROWS, dev=ROWS, resume_dir=tmp_path / "progress", callbacks=[Seen(2)])
+    assert len(task.report_["history"]) == 2
+
+
+def test_callbacks_of_keras_itself_work(checkpoint):
+    stopping = EarlyStopping("dev_accuracy", mode="max", patience=1, baseline=2.0)  # never reached
+    task = kb.TextClassifier(checkpoint, **SETTINGS).fit(ROWS, dev=ROWS, callbacks=stopping)
+    assert len(task.report_["history"]) < 4
+
+
+def test_what_is_no_callback_is_refused(checkpoint):
+    with pytest.raises(
+        kb.InputError, match=r"callbacks\[1\] should be a tf_keras.callbacks.Callback, found builtins.str"
+    ):
+        kb.TextClassifier(checkpoint, **SETTINGS).fit(ROWS, callbacks=[Seen(), "early"])
