@@ -233,7 +233,7 @@ def test_the_checkpoint_command(checkpoint, tmp_path, capsys):
     (tmp_path / "back" / "vocab.txt").write_text("[PAD]\n")
     assert run("checkpoint", "inspect", tmp_path / "back") == 2
     seen = capsys.readouterr()
-    assert "WRONG  vocabulary" in seen.out and "1 of the checks above did not pass" in seen.err
+    assert "WRONG  vocabulary" in seen.out and "1 of the checks above failed" in seen.err
 
 
 def fresh(program, **options):

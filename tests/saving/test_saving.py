@@ -126,7 +126,7 @@ def test_a_full_disk_is_said_with_the_folder_and_what_is_needed(task, run, full)
     with pytest.raises(kb.InputError) as caught:
         task.save(run)
     assert re.fullmatch(
-        rf"{run} could not be written \(No space left on device; {size:.1f} MB are needed, [0-9.,]+ MB are free\): make room, "
+        rf"{run} could not be written \(No space left on device; {size:.1f} MB needed, [0-9.,]+ MB free\): free disk space, "
         "and save again: kbert-train, given the same command, goes on from its last save", str(caught.value)
     )  # fmt: skip
     assert {path.name: path.read_bytes() for path in run.iterdir()} == before

@@ -143,7 +143,7 @@ def test_the_command_tells_each_seed_and_the_mean(checkpoint, tmp_path, capsys):
     assert "folds should be a whole number of at least 2, not 1" in capsys.readouterr().err
     assert train([*words, "--folds", "2", "--seeds", "2"]) == 2
     assert train([*words, "--folds", "2", "--dev", str(tmp_path / "train.csv")]) == 2
-    assert "--folds holds out its development texts itself" in capsys.readouterr().err
+    assert "--folds takes the development texts from the training texts" in capsys.readouterr().err
 
 
 def test_rows_are_read_as_a_new_task_reads_them(checkpoint, monkeypatch):
