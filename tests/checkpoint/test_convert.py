@@ -379,7 +379,7 @@ REFUSED = {
     ),
     "more layers": (
         lambda f: change(f, num_hidden_layers=3),
-        "that config.json defines, but 16 are missing or of another shape: bert.encoder.layer.2.attention.self.query.weight (16, 16), bert.encoder.layer.2",
+        "that config.json defines, but 16 are missing or of another shape: bert.encoder.layer.2.attention.self.query.weight (16, 16), bert",
     ),
     "half a head": (
         lambda f: weights(f, lambda t: {k: v for k, v in t.items() if k != "cls.predictions.bias"}),

@@ -78,7 +78,7 @@ RELATION = "train --task relation --checkpoint CHECKPOINT --output new --train "
 CASES = [
     # files
     ("train --checkpoint CHECKPOINT --train absent.csv --output new", "absent.csv is not there"),
-    ("train --checkpoint CHECKPOINT --train nothing --output new", "nothing is a folder, not a file"),
+    ("train --checkpoint CHECKPOINT --train nothing --output new", "nothing is is a folder"),
     (
         "train --checkpoint CHECKPOINT --train notes.doc --output new",
         "notes.doc should end in one of .csv, .tsv, .jsonl",
@@ -88,7 +88,7 @@ CASES = [
     ("train --checkpoint CHECKPOINT --train quotes.csv --output new", "check the quotation marks"),
     ("train --checkpoint CHECKPOINT --train ragged.csv --output new", "Expected 2 fields in line 3, saw 3"),
     ("train --checkpoint CHECKPOINT --train bad.jsonl --output new", "bad.jsonl, line 2 is not JSON"),
-    ("train --checkpoint CHECKPOINT --train list.jsonl --output new", "list.jsonl, item 1: wanted an object"),
+    ("train --checkpoint CHECKPOINT --train list.jsonl --output new", "list.jsonl, item 1: expected an object"),
     ("train --checkpoint CHECKPOINT --train broken.xlsx --output new", "broken.xlsx cannot be read as .xlsx"),
     ("train --checkpoint CHECKPOINT --train broken.parquet --output new", "broken.parquet cannot be read as .parquet"),
     # columns and rows
@@ -151,10 +151,10 @@ CASES = [
     # folders
     (
         "train --checkpoint CHECKPOINT --train good.csv --output thesis",
-        "thesis holds other files (chapter.txt) and is not replaced",
+        "thesis contains other files (chapter.txt) and is not replaced",
     ),
-    ("train --checkpoint CHECKPOINT --train good.csv --output good.csv", "is a file: name a folder"),
-    ("evaluate absent good.csv", "absent is not there: name a folder that kbert-train"),
+    ("train --checkpoint CHECKPOINT --train good.csv --output good.csv", "is a file: choose a folder"),
+    ("evaluate absent good.csv", "absent does not exist: give a folder that kbert-train"),
     ("evaluate thesis good.csv", "it has no task.json; found: chapter.txt"),
     ("evaluate future good.csv", "has format 99, this is kbert_tasks"),
     ("evaluate halved good.csv", "halved lacks model.safetensors: copy the whole folder again"),

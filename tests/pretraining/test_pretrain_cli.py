@@ -120,12 +120,12 @@ BAD = {
     "train --output new": "the training text is missing: give either --text FILES, or --data DIR",
     "train --text T --data D --output new": "the training text is missing",
     "train --text T --output new --config C --max-length 64": "--vocab is required",
-    "train --text T --vocab V --output new": "say what to start from",
+    "train --text T --vocab V --output new": "give either a config",
     "train --text T --vocab V --output new --config huge": "config should be one of",
     "train --data none --output new --config C --max-length 64": "none is not prepared text",
     "train --data D --vocab V --output new --config C": "--vocab cannot be used with --data",
     "train --data D --held-out 0.2 --output new --config C": "--held-out has no effect with --data",
-    "train --data D --output new": "say what to start from",
+    "train --data D --output new": "give either a config",
     "train --data D --output new --config C --checkpoint R": "not both",
     "train --data D --output new --config huge": "config should be one of tiny, mini, small, medium, base",
     "train --data D --output new --config C --max-length 600": "at most the model's 64 positions",
@@ -137,7 +137,7 @@ BAD = {
     "train --text T --output new --config C --checkpoint none": "not both",
     "train --text T --output new --checkpoint none --held-out 1": "held_out should be below 1",
     "train --data D --whole-word-mask --output new --config C --max-length 64": "prepare the text again with --whole-word-mask",
-    "train --data D --output R --config C": "holds a checkpoint that is finished",
+    "train --data D --output R --config C": "contains a finished checkpoint",
     "train --data D --output new --config C --steps x": "invalid int value",
 }
 
