@@ -62,7 +62,7 @@ def keras2():
     if found.split(".")[:2] != wanted.split("."):
         raise InputError(
             f"TensorFlow {tensorflow().__version__} needs tf-keras {wanted}, found {found}: "
-            f"pip install 'tf-keras~={wanted}.0', then start Python (in a notebook: the runtime) again"
+            f"run pip install 'tf-keras~={wanted}.0', then restart Python (in a notebook: the runtime)"
         )
     if "tf_keras" not in sys.modules:
         with _stderr_held_back():
@@ -90,7 +90,7 @@ def computes_here():
         _process = os.getpid()
     elif _process != os.getpid():
         raise InputError(
-            f"this process was forked from process {_process} after TensorFlow had started there, and TensorFlow would hang "
+            f"this process was forked from process {_process} after TensorFlow was started there; TensorFlow would hang "
             "here: call kbert_tasks.load in each worker process, after the fork (gunicorn: without --preload), or start "
             "the workers with multiprocessing.get_context('spawn')"
         )
@@ -118,7 +118,7 @@ def import_keras_bert():
             if not _is_bound_to(keras, module):
                 raise InputError(
                     f"{name} was imported before kbert_tasks and is bound to Keras 3, where it does not work: "
-                    "start Python (in a notebook: the runtime) again and import kbert_tasks first"
+                    "restart Python (in a notebook: the runtime) and import kbert_tasks first"
                 )
     with _stderr_held_back(), _tensorflow_keras_is(importlib.import_module("tf_keras.api._v2.keras")):
         keras_bert = importlib.import_module("keras_bert")

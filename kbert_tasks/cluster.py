@@ -17,7 +17,7 @@ def cluster():
         jobs = json.loads(value).get("cluster") or {}
         return [(job, number) for job in ("chief", "worker") for number in range(len(jobs.get(job, ())))]
     except (ValueError, TypeError, AttributeError):
-        raise InputError(f"TF_CONFIG should be JSON with a cluster and a task, not {value[:80]!r}") from None
+        raise InputError(f"TF_CONFIG should be JSON with a cluster and a task, found {value[:80]!r}") from None
 
 
 def chief():
@@ -32,5 +32,5 @@ def me():
         return cluster().index((task["type"], int(task["index"])))
     except (KeyError, ValueError, TypeError):
         raise InputError(
-            f"the task of TF_CONFIG should be the type and index of one of its workers, not {task}"
+            f"the task of TF_CONFIG should be the type and index of one of its workers, found {task}"
         ) from None

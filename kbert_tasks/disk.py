@@ -31,15 +31,15 @@ def no_room(path, error, then, wanted=None):
     """Returns the InputError for an error while writing `path`; see `written` for the arguments."""
     reason = str(getattr(error, "strerror", None) or getattr(error, "message", None) or error)
     reason = re.sub(r"\{\{.*?\}\} *", "", reason).splitlines()[0][:160]  # remove TensorFlow's name of the operation
-    needed = "" if wanted is None else f"; {_megabytes(wanted)} are needed, {_megabytes(_free(path))} are free"
-    return InputError(f"{path} could not be written ({reason}{needed}): make room, {then}")
+    needed = "" if wanted is None else f"; {_megabytes(wanted)} needed, {_megabytes(_free(path))} free"
+    return InputError(f"{path} could not be written ({reason}{needed}): free disk space, {then}")
 
 
 def unwritable(path, error):
     """Returns the InputError for an OSError while creating a folder."""
     return InputError(
-        f"{path} could not be written ({error.strerror}): make room, or name another folder "
-        "(for downloads with KBERT_CHECKPOINTS in the environment)"
+        f"{path} could not be written ({error.strerror}): free disk space, or choose another folder "
+        "(for downloads, set KBERT_CHECKPOINTS)"
     )
 
 

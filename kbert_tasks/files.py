@@ -17,7 +17,7 @@ def make_room(folder):
         InputError: `folder` already exists, or its parent cannot be created.
     """
     if folder.exists():
-        raise InputError(f"{folder} is there already and is not replaced: move it away, or take another folder")
+        raise InputError(f"{folder} already exists and is not overwritten: move it, or choose another folder")
     try:
         folder.parent.mkdir(parents=True, exist_ok=True)
     except OSError as error:
@@ -54,7 +54,7 @@ def sha256(file):
 
 
 @contextlib.contextmanager
-def replacing(file, beside=None, then="and give the same command again"):
+def replacing(file, beside=None, then="and run the same command again"):
     """Opens a temporary text file that replaces `file` if the block succeeds. Lone surrogates are escaped.
 
     Args:

@@ -43,7 +43,7 @@ def locked(output):
     missing = [path for path in output.parents if not path.exists()]
     existing = next(path for path in output.parents if path.exists())
     if not existing.is_dir() or not os.access(existing, os.W_OK):
-        raise InputError(f"{output} cannot be made: {existing} is not a folder that you may write to")
+        raise InputError(f"{output} cannot be created: {existing} is not a writable folder")
     file = output.with_name(f".{output.name}.lock")
     try:
         output.parent.mkdir(parents=True, exist_ok=True)
@@ -52,7 +52,7 @@ def locked(output):
         raise unwritable(output, error) from None
     if descriptor is None:
         raise InputError(
-            f"{output} is being written by another run{_holder(file)}: wait until it has ended, or name another output"
+            f"{output} is being written by another run{_holder(file)}: wait until it ends, or choose another output"
         )
     _held[output] = me
     try:
@@ -106,7 +106,10 @@ def _lock(descriptor):
     except OSError as error:
         if error.errno in HELD:
             return False
-        log.warning("this disk has no locks (%s): do not start a second run with the same output", error.strerror)
+        log.warning(
+            "this file system does not support locks (%s): do not start a second run with the same output",
+            error.strerror,
+        )
     return True
 
 

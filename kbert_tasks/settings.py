@@ -83,8 +83,7 @@ class Options:
             if name not in names:
                 near = difflib.get_close_matches(name, names, 1)
                 raise InputError(
-                    f"there is no setting {name!r}"
-                    + (f"; did you mean {near[0]!r}?" if near else f": {', '.join(names)}")
+                    f"unknown setting {name!r}" + (f"; did you mean {near[0]!r}?" if near else f": {', '.join(names)}")
                 )
         return cls(**values)
 

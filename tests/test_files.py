@@ -26,7 +26,7 @@ def test_a_full_disk_leaves_the_earlier_file(tmp_path, monkeypatch, elsewhere):
     file.parent.mkdir()
     other.mkdir()
     write(file, "earlier")
-    with pytest.raises(InputError, match="could not be written .No space left.* make room, the rest is saved"):
+    with pytest.raises(InputError, match="could not be written .No space left.* free disk space, the rest is saved"):
         with replacing(file, other if elsewhere else None, "the rest is saved") as stream:
             stream.write("new")
             assert [path.name for path in other.iterdir()] == [".run.a.txt.writing"] * elsewhere

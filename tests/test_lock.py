@@ -113,7 +113,7 @@ def test_a_disk_without_locks_is_said_and_used(tmp_path, monkeypatch, caplog):
 
     monkeypatch.setattr(fcntl, "flock", none)
     with locked(tmp_path / "a"):
-        assert "this disk has no locks (No locks available)" in caplog.text
+        assert "this file system does not support locks (No locks available)" in caplog.text
 
 
 COMMANDS = [

@@ -46,22 +46,24 @@ def _open(archive):
     try:
         return zipfile.ZipFile(archive)
     except Exception as error:  # BadZipFile, and errors of struct and of decoding names
-        raise BadArchive(f"{archive} is no whole zip archive ({error}), perhaps an error page or cut short") from None
+        raise BadArchive(
+            f"{archive} is not a valid zip archive ({error}): it may be an error page or incomplete"
+        ) from None
 
 
 def _members(archive, unzipped):
     """Returns a dict from file name to the archive member to unpack."""
     for member in unzipped.infolist():
         if harm := _harm(member):
-            raise BadArchive(f"{archive} holds {member.orig_filename!r}, {harm}: it is not unpacked")
+            raise BadArchive(f"{archive} contains {member.orig_filename!r}, {harm}: it was not unpacked")
     size = sum(member.file_size for member in unzipped.infolist())
     if size > LIMIT:
-        raise BadArchive(f"{archive} unpacks to {size:,} bytes, more than any BERT ({LIMIT:,}): it is not unpacked")
+        raise BadArchive(f"{archive} unpacks to {size:,} bytes, the limit is {LIMIT:,}: it was not unpacked")
     names = unzipped.namelist()
     homes = [name[: -len(google_format.CONFIG)] for name in names if name.split("/")[-1] == google_format.CONFIG]
     if len(homes) != 1:
         found = f"{len(homes)} of them" if homes else ", ".join(names[:8]) or "nothing"
-        raise BadArchive(f"{archive} should hold one {google_format.CONFIG}; found: {found}")
+        raise BadArchive(f"{archive} should contain exactly one {google_format.CONFIG}; found: {found}")
     wanted = {}
     for member in unzipped.infolist():
         name = member.filename.removeprefix(homes[0])
@@ -74,9 +76,9 @@ def _members(archive, unzipped):
 def _harm(member):
     name = member.orig_filename
     if re.match(r"[/\\]|[A-Za-z]:", name):
-        return "an absolute name"
+        return "an absolute path"
     if ".." in re.split(r"[/\\]", name):
-        return "a name that leads out of the folder"
+        return "a path outside the target folder"
     if stat.S_ISLNK(member.external_attr >> 16):
         return "a symbolic link"
     return None

@@ -23,15 +23,21 @@ def read_config(file):
     except (ValueError, UnicodeDecodeError) as error:
         raise InputError(f"{file} is not JSON: {error}") from None
     if not isinstance(config, dict):
-        raise InputError(f"{file} holds a {type(config).__name__}, not the settings of a BERT model")
+        raise InputError(
+            f"{file} should contain a JSON object with the settings of a BERT model, found a {type(config).__name__}"
+        )
     for key in SIZES:
         if type(config.get(key)) is not int or config[key] < 1:
             raise InputError(f"{file}: {key} should be a whole number above 0, found {config.get(key, 'nothing')!r}")
     if config["hidden_size"] % config["num_attention_heads"]:
         heads = config["num_attention_heads"]
-        raise InputError(f"{file}: hidden_size {config['hidden_size']} does not divide into {heads} attention heads")
+        raise InputError(
+            f"{file}: hidden_size {config['hidden_size']} is not a multiple of num_attention_heads, {heads}"
+        )
     if config.setdefault("hidden_act", "gelu") not in ACTIVATIONS:
-        raise InputError(f"{file}: hidden_act is {config['hidden_act']!r}; known: {', '.join(ACTIVATIONS)}")
+        raise InputError(
+            f"{file}: hidden_act should be one of {', '.join(ACTIVATIONS)}, found {config['hidden_act']!r}"
+        )
     for key in ("hidden_dropout_prob", "attention_probs_dropout_prob"):
         rate = config.setdefault(key, 0.1)
         if not isinstance(rate, int | float) or not 0 <= rate < 1:

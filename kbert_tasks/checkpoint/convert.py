@@ -58,24 +58,24 @@ def import_folder(source, target):
     source = Path(source)
     if (source / google_format.CONFIG).is_file() and not (source / "config.json").exists():
         raise InputError(
-            f"{source} is in Google's format already ({google_format.CONFIG}): name it as the checkpoint as it is"
+            f"{source} is already in Google's format ({google_format.CONFIG}): use it directly as --checkpoint"
         )
     given = _read(source / "config.json")
     config = {key: given.get(key, default) for key, default in KEYS.items()}
     for key, known in {**{key: [value] for key, value in PLAIN.items()}, "hidden_act": [*ACTIVATIONS]}.items():
         if given.get(key, known[0]) not in known:
             raise InputError(
-                f"{source / 'config.json'} should have {key} {' or '.join(map(repr, known))}, but has {given[key]!r}: "
-                "Google's BERT computes nothing else, take another model"
+                f"{source / 'config.json'} should have {key} {' or '.join(map(repr, known))}, found {given[key]!r}: "
+                "Google's BERT supports nothing else, use another model"
             )
     for key, value in config.items():
         if isinstance(KEYS[key], int) and (type(value) is not int or value < 1):
-            raise InputError(f"{source / 'config.json'}: {key} should be a whole number above 0, but is {value!r}")
+            raise InputError(f"{source / 'config.json'}: {key} should be a whole number above 0, found {value!r}")
         if isinstance(KEYS[key], float) and (type(value) not in (int, float) or not 0 <= value < 1):
-            raise InputError(f"{source / 'config.json'}: {key} should be at least 0 and below 1, but is {value!r}")
+            raise InputError(f"{source / 'config.json'}: {key} should be at least 0 and below 1, found {value!r}")
     config["hidden_act"] = ACTIVATIONS[config["hidden_act"]]
     if given.get("layer_norm_eps", 1e-12) != 1e-12:
-        log.warning("%s: layer_norm_eps %s becomes Google's 1e-12", source, given["layer_norm_eps"])
+        log.warning("%s: layer_norm_eps %s is replaced by Google's 1e-12", source, given["layer_norm_eps"])
     if (lower := _lower_case(source)) is not None:
         config["do_lower_case"] = lower
     with _new(target) as folder:
@@ -129,11 +129,11 @@ def _weights(source):
 
     files, index = ["model.safetensors"], source / "model.safetensors.index.json"
     if not (source / files[0]).exists() and index.exists():
-        files = _read(index, shards, "a list of weights")
+        files = _read(index, shards, "a list of weight files")
     elif not (source / files[0]).exists() and (source / "pytorch_model.bin").exists():
         raise InputError(
-            f"{source} should have model.safetensors, but has pytorch_model.bin, a pickle, which can run code and is "
-            "not read: load it with transformers' AutoModelForPreTraining and write it with its save_pretrained"
+            f"{source} should have model.safetensors, found pytorch_model.bin, a pickle, which can run code and is "
+            "not loaded: load it with AutoModelForPreTraining of transformers and save it with save_pretrained"
         )
     tensors = {}
     for name, stored in itertools.chain(*(_read(source / file, deserialize, "safetensors") for file in files)):
@@ -171,14 +171,18 @@ def _google_tensors(source, config):
             wrong.append(f"{key or _names(name)[0]} {shape}" + (f" (it is {given[key].shape})" if key else ""))
     if wrong:
         raise InputError(
-            f"{source} should have the {len(shapes)} weights its config.json promises, but lacks {len(wrong)}: "
+            f"{source} should have the {len(shapes)} weights that config.json defines, but {len(wrong)} are missing or of another shape: "
             f"{', '.join(wrong[:4])}{', ...' * (len(wrong) > 4)}: download the folder again, or correct config.json"
         )
     decoder = given.pop(DECODER, None)
     if decoder is not None and not np.array_equal(decoder, found["bert/embeddings/word_embeddings"]):
-        log.warning("%s: %s is not the word embeddings, which Google's head uses: left out", source, DECODER)
+        log.warning(
+            "%s: skipped %s: it differs from the word embeddings, which Google's head uses instead", source, DECODER
+        )
     if given:
-        log.info("%s: left out %d tensors not in Google's format: %s", source, len(given), ", ".join(sorted(given)))
+        log.info(
+            "%s: skipped %d tensors that are not in Google's format: %s", source, len(given), ", ".join(sorted(given))
+        )
     return found
 
 
@@ -191,11 +195,11 @@ def _words(source, rows):
     words = {i: word for word, i in ids.items() if word and not set(word) & set(" \t\r\n")}
     if max(words, default=0) >= rows:
         raise InputError(
-            f"{file} should have at most {rows} words, one for each row of the embedding table, but has "
-            f"{max(words) + 1}: take the vocabulary that belongs to these weights"
+            f"{file} should have at most {rows} tokens, one for each row of the embedding table, found "
+            f"{max(words) + 1}: use the vocabulary that belongs to these weights"
         )
     if len(words) < rows:
-        log.info("%s: %d rows of the embedding table have no word: named [unusedN]", file, rows - len(words))
+        log.info("%s: %d rows of the embedding table have no token and are named [unusedN]", file, rows - len(words))
     free = (word for word in map("[unused{}]".format, itertools.count(1)) if word not in ids)
     return [words[i] if i in words else next(free) for i in range(rows)]
 
@@ -207,7 +211,7 @@ def _lines(raw):
 def _word_pieces(raw):
     given = json.loads(raw)
     if given["model"]["type"] != "WordPiece":
-        raise ValueError(f"its model is {given['model']['type']}")
+        raise ValueError(f"the type of its model is {given['model']['type']}")
     return given["model"]["vocab"] | {added["content"]: added["id"] for added in given.get("added_tokens", [])}
 
 
@@ -217,7 +221,7 @@ def _lower_case(source):
     given = _read(slow) if slow.exists() else {}
     for key, known in RULES.items():
         if given.get(key, known[0]) not in known:
-            log.warning("%s: %s %r is lost: texts will be cut by Google's rules", slow, key, given[key])
+            log.warning("%s: %s %r is ignored: texts are tokenized by Google's rules", slow, key, given[key])
     if "do_lower_case" not in given and fast.exists():
         normalizer = _read(fast).get("normalizer") or {}
         steps = normalizer.get("normalizers", [normalizer])
@@ -232,7 +236,7 @@ def _new(target):
 
     with contextlib.suppress(OSError):
         Path(target).rmdir()  # rmdir works only on an empty folder
-    with aside(Path(target)) as fresh, written(target, "and give the same command again"):
+    with aside(Path(target)) as fresh, written(target, "and run the same command again"):
         fresh.mkdir()
         yield fresh
         fresh.rename(target)
@@ -252,4 +256,4 @@ def _read(file, parse=lambda raw: dict(json.loads(raw)), kind="JSON"):
             f"{file.parent} lacks {file.name}; found: {found or 'nothing'}: download the whole model folder"
         ) from None
     except Exception as e:  # safetensors raises its own exception class
-        raise InputError(f"{file} should be {kind}, but does not read as it ({e}): download it again") from e
+        raise InputError(f"{file} should be {kind}, but cannot be parsed ({e}): download it again") from e

@@ -24,8 +24,8 @@ TIMEOUT = 30  # seconds without data
 BLOCK = 1 << 20
 GAIN = 1 << 20  # an attempt that received at least this many bytes does not count as a failure
 OTHER_WAYS = (
-    f"--mirror URL (or KBERT_MIRROR in the environment) takes another server instead of {GOOGLE}, "
-    "--proxy URL (or HTTPS_PROXY) goes through a proxy"
+    f"to use another server than {GOOGLE}, give --mirror URL (or set KBERT_MIRROR), "
+    "to use a proxy, give --proxy URL (or set HTTPS_PROXY)"
 )
 
 
@@ -73,8 +73,8 @@ def fetch(url, target, *, proxy=None):
                 furthest = max(furthest, _size(part))
                 if failures > len(PAUSES):
                     raise InputError(
-                        f"{url}: {_size(part):,} of {f'{total:,}' if total else 'an unknown number of'} bytes came, "
-                        f"then {cut}: the same command goes on where it stopped; {OTHER_WAYS}"
+                        f"{url}: received {_size(part):,} of {f'{total:,}' if total else 'an unknown number of'} bytes, "
+                        f"then {cut}: run the same command again to continue the download; {OTHER_WAYS}"
                     ) from None
                 log.warning("%s: %s; trying again", url, cut)
                 time.sleep(PAUSES[failures - 1])
@@ -104,13 +104,13 @@ def _receive(opener, url, part, note):
             if error.headers.get("Content-Range", "") == f"bytes */{have}":
                 return  # the download was complete, only the renaming was missing
         part.unlink()
-        raise _Cut("the file on the server had become shorter") from None
+        raise _Cut("the file on the server is now shorter than the part downloaded before") from None
     except (OSError, http.client.HTTPException) as error:
         reason = getattr(error, "reason", error)
         if isinstance(reason, ssl.SSLCertVerificationError):
             raise InputError(
-                f"{url}: the server's certificate is not trusted ({reason.verify_message}): if your network has "
-                f"a certificate of its own, name its file in SSL_CERT_FILE; {OTHER_WAYS}"
+                f"{url}: the server's certificate is not trusted ({reason.verify_message}): if your network uses "
+                f"its own certificate, set SSL_CERT_FILE to its file; {OTHER_WAYS}"
             ) from None
         raise _Cut(_words(reason), answered=isinstance(error, http.client.RemoteDisconnected)) from None
 
@@ -118,12 +118,14 @@ def _receive(opener, url, part, note):
         start = have if response.status == 206 else 0
         if start and not response.headers.get("Content-Range", "").startswith(f"bytes {start}-"):
             part.unlink()
-            raise _Cut("the server sent another part of the file than was asked for")
+            raise _Cut("the server sent another part of the file than requested")
         length = response.headers.get("Content-Length", "")
         total = start + int(length) if length.isdigit() else None
         free = shutil.disk_usage(part.parent).free
         if total and free < total - start:
-            raise InputError(f"{part.parent} has {free:,} bytes free, {url} needs {total - start:,}: make room there")
+            raise InputError(
+                f"{part.parent} has {free:,} bytes free, {url} needs {total - start:,}: free disk space there"
+            )
         received = start
         # Each piece is written at its own offset and never appended, so that two processes write the same bytes.
         with part.open("r+b" if start else "wb") as file, _bar(part, start, total) as bar:
@@ -140,16 +142,18 @@ def _receive(opener, url, part, note):
                 received += file.write(piece)
                 bar.update(len(piece))
     if total is not None and received < total:
-        raise _Cut("the connection was cut", total)
+        raise _Cut("the connection was closed", total)
 
 
 def _opener(url, proxy):
     scheme = urlsplit(url).scheme
     if scheme not in ("http", "https"):
-        raise InputError(f"{url!r} is not an address to download from: it should begin with https:// (or http://)")
+        raise InputError(f"{url!r} is not a download URL: it should begin with https:// (or http://)")
     proxies = {"http": proxy, "https": proxy} if proxy else urllib.request.getproxies()
     if proxies.get(scheme, "").startswith("socks"):
-        raise InputError(f"{proxies[scheme]} is a SOCKS proxy: give the address of an HTTP proxy, http://HOST:PORT")
+        raise InputError(
+            f"{proxies[scheme]} is a SOCKS proxy, which is not supported: give an HTTP proxy, http://HOST:PORT"
+        )
     return urllib.request.build_opener(urllib.request.ProxyHandler(proxies))
 
 
@@ -158,10 +162,10 @@ def _refusal(url, error):
     if error.code in (408, 429) or error.code >= 500:
         return _Cut(f"the server answered {error.code} {error.reason}")
     meaning = {
-        403: "the server does not give it to you",
-        404: "it is not there",
-        407: "the proxy wants a name and a password, as in http://NAME:PASSWORD@HOST:PORT",
-    }.get(error.code, "that was not expected")
+        403: "the server denies access",
+        404: "the file does not exist",
+        407: "the proxy requires a user name and a password, as in http://NAME:PASSWORD@HOST:PORT",
+    }.get(error.code, "an unexpected answer")
     return InputError(f"{url}: HTTP {error.code}, {meaning}; {OTHER_WAYS}")
 
 

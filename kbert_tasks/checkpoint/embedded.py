@@ -23,8 +23,8 @@ def folder():
         if is_checkpoint(place):
             return place
     raise InputError(
-        f"{NAME} comes with the package, but is neither in {places[0]} nor in {places[1]}: "
-        "install kbert_tasks again, or name another checkpoint"
+        f"{NAME} is part of the package, but was found neither in {places[0]} nor in {places[1]}: "
+        "reinstall kbert_tasks, or use another checkpoint"
     )
 
 
@@ -32,7 +32,7 @@ def copied(into):
     """Returns the path of the copy of the checkpoint in the folder `into`; creates the copy if it is missing."""
     target = Path(into).expanduser() / NAME
     if not is_checkpoint(target):
-        with aside(target) as fresh, written(target, "and give the same command again"):
+        with aside(target) as fresh, written(target, "and run the same command again"):
             shutil.copytree(folder(), fresh)
             fresh.rename(target)
     return target

@@ -56,7 +56,7 @@ def locate(name_or_path, *, into=None, mirror=None, proxy=None):
     """
     given, path = str(name_or_path), Path(name_or_path).expanduser()
     if path.suffix.lower() == ".zip" and path.is_file():
-        raise InputError(f"{given} is an archive: unzip it, and give the folder that holds {google_format.CONFIG}")
+        raise InputError(f"{given} is an archive: unzip it, and give the folder that contains {google_format.CONFIG}")
     if path.exists():
         return path
     if given.casefold() == embedded.NAME:
@@ -88,6 +88,6 @@ def locate(name_or_path, *, into=None, mirror=None, proxy=None):
 def _advice(given):
     known = [embedded.NAME] + [name for entry in catalog.entries() for name in (entry.name, *entry.aliases)]
     close = difflib.get_close_matches(Path(given).name.lower(), known, n=3)
-    return (f"close to it: {', '.join(close)}; " if close else "") + (
-        "`kbert-checkpoint list` shows all names, and hf:OWNER/NAME takes a BERT from Hugging Face"
+    return (f"similar names: {', '.join(close)}; " if close else "") + (
+        "`kbert-checkpoint list` shows all names, and hf:OWNER/NAME downloads a BERT from Hugging Face"
     )

@@ -65,14 +65,14 @@ def _files(repo, revision, mirror):
     """Downloads the required files into Hugging Face's cache and returns their folder."""
     config = _file(repo, "config.json", revision, mirror)
     if config is None:
-        raise InputError(f"hf:{repo} has no config.json: give a repository that holds a BERT model")
+        raise InputError(f"hf:{repo} has no config.json: give a repository of a BERT model")
     commit = config.parent.name  # fixes the version of all other files
     if _file(repo, "model.safetensors", commit, mirror) is None:
         index = _file(repo, "model.safetensors.index.json", commit, mirror)
         if index is None:
             raise InputError(
-                f"hf:{repo} has no model.safetensors, and a pickle such as pytorch_model.bin, which could run any "
-                f"program, is not read: try a version with safetensors (often hf:{repo}@refs/pr/1), or save the "
+                f"hf:{repo} has no model.safetensors, and a pickle such as pytorch_model.bin, which can run "
+                f"code, is not loaded: try a revision with safetensors (often hf:{repo}@refs/pr/1), or save the "
                 "model as safetensors with transformers and import that folder"
             )
         from .convert import shards
@@ -80,14 +80,14 @@ def _files(repo, revision, mirror):
         try:
             names = shards(index.read_bytes())
         except (ValueError, AttributeError):
-            raise InputError(f"hf:{repo}: {index.name} is not a list of weights: take another version of it") from None
+            raise InputError(f"hf:{repo}: {index.name} is not a list of weight files: use another revision") from None
         for shard in names:
             if _file(repo, shard, commit, mirror) is None:
-                raise InputError(f"hf:{repo} has no {shard}, promised by {index.name}: take another version of it")
+                raise InputError(f"hf:{repo} has no {shard}, which {index.name} lists: use another revision")
     # tokenizer.json is also needed with vocab.txt, because it may define the casing.
     found = [_file(repo, n, commit, mirror) for n in ("vocab.txt", "tokenizer.json", "tokenizer_config.json")]
     if not any(found[:2]):
-        raise InputError(f"hf:{repo} has no vocab.txt and no tokenizer.json: give a repository that holds a BERT model")
+        raise InputError(f"hf:{repo} has no vocab.txt and no tokenizer.json: give a repository of a BERT model")
     return config.parent
 
 
@@ -100,11 +100,11 @@ def _file(repo, name, revision, mirror):
     try:
         return Path(hf_hub_download(repo, name, revision=revision, endpoint=mirror and server))
     except errors.GatedRepoError:
-        problem = f"asks for your agreement: give it on {server}/{repo}, then set HF_TOKEN"
+        problem = f"requires that you accept its terms: accept them on {server}/{repo}, then set HF_TOKEN"
     except errors.RepositoryNotFoundError:
-        problem = f"is not on {server}, or not for you: check the name; if it is private, set HF_TOKEN"
+        problem = f"does not exist on {server}, or you have no access: check the name; if it is private, set HF_TOKEN"
     except errors.RevisionNotFoundError:
-        problem = f"has no version {revision}: check what follows the @"
+        problem = f"has no revision {revision}: check the part after the @"
     except errors.LocalEntryNotFoundError as error:  # a subclass of EntryNotFoundError: no usable answer
         cause = error.__cause__ or error
         if getattr(getattr(cause, "response", None), "status_code", None) == 404:
@@ -120,8 +120,8 @@ def _file(repo, name, revision, mirror):
 def _unreachable(name, server, error):
     reason = (str(error).strip() or type(error).__name__).splitlines()[0]
     return (
-        f"could not be fetched: {name} did not come from {server} ({reason}); "
-        "--mirror URL (or HF_ENDPOINT) takes another server, --proxy URL (or HTTPS_PROXY) goes through a proxy"
+        f"could not be downloaded: no {name} from {server} ({reason}); "
+        "to use another server, give --mirror URL (or set HF_ENDPOINT), to use a proxy, --proxy URL (or set HTTPS_PROXY)"
     )
 
 

@@ -52,7 +52,9 @@ def get(entry, into, mirror=None, proxy=None):
                 keep(fresh, folder, source, entry.cased)
             except BadArchive as error:
                 archive.unlink(missing_ok=True)  # otherwise the next attempt would fail on the same file
-                raise InputError(f"{url} is of no use, and what came was deleted: {error}; {OTHER_WAYS}") from None
+                raise InputError(
+                    f"{url} is not a usable checkpoint, the download was deleted: {error}; {OTHER_WAYS}"
+                ) from None
         archive.unlink(missing_ok=True)
     return folder
 

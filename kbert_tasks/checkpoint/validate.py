@@ -15,7 +15,7 @@ from ..text.tokenizer import read_vocabulary
 from . import catalog, google_format
 from .config import read_config
 
-Finding = namedtuple("Finding", "check seen problem")
+Finding = namedtuple("Finding", "check result problem")
 
 TRAINED_TASK = "task.json"  # a file in the folder of a trained task, see saving/folder.py
 SOURCE = "kbert_source.json"  # a file in the folder of a downloaded checkpoint: its origin and casing
@@ -36,7 +36,7 @@ def examine(path, cased=None, parts=None):
         except InputError as problem:
             yield Finding(name, None, str(problem))
         except KeyError as missing:
-            yield Finding(name, None, f"not checked, for want of the {missing.args[0].replace('_', ' ')}")
+            yield Finding(name, None, f"not checked, because the {missing.args[0].replace('_', ' ')} is missing")
 
 
 def _files(path, parts, cased):
@@ -48,15 +48,15 @@ def _files(path, parts, cased):
     if found is None:
         if (here / "config.json").is_file():
             raise InputError(
-                f"{here} is a Hugging Face model (config.json), not a checkpoint in Google's format: "
-                f"`kbert-checkpoint import {here} NEW_FOLDER` converts it, then name the new folder"
+                f"{here} is a Hugging Face model (config.json), not a checkpoint in Google's format: convert it with "
+                f"`kbert-checkpoint import {here} NEW_FOLDER`, then give the new folder"
             )
-        raise InputError(f"{path} has no {google_format.CONFIG} (nor a folder in it); found: {listing or 'nothing'}")
+        raise InputError(f"{path} has no {google_format.CONFIG} (nor has a subfolder); found: {listing or 'nothing'}")
     if prefix is None:
         prefixes = sorted(p.name.removesuffix(".index") for p in found.glob("*.index"))
         if len(prefixes) > 1 and google_format.PREFIX not in prefixes:
             raise InputError(
-                f"{found} has several checkpoints ({', '.join(prefixes)}): name one, as {found / prefixes[0]}"
+                f"{found} contains several checkpoints ({', '.join(prefixes)}): name one, such as {found / prefixes[0]}"
             )
         prefix = google_format.PREFIX if google_format.PREFIX in prefixes or not prefixes else prefixes[0]
     wanted = [google_format.VOCABULARY, f"{prefix}.index"]
@@ -66,7 +66,7 @@ def _files(path, parts, cased):
     if lacking:
         if (found / TRAINED_TASK).is_file():
             raise InputError(
-                f"{found} is a trained task, which has no checkpoint to start from: name the checkpoint that it was trained from"
+                f"{found} is a trained task, not a checkpoint: give the checkpoint that it was trained from"
             )
         names = ", ".join(sorted(p.name for p in found.iterdir()))
         raise InputError(f"{found} lacks {', '.join(lacking)}; found: {names}")
@@ -93,10 +93,10 @@ def _vocabulary(path, parts, cased):
     if "config" in parts and len(vocabulary) != parts["config"]["vocab_size"]:
         rows = parts["config"]["vocab_size"]
         raise InputError(
-            f"{file} has {len(vocabulary)} tokens, {google_format.CONFIG} says vocab_size {rows}: wrong file for these weights"
+            f"{file} has {len(vocabulary)} tokens, {google_format.CONFIG} has vocab_size {rows}: use the vocabulary of these weights"
         )
     parts["vocabulary"] = vocabulary
-    return f"{len(vocabulary)} different tokens, the special ones among them"
+    return f"{len(vocabulary)} different tokens, including the special tokens"
 
 
 def _casing(path, parts, cased):
@@ -106,13 +106,13 @@ def _casing(path, parts, cased):
 
 def _known_casing(parts, asked):
     if asked is not None:
-        return asked, "as asked"
+        return asked, "as requested"
     source = parts["folder"] / SOURCE
     if source.is_file():
         try:
             return bool(json.loads(source.read_text(encoding="utf-8"))["cased"]), f"from {SOURCE}"
         except (ValueError, KeyError, TypeError):
-            raise InputError(f"{source} is damaged: delete it, and say --cased or --uncased") from None
+            raise InputError(f"{source} is damaged: delete it, and give --cased or --uncased") from None
     if isinstance(parts["config"].get("do_lower_case"), bool):
         return not parts["config"]["do_lower_case"], f"from do_lower_case in {google_format.CONFIG}"
     for folder in (parts["folder"].resolve(), parts["folder"].resolve().parent):
@@ -138,27 +138,27 @@ def _tensors(path, parts, cased):
             raise InputError(_unknown_objects(prefix, name, shapes))
         if name not in shapes:
             raise InputError(
-                f"{prefix} has no {name}, which {google_format.CONFIG} promises: wrong file for this config"
+                f"{prefix} has no {name}, which {google_format.CONFIG} requires: use the config of these weights"
             )
         if shapes[name] != shape:
-            raise InputError(f"{prefix}: {name} has shape {shapes[name]}, {google_format.CONFIG} promises {shape}")
+            raise InputError(f"{prefix}: {name} has shape {shapes[name]}, {google_format.CONFIG} requires {shape}")
     layers = {int(n.split("/")[2].removeprefix("layer_")) for n in shapes if n.startswith("bert/encoder/layer_")}
     if max(layers) + 1 != config["num_hidden_layers"]:
         raise InputError(
-            f"{prefix} has {max(layers) + 1} layers, {google_format.CONFIG} promises {config['num_hidden_layers']}"
+            f"{prefix} has {max(layers) + 1} layers, {google_format.CONFIG} requires {config['num_hidden_layers']}"
         )
     heads = [word for word, name in (("pooler", google_format.POOLER[0]), ("masked-word head", "cls/predictions/output_bias"),
              ("next-sentence head", "cls/seq_relationship/output_bias")) if name in shapes]  # fmt: skip
     kind = " in this object-based TensorFlow 2 checkpoint" if reader.object_based else ""
-    return f"every tensor of the config is there{kind}; also: {', '.join(heads) or 'no heads'}"
+    return f"all tensors of the config found{kind}; also: {', '.join(heads) or 'no heads'}"
 
 
 def _unknown_objects(prefix, missing, shapes):
     """Returns the error message for an object-based checkpoint that lacks a variable of the config."""
-    found = ", ".join(sorted(shapes)[:3]) or "no numbers"
+    found = ", ".join(sorted(shapes)[:3]) or "no tensors"
     return (
         f"{prefix} is an object-based TensorFlow 2 checkpoint in which {missing} is not found under the names of "
-        f"TensorFlow's model garden; found: {found}: take a checkpoint with Google's variable names, or save the model "
+        f"TensorFlow's model garden; found: {found}: use a checkpoint with Google's variable names, or save the model "
         "as a Hugging Face folder and convert it with kbert-checkpoint import"
     )
 
@@ -172,14 +172,14 @@ def _data(path, parts, cased):
             tensor = reader.tensor(name)
         except Exception as error:
             raise InputError(
-                f"{prefix}.data-* is cut short or damaged at {name}: copy or download it again ({_first_line(error)})"
+                f"{prefix}.data-* is incomplete or damaged at {name}: copy or download it again ({_first_line(error)})"
             ) from None
         if tensor.dtype.kind == "f" and not np.isfinite(tensor).all():
             raise InputError(
-                f"{prefix}: {name} holds numbers that are not finite: these weights are spoilt; take others"
+                f"{prefix}: {name} has values that are not finite: the weights are damaged, use another copy"
             )
     skipped = f"; {len(reader.skipped)} not numeric, skipped" if reader.skipped else ""
-    return f"{len(names)} tensors read, checksums right, all numbers finite{skipped}"
+    return f"{len(names)} tensors read, checksums correct, all values finite{skipped}"
 
 
 def _reader(prefix):

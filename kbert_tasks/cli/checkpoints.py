@@ -11,35 +11,37 @@ def checkpoint(argv):
     )
     commands = parser.add_subparsers(dest="do", metavar="COMMAND")
 
-    each = commands.add_parser("list", help="the catalogue")
+    each = commands.add_parser("list", help="list the released checkpoints")
     each.add_argument("--language", choices=("zh", "en", "multilingual"))
-    each = commands.add_parser("get", help="download one, check it, unpack it")
-    each.add_argument("name", metavar="NAME", help="a name of the catalogue, or hf:OWNER/NAME")
-    each.add_argument("--into", metavar="DIR", help="default: ./checkpoints if it is there, else a cache folder")
+    each = commands.add_parser("get", help="download, check and unpack a checkpoint")
+    each.add_argument("name", metavar="NAME", help="a name that `list` shows, or hf:OWNER/NAME")
     each.add_argument(
-        "--mirror", metavar="URL", help="instead of the usual host (or the environment's KBERT_MIRROR, HF_ENDPOINT)"
+        "--into", metavar="DIR", help="target folder (default: ./checkpoints if it exists, else a cache folder)"
     )
-    each.add_argument("--proxy", metavar="URL", help="instead of the environment's")
-    each = commands.add_parser("inspect", help="all checks of a checkpoint folder")
+    each.add_argument(
+        "--mirror", metavar="URL", help="server to download from (default: KBERT_MIRROR or HF_ENDPOINT, if set)"
+    )
+    each.add_argument("--proxy", metavar="URL", help="HTTP proxy (default: HTTPS_PROXY, if set)")
+    each = commands.add_parser("inspect", help="run all checks on a checkpoint folder")
     each.add_argument("path", metavar="PATH")
     _casing(each)
-    each = commands.add_parser("import", help="a Hugging Face BERT folder (safetensors) becomes an official checkpoint")
+    each = commands.add_parser("import", help="convert a Hugging Face BERT folder (safetensors) to Google's format")
     each.add_argument("source", metavar="HF_FOLDER")
     each.add_argument("target", metavar="OUT")
-    each = commands.add_parser("export", help="the way back")
+    each = commands.add_parser("export", help="convert a checkpoint to a Hugging Face folder")
     each.add_argument("source", metavar="PATH")
     each.add_argument("target", metavar="OUT")
 
     arguments = parser.parse_args(argv)
     if arguments.do is None:
-        raise InputError("say what to do: list, get, inspect, import or export; see kbert-checkpoint --help")
+        raise InputError("a command is missing: list, get, inspect, import or export; see kbert-checkpoint --help")
     DO[arguments.do](arguments)
 
 
 def _casing(parser):
-    parser.add_argument("--cased", action="store_true", default=None, help="whatever the names and files say")
+    parser.add_argument("--cased", action="store_true", default=None, help="keep capital letters and accents")
     parser.add_argument(
-        "--uncased", action="store_false", dest="cased", default=None, help="whatever the names and files say"
+        "--uncased", action="store_false", dest="cased", default=None, help="lower-case the text and remove accents"
     )
 
 
@@ -53,8 +55,8 @@ def _list(arguments):
         size = f"{each.parameters / 1e6:.{each.parameters < 1e7:d}f}M"
         casing = "cased" if each.cased else "uncased"
         line = f"{each.name:<34} {each.language:<13} {casing:<8} {each.layers:>6} {each.hidden:>6} {size:>8}  "
-        print(line + (each.hub or ("Google" if each.url else "here, with the package")))
-    print(f"{len(rows)} checkpoints; kbert-checkpoint get NAME fetches one")
+        print(line + (each.hub or ("Google" if each.url else "part of the package")))
+    print(f"{len(rows)} checkpoints; download one with kbert-checkpoint get NAME")
 
 
 def _get(arguments):
@@ -71,11 +73,11 @@ def _inspect(arguments):
     for finding in examine(locate(arguments.path), arguments.cased):
         problems += finding.problem is not None
         print(
-            f"{'WRONG' if finding.problem else 'ok':<6} {finding.check:<11} {finding.problem or finding.seen}",
+            f"{'WRONG' if finding.problem else 'ok':<6} {finding.check:<11} {finding.problem or finding.result}",
             flush=True,
         )
     if problems:
-        raise InputError(f"{arguments.path}: {problems} of the checks above did not pass")
+        raise InputError(f"{arguments.path}: {problems} of the checks above failed")
 
 
 def _import(arguments):

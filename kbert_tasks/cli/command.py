@@ -16,7 +16,7 @@ from ..errors import InputError
 _IMPORTED = _began = time.perf_counter()
 
 
-NO_OUTPUT = "leave it open, as the result is printed there"
+NO_OUTPUT = "keep it open, because the result is printed there"
 _closed: list[str] = []  # names of the closed standard streams
 
 
@@ -43,9 +43,9 @@ class Parser(argparse.ArgumentParser):
         dashed = [word for word in self._given if word.startswith("-") and not self._known(word)]
         advice = ""
         if dashed and "the following arguments are required" in message:
-            advice = f"; {dashed[0]} was read as an option: write -- before a text that begins with a dash"
+            advice = f"; {dashed[0]} was read as an option: put -- before a text that begins with a dash"
         elif "expected one argument" in message:
-            advice = "; write = between an option and a value that begins with a dash"
+            advice = "; put = between an option and a value that begins with a dash"
         raise InputError(f"{message}{advice}; see {self.prog} --help")
 
     def _known(self, word):
@@ -72,18 +72,18 @@ def command(run):
             print(f"{name}: {problem}", file=sys.stderr)
         except KeyboardInterrupt:
             goes_on = (
-                "; the same command goes on from the last save, if there is one"
+                "; run the same command again to resume from the last save, if there is one"
                 if run.__name__ in ("train", "pretrain")
                 else ""
             )
-            print(f"{name}: stopped; an earlier output is as it was{goes_on}", file=sys.stderr)
+            print(f"{name}: interrupted; earlier output was not changed{goes_on}", file=sys.stderr)
             return 130
         except BrokenPipeError:  # the reader of a pipe, such as `head`, has exited
             os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
             return 0
         except OSError as problem:  # a full disk, a folder without permission
-            full = "the disk is full; make room, and give the same command again" if problem.errno in FULL else ""
-            where = problem.filename or full or "no file named"
+            full = "the disk is full; free disk space, and run the same command again" if problem.errno in FULL else ""
+            where = problem.filename or full or "unknown file"
             print(f"{name}: {problem.strerror or problem}: {where}", file=sys.stderr)
         except Exception as problem:
             if not isinstance(problem, MemoryError) and type(problem).__name__ != "ResourceExhaustedError":
@@ -91,7 +91,7 @@ def command(run):
             advice = {
                 "train": "try half the --batch-size, or a smaller --max-length",
                 "pretrain": "with train, try half the --batch-size, or a smaller --max-length",
-            }.get(run.__name__, "give fewer rows or a shorter text, or free some")
+            }.get(run.__name__, "use fewer rows or a shorter text, or free some memory")
             print(f"{name}: out of memory: {advice}", file=sys.stderr)
         return 2
 

@@ -10,16 +10,18 @@ from .command import NO_OUTPUT, Parser, command, needs, page_file, write_page
 def compare(argv):
     parser = Parser(
         prog="kbert-compare",
-        description="Show in what trained tasks differ, and whether their scores differ by more than chance.",
+        description="Compare trained tasks: what differs, and whether the differences of their scores are significant.",
     )
     parser.add_argument(
-        "runs", metavar="DIR", nargs="+", help="folders that kbert-train wrote; the first is the baseline"
+        "runs", metavar="DIR", nargs="+", help="folders written by kbert-train; the first is the baseline"
     )
-    parser.add_argument("--output", metavar="F", help="an .html file, with the texts that one run alone has right")
+    parser.add_argument(
+        "--output", metavar="F", help="an .html file, with the texts that only one run answers correctly"
+    )
     parser.add_argument("--json", action="store_true", help="print the numbers as JSON")
     arguments = parser.parse_args(argv)
     if arguments.output is None:
-        needs("stdout", f"{NO_OUTPUT}, or name a file with --output")
+        needs("stdout", f"{NO_OUTPUT}, or give a file with --output")
     output = None if arguments.output is None else page_file(Path(arguments.output))
     from ..comparison.compare import compare as compared
 

@@ -14,20 +14,22 @@ def explain(argv):
         prog="kbert-explain",
         description="Show which tokens of a text an answer comes from (integrated gradients), and what each head attends to.",
     )
-    parser.add_argument("run", metavar="DIR", help="the folder that kbert-train wrote")
+    parser.add_argument("run", metavar="DIR", help="a folder written by kbert-train")
     parser.add_argument("text", metavar="TEXT", help="the text")
-    parser.add_argument("--text-b", metavar="T", help="what stands second in a pair: a text, or the event's type")
+    parser.add_argument("--text-b", metavar="T", help="second text of a pair, or the event type")
     parser.add_argument(
         "--answer",
         metavar="A",
         help="a label; 'subject | predicate | object', or a JSON list of the three; a subject ('' for none); default: what is predicted",
     )
-    parser.add_argument("--steps", type=int, default=STEPS, metavar="N", help=f"of the integral (default {STEPS})")
+    parser.add_argument(
+        "--steps", type=int, default=STEPS, metavar="N", help=f"number of steps of the integral (default {STEPS})"
+    )
     parser.add_argument("--output", metavar="F", help="an .html file, with the attention of each layer and head")
     parser.add_argument("--json", action="store_true", help="print the attributions as JSON")
     arguments = parser.parse_args(argv)
     if arguments.output is None:
-        needs("stdout", f"{NO_OUTPUT}, or name a file with --output")
+        needs("stdout", f"{NO_OUTPUT}, or give a file with --output")
     output = None if arguments.output is None else page_file(Path(arguments.output))
     from ..tasks.loading import load
 

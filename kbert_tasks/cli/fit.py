@@ -67,11 +67,11 @@ def _run(kind, arguments, output, command_line):
     if arguments.checkpoint is None:
         print(f"no --checkpoint: using {embedded.NAME}, the small Chinese checkpoint of the package", flush=True)
     if arguments.folds is not None and arguments.dev:
-        raise InputError("--folds holds out its development texts itself: leave out --dev, or --folds")
+        raise InputError("--folds takes the development texts from the training texts: leave out --dev or --folds")
     files = {"train": arguments.train, "dev": arguments.dev, "test": arguments.test}
     if arguments.train is None:
         if arguments.dev or arguments.test:
-            raise InputError("--train is needed where --dev or --test is given")
+            raise InputError("--train is required with --dev or --test")
         task.checkpoint = find_checkpoint(task.checkpoint, task.settings.cased)
         files = _samples(arguments.task, task.checkpoint.language)
     began = time.perf_counter()
@@ -113,7 +113,7 @@ def _run(kind, arguments, output, command_line):
     print(
         f"saved in {output}\nReport: {output / 'report.html'}"
         if writes
-        else f"the first worker has saved it in {output}"
+        else f"the first worker saved the task in {output}"
     )
     if text := advice_text(task.report_):
         print(text)

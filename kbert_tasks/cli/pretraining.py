@@ -18,43 +18,52 @@ SHARED = ("seed", "whole_word_mask")  # settings of both DataSettings and Traini
 def pretrain(argv):
     arguments = _parser().parse_args(argv)
     if arguments.do is None:
-        raise InputError("say what to do: vocab, data or train; see kbert-pretrain --help")
+        raise InputError("a command is missing: vocab, data or train; see kbert-pretrain --help")
     DO[arguments.do](arguments)
 
 
 def _parser():
     parser = Parser(
-        prog="kbert-pretrain", description="From raw text to a vocabulary and to a BERT checkpoint in Google's format."
+        prog="kbert-pretrain",
+        description="Learn a vocabulary from raw text and pretrain a BERT checkpoint in Google's format.",
     )
     commands = parser.add_subparsers(dest="do", metavar="COMMAND")
 
     each = commands.add_parser("vocab", help="learn a WordPiece vocabulary from text, or extend a checkpoint's")
     _text(each)
-    each.add_argument("--output", metavar="F", required=True, help="the vocab.txt to write")
+    each.add_argument("--output", metavar="F", required=True, help="path of the new vocab.txt")
     each.add_argument(
-        "--extend", metavar="C", help="put frequent characters and words into the [unused] slots of this checkpoint's"
+        "--extend", metavar="C", help="fill the [unused] slots of this checkpoint's vocabulary with frequent words"
     )
     settings.add_options(each.add_argument_group("settings"), VocabularySettings)
 
     each = commands.add_parser("data", help="tokenize text once, for several trainings")
     _text(each)
     each.add_argument("--vocab", metavar="F", required=True, help="a vocab.txt")
-    each.add_argument("--output", metavar="DIR", required=True, help="the folder to make")
+    each.add_argument("--output", metavar="DIR", required=True, help="path of the new folder")
     settings.add_options(each.add_argument_group("settings"), DataSettings)
 
-    each = commands.add_parser("train", help="pretrain; the same command goes on after a kill")
+    each = commands.add_parser("train", help="pretrain; run the same command again to resume")
     each.add_argument("--text", metavar="F", nargs="+", help=TEXT)
     each.add_argument("--vocab", metavar="F", help="a vocab.txt (default: the checkpoint's)")
-    each.add_argument("--data", metavar="DIR", help="instead of the text: what kbert-pretrain data has made of it")
-    each.add_argument("--config", metavar="NAME", help="from random weights: tiny, mini, small, medium, base or a file")
-    each.add_argument("--checkpoint", metavar="C", help="on from these: a folder, a name of kbert-checkpoint list, ...")
+    each.add_argument("--data", metavar="DIR", help="folder made by kbert-pretrain data, instead of --text")
+    each.add_argument(
+        "--config",
+        metavar="NAME",
+        help="start from random weights of this size: tiny, mini, small, medium, base or a file",
+    )
+    each.add_argument(
+        "--checkpoint",
+        metavar="C",
+        help="continue from this checkpoint: a folder, a name that kbert-checkpoint list shows, ...",
+    )
     each.add_argument("--output", metavar="DIR", required=True, help="folder of the checkpoint and its log")
     settings.add_options(each.add_argument_group("settings"), TrainingSettings)
     settings.add_options(each.add_argument_group("settings of --text"), DataSettings, leave_out=SHARED)
     return parser
 
 
-TEXT = "files: .txt (a sentence or paragraph a line, a blank line between documents), .jsonl, .csv, ..."
+TEXT = "text files: .txt (one sentence or paragraph per line, a blank line between documents), .jsonl, .csv, ..."
 
 
 def _text(parser):
@@ -69,7 +78,7 @@ def _vocab(arguments):
         raise InputError(f"{output} cannot be written: there is no folder {output.parent}")
     with locked(output):
         if output.exists():
-            raise InputError(f"{output} is there already and is not replaced: move it away, or take another name")
+            raise InputError(f"{output} already exists and is not overwritten: move it, or choose another name")
         _write_vocab(arguments, output, said, values)
 
 
@@ -96,12 +105,14 @@ def _write_vocab(arguments, output, said, values):
     found = vocabulary.coverage(tokens, arguments.text, cased, **reading)
     print(
         f"{output}: {len(tokens):,} tokens, {'cased' if cased else 'uncased'}; on the text: {found['characters']:,} "
-        f"characters in {found['tokens']:,} tokens ({found['tokens_per_character']:.3f} a character), "
+        f"characters in {found['tokens']:,} tokens ({found['tokens_per_character']:.3f} per character), "
         f"{found['unknown_share']:.4%} of them [UNK]; {found['vocabulary_used']:.1%} of the vocabulary is used"
     )
     if found["uncovered_characters"]:
         most = " ".join(f"{letter} {times}" for letter, times in found["most_frequent_uncovered"])
-        print(f"{found['uncovered_characters']} of {found['distinct_characters']} characters are no token: {most}")
+        print(
+            f"{found['uncovered_characters']} of {found['distinct_characters']} characters are not in the vocabulary: {most}"
+        )
 
 
 def _data(arguments):
@@ -133,14 +144,16 @@ def _pretrain(arguments, training, values, said):
 
     output = writable(arguments.output)
     if (arguments.data is None) == (arguments.text is None):
-        raise InputError("say what to train on: --text FILES, or --data DIR that kbert-pretrain data has made")
+        raise InputError(
+            "the training text is missing: give either --text FILES, or --data DIR made by kbert-pretrain data"
+        )
     checkpoint = arguments.checkpoint
     check(arguments.config, checkpoint)
     if arguments.data is not None:
         of_use = (*SHARED, "cased") if checkpoint is not None else SHARED  # `cased` is the casing of the checkpoint
-        _refuse(said, [name for name in said if name not in of_use], "with --data, which is tokenized already")
+        _refuse(said, [name for name in said if name not in of_use], "with --data, which is already tokenized")
         if arguments.vocab is not None:
-            raise InputError("--vocab is of no use with --data, which has a vocabulary of its own: leave it out")
+            raise InputError("--vocab cannot be used with --data, which contains its own vocabulary: leave it out")
     if checkpoint is not None:
         checkpoint = find_checkpoint(checkpoint, said.get("cased"))
     fits(training, shape(arguments.config) if checkpoint is None else checkpoint.config)
@@ -152,7 +165,7 @@ def _pretrain(arguments, training, values, said):
     report = train(corpus, output, arguments.config, checkpoint, **values)
     last = report["history"][-1]
     print(f"{report['step']} steps, {report['tokens']:,} tokens, {report['tokens_per_second'] or 0:,} tokens/s")
-    for part, words in (("", "training, last stretch"), ("held_out_", "held-out text")):
+    for part, words in (("", "training since the last save"), ("held_out_", "held-out text")):
         if f"{part}loss" in last:
             print(
                 f"{words}: masked words loss {last[f'{part}mlm_loss']:.4f}, accuracy {last[f'{part}mlm_accuracy']:.4f}; "
@@ -174,7 +187,7 @@ def _prepared(arguments, folder, checkpoint, said):
     elif checkpoint is not None:
         tokens = checkpoint.vocabulary
     else:
-        raise InputError("--vocab is needed: a vocab.txt, such as kbert-pretrain vocab makes from the text")
+        raise InputError("--vocab is required: a vocab.txt, for example one made by kbert-pretrain vocab")
     values = dataclasses.asdict(DataSettings(**said))
     cased = values.pop("cased")
     cased = checkpoint.cased if checkpoint is not None and cased is None else _casing(tokens, cased)
@@ -189,8 +202,8 @@ def _prepared(arguments, folder, checkpoint, said):
         different.append("vocabulary")
     if different:
         raise InputError(
-            f"{folder} was made from text with another {' and '.join(different)}: say the same as then, delete it with "
-            "all of the output folder, or name a new output folder"
+            f"{folder} was prepared with different {' and '.join(different)}: use the same values as before, delete "
+            "the output folder, or choose a new one"
         )
     return corpus
 
@@ -209,14 +222,14 @@ def _casing(tokens, said):
 
 def _file(path):
     if not Path(path).is_file():
-        raise InputError(f"{path} is not there: name a vocab.txt")
+        raise InputError(f"{path} does not exist: give a vocab.txt")
     return path
 
 
 def _refuse(said, names, where):
     for name in names:
         if name in said:
-            raise InputError(f"--{name.replace('_', '-')} means nothing {where}: leave it out")
+            raise InputError(f"--{name.replace('_', '-')} has no effect {where}: leave it out")
 
 
 DO = {"vocab": _vocab, "data": _data, "train": _train}

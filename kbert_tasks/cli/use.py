@@ -26,12 +26,12 @@ def _later():
 
 def _parser(name, description):
     parser = Parser(prog=name, description=description)
-    parser.add_argument("run", metavar="DIR", help="the folder that kbert-train wrote")
+    parser.add_argument("run", metavar="DIR", help="a folder written by kbert-train")
     parser.add_argument(
         "--engine",
         choices=ENGINES,
         default=ENGINES[0],
-        help="what computes (default keras; openvino: pip install 'kbert-tasks[openvino]')",
+        help="inference engine (default keras; openvino: pip install 'kbert-tasks[openvino]')",
     )
     group = file_options(parser)
     for each in _later().values():
@@ -46,7 +46,7 @@ def _load(arguments):
     said = {name: value for name, value in vars(arguments).items() if name in _later()}
     unknown = said.keys() - {each.name for each in dataclasses.fields(task.settings)}
     if unknown:
-        raise InputError(f"the task in {arguments.run} has no {', '.join(sorted(unknown))}")
+        raise InputError(f"the task in {arguments.run} has no setting {', '.join(sorted(unknown))}")
     task.settings = dataclasses.replace(task.settings, **said)
     return task
 
@@ -56,7 +56,7 @@ def evaluate(argv):
     parser = _parser("kbert-evaluate", "Score a trained task on labelled texts.")
     parser.add_argument("file", metavar="F", help="labelled texts")
     parser.add_argument("--json", action="store_true", help="print the scores as JSON")
-    parser.add_argument("--errors", metavar="F", help="a .jsonl file for the texts that are answered wrongly")
+    parser.add_argument("--errors", metavar="F", help="a .jsonl file for the wrong predictions")
     arguments = parser.parse_args(argv)
     if arguments.errors is None:
         needs("stdout", NO_OUTPUT)
@@ -74,7 +74,7 @@ def evaluate(argv):
 
 @command
 def predict(argv):
-    parser = _parser("kbert-predict", "Answers of a trained task, in the input's order.")
+    parser = _parser("kbert-predict", "Predict with a trained task; the predictions have the order of the input.")
     parser.add_argument(
         "file", metavar="F", nargs="?", default="-", help="texts; - or nothing: lines of standard input"
     )
@@ -82,13 +82,13 @@ def predict(argv):
     parser.add_argument(
         "--format",
         choices=KINDS,
-        help="of what is written (default: as --output ends, or else csv, jsonl for relations)",
+        help="output format (default: from the extension of --output, else csv, or jsonl for relations)",
     )
     arguments = parser.parse_args(argv)
     if arguments.file == "-":
-        needs("stdin", "name a file of texts")
+        needs("stdin", "give a file of texts")
     if arguments.output is None:
-        needs("stdout", f"{NO_OUTPUT}, or name a file with --output")
+        needs("stdout", f"{NO_OUTPUT}, or give a file with --output")
     else:
         _writable(arguments.output, () if arguments.format else KINDS, "--output")
     if arguments.file == "-":

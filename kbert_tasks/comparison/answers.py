@@ -11,7 +11,7 @@ def why_not(presentation, one, other):
     """Returns the reason why the answers of two Runs cannot be compared, as a sentence, or None if they can."""
     for run in (one, other):
         if run.answered != "test" or not run.answers:
-            return f"{run.name} has no answers to test texts: train it with a test file"
+            return f"{run.name} has no predictions for test texts: train it with a test file"
     texts, both = (
         [collections.Counter(of(presentation, each) for each in run.answers) for run in (one, other)]
         for of in (_question, _key)
@@ -20,13 +20,11 @@ def why_not(presentation, one, other):
         return None
     if texts[0] == texts[1]:
         apart = len(one.answers) - (both[0] & both[1]).total()
-        return (
-            f"{one.name} and {other.name} have the same test texts, but in {apart} of {len(one.answers)} another gold"
-        )
+        return f"{one.name} and {other.name} have the same test texts, but {apart} of {len(one.answers)} gold answers differ"
     shared = (texts[0] & texts[1]).total()
     return (
-        f"{one.name} and {other.name} have different test texts: of {len(one.answers)} and {len(other.answers)} "
-        f"they share {shared}"
+        f"{one.name} and {other.name} have different test texts: {shared} are in both, of {len(one.answers)} and "
+        f"{len(other.answers)}"
     )
 
 

@@ -17,8 +17,8 @@ if TYPE_CHECKING:
 SECONDS = "seconds of training"  # name of a table row
 LEAST = 6  # minimum number of texts: with fewer, no difference can be significant at 5 %
 OTHER_SEED = (
-    "The intervals are of chance in which texts stand in the test file. "
-    "Another seed moves scores too: kbert-train --seeds N shows how far."
+    "The intervals show how much the scores depend on the choice of test texts. "
+    "Scores also depend on the seed: kbert-train --seeds N shows how much."
 )
 
 
@@ -58,16 +58,16 @@ class Difference:
         else:
             sign = "+" if main.difference >= 0 else "-"
             result = (
-                f"Between {self.run} and {self.baseline} there is no difference that this test file can show: "
+                f"This test file shows no significant difference between {self.run} and {self.baseline}: "
                 f"{sign}{size} ({scores}), 95 % interval {span(main)}"
             )
         return (
             f"{result}; not better in {main.not_better:,} of {main.resamples:,} resamples. Of {self.texts} texts, "
-            f"{self.only_run} are right only with {self.run}, {self.only_baseline} only with {self.baseline}."
+            f"{self.only_run} are correct only with {self.run}, {self.only_baseline} only with {self.baseline}."
         )
 
     def as_dict(self) -> dict[str, Any]:
-        made = {"run": self.run, "baseline": self.baseline, "told": str(self)}
+        made = {"run": self.run, "baseline": self.baseline, "summary": str(self)}
         if self.why_not:
             return made | {"why_not": self.why_not}
         names = ("baseline", "run", "difference", "low", "high", "not_better", "resamples")

@@ -15,7 +15,7 @@ HELD: dict[str, type] = {
     "examples": dict,
 }
 HELD |= {"history": list, "best_epoch": int, "seconds": dict}  # required keys of report.json and their types
-TOLD = {"text", "gold", "predicted", "right", "loss"}  # required keys of an answer
+ANSWER_KEYS = {"text", "gold", "predicted", "right", "loss"}  # required keys of an answer
 
 
 @dataclass(frozen=True)
@@ -54,14 +54,14 @@ def read(folders):
     """
     folders = [Path(folder).resolve() for folder in folders]
     if len(folders) < 2:
-        raise InputError(f"name two saved folders or more to compare, not {len(folders)}")
+        raise InputError(f"give at least two saved folders to compare, found {len(folders)}")
     for i, folder in enumerate(folders):
         if folder in folders[:i]:
-            raise InputError(f"{folder} is named twice: name the folders of different runs")
+            raise InputError(f"{folder} is given twice: give the folders of different runs")
     runs = [_run(name, folder) for name, folder in zip(names(folders), folders, strict=True)]
     if len({run.report["task"] for run in runs}) > 1:
         found = ", ".join(f"{run.name} is {run.report['task']}" for run in runs)
-        raise InputError(f"only runs of one task can be compared: {found}")
+        raise InputError(f"only runs of the same task can be compared; found: {found}")
     return runs
 
 
@@ -79,15 +79,15 @@ def names(folders):
 def _run(name, folder):
     recover(folder)
     if not folder.is_dir():
-        raise InputError(f"{folder} is not there: name a folder that kbert-train or save() has written")
+        raise InputError(f"{folder} does not exist: give a folder written by kbert-train or save()")
     lacking = [file for file in (REPORT, ANSWERS) if not (folder / file).is_file()]
     if lacking:
         raise InputError(
-            f"{folder} cannot be compared: it has no {' and no '.join(lacking)}, as kbert-train writes them"
+            f"{folder} cannot be compared: it has no {' and no '.join(lacking)}; kbert-train writes these files"
         )
     report, answers = json_of(folder / REPORT), json_lines(folder / ANSWERS)
     if not isinstance(report, dict) or not all(isinstance(report.get(key), kind) for key, kind in HELD.items()):
         raise InputError(f"{folder / REPORT} is damaged or of another version: copy the folder again, or train again")
-    if not all(isinstance(answer, dict) and TOLD <= answer.keys() for answer in answers):
+    if not all(isinstance(answer, dict) and ANSWER_KEYS <= answer.keys() for answer in answers):
         raise InputError(f"{folder / ANSWERS} is damaged or of another version: copy the folder again, or train again")
     return Run(name, folder, report, answers)

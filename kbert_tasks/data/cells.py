@@ -32,7 +32,7 @@ def each_once(names: Iterable[Any], where: object) -> list[Any]:
     names = [name.strip() if isinstance(name, str) else name for name in names]
     for name, number in Counter(name for name in names if not missing(name) and name != "").items():
         if number > 1:
-            raise InputError(f"{where} has two columns called {name!r}: rename one")
+            raise InputError(f"{where} has two columns named {name!r}: rename one")
     return names
 
 
@@ -45,7 +45,7 @@ def each_key_once(pairs: Sequence[tuple[str, Any]]) -> dict[str, Any]:
     made = dict(pairs)
     if len(made) < len(pairs):
         twice = next(key for key, number in Counter(key for key, _ in pairs).items() if number > 1)
-        raise RowError(f"one object has two values of {twice!r}: rename one")
+        raise RowError(f"an object has the key {twice!r} twice: rename one")
     return made
 
 
@@ -89,7 +89,7 @@ def text_of(value: Any, column: str | None = None) -> str:
     if isinstance(value, Decimal):
         return str(value)
     found = " ".join(str(value).split())[:60]
-    raise RowError(f"{_where(column)}wanted a text or a number, found {type(value).__name__} {found}")
+    raise RowError(f"{_where(column)}expected a text or a number, found {type(value).__name__} {found}")
 
 
 def one_text(data: Any) -> str | bytes | None:
@@ -175,7 +175,7 @@ def _decoded(raw: bytes, column: str | None) -> str:
     try:
         return raw.decode("utf-8")
     except UnicodeDecodeError:
-        raise RowError(f"{_where(column)}these bytes are not UTF-8, decode them first: {raw[:40]!r}") from None
+        raise RowError(f"{_where(column)}expected UTF-8, found other bytes, decode them first: {raw[:40]!r}") from None
 
 
 def _where(column: str | None) -> str:

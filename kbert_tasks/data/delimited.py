@@ -51,7 +51,7 @@ def table(path, text, mark, header):
             found = _with_nul(text, lambda source: _whole(path, source, mark, quoted, header))
         if not quoted or mark != "\t" or _in_marks(lines[0]) or not _run_together(found):
             return found
-        problem = "lines run together"
+        problem = "several lines were read as one"
     except _Odd as odd:
         problem = odd
     if mark != "\t":
@@ -59,8 +59,8 @@ def table(path, text, mark, header):
     tabs = [line.count("\t") for line in lines]
     place = next(i for i, count in enumerate(tabs) if count != tabs[0])
     raise InputError(
-        f"{path}, line {place + 1} has {tabs[place]} tabs, the first line {tabs[0]}, and read with quotation marks as in CSV "
-        "its lines do not fit either: mend that line"
+        f"{path}, line {place + 1} has {tabs[place]} tabs, the first line has {tabs[0]}, and the file cannot be read with quotation "
+        "marks as in CSV either: correct this line"
     )
 
 
@@ -94,7 +94,7 @@ def parts(path, encoding, mark):
 
 def _declared(path, declared):
     """Returns the separator that Excel's first line `sep=;` declares."""
-    log.info("%s: its first line, %r, names the separator of the cells", path, declared[0].rstrip("\r\n"))
+    log.info("%s: the first line, %r, sets the separator of the cells", path, declared[0].rstrip("\r\n"))
     return declared[1]
 
 
@@ -111,7 +111,7 @@ def _found(path, mark, lines):
     for other, name in NAMES.items():
         counts = {line.count(other) for line in outside}
         if len(counts) == 1 and counts != {0}:
-            log.info("%s: its cells are separated by %s, not by %s", path, name, NAMES[mark])
+            log.info("%s: the cells are separated by %s, not by %s", path, name, NAMES[mark])
             return other
     return mark
 
@@ -212,11 +212,11 @@ def _strictly():
             yield
     except pd.errors.ParserWarning:
         raise _Odd(
-            "the first line has fewer cells than the lines below it: put texts with commas in quotation marks"
+            "the first line has fewer cells than later lines: put texts that contain commas in quotation marks"
         ) from None
     except (pd.errors.ParserError, pd.errors.EmptyDataError) as error:
         reason = str(error).replace("Error tokenizing data. C error: ", "").strip()
-        raise _Odd(f"{reason}: check the quotation marks and commas there") from None
+        raise _Odd(f"{reason}: check the quotation marks and commas of this line") from None
 
 
 def _run_together(table):

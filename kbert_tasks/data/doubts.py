@@ -13,8 +13,8 @@ MANY = 0.1  # minimum share of labels that contain a separator other than the co
 VECTOR = re.compile(r"[01](\s*[,;|\s]\s*[01])+")  # a row of 0 and 1, one for each label
 MARKS = (("0", "1"), ("-1", "1"), ("0.0", "1.0"), ("False", "True"))  # what such rows hold
 ROWS = (
-    "a row of 0 and 1 for each text is not read as such; give the names of the labels, "
-    "[[name for name, has in zip(names, row) if has == '1'] for row in labels] in Python"
+    "rows of 0 and 1 are not supported; give the names of the labels, in Python "
+    "[[name for name, has in zip(names, row) if has == '1'] for row in labels]"
 )
 BRACKETS = re.compile(r"\[.*[,，;；、|/:\s].*\]|\{.*[,，;；、|/:\s].*\}", re.DOTALL)
 SHOWN = 5  # maximum number of groups of similar names in the warnings
@@ -44,10 +44,10 @@ def alike(names: Mapping[str, int], kind: str) -> Iterator[str]:
     for group in found[:SHOWN]:
         yield (
             f"the {kind} {', '.join(group)} differ only by case, width, white space or invisible characters: "
-            "if they are one, write them alike"
+            "if they mean the same, write them in the same way"
         )
     if len(found) > SHOWN:
-        yield f"{len(found) - SHOWN} more groups of {kind} differ only so"
+        yield f"{len(found) - SHOWN} more groups of {kind} differ only in this way"
 
 
 def _shown(name: str) -> str:
@@ -73,7 +73,7 @@ def unread_forms(sets: Sequence[tuple[str, ...]]) -> Iterator[str]:
     brackets = [name for name in names if BRACKETS.fullmatch(name) and listed(name) is None]
     if brackets:
         yield (
-            f"{len(brackets):,} labels stand in brackets and are not lists, such as {brackets[0]!r}: write several labels as a "
+            f"{len(brackets):,} labels are in brackets but are not JSON lists, such as {brackets[0]!r}: write several labels as a "
             'JSON list, ["a", "b"]'
         )
 
@@ -94,8 +94,8 @@ def unsplit(sets: Sequence[tuple[str, ...]], separator: str) -> Iterator[str]:
     number, texts = sum(holders[best].values()), sum(names.values())
     if number and number >= MANY * texts:
         yield (
-            f"no cell of labels holds the separator {separator!r}, and {number:,} of {texts:,} hold {best!r}, such as "
-            f"{next(iter(holders[best]))!r}: --label-separator {best!r} reads them as several labels"
+            f"no cell of labels contains the separator {separator!r}, and {number:,} of {texts:,} contain {best!r}, such as "
+            f"{next(iter(holders[best]))!r}: --label-separator {best!r} splits them into several labels"
         )
 
 
@@ -106,8 +106,8 @@ def _otherwise_split(names: Mapping[str, int], separator: str) -> Iterator[str]:
         if made and mark not in separator:
             number = sum(names[name] for name in made)
             yield (
-                f"cells of labels hold two separators: {separator!r} is set, and {number:,} labels hold {mark!r} between other "
-                f"labels, such as {made[0]!r}: write {separator!r} in all cells"
+                f"cells of labels contain two separators: {separator!r} is set, but {number:,} labels contain {mark!r} between other "
+                f"labels, such as {made[0]!r}: use {separator!r} in all cells"
             )
 
 
@@ -135,12 +135,12 @@ def unread_lists(names: Mapping[str, int], separator: str) -> Iterator[str]:
     lists = [name for name in names if listed(name)]
     if lists:
         yield (
-            f"{sum(names[name] for name in lists):,} labels are lists in one cell, such as {lists[0]!r}: --multi-label reads "
-            "them as several labels"
+            f"{sum(names[name] for name in lists):,} labels are lists in one cell, such as {lists[0]!r}: --multi-label splits "
+            "them into several labels"
         )
     for mark in dict.fromkeys((separator, *SEPARATORS)):
         made = [name for name in names if _made_of(name, mark, names)]
         if made:
             yield (
-                f"the label {made[0]!r} is made of other labels: --multi-label --label-separator {mark!r} reads it as several"
+                f"the label {made[0]!r} consists of other labels: --multi-label --label-separator {mark!r} splits it"
             )

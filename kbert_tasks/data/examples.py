@@ -8,7 +8,7 @@ from typing import Any
 from . import tables
 from .cells import blank, filled, in_row, items, records, text_of, texts_of
 
-HEADER_AGAIN = "the header line again"
+HEADER_AGAIN = "repeated header line"
 
 log = logging.getLogger("kbert_tasks")
 

@@ -37,8 +37,8 @@ def beside(labels: Any) -> list[Any]:
         if labels.shape[1] != 1:
             names = ", ".join(map(str, labels.columns[:12]))
             raise InputError(
-                f"the labels are a table of {labels.shape[1]} columns ({names}): give one column, or for several labels "
-                "a text a list of names for each"
+                f"the labels are a table of {labels.shape[1]} columns ({names}): give one column, or, for several labels "
+                "per text, a list of names for each text"
             )
         labels = labels.iloc[:, 0]
     array = labels.numpy() if hasattr(labels, "numpy") else labels
@@ -47,7 +47,7 @@ def beside(labels: Any) -> list[Any]:
     if not isinstance(array, str | bytes | bytearray | memoryview | Mapping | set | frozenset):
         with contextlib.suppress(TypeError):
             return items(array)
-    raise InputError(f"wanted a list of labels, one for each text, got {type(labels).__name__}: {str(labels)[:40]}")
+    raise InputError(f"expected a list of labels, one for each text, found {type(labels).__name__}: {str(labels)[:40]}")
 
 
 def column_of_one(cells: list[Any]) -> list[Any] | None:
@@ -115,9 +115,9 @@ def refuse_vectors(table: "pd.DataFrame", column: str) -> None:
     if values <= {0, 1} or values <= {-1, 1} or any(len(set(row)) < len(row) or not _whole(row) for row in rows):
         with in_row(table, first):
             raise RowError(
-                f"column {column!r} holds a row of numbers, one for each label: {str([*rows[0]])[:40]}. Give names instead: "
-                "[names[i] for i in numpy.argmax(labels, axis=1)] where a text has one label, "
-                "[[name for name, has in zip(names, row) if has] for row in labels] where it may have several"
+                f"column {column!r} contains a row of numbers, one for each label: {str([*rows[0]])[:40]}. Give names instead: "
+                "[names[i] for i in numpy.argmax(labels, axis=1)] if each text has one label, "
+                "[[name for name, has in zip(names, row) if has] for row in labels] if it may have several"
             )
 
 

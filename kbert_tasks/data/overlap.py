@@ -23,4 +23,4 @@ def note(task, examples, seen):
     """Adds a note with the number of examples whose fingerprint is in `seen`."""
     again = int(np.isin(fingerprints(task, examples.rows), seen).sum())
     if again:
-        examples.notes["the same text is among the training texts"] = again
+        examples.notes["the same text is in the training data"] = again

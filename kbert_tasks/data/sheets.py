@@ -35,7 +35,7 @@ def table(path, header, sheet=None):
             if filled:
                 raise InputError(
                     f"{path}: the first sheet, {name!r}, has no rows; sheets with rows: {', '.join(filled)}: "
-                    "put one of them first, or name it with --sheet (in Python sheet=)"
+                    "move one of them to the front, or choose it with --sheet (in Python sheet=)"
                 )
     unread = [other for other in names if other != name]
     if unread:

@@ -32,7 +32,7 @@ def hold_out(task, examples, share):
             left.subtract(needed[text])
     held = [i for i, example in enumerate(rows) if example.text in taken]
     message = f"{len(held)} of {len(rows)} training examples are held out (seed {task.settings.seed})"
-    log.info("no development file: %s", message if held else "none is held out, the last epoch is kept")
+    log.info("no development file: %s", message if held else "none is held out, so the last epoch is kept")
     dev = examples.part(held, "held out of the training file" if held else None)
     return examples.without(held), dev
 
@@ -49,7 +49,7 @@ def folds_of(task, examples, number):
 
     texts = {text: i for i, text in enumerate(dict.fromkeys(example.text for example in examples.rows))}
     if len(texts) < number:
-        raise InputError(f"{number} folds need at least as many different texts, not {len(texts)}")
+        raise InputError(f"{number} folds need at least {number} different texts, found {len(texts)}")
     kinds = {kind: i for i, kind in enumerate(dict.fromkeys(task.split_key(example) for example in examples.rows))}
     groups = [texts[example.text] for example in examples.rows]
     kinds = [kinds[task.split_key(example)] for example in examples.rows]

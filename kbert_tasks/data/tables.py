@@ -52,14 +52,14 @@ def read(
     kind = path.suffix.lower()
     if not path.is_file():
         raise InputError(
-            f"{path} is {'a folder, not a file' if path.is_dir() else 'not there'}: name a file of labelled texts"
+            f"{path} {'is a folder' if path.is_dir() else 'does not exist'}: give a file of labelled texts"
         )
     if kind not in KINDS:
-        raise InputError(f"{path} should end in one of {', '.join(KINDS)}: by its ending its kind is known")
+        raise InputError(f"{path} should end in one of {', '.join(KINDS)}: the extension determines the format")
     if path.stat().st_size == 0:
         raise InputError(f"{path} is empty")
     if sheet is not None and kind != EXCEL:
-        raise InputError(f"{path} has no sheets: sheet (--sheet) is for Excel files, which end in {EXCEL}")
+        raise InputError(f"{path} has no sheets: sheet (--sheet) is only for Excel files, which end in {EXCEL}")
     try:
         if kind == ".parquet":
             table = pd.read_parquet(path)
@@ -68,7 +68,7 @@ def read(
         else:
             text = decoded(path.read_bytes(), str(path), encoding)
             if kind == ".txt" and delimited.tabbed(lines(text)):
-                log.info("%s: every line has one tab: read as .tsv, with two columns", path)
+                log.info("%s: each line has exactly one tab, so the file is read as .tsv with two columns", path)
                 kind = ".tsv"
             if kind in JSON:
                 table = pd.DataFrame(_objects(path, text), dtype=object)
@@ -119,25 +119,27 @@ def table(data, labels=None, columns=("text", "label", "text_b")):
     if isinstance(data, Path) or (isinstance(data, str) and Path(data).suffix.lower() in KINDS):
         return read(data)
     if (one := one_text(data)) is not None:
-        raise InputError(f"wanted a list of texts, got one text: put it in square brackets, [{one[:20]!r}]")
+        raise InputError(f"expected a list of texts, found one text: put it in square brackets, [{one[:20]!r}]")
     if isinstance(data, Mapping):
         raise InputError(
-            "wanted a list of texts, of pairs or of dicts, got one dict: pandas.DataFrame(...) makes a table of it"
+            "expected a list of texts, of pairs or of dicts, found one dict: convert it with pandas.DataFrame(...)"
         )
     rows = _listed(data)
     kinds = {dict if isinstance(row, dict) else list if isinstance(row, tuple | list) else str for row in rows}
     if len(kinds) > 1:
-        raise InputError("wanted a list of texts, of pairs or of dicts: this one mixes them")
+        raise InputError("expected a list of texts, of pairs or of dicts, found a mixture of them")
     if rows and isinstance(rows[0], dict):
         made = _plain_names(pd.DataFrame(rows, dtype=object))
     elif rows and isinstance(rows[0], tuple | list):
         if second is None:
             raise InputError(
-                "a list of pairs is for models that were trained on pairs, and this one reads single texts: give a list of "
-                "texts; labels are given apart"
+                "a list of pairs needs a model that was trained on pairs, this one reads single texts: give a list of "
+                "texts, and the labels as a separate argument"
             )
         if {len(row) for row in rows} != {2}:
-            raise InputError("a list of tuples should hold pairs (text, second text); labels are given apart")
+            raise InputError(
+                "a list of tuples should contain pairs (text, second text); give the labels as a separate argument"
+            )
         made = pd.DataFrame([tuple(row) for row in rows], columns=[text, second], dtype=object)
     else:
         made = pd.DataFrame({text: pd.Series(rows, dtype=object)})
@@ -148,7 +150,7 @@ def _listed(data):
     with contextlib.suppress(TypeError):
         if not isinstance(data, set | frozenset):  # sets have no order
             return items(data)
-    raise InputError(f"wanted a list of texts, of pairs or of dicts, got {type(data).__name__}")
+    raise InputError(f"expected a list of texts, of pairs or of dicts, found {type(data).__name__}")
 
 
 def _plain_names(rows):
@@ -156,7 +158,7 @@ def _plain_names(rows):
     where = rows.attrs.get("file", "the table")
     if rows.columns.nlevels > 1:
         raise InputError(
-            f"{where} has {rows.columns.nlevels} levels of column names: keep one, with rows.droplevel(0, axis=1)"
+            f"{where} has {rows.columns.nlevels} levels of column names: keep one, for example with rows.droplevel(0, axis=1)"
         )
     numbered = not all(isinstance(name, str) or missing(name) for name in rows.columns)
     names = each_once([name if missing(name) else str(name) for name in rows.columns], where)
@@ -171,7 +173,7 @@ def _labelled(rows, labels, name):
     import pandas as pd
 
     if len(labels) != len(rows):
-        raise InputError(f"there are {len(rows)} texts and {len(labels)} labels: give as many of one as of the other")
+        raise InputError(f"there are {len(rows)} texts and {len(labels)} labels: give one label for each text")
     rows[name] = pd.Series(labels, index=rows.index, dtype=object)
     return rows
 
@@ -186,14 +188,14 @@ def column(rows, name, option):
         file = rows.attrs.get("file", "the table")
         if file.lower().endswith(".txt") and list(rows.columns) == ["text"]:
             raise InputError(
-                f"{file} has no column {name!r}: a .txt file has one text in each line; if it is a table, rename it to .csv "
+                f"{file} has no column {name!r}: a .txt file has one text per line; if it is a table, rename it to .csv "
                 "(cells separated by commas) or .tsv (by tabs)"
             )
-        numbered = " (or --no-header, where the first line is data already, and a column's number)"
+        numbered = " (or --no-header and the number of a column, if the first line is data)"
         numbered = numbered if rows.attrs.get("header") else ""
         raise InputError(
             f"{file} has no column {name!r}; its columns: {', '.join(map(str, rows.columns[:12]))}; "
-            f"name the right one with --{option.replace('_', '-')}{numbered}"
+            f"choose one with --{option.replace('_', '-')}{numbered}"
         )
     for other in rows.columns:
         if other != name and str(other).casefold() == name.casefold():
@@ -207,7 +209,7 @@ def _not_split(rows, name, other):
     if split.any():
         where = rows.attrs.get("file", "the table")
         raise InputError(
-            f"{where}, row {split.idxmax() + 1} has {other!r} where others have {name!r}: use one name in all rows"
+            f"{where}, row {split.idxmax() + 1} has {other!r}, other rows have {name!r}: use one name in all rows"
         )
 
 
@@ -224,7 +226,7 @@ def _objects(path, text):
     for number, row in enumerate(rows, 1):
         if not isinstance(row, dict):
             raise InputError(
-                f'{path}, item {number}: wanted an object such as {{"text": ...}}, found {json.dumps(row, ensure_ascii=False)[:40]}'
+                f'{path}, item {number}: expected an object such as {{"text": ...}}, found {json.dumps(row, ensure_ascii=False)[:40]}'
             )
     return rows
 
@@ -244,11 +246,11 @@ def json_rows(path, lines):
             raise InputError(f"{path}, line {number}: {error}") from None
         except ValueError as error:
             raise InputError(
-                f"{path}, line {number} is not JSON: {error}; wanted an object a line, or all objects in one array"
+                f"{path}, line {number} is not JSON: {error}; expected one object per line, or all objects in one array"
             ) from None
         if not isinstance(row, dict):
             raise InputError(
-                f'{path}, line {number}: wanted an object such as {{"text": ...}}, found {line.strip()[:40]}'
+                f'{path}, line {number}: expected an object such as {{"text": ...}}, found {line.strip()[:40]}'
             )
         yield number, row
 
@@ -266,16 +268,14 @@ def decoded(raw, name, encoding=None):
     try:
         text = raw.decode(encoding or "utf-8-sig")
     except LookupError:
-        raise InputError(f"there is no encoding {encoding!r}; usual ones: utf-8, gb18030, big5, latin-1") from None
+        raise InputError(f"unknown encoding {encoding!r}; common ones: utf-8, gb18030, big5, latin-1") from None
     except UnicodeDecodeError as error:
         line = error.object[: error.start].count(b"\n") + 1
         where = f"{name}, line {line}: byte 0x{error.object[error.start]:02x} is not {error.encoding}"
         if encoding is None and (text := _as_gbk(raw)) is not None:
-            log.info("%s; read as GBK (gb18030); if it is not Chinese, name its encoding with --encoding", where)
+            log.info("%s; read as GBK (gb18030); if it is not Chinese, set the encoding with --encoding", where)
         else:
-            raise InputError(
-                f"{where}: name the file's encoding, such as --encoding gb18030, big5 or latin-1"
-            ) from None
+            raise InputError(f"{where}: set the file's encoding, such as --encoding gb18030, big5 or latin-1") from None
     return text
 
 

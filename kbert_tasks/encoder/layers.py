@@ -43,7 +43,7 @@ def fill_pooler(model, weights):
     if POOLER in [layer.name for layer in model.layers]:
         if weights is None:
             raise InputError(
-                "pooling 'pooler' wants bert/pooler/dense, which this checkpoint has not: use cls, mean or max"
+                "pooling 'pooler' needs bert/pooler/dense, which this checkpoint does not have: use cls, mean or max"
             )
         model.get_layer(POOLER).set_weights(weights)
 

@@ -34,12 +34,12 @@ def build_encoder(config, encoder="fast", training=False, seq_len=None, output_l
     """
     computes_here()
     if encoder not in ENCODERS:
-        raise InputError(f"encoder must be one of {', '.join(ENCODERS)}, not {encoder!r}")
+        raise InputError(f"encoder should be one of {', '.join(ENCODERS)}, not {encoder!r}")
     if encoder == "fast" and not training:
         return build(config, seq_len, output_layer_num, first_only)
     if config.get("type_vocab_size", 2) != 2:
         raise InputError(
-            f"keras-bert knows 2 segment types, this config has {config['type_vocab_size']}: use encoder fast"
+            f"keras-bert supports 2 segment types, this config has {config['type_vocab_size']}: use encoder fast"
         )
     with tempfile.TemporaryDirectory() as folder:
         file = Path(folder) / google_format.CONFIG  # keras-bert reads the config from a file only
@@ -51,7 +51,7 @@ def build_encoder(config, encoder="fast", training=False, seq_len=None, output_l
     if config["hidden_act"] == "gelu":
         _with_named_gelu(model)
     if config["attention_probs_dropout_prob"]:
-        log.info("keras-bert's graph has no dropout on attention probabilities (the encoder 'fast' has)")
+        log.info("keras-bert's graph has no dropout on attention probabilities (encoder 'fast' has it)")
     return model
 
 
@@ -104,7 +104,7 @@ def load_trained_model_from_checkpoint(
     for layer in model.layers:
         layer.trainable = trainable
     weights = sum(int(np.prod(w.shape)) for w in model.trainable_weights)
-    log.info("%s weights in %d arrays train", f"{weights:,}", len(model.trainable_weights))
+    log.info("%s trainable weights in %d arrays", f"{weights:,}", len(model.trainable_weights))
     return model
 
 

@@ -40,20 +40,24 @@ def choose(precision, encoder="fast"):
     if encoder != "fast":
         if precision not in ("auto", "float32"):
             raise InputError(f"keras-bert's graph computes in float32 only, not {precision}: use encoder fast")
-        return "float32", "keras-bert's graph knows no other"
+        return "float32", "keras-bert's graph supports nothing else"
     if precision != "auto":
-        return precision, "as told"
+        return precision, "as requested"
     tf = tensorflow()
     if tf.config.list_logical_devices("TPU"):
-        return "bfloat16", "a TPU multiplies it"
+        return "bfloat16", "the TPU supports it"
     if gpus := tf.config.get_visible_devices("GPU"):
         ability = tf.config.experimental.get_device_details(gpus[0]).get("compute_capability") or (0, 0)
         if ability >= (8, 0):
-            return "bfloat16", "the GPU multiplies it"
-        return ("float16", "the GPU multiplies it") if ability >= (7, 0) else ("float32", "the GPU has no faster one")
+            return "bfloat16", "the GPU supports it"
+        return (
+            ("float16", "the GPU supports it")
+            if ability >= (7, 0)
+            else ("float32", "the GPU supports no faster format")
+        )
     if fast_bfloat16():
-        return "bfloat16", "the processor multiplies it (AMX)"
-    return "float32", "the processor has no faster one"
+        return "bfloat16", "the processor supports it (AMX)"
+    return "float32", "the processor supports no faster format"
 
 
 @contextlib.contextmanager

@@ -50,7 +50,7 @@ for (const place of document.querySelectorAll(".explanation .attention")) {
     values = of(layer, head);
     paint(canvas, values);
     name.textContent = `Layer ${layer + 1}, head ${head + 1}`;
-    said.textContent = "point at a square for its number";
+    said.textContent = "hover over a square to see its value";
     buttons.forEach((button, i) => button.setAttribute("aria-pressed", i === layer * heads + head));
   };
   const point = (event) => {

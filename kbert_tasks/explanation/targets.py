@@ -17,7 +17,7 @@ def find(task, text, text_b, answer):
     """
     check_trained(task)
     if task.paired and text_b is None:
-        raise InputError(f"this model reads pairs: give {task.SECOND_TEXT} as well, as text_b (--text-b)")
+        raise InputError(f"this model reads pairs: give {task.SECOND_TEXT} too, as text_b (--text-b)")
     if not task.paired and text_b is not None:
         raise InputError("this model reads single texts, not pairs: leave text_b (--text-b) out")
     examples = task.examples([(text, text_b)] if task.paired else [text], gold=False)

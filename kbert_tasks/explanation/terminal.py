@@ -9,15 +9,13 @@ BAR = 30  # width of the longest bar, in columns
 def summary(explanation):
     """Returns the answer, its log-odds, and the accuracy of the attributions, in three lines."""
     e = explanation
-    odds = f"log-odds {e.score:+.3f} for the text, {e.baseline:+.3f} where each token is [MASK]"
-    delta = (
-        f"the attributions add up to {e.attributions.sum():+.3f}, which is off by {e.delta:+.1g} after {e.steps} steps"
-    )
-    said = "as predicted" if e.predicted else "not what the model answers"
-    cut = f"\n{e.cut} more tokens of the text stand outside this window" if e.cut else ""
+    odds = f"log-odds {e.score:+.3f} for the text, {e.baseline:+.3f} if each token is [MASK]"
+    delta = f"the attributions add up to {e.attributions.sum():+.3f}; the error is {e.delta:+.1g} after {e.steps} steps"
+    said = "as predicted" if e.predicted else "not the prediction of the model"
+    cut = f"\n{e.cut} more tokens of the text are outside this window" if e.cut else ""
     return (
         f"{shown(e.shown)}: probability {e.probability:.4f}, {said}\n{odds}\n{delta}"
-        f"{'' if e.close else ' (take more steps)'}{cut}"
+        f"{'' if e.close else ' (use more steps)'}{cut}"
     )
 
 

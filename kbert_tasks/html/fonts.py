@@ -87,9 +87,9 @@ def advice(font):
     """Returns one line about how the page displays Chinese text, or None if the page embeds a font."""
     if font is None:
         return (
-            "This machine has no Chinese font: Chinese in the plots is shown as boxes, and text in whatever font you have. "
-            f"pip install {PACKAGE.replace('_', '-')} mends both."
+            "This machine has no Chinese font: the plots show Chinese characters as boxes, and the page uses a font of the reader. "
+            f"To embed a font, run pip install {PACKAGE.replace('_', '-')}."
         )
     if not font.free:
-        return f"Chinese text is shown in a font of yours: none is embedded without pip install {PACKAGE.replace('_', '-')}."
+        return f"The page uses a font of the reader for Chinese text. To embed a font, run pip install {PACKAGE.replace('_', '-')}."
     return None

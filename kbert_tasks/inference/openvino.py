@@ -88,16 +88,16 @@ def _started(task, folder):
     difference = _difference(task, run)
     if not difference <= LIMIT:  # also true for NaN
         raise InputError(
-            f"OpenVINO {package().__version__} gives probabilities that are off by {difference:.2g} from Keras's: "
-            "take --engine keras, or another version of OpenVINO"
+            f"OpenVINO {package().__version__} computes probabilities that differ by {difference:.2g} from those of Keras: "
+            "use --engine keras, or another version of OpenVINO"
         )
     try:
         _keep(model, folder)
         done = f"exported to {folder / EXPORT}"
     except (OSError, RuntimeError) as error:
         reason = getattr(error, "strerror", None) or str(error).strip().splitlines()[-1]
-        done = f"converted in memory, as {folder / EXPORT} cannot be written ({reason})"
-    log.info("openvino: %s, largest difference of a probability from Keras %.0e", done, difference)
+        done = f"converted in memory, because {folder / EXPORT} cannot be written ({reason})"
+    log.info("openvino: %s; probabilities differ from those of Keras by at most %.0e", done, difference)
     return run
 
 

@@ -50,7 +50,7 @@ def _outputs(task, encoded):
             raise
     if len(encoded) == 1:
         raise InputError(
-            f"out of memory with one text of {len(encoded[0].ids)} tokens: free some, or train with a smaller --max-length"
+            f"out of memory with one text of {len(encoded[0].ids)} tokens: free some memory, or train with a smaller --max-length"
         )
     half = len(encoded) // 2
     return [*_outputs(task, encoded[:half]), *_outputs(task, encoded[half:])]

@@ -46,9 +46,9 @@ def same_answer(part, scores, examples):
         return
     given = _predicted(scores)
     if not given:
-        yield f"The model gives no label to any of the {texts:,} {part}texts."
+        yield f"The model predicts no label for any of the {texts:,} {part}texts."
     if [*given.values()] == [texts]:
-        yield f"The model gives the same label to all {texts:,} {part}texts: {', '.join(given)}."
+        yield f"The model predicts the same label for all {texts:,} {part}texts: {', '.join(given)}."
 
 
 def _below_baseline(report, part, scores):
@@ -76,7 +76,7 @@ def _at_chance(part, scores):
 
 def _low_f1(report, part, scores):
     if scores.get("f1") is not None and scores["f1"] < LOW_F1:
-        nothing = ", as the model answers nothing" if scores.get("precision") is None else ""
+        nothing = ", because the model predicts nothing" if scores.get("precision") is None else ""
         yield f"F1 on the {report['examples'][part]['used']:,} {part} texts is only {scores['f1']:.4f}{nothing}."
 
 
@@ -87,7 +87,7 @@ def _suggestions(report, part, scores):
     made = [*_epochs(report), *_learning_rate(report, scores), *_length(report, part), *_lost(report, part, scores)]
     made += [*_checkpoint(report), *_data(report)]
     return made or [
-        f"The training loss fell to {report['history'][-1]['loss']:.4f}, and no setting stands out: look at the worst mistakes "
+        f"The training loss fell to {report['history'][-1]['loss']:.4f}, and no setting is an obvious cause: check the worst mistakes "
         "in report.html for wrong labels, and for texts that do not contain the answer."
     ]
 
@@ -133,7 +133,7 @@ def _length(report, part):
         examples = report["examples"][name]
         share = examples["notes"].get("cut to max_length", 0) / examples["used"]
         if ways and share >= MANY_CUT:
-            yield f"Read more of each text, with {' or '.join(ways)}: {share:.0%} of the {name} texts are cut."
+            yield f"Read more of each text, with {' or '.join(ways)}: {share:.0%} of the {name} texts are truncated."
             return
 
 
@@ -163,7 +163,7 @@ def _checkpoint(report):
 def _data(report):
     texts = report["examples"]["train"]["used"]
     if texts < FEW_TEXTS:
-        yield f"Label more texts: {texts:,} training texts are few."
+        yield f"Label more texts: there are only {texts:,} training texts."
 
 
 # Facts -----------------------------------------------------------------------------------------------------------

@@ -77,15 +77,21 @@ def reliable_temperature(p, gold, several):
     found = best_temperature(p, gold, several)
     texts = int((np.ones(len(gold), bool) if several else gold.any(-1)).sum())
     if found == 1:
-        return 1.0, f"none of the {texts} development texts is answered wrongly, so none can be fitted"
+        return (
+            1.0,
+            f"a temperature cannot be fitted, because the predictions for all {texts} development texts are correct",
+        )
     if not COLDEST * NEAR < found < HOTTEST / NEAR:
         return (
             1.0,
-            f"the one that fits the {texts} development texts best is at the limit of {COLDEST} to {HOTTEST:.0f}",
+            f"the best temperature for the {texts} development texts is at the limit of {COLDEST} to {HOTTEST:.0f}",
         )
     gain = losses(p, gold, several).sum() - losses(tempered(p, found, several), gold, several).sum()
     if not 2 * gain >= CRITICAL:  # also true for NaN
-        return 1.0, f"{texts} development texts do not show that {found:.2f}, which fits them best, is better"
+        return (
+            1.0,
+            f"the improvement by the best temperature, {found:.2f}, on {texts} development texts is not significant",
+        )
     return found, None
 
 

@@ -10,7 +10,7 @@ def scores_text(scores, examples, baseline=None):
     lines += [f"  {name:<17} {NONE if name == 'precision' else '-'}" for name, value in scores.items() if value is None]
     if "places" in scores:
         places = scores["places"]
-        lines.append(f"  f1 {_number(places['f1'])} on {places['texts']} texts where the places must be right too")
+        lines.append(f"  f1 {_number(places['f1'])} on {places['texts']} texts if the spans must be correct too")
     for name in ("per_class", "per_overlap"):
         if name in scores:
             lines.append(_table(_per_class(scores[name], scores.get("thresholds") if name == "per_class" else None)))
@@ -24,7 +24,7 @@ def scores_text(scores, examples, baseline=None):
 def counts_text(examples):
     """Formats the counts of the rows, such as "700 rows read, 698 used, 2 skipped (empty text 2)", and the notes."""
     skipped = ", ".join(f"{reason} {count}" for reason, count in examples["skipped"].items())
-    joined = f"{examples['joined']} joined to an earlier one of the same text, " if "joined" in examples else ""
+    joined = f"{examples['joined']} merged with an earlier row of the same text, " if "joined" in examples else ""
     line = f"{examples['read']} rows read, {examples['used']} used, {joined}{sum(examples['skipped'].values())} skipped"
     return "\n".join(
         [line + (f" ({skipped})" if skipped else ""), *(f"  {n}: {what}" for what, n in examples["notes"].items())]
@@ -85,9 +85,9 @@ def _several(name, summary):
         for score, mean in means.items():
             lines.append(f"  {part} {score:<12} {mean:.4f} ± {summary['baseline']['sd'][part][score]:.4f}  (baseline)")
     if "kept" in summary:
-        once = "; each training answered the test texts once, and nothing was chosen by them"
+        once = "; the test texts were used once per training, and nothing was selected by them"
         lines.append(
-            f"seed {summary['kept']} is kept: it is the best on the development texts{once if 'test' in summary['mean'] else ''}"
+            f"seed {summary['kept']} is kept because it has the best development score{once if 'test' in summary['mean'] else ''}"
         )
     return lines
 

@@ -83,8 +83,8 @@ class Corpus:
         if not (folder / MANIFEST).is_file():
             found = ", ".join(sorted(path.name for path in folder.iterdir())[:8]) if folder.is_dir() else ""
             raise InputError(
-                f"{folder} is not prepared text: it has no {MANIFEST}; found: {found or 'nothing'}; "
-                "make it with kbert-pretrain data"
+                f"{folder} is not a prepared corpus: it has no {MANIFEST}; found: {found or 'nothing'}; "
+                "create it with kbert-pretrain data"
             )
         again = "copy the folder again, or prepare its text again with kbert-pretrain data"
         try:
@@ -94,12 +94,12 @@ class Corpus:
         except (ValueError, KeyError, TypeError, AttributeError):
             raise InputError(f"{folder / MANIFEST} is damaged: {again}") from None
         if form != FORMAT:
-            raise InputError(f"{folder} has format {form}, wanted {FORMAT}: {again}")
+            raise InputError(f"{folder} has format {form}, expected {FORMAT}: {again}")
         for name, size in expected.items():
             found = (folder / name).stat().st_size if (folder / name).is_file() else None
             if found != size:
                 raise InputError(
-                    f"{folder / name} {'is not there' if found is None else f'has {found} bytes'}, {MANIFEST} promises "
+                    f"{folder / name} {'is missing' if found is None else f'has {found} bytes'}, {MANIFEST} requires "
                     f"{size}: {again}"
                 )
         if not (folder / VOCABULARY).is_file() or sha256(folder / VOCABULARY) != manifest["vocabulary"]["sha256"]:

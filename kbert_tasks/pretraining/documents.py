@@ -94,14 +94,16 @@ def paths(files):
     """
     found = [Path(file) for file in ([files] if isinstance(files, str | Path) else files)]
     if not found:
-        raise InputError("no text file is named: give at least one, such as --text a.txt b.jsonl")
+        raise InputError("no text file is given: give at least one, such as --text a.txt b.jsonl")
     for path in found:
         if path.is_dir():
-            raise InputError(f"{path} is a folder: name the files in it, such as {path / '*.txt'}")
+            raise InputError(f"{path} is a folder: give the files in it, such as {path / '*.txt'}")
         if not path.is_file():
-            raise InputError(f"{path} is not there: name a file of text")
+            raise InputError(f"{path} does not exist: give a text file")
         if path.suffix.lower() not in tables.KINDS:
-            raise InputError(f"{path} should end in one of {', '.join(tables.KINDS)}: by its ending its kind is known")
+            raise InputError(
+                f"{path} should end in one of {', '.join(tables.KINDS)}: the extension determines the format"
+            )
     return found
 
 
@@ -189,8 +191,8 @@ def _rows(path, text_column, encoding):
     for number, row in tables.json_rows(path, _streamed(path, encoding)):
         if text_column not in row:
             raise InputError(
-                f"{path}, line {number} has no {text_column!r}; it has: {', '.join(map(str, list(row)[:12]))}; "
-                "name the right one with --text-column"
+                f"{path}, line {number} has no {text_column!r}; found: {', '.join(map(str, list(row)[:12]))}; "
+                "choose one with --text-column"
             )
         if isinstance(row[text_column], list | dict):
             found = type(row[text_column]).__name__
@@ -220,7 +222,7 @@ def _encoding(path, given):
             b"a".decode(given, "ignore")  # fails for codecs that are not text encodings, such as hex
             return given
     except LookupError:
-        raise InputError(f"there is no encoding {given!r}; usual ones: utf-8, gb18030, big5, latin-1") from None
+        raise InputError(f"unknown encoding {given!r}; common ones: utf-8, gb18030, big5, latin-1") from None
     lines, decoder = 0, codecs.getincrementaldecoder("utf-8-sig")()
     with open(path, "rb") as file:
         if file.read(2) in (codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE):
@@ -245,14 +247,14 @@ def _encoding(path, given):
     cuts = range(4) if len(foreign) >= BLOCK else (0,)
     if all(tables._as_gbk(foreign[: len(foreign) - cut]) is None for cut in cuts):
         raise problem
-    log.info("%s is not UTF-8 and is read as GBK (gb18030); if it is not Chinese, name its encoding", path)
+    log.info("%s is not UTF-8 and is read as GBK (gb18030); if it is not Chinese, set its encoding", path)
     return "gb18030"
 
 
 def _undecodable(where, error):
     if not isinstance(error, UnicodeDecodeError):  # UTF-16 without a byte order mark
-        return InputError(f"{where}: {error}: name the file's encoding, such as --encoding utf-16-le")
+        return InputError(f"{where}: {error}: set the file's encoding, such as --encoding utf-16-le")
     byte = error.object[error.start]
     return InputError(
-        f"{where}: byte 0x{byte:02x} is not {error.encoding}: name the file's encoding, such as --encoding gb18030"
+        f"{where}: byte 0x{byte:02x} is not {error.encoding}: set the file's encoding, such as --encoding gb18030"
     )

@@ -40,7 +40,7 @@ def fill_mask(checkpoint: str | PathLike[str] | Checkpoint, text: str, top: int 
         [[('天', 0.99)]]
     """
     if not isinstance(text, str) or MASK not in text:
-        raise InputError(f"the text should have {MASK} where a word is wanted, found {text!r:.80}")
+        raise InputError(f"the text should contain {MASK} in place of the word to predict, found {text!r:.80}")
     if type(top) is not int or top < 1:
         raise InputError(f"top should be a whole number of at least 1, not {top!r}")
     computes_here()
@@ -53,7 +53,7 @@ def fill_mask(checkpoint: str | PathLike[str] | Checkpoint, text: str, top: int 
     if x[TOKENS].shape[1] > opened.config["max_position_embeddings"]:
         raise InputError(
             f"the text has {x[TOKENS].shape[1]} tokens, [CLS] and [SEP] included, and {opened.name} reads "
-            f"{opened.config['max_position_embeddings']} at most: cut it around the {MASK}"
+            f"{opened.config['max_position_embeddings']} at most: shorten it around the {MASK}"
         )
     logits = network(x, training=False)["MLM"].numpy()[0].astype(np.float64)  # (masks, vocabulary)
     chances = np.exp(logits - logits.max(-1, keepdims=True))
@@ -87,7 +87,7 @@ def _loaded(place, cased, stamp):
     missing = model.fill(network, checkpoint.config, checkpoint.tensors())
     if lacking := [name for name in missing if name.startswith("cls/predictions/")]:
         raise InputError(
-            f"{checkpoint.folder} has no masked-word head ({lacking[0]} is missing): take a checkpoint that has one, as "
+            f"{checkpoint.folder} has no masked-word head ({lacking[0]} is missing): use a checkpoint that has one, as "
             "Google's have, or train one on with kbert-pretrain train --checkpoint"
         )
     return checkpoint, Tokenizer(checkpoint.vocabulary, checkpoint.cased), network

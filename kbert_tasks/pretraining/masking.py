@@ -38,13 +38,13 @@ class Numbers:
         missing = [token for token in SPECIAL if token not in ids]
         if missing:
             raise InputError(
-                f"the vocabulary of {len(vocabulary)} tokens lacks {', '.join(missing)}: take one that "
+                f"the vocabulary of {len(vocabulary)} tokens lacks {', '.join(missing)}: use one that "
                 "`kbert-pretrain vocab` made, or that of an official checkpoint"
             )
         unused = [number for token, number in ids.items() if token.startswith("[unused") and token.endswith("]")]
         words = np.setdiff1d(np.arange(len(vocabulary)), [*(ids[token] for token in SPECIAL), *unused])
         if not len(words):
-            raise InputError(f"the vocabulary of {len(vocabulary)} tokens has special tokens and no words")
+            raise InputError(f"the vocabulary of {len(vocabulary)} tokens has only special tokens")
         return cls(*(ids[token] for token in SPECIAL), words.astype(np.int32))
 
 

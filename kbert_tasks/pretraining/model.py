@@ -38,7 +38,12 @@ def configured(name, vocabulary_size, cased):
     """
     config = shape(name)
     if config.get("vocab_size", vocabulary_size) != vocabulary_size:
-        log.info("%s: vocab_size %d becomes %d, as the vocabulary has", name, config["vocab_size"], vocabulary_size)
+        log.info(
+            "%s: vocab_size %d is changed to %d, the size of the vocabulary",
+            name,
+            config["vocab_size"],
+            vocabulary_size,
+        )
     return config | {"vocab_size": vocabulary_size, "do_lower_case": not cased}
 
 
@@ -51,7 +56,7 @@ def shape(name):
     if name not in CONFIGS:
         if not Path(name).is_file():
             known = ", ".join(CONFIGS)
-            raise InputError(f"config should be one of {known}, or a bert_config.json that is there, not {name}")
+            raise InputError(f"config should be one of {known}, or the path of a bert_config.json, not {name}")
         return read_config(name)
     layers, hidden = CONFIGS[name]
     return {

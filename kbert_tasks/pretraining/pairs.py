@@ -146,7 +146,7 @@ def pairs(documents, length, draw, special):
         InputError: `length` is too small for a pair.
     """
     if length < LEAST:
-        raise InputError(f"length is {length}; [CLS], [SEP] and two texts take at least {LEAST} tokens: raise it")
+        raise InputError(f"length is {length}; [CLS], [SEP] and two texts need at least {LEAST} tokens: increase it")
     text = documents if isinstance(documents, Text) else Text.of(documents)
     starts, stops, document = _runs(text, length - SPECIAL, draw)
     splits, between = _splits(text, starts, stops, draw)

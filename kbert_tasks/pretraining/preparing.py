@@ -91,7 +91,7 @@ def prepare(
             counts = {part: shards.close() for part, shards in parts.items()}
         except tensorflow().errors.OpError as error:
             raise InputError(
-                f"{folder} could not be written ({_first_line(error)}): see to that, and give the same command again"
+                f"{folder} could not be written ({_first_line(error)}): fix this, and run the same command again"
             ) from None
         finally:
             for shards in parts.values():
@@ -112,7 +112,7 @@ def prepare(
             "parts": counts,
         }  # fmt: skip
         text = json.dumps(manifest, ensure_ascii=False, indent=2) + "\n"
-        with written(folder, "and give the same command again"):
+        with written(folder, "and run the same command again"):
             (fresh / MANIFEST).write_text(text, encoding="utf-8", newline="\n")
             fresh.rename(folder)
     log.info("%s: %s tokens of %s documents", folder, f"{manifest['tokens']:,}", f"{manifest['documents']:,}")
@@ -124,8 +124,8 @@ def _tokenizer(vocabulary, cased, segmenter, skipped):
     missing = [token for token in SPECIAL if token not in vocabulary]
     if missing or vocabulary[0] != "[PAD]":
         raise InputError(
-            f"the vocabulary has {len(vocabulary)} tokens and lacks {', '.join(missing) or '[PAD] in the first place'}: "
-            "give a BERT vocabulary"
+            f"the vocabulary has {len(vocabulary)} tokens and lacks {', '.join(missing) or '[PAD] on line 1'}: "
+            "use the vocabulary of a BERT"
         )
     tokenizer = Tokenizer(vocabulary, cased)
     inside = np.array([token.startswith("##") and len(token) > 2 for token in vocabulary])
@@ -201,7 +201,7 @@ def _parted(found, share, seed):
         return
     ends = waiting.ends
     if len(ends) < 2:
-        raise InputError("the text is one sentence: give more of it, some to train on and some to hold out")
+        raise InputError("the text is one sentence: give more text, for training and for evaluation")
     first = len(ends) - max(1, round(share * len(ends)))
     for _ in range(copies):
         yield TRAIN, _slice(waiting, 0, first)
@@ -224,7 +224,7 @@ def _write_vocabulary(path, vocabulary):
     for number, (token, again) in enumerate(zip(vocabulary, read_vocabulary(path), strict=False), 1):
         if token != again:
             raise InputError(
-                f"token {number} of the vocabulary, {token!r}, would be read from {VOCABULARY} as {again!r}"
+                f"token {number} of the vocabulary, {token!r}, would be read from {VOCABULARY} as {again!r}: rename or remove it"
             )
 
 

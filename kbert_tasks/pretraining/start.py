@@ -46,8 +46,8 @@ def check(config, checkpoint):
     """
     if (config is None) == (checkpoint is None):
         raise InputError(
-            f"say what to start from: a config ({', '.join(model.CONFIGS)}, or a bert_config.json) for random weights, "
-            f"or a checkpoint to go on from{'' if config is None else ', not both'}"
+            f"give either a config ({', '.join(model.CONFIGS)}, or a bert_config.json) to start from random weights, "
+            f"or a checkpoint to continue from{'' if config is None else ', not both'}"
         )
     if config is not None:
         model.shape(config)
@@ -68,8 +68,8 @@ def _going_on(corpus, checkpoint, seed):
     if corpus.cased != checkpoint.cased:
         words = ["uncased", "cased"]
         raise InputError(
-            f"the corpus is {words[corpus.cased]}, the checkpoint {checkpoint.name} is {words[checkpoint.cased]} "
-            f"({checkpoint.casing}): prepare the text {words[checkpoint.cased]}"
+            f"the corpus is {words[corpus.cased]}, but the checkpoint {checkpoint.name} is {words[checkpoint.cased]} "
+            f"({checkpoint.casing}): prepare the text again as {words[checkpoint.cased]}"
         )
     config = checkpoint.config | {"do_lower_case": not checkpoint.cased}
     new = new_tokens(checkpoint, corpus.vocabulary)
@@ -77,11 +77,14 @@ def _going_on(corpus, checkpoint, seed):
     fresh = model.drawn(config, seed)
     drawn = sorted(fresh.keys() - arrays.keys())
     if drawn:
-        log.info("%s lacks %s: these start from random numbers", checkpoint.name, ", ".join(drawn))
+        log.info("%s lacks %s: these are initialised randomly", checkpoint.name, ", ".join(drawn))
     arrays = {name: arrays.get(name, fresh[name]) for name in fresh}
     if new:
         arrays |= _grown(arrays, checkpoint, new)
-        log.info("%d tokens are new, in [unused] slots: they start as the mean of what they were cut into", len(new))
+        log.info(
+            "%d tokens are new, in [unused] slots: their embeddings are initialised with the mean of their former pieces",
+            len(new),
+        )
     about = {"checkpoint": checkpoint.name, "new_tokens": [token for _, token in new], "drawn": drawn}
     return config, arrays, about
 
@@ -92,7 +95,7 @@ def new_tokens(checkpoint, vocabulary):
     Raises:
         InputError: the vocabularies differ in other tokens.
     """
-    advice = "take the checkpoint's vocab.txt, or kbert-pretrain vocab --extend, which fills its [unused] slots"
+    advice = "use the checkpoint's vocab.txt, or fill its [unused] slots with kbert-pretrain vocab --extend"
     old = checkpoint.vocabulary
     if len(old) != len(vocabulary):
         raise InputError(
@@ -103,7 +106,7 @@ def new_tokens(checkpoint, vocabulary):
         if not UNUSED.fullmatch(old[i]) or UNUSED.fullmatch(token):
             raise InputError(
                 f"line {i + 1} of the corpus's vocabulary is {token!r}, that of {checkpoint.name} has {old[i]!r}, "
-                f"which is not a free slot: {advice}"
+                f"which is not an [unused] slot: {advice}"
             )
     return new
 

@@ -100,11 +100,16 @@ def _chosen(corpus, part, length, size, seed, numbers, first_step):
             waiting = [waiting[number] for rows in rest for number in rows]
         if found < least:
             raise InputError(
-                f"the {part} part of the corpus has text for {found} pairs of up to {length} tokens, and at least "
+                f"the {part} part of the corpus has text for {found} pairs of up to {length} tokens, but at least "
                 f"{least} are needed: give more text{ADVICE[part]}"
             )
         if epoch == 0 and step >= first_step and (cut or repeated):
-            log.info("%s: in the first epoch %d tokens of the text are in no pair and %d in two", part, cut, repeated)
+            log.info(
+                "%s: in the first epoch, %d tokens of the text are in no pair and %d are in two pairs",
+                part,
+                cut,
+                repeated,
+            )
     if waiting:
         yield waiting
 

@@ -62,11 +62,11 @@ def train(corpus, output, config=None, checkpoint=None, **settings):
 def _train(corpus, output, config, checkpoint, settings):
     if settings.whole_word_mask and not corpus.whole_word_mask:
         raise InputError(
-            f"{corpus.folder} was prepared without whole words, which are to be masked: prepare the text again with "
+            f"{corpus.folder} was prepared without whole words, but whole_word_mask needs them: prepare the text again with "
             "--whole-word-mask"
         )
     if corpus.whole_word_mask and not settings.whole_word_mask:
-        log.info("whole words are known in %s, but masked only with --whole-word-mask", corpus.folder)
+        log.info("%s contains whole words, but they are masked only with --whole-word-mask", corpus.folder)
     schedule = warmed(settings.learning_rate, settings.warmup, settings.steps)
     config, weights, began = starting(corpus, config, checkpoint, settings.seed)
     fits(settings, config)
@@ -91,7 +91,7 @@ def _train(corpus, output, config, checkpoint, settings):
         "corpus": _summary(corpus.manifest),
     }
     generator = tensorflow().random.get_global_generator()  # used by dropout
-    anew = f"delete all of {output} to begin anew, or name a new folder"
+    anew = f"delete {output} to start over, or choose a new folder"
     progress = Progress(
         output / writing.PROGRESS, output / writing.WRITING, about, anew,
         model=network, optimizer=adam, generator=generator,
@@ -145,7 +145,7 @@ class Saves(Callback):
         if found := self.progress.read():
             state, _ = found
             self.history, self.step, self.seconds = state["history"], state["step"], state["seconds"]
-            log.info("going on after step %d, from %s", self.step, self.progress.folder)
+            log.info("resuming after step %d, from %s", self.step, self.progress.folder)
             return
         found = self.network.evaluate(self.held_out, return_dict=True, verbose=0) if self.held_out else {}
         self._log(found, "held_out_")
@@ -160,7 +160,7 @@ class Saves(Callback):
     def on_train_batch_end(self, batch, logs=None):
         self._ended = time.perf_counter()
         if not math.isfinite(logs["loss"]):
-            raise self._diverged(f"the loss of step {self.step + batch + 1} is no longer a number")
+            raise self._diverged(f"the loss of step {self.step + batch + 1} is not finite")
         self._bar.update()
         if batch % 10 == 0:
             self._bar.set_postfix(loss=f"{logs['loss']:.4f}", refresh=False)
@@ -171,7 +171,7 @@ class Saves(Callback):
         self.step += self.params["steps"]
         # The last update comes after the last loss, so check the weights too.
         if not all(np.isfinite(array).all() for array in self.network.get_weights()):
-            raise self._diverged(f"the weights after step {self.step} are no longer numbers")
+            raise self._diverged(f"the weights after step {self.step} are not finite")
         self.seconds += spent
         logs = {re.sub("^val_", "held_out_", name): value for name, value in logs.items()}
         self._log(logs, "", tokens_per_second=round((int(self.network.tokens) - before) / spent))
@@ -183,7 +183,7 @@ class Saves(Callback):
 
     def _diverged(self, what):
         rate = self.about["settings"]["learning_rate"]
-        return InputError(f"{what}: learning_rate {rate} is too high; try a tenth, in a new folder")
+        return InputError(f"{what}: learning_rate {rate} is too high; use a tenth of it, in a new folder")
 
     def _log(self, logs, prefix, **more):
         row = {"step": self.step, "tokens": int(self.network.tokens), "seconds": round(self.seconds, 3)}

@@ -52,8 +52,8 @@ def learn(files, size, cased=False, *, unused=99, min_count=1, pieces=0.2, text_
     room = size - len(special) - len(basic)
     if room < 1:
         raise InputError(
-            f"size is {size}; special tokens, {unused} unused slots and the letters of ASCII alone take "
-            f"{size - room}: raise it above that, or take fewer unused slots"
+            f"size is {size}; special tokens, {unused} unused slots and the letters of ASCII alone need "
+            f"{size - room}: increase size, or reduce unused"
         )
     words = count(files, cased, text_column, encoding)
     characters = _characters(words, basic)
@@ -63,7 +63,7 @@ def learn(files, size, cased=False, *, unused=99, min_count=1, pieces=0.2, text_
     chinese = [token for token in kept if is_chinese(token)]
     frequent = {token: characters[token] for token in kept if not is_chinese(token)}
     frequent |= {token: learned[token] for token in wanted[: room - len(kept)]}
-    log.info("%d of the text's %d other characters than ASCII are in the vocabulary", len(kept), len(characters))
+    log.info("the vocabulary contains %d of the %d non-ASCII characters of the text", len(kept), len(characters))
     return special + basic + chinese + _most_frequent(frequent, room)
 
 

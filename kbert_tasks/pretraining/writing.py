@@ -13,14 +13,14 @@ from ..training.resume import told
 LOG, ABOUT, PROGRESS, DATA = "log.csv", "pretraining.json", "progress", "data"
 LAYOUT = {
     google_format.CONFIG: "the model's sizes, as Google writes them, and its casing",
-    google_format.VOCABULARY: "a token a line",
-    f"{google_format.PREFIX}.index": "names and places of the weights, under Google's names",
+    google_format.VOCABULARY: "one token per line",
+    f"{google_format.PREFIX}.index": "index of the weights, with Google's variable names",
     f"{google_format.PREFIX}.data-00000-of-00001": "the weights",
-    "checkpoint": "the name of the two, for TensorFlow",
-    LOG: "losses and accuracies of each stretch of steps, in training and on held-out text",
-    ABOUT: "settings, versions, what was trained on, and how fast",
-    DATA: "the corpus, where it was prepared from text at once",
-    PROGRESS: "all that a killed run needs to go on; deleted at the end",
+    "checkpoint": "the prefix of the two, for TensorFlow",
+    LOG: "losses and accuracies between two saves, in training and on held-out text",
+    ABOUT: "settings, versions, data and speed of the training",
+    DATA: "the prepared corpus, if --text was given",
+    PROGRESS: "saved progress of an unfinished run; deleted at the end",
 }
 WRITING = ".writing"
 LEFT = re.compile(rf"\.{DATA}\.[a-z0-9_]{{8}}")  # temporary folder of `aside`, left by a killed process
@@ -34,25 +34,25 @@ def writable(folder):
     """
     folder = Path(folder).resolve()
     if folder.exists() and not folder.is_dir():
-        raise InputError(f"{folder} is a file: name a folder for the pretrained checkpoint")
+        raise InputError(f"{folder} is a file: choose a folder for the pretrained checkpoint")
     if folder.is_dir():
         found = {path.name for path in folder.iterdir()}
         left = {name for name in found if name == WRITING or _left_over(folder / name)}
         others = sorted(found - LAYOUT.keys() - left)
         if others:
             raise InputError(
-                f"{folder} holds other files ({', '.join(others[:4])}) and is not touched: name a new folder"
+                f"{folder} contains other files ({', '.join(others[:4])}) and is not replaced: choose a new folder"
             )
         if found & {ABOUT, google_format.CONFIG} and PROGRESS not in found:
             raise InputError(
-                f"{folder} holds a checkpoint that is finished and is not replaced: name a new folder, "
-                f"and to go on from it, give it as the checkpoint"
+                f"{folder} contains a finished checkpoint, which is not replaced: choose a new folder, "
+                "and to continue from this checkpoint, give it as --checkpoint"
             )
         for name in left:
             shutil.rmtree(folder / name, ignore_errors=True)
     existing = next(p for p in (folder, *folder.parents) if p.exists())
     if not existing.is_dir() or not os.access(existing, os.W_OK):
-        raise InputError(f"{folder} cannot be made: {existing} is not a folder that you may write to")
+        raise InputError(f"{folder} cannot be created: {existing} is not a writable folder")
     return folder
 
 

@@ -56,7 +56,7 @@ def reliability(counts, sure, right, font):
         axes.scatter(sure, right, s=area, color=FIRST, zorder=3)
         axes.set(xlim=(-0.03, 1.03), ylim=(-0.03, 1.03), aspect="equal")
         axes.set_xlabel(_both(font, "mean probability", "平均概率"))
-        axes.set_ylabel(_both(font, "share right", "正确率"))
+        axes.set_ylabel(_both(font, "accuracy", "正确率"))
 
     return svg(draw, "calibration", font, 3.9, 3.6)
 
@@ -85,7 +85,7 @@ def lengths(parts, limit, font):
                           xytext=(0, 3), textcoords="offset points", ha="center", va="bottom")  # fmt: skip
         axes.yaxis.set_major_formatter(lambda value, _: f"{value * 100:g}%")
         axes.set_xlim(0)
-        axes.set_xlabel(_both(font, "tokens of a text", "文本的词元数"))
+        axes.set_xlabel(_both(font, "tokens per text", "文本的词元数"))
         axes.set_ylabel(_both(font, "share of texts", "文本占比"))
         if len(parts) > 1:
             axes.legend()
@@ -104,8 +104,8 @@ def by_length(groups, font):
         axes.set_xticks(range(len(groups)), names, rotation=30 if len(groups) > 5 else 0)
         axes.set(xlim=(-0.6, len(groups) - 0.4), ylim=(-0.02, 1.04))
         axes.grid(False, axis="x")
-        axes.set_xlabel(_both(font, "tokens of a text", "文本的词元数"))
-        axes.set_ylabel(_both(font, "share right", "正确率"))
+        axes.set_xlabel(_both(font, "tokens per text", "文本的词元数"))
+        axes.set_ylabel(_both(font, "accuracy", "正确率"))
 
     return svg(draw, "by-length", font)
 

@@ -34,7 +34,7 @@ def data(report):
         + [sum(counts["skipped"].values())]
         for part, counts in parts.items()
     ]
-    columns = ["texts", *["file"] * bool(files), "rows read", "used", *["joined to another"] * joined, "skipped"]
+    columns = ["texts", *["file"] * bool(files), "rows read", "used", *["merged"] * joined, "skipped"]
     return Table("Rows read, used and skipped", columns, rows)
 
 
@@ -67,7 +67,7 @@ def scores(scores):
     rows = [[_said(name), *(part.get(name) for part in scores.values())] for name in names]
     if any("places" in part for part in scores.values()):
         places = [(part.get("places") or {}).get("f1") for part in scores.values()]
-        rows.append(["F1 where the places must be right too", *places])
+        rows.append(["F1 with correct spans", *places])
     return Table("Scores", ["score", *scores], rows)
 
 
@@ -141,13 +141,13 @@ def confused(pairs):
 def bins(counts, sure, right):
     """Returns the Table of the values of the calibration plot; Args as returned by `calibration.reliability`."""
     rows = [[f"{p:.3f}", share, count] for p, share, count in zip(sure, right, counts, strict=True)]
-    return Table("Bins of probability", ["mean probability", "share right", "answers"], rows)
+    return Table("Bins of probability", ["mean probability", "accuracy", "predictions"], rows)
 
 
 def lengths(groups):
     """Returns the Table of scores by length; `groups` is the return value of `counting.by_length`."""
     rows = [[f"{g['from']} to {g['to']}", g["texts"], g["right"], g["low"], g["high"]] for g in groups]
-    return Table("Share right by length", ["tokens", "texts", "share right", "95 % from", "to"], rows)
+    return Table("Accuracy by length", ["tokens", "texts", "accuracy", "95 % from", "to"], rows)
 
 
 def curves(history):

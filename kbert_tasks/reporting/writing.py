@@ -41,7 +41,7 @@ def report(task: "Task[Any]", file: str | PathLike[str], explain: bool = True) -
     if path.suffix.lower() != ".html":
         raise InputError(f"the report should be written to a file that ends in .html, not {str(path)!r}")
     if not path.absolute().parent.is_dir():
-        raise InputError(f"{path} could not be written (there is no folder {path.parent}): name another file")
+        raise InputError(f"{path} could not be written (there is no folder {path.parent}): choose another file")
     try:
         if (path.parent / TASK).is_file():  # a saved task, whose folder holds only its own files at any time
             _replace(path, _page(task, explain))
@@ -49,7 +49,7 @@ def report(task: "Task[Any]", file: str | PathLike[str], explain: bool = True) -
             with replacing(path) as stream:
                 stream.write(_page(task, explain))
     except OSError as error:
-        raise InputError(f"{path} could not be written ({error.strerror}): name another file") from None
+        raise InputError(f"{path} could not be written ({error.strerror}): choose another file") from None
 
 
 def write_into(task, folder):
@@ -58,7 +58,7 @@ def write_into(task, folder):
     try:
         _replace(folder / PAGE, _page(task, explain=True))
     except Exception as error:
-        log.warning("%s could not be made (%s: %s); all else is saved", PAGE, type(error).__name__, error)
+        log.warning("%s could not be created (%s: %s); everything else is saved", PAGE, type(error).__name__, error)
 
 
 def update_seconds(report, folder):

@@ -22,12 +22,12 @@ TASK, CONFIG, VOCABULARY, WEIGHTS, REPORT, ERRORS, ANSWERS, PAGE = (
 LAYOUT = {
     TASK: "format, task, settings, and what the task learned from the training rows (labels, ...)",
     CONFIG: "the encoder's sizes, as Google writes them",
-    VOCABULARY: "a token a line",
+    VOCABULARY: "one token per line",
     WEIGHTS: "every array of the model under LAYER/NUMBER; `seen`: fingerprints of the training texts",
-    REPORT: "what was trained on what, and the scores",
-    ERRORS: "the texts of the test (without one, of the development) rows that are answered wrongly: row, gold, answer, probability",
-    ANSWERS: "all of those texts, the right answers included, with their loss",
-    PAGE: "the report as a page, which opens offline",
+    REPORT: "settings, data and scores of the training",
+    ERRORS: "the wrong predictions for the test rows (without a test file, the development rows): row, gold, answer, probability",
+    ANSWERS: "all predictions for these rows, including the correct ones, with their loss",
+    PAGE: "the report as an HTML page that opens offline",
 }
 
 
@@ -48,18 +48,18 @@ def writable(folder):
     folder = Path(folder).resolve()
     recover(folder)
     if folder.is_file():
-        raise InputError(f"{folder} is a file: name a folder for the trained task")
+        raise InputError(f"{folder} is a file: choose a folder for the trained task")
     if folder.is_dir():
         others = sorted(_others(folder))
         if others:
             raise InputError(
-                f"{folder} holds other files ({', '.join(others[:4])}) and is not replaced: name a new folder"
+                f"{folder} contains other files ({', '.join(others[:4])}) and is not replaced: choose a new folder"
             )
         if os.path.ismount(folder):
-            raise InputError(f"{folder} is a mounted disk and cannot be replaced: name a folder in it")
+            raise InputError(f"{folder} is a mounted disk and cannot be replaced: choose a folder in it")
     existing = next(p for p in folder.parents if p.exists())
     if not existing.is_dir() or not os.access(existing, os.W_OK):
-        raise InputError(f"{folder} cannot be made: {existing} is not a folder that you may write to")
+        raise InputError(f"{folder} cannot be created: {existing} is not a writable folder")
     return folder
 
 

@@ -31,7 +31,7 @@ from .model import arrays_of
 log = logging.getLogger("kbert_tasks")
 FORMAT = 4
 SEEN = "seen"
-AGAIN = "and save again: kbert-train, given the same command, goes on from its last save"
+AGAIN = "and save again; kbert-train resumes from its last save if you run the same command again"
 
 
 def save(task, folder):
@@ -68,7 +68,7 @@ def _save(task, folder):
     except OSError as error:  # on Windows this happens if any file of the earlier folder is open
         recover(folder)
         raise InputError(
-            f"{folder} cannot be replaced ({error.strerror}): the new folder is whole, as {temporary}"
+            f"{folder} cannot be replaced ({error.strerror}): the complete new folder is {temporary}"
         ) from None
     shutil.rmtree(previous, ignore_errors=True)
 

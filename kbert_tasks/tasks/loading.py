@@ -49,7 +49,7 @@ def load(folder: str | PathLike[str], engine: str = "keras") -> "Task[Any]":
     folder = Path(folder).resolve()
     recover(folder)
     if not folder.is_dir():
-        raise InputError(f"{folder} is not there: name a folder that kbert-train or save() has written")
+        raise InputError(f"{folder} does not exist: give a folder written by kbert-train or save()")
     if not (folder / TASK).is_file():
         raise InputError(
             f"{folder} is not a saved task: it has no {TASK}; found: {', '.join(sorted(os.listdir(folder))[:8]) or 'nothing'}"
@@ -92,7 +92,7 @@ def _fill(task, folder, cased, engine):
         arrays = load_file(folder / WEIGHTS)
         task.seen_ = arrays.pop(SEEN)
     except (SafetensorError, KeyError) as error:
-        raise InputError(f"{folder / WEIGHTS} is damaged or cut short: copy the folder again ({error})") from None
+        raise InputError(f"{folder / WEIGHTS} is damaged or incomplete: copy the folder again ({error})") from None
     if task.config["num_hidden_layers"] > len(arrays):  # check before building a graph that could be huge
         raise InputError(f"{folder / CONFIG} has more layers than {WEIGHTS}: copy the whole folder again")
     model = built(task, engine)
@@ -102,7 +102,7 @@ def _fill(task, folder, cased, engine):
         name = sorted(dict(wanted.items() ^ found.items()))[0]
         raise InputError(
             f"{folder / WEIGHTS} does not fit {TASK}: {name} should be {wanted.get(name)}, found {found.get(name)}: "
-            "files of two trainings are mixed; copy the folder again"
+            "these are files of two trainings; copy the folder again"
         )
     task.model = fill(model, arrays)
     return task

@@ -41,7 +41,7 @@ def told(value, string, text):
         raise RowError(f"a span should be [start, end] in characters of the text, not {str(value)[:40]}")
     start, end = map(int, numbers)
     if text[start:end] != string:
-        raise RowError(f"characters {start} to {end} are {text[start:end][:40]!r}, not {string[:40]!r}")
+        raise RowError(f"characters {start} to {end} of the text are {text[start:end][:40]!r}, not {string[:40]!r}")
     return Span(start, end)
 
 

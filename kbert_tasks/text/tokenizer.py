@@ -112,7 +112,7 @@ class Tokenizer:
         special = 2 if pair is None else 3
         if max_length < special:
             what = "one text" if pair is None else "a pair of texts"
-            raise InputError(f"max_length is {max_length}; [CLS] and [SEP] of {what} alone take {special}: raise it")
+            raise InputError(f"max_length is {max_length}; [CLS] and [SEP] of {what} alone need {special}: increase it")
         first, first_offsets = self._pieces(text)
         second, second_offsets = ([], []) if pair is None else self._pieces(pair)
         available = max_length - special
@@ -182,13 +182,17 @@ def read_vocabulary(path: str | PathLike) -> list[str]:
         text = data.decode("utf-8").removeprefix("\ufeff")
     except UnicodeDecodeError as error:
         number = data.count(b"\n", 0, error.start) + 1
-        raise InputError(f"{path}, line {number}: byte 0x{data[error.start]:02x}; save it as UTF-8") from None
+        raise InputError(
+            f"{path}, line {number}: byte 0x{data[error.start]:02x} is not UTF-8; save the file as UTF-8"
+        ) from None
 
     lines: dict[str, int] = {}  # token to line number
     for number, line in enumerate(text.removesuffix("\n").split("\n"), 1):
         line = line.strip(" \t\r")
         if not line:
-            raise InputError(f"{path}, line {number} is empty; its number is an id: remove it or restore its token")
+            raise InputError(
+                f"{path}, line {number} is empty; its number is a token id: restore the token or remove the line"
+            )
         token = line.strip()
         if token in ("", "##"):  # U+2028 and ##U+2028 would become empty or another token
             token = line
@@ -197,7 +201,7 @@ def read_vocabulary(path: str | PathLike) -> list[str]:
         lines[token] = number
     missing = [token for token in SPECIAL if token not in lines]
     if missing:
-        raise InputError(f"{path} has {len(lines)} lines and lacks {', '.join(missing)}: give a BERT vocab.txt")
+        raise InputError(f"{path} has {len(lines)} lines and lacks {', '.join(missing)}: use the vocab.txt of a BERT")
     if lines["[PAD]"] != 1:
-        raise InputError(f"{path}: [PAD] is on line {lines['[PAD]']}; keras-bert masks id 0, so move it to line 1")
+        raise InputError(f"{path}: [PAD] is on line {lines['[PAD]']}; keras-bert masks id 0, so it should be on line 1")
     return list(lines)

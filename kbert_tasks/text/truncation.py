@@ -26,11 +26,11 @@ class TruncationSettings(Settings):
     def __post_init__(self):
         super().__post_init__()
         if self.window_pooling != "mean" and self.truncation != "windows":
-            raise InputError("window_pooling is for windows: set truncation to windows, or leave window_pooling out")
+            raise InputError("window_pooling needs truncation='windows': set it, or leave window_pooling out")
         if self.window_overlap is None:
             return
         if self.truncation != "windows":
-            raise InputError("window_overlap is for windows: set truncation to windows, or leave window_overlap out")
+            raise InputError("window_overlap needs truncation='windows': set it, or leave window_overlap out")
         window = self.max_length - 2
         if self.window_overlap > window // 2:
             raise InputError(

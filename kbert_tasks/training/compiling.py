@@ -36,10 +36,10 @@ def chosen(settings, config, computed_in, first_only, strategy, lengths):
     problem = _impossible(settings, strategy)
     if settings.compile != AUTO:
         if problem and settings.compile == "on":
-            raise InputError(f"compile cannot be on: it is for {problem}; use compile off or auto")
+            raise InputError(f"compile cannot be on: it needs {problem}; use compile off or auto")
         return Resolved(settings.compile, "as requested")
     if problem or computed_in != "bfloat16":
-        return Resolved("off", f"it is for {problem or 'bfloat16'}")
+        return Resolved("off", f"it needs {problem or 'bfloat16'}")
     layers = max(0, config["num_hidden_layers"] - first_only)
     return _by_cost(settings, layers * _saved_for_a_token(config), lengths)
 

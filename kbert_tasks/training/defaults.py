@@ -59,9 +59,11 @@ def held_out_share(settings, texts):
         texts: number of training texts.
     """
     if texts < FEW_TEXTS:
-        found = Resolved(0.0, f"{texts} texts are too few to hold out some: all train, for a fixed number of steps")
+        found = Resolved(
+            0.0, f"{texts} texts are too few to hold some out: train on all of them, for a fixed number of steps"
+        )
     else:
-        found = Resolved(HELD_OUT, f"{texts:,} texts are enough to hold out a tenth, which chooses the epoch")
+        found = Resolved(HELD_OUT, f"{texts:,} texts are enough to hold out a tenth, to choose the best epoch")
     return _chosen(settings.validation_split, found)
 
 
@@ -70,7 +72,7 @@ def pooling(settings, hidden):
     if hidden >= BASE_HIDDEN:
         found = Resolved("cls", "base size or larger")
     else:
-        found = Resolved("mean", "smaller checkpoints say little in [CLS] before it is trained")
+        found = Resolved("mean", "in small checkpoints, the [CLS] vector carries little information before fine-tuning")
     return _chosen(settings.pooling, found)
 
 
@@ -114,42 +116,42 @@ def _rate(recipe, hidden, size):
     if hidden >= BASE_HIDDEN:
         return Resolved(recipe.base_rate, size)
     rate = min(recipe.base_rate * (BASE_HIDDEN / hidden) ** 3, recipe.highest_rate)
-    return Resolved(float(f"{rate:.1e}"), f"{size}, and smaller checkpoints need higher rates")
+    return Resolved(float(f"{rate:.1e}"), f"{size}, and smaller checkpoints need a higher learning rate")
 
 
 def _epochs(recipe, large, steps):
     epochs, least = (recipe.base_epochs, recipe.base_steps) if large else (recipe.epochs, recipe.steps)
     if steps * epochs >= least:
-        return Resolved(epochs, f"{steps:,} steps an epoch: {epochs} epochs are at least {least} steps")
+        return Resolved(epochs, f"{steps:,} steps per epoch: {epochs} epochs are at least {least} steps")
     found = min(math.ceil(least / steps), MOST_EPOCHS)
-    return Resolved(found, f"{steps:,} steps an epoch are few: enough epochs for {least} steps, at most {MOST_EPOCHS}")
+    return Resolved(found, f"{steps:,} steps per epoch are few: enough epochs for {least} steps, at most {MOST_EPOCHS}")
 
 
 def _schedule(large, on_tpu):
     if large:
         return Resolved("constant", "base size or larger")
     if on_tpu:
-        return Resolved("linear", "in place of the moving average of the weights")
-    return Resolved("constant", "the moving average of the weights takes the place of a falling rate")
+        return Resolved("linear", "replaces the moving average of the weights")
+    return Resolved("constant", "the moving average of the weights replaces a decaying learning rate")
 
 
 def _warm_up(large, falling):
     if large and not falling:
-        return Resolved(0.0, "a constant rate of this height needs none")
-    return Resolved(0.1, "a falling rate begins with a warm-up" if falling else "so high a rate begins with a warm-up")
+        return Resolved(0.0, "a constant learning rate of this size needs no warm-up")
+    return Resolved(0.1, "a linear schedule needs a warm-up" if falling else "a high learning rate needs a warm-up")
 
 
 def _average(large, falling, on_tpu):
     if on_tpu:
-        return Resolved(0.0, "a TPU is slow to give the weights after each step")
+        return Resolved(0.0, "reading the weights after each step is slow on a TPU")
     if large or falling:
-        return Resolved(0.0, "base size or larger" if large else "the falling rate takes its place")
-    return Resolved(AVERAGED, "it steadies small checkpoints, which are trained with a high rate")
+        return Resolved(0.0, "base size or larger" if large else "the linear schedule replaces it")
+    return Resolved(AVERAGED, "it stabilises small checkpoints, which are trained with a high learning rate")
 
 
 def _patience(epochs, falling, developing):
     if falling:
-        return Resolved(0, "an early stop would cut off the falling rate")
+        return Resolved(0, "early stopping would end the linear schedule too early")
     if not developing:
-        return Resolved(0, "without development texts nothing says when to stop")
+        return Resolved(0, "early stopping needs development texts")
     return Resolved(max(2, math.ceil(epochs / 4)), f"a quarter of {epochs} epochs, at least 2")

@@ -65,14 +65,14 @@ def _found(device):
     if device == "tpu" or (device == "auto" and _may_have_tpu()):
         tpu, problem = _tpu()
         if tpu:
-            return tpu, f"a TPU of {tpu.num_replicas_in_sync} cores: TensorFlow found it"
-        log.warning("there is no TPU that can be used: %s", problem)
+            return tpu, f"a TPU of {tpu.num_replicas_in_sync} cores, found by TensorFlow"
+        log.warning("no usable TPU: %s", problem)
     gpus = tf.config.list_physical_devices("GPU")
     if len(gpus) > 1:
-        return tf.distribute.MirroredStrategy(), f"{len(gpus)} GPUs: TensorFlow found them"
+        return tf.distribute.MirroredStrategy(), f"{len(gpus)} GPUs, found by TensorFlow"
     if device == "gpu" and not gpus:
-        log.warning("there is no GPU that TensorFlow can use (its guide to installing says what that takes)")
-    return tf.distribute.get_strategy(), "the GPU: TensorFlow found it" if gpus else "the CPU: there is nothing faster"
+        log.warning("TensorFlow finds no GPU: see its installation guide for the drivers that it needs")
+    return tf.distribute.get_strategy(), "the GPU, found by TensorFlow" if gpus else "the CPU, no faster device found"
 
 
 def _may_have_tpu():
@@ -88,7 +88,7 @@ def _tpu():
         return distribute.TPUStrategy(distribute.cluster_resolver.TPUClusterResolver.connect("local")), None
     except Exception as problem:  # the driver, the device, a permission or TensorFlow's TPU support is missing
         reason = (str(problem) or type(problem).__name__).splitlines()[0].split(". ")[0]
-        remote = "; the older TPUs of Colab, which are another machine, are not supported" * (
+        remote = "; the older TPUs of Colab, which run on another machine, are not supported" * (
             "COLAB_TPU_ADDR" in os.environ
         )
         return None, reason + remote
@@ -105,12 +105,14 @@ def _processor(number):
     except RuntimeError:
         name = f"cpu:{number}" if number > 1 else "cpu"
         raise InputError(
-            f"device {name} comes too late, TensorFlow has begun to compute: start Python again and say it first, "
-            f"by kbert_tasks.strategy({name!r})"
+            f"device {name} cannot be set, because TensorFlow has already started: restart Python and set it first, "
+            f"with kbert_tasks.strategy({name!r})"
         ) from None
     if number == 1:
-        return tf.distribute.get_strategy(), "the CPU: as told"
-    return tf.distribute.MirroredStrategy([f"/cpu:{i}" for i in range(number)]), f"{number} devices of the CPU: as told"
+        return tf.distribute.get_strategy(), "the CPU, as requested"
+    return tf.distribute.MirroredStrategy(
+        [f"/cpu:{i}" for i in range(number)]
+    ), f"{number} devices of the CPU, as requested"
 
 
 def _machines(device):
@@ -118,7 +120,7 @@ def _machines(device):
     number = me() + 1
     if device not in ("auto", "cpu", "gpu"):
         raise InputError(
-            f"TF_CONFIG names {len(workers)} workers, and device {device} is for one: say auto, cpu or gpu"
+            f"TF_CONFIG names {len(workers)} workers, but device {device} is for one worker: use auto, cpu or gpu"
         )
     if device == "cpu":
         _processor(1)
@@ -129,7 +131,7 @@ def _machines(device):
         if "program startup" not in str(problem):
             raise
         raise InputError(
-            "TF_CONFIG names several workers, and TensorFlow has begun to compute: start Python again and call "
+            "TF_CONFIG names several workers, but TensorFlow has already started: restart Python and call "
             "kbert_tasks.strategy() first"
         ) from None
     return (
@@ -187,7 +189,7 @@ def telling(run):
                 raise
             log.debug("%s", problem)
             raise InputError(
-                "another worker is gone: give every worker its command again; they go on from the last save"
+                "another worker stopped: run the command again on every worker; training resumes from the last save"
             ) from None
 
     return running

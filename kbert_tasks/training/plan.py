@@ -80,15 +80,15 @@ LENGTHS = {"median": 50, "95 %": 95, "longest": 100}
 def _lines(plan, settings, steps, room):
     windows = f" in {plan['windows']:,} windows" if plan["windows"] != plan["texts"] else ""
     lengths = ", ".join(f"{name} {tokens:,}" for name, tokens in plan["lengths"].items())
-    yield f"{plan['texts']:,} texts to train on{windows}; their tokens: {lengths}"
+    yield f"{plan['texts']:,} training texts{windows}; tokens per text: {lengths}"
     for name, notes in plan["notes"].items():
         if listed := "; ".join(f"{number:,} {what}" for what, number in notes.items()):
             yield f"of the {name} texts: {listed}"
     if not any("max_length" in what for notes in plan["notes"].values() for what in notes):
-        yield f"nothing is cut: no text is longer than max_length {settings.max_length}"
+        yield f"nothing is truncated: no text is longer than max_length {settings.max_length}"
     parts = f", computed in {plan['micro_batches']} micro-batches" if plan["micro_batches"] > 1 else ""
     yield (
-        f"epochs {settings.epochs}, of {steps:,} steps each, {plan['steps']:,} in all; batch_size {plan['batch_size']}{parts}, "
+        f"epochs {settings.epochs}, {steps:,} steps each, {plan['steps']:,} in total; batch_size {plan['batch_size']}{parts}, "
         f"learning_rate {settings.learning_rate:g}{_schedule(settings, plan['steps'])}, seed {settings.seed}"
     )
     there = f", and {room.of} leaves {room.bytes / GIB:.1f} GiB" if room.bytes < math.inf else ""
@@ -103,7 +103,9 @@ def _resolved_lines(resolved):
 
 def _schedule(settings, steps):
     up = round(settings.warmup_ratio * steps)
-    return (f" from step {up:,} on" if up else "") + (", then falling to 0" if settings.schedule == "linear" else "")
+    return (f" after a warm-up of {up:,} steps" if up else "") + (
+        ", then linear decay to 0" if settings.schedule == "linear" else ""
+    )
 
 
 def _parts(demand, room, settings, size, backup):
@@ -111,7 +113,7 @@ def _parts(demand, room, settings, size, backup):
     parts, killed = settings.micro_batches, _killed(backup)
     if killed and not settings.auto_micro_batches:
         log.warning(
-            "the last run was killed, often a sign of too little memory: auto_micro_batches (--auto-micro-batches) goes on with less of it"
+            "the last run was killed, maybe for lack of memory: auto_micro_batches (--auto-micro-batches) resumes it with less memory"
         )
     if not settings.auto_micro_batches:
         return parts
@@ -136,11 +138,13 @@ def _advice(demand, room, settings, size):
     parts = next((each for each in _more(settings.micro_batches, size) if _fits(demand, room, each)), None)
     lengths = range(demand.length // 16 * 16, 0, -16)
     length = next((each for each in lengths if _fits(demand, room, settings.micro_batches, each)), None)
-    options = {f"--micro-batches {parts} (the same training, in parts)": parts, f"--max-length {length}": length}
+    options = {f"--micro-batches {parts} (same result)": parts, f"--max-length {length}": length}
     would = " or ".join(name for name, value in options.items() if value)
     if not would:
-        return "no smaller batch would fit, take a smaller checkpoint"
-    return f"{would} would fit" + ("; --auto-micro-batches picks by itself" if not settings.auto_micro_batches else "")
+        return "no smaller batch would fit, use a smaller checkpoint"
+    return f"{would} would fit" + (
+        "; --auto-micro-batches chooses automatically" if not settings.auto_micro_batches else ""
+    )
 
 
 # Running the plan ------------------------------------------------------------------------------------------------
@@ -165,17 +169,17 @@ def carried_out(plan, attempt, auto, backup=None):
                 raise
         if parts >= plan["batch_size"]:
             raise InputError(
-                "out of memory with one text at a time: take a smaller --max-length, or a smaller checkpoint"
+                "out of memory with one text at a time: use a smaller --max-length, or a smaller checkpoint"
             )
         more = min(2 * parts, plan["batch_size"])
         if not auto:
             raise InputError(
-                f"out of memory: --micro-batches {more} makes the same training with less, and --auto-micro-batches finds what fits; "
-                "or take a smaller --max-length"
+                f"out of memory: use --micro-batches {more} (same result with less memory), --auto-micro-batches to find what fits, "
+                "or a smaller --max-length"
             )
         plan["micro_batches"] = more
-        plan["lines"].append(f"memory ran out: the batches were computed in {more} parts from then on")
-        log.warning("out of memory: going on with each batch in %d parts", more)
+        plan["lines"].append(f"memory ran out: from then on, each batch was computed in {more} parts")
+        log.warning("out of memory: continuing with each batch in %d parts", more)
         gc.collect()
 
 

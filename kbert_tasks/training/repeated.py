@@ -61,7 +61,7 @@ def fit_seeds(
     unseen = None if test is None else task.examples(test)
     if not held_out.rows:
         raise InputError(
-            "the best of several seeds is chosen by development rows: give them, or a validation_split above 0"
+            "the best seed is chosen by its development score: give development rows, or a validation_split above 0"
         )
     each: list[dict[str, Any]] = []
     best: Any = None
@@ -111,7 +111,9 @@ def fit_folds(
         try:
             _clone(task).prepare(rest.rows)
         except InputError as error:
-            raise InputError(f"without fold {fold} of {number} there is too little to learn from: {error}") from None
+            raise InputError(
+                f"without fold {fold} of {number}, the training rows are not sufficient: {error}"
+            ) from None
     for fold, (rest, part) in enumerate(folds_made, 1):
         log.info("fold %d of %d", fold, number)
         one = _clone(task)

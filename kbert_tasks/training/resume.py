@@ -52,7 +52,7 @@ class Progress:
         if different := _difference(before, self.told):
             name, old, new = different
             raise InputError(
-                f"{self.folder} is of a run with {name} {old}, this one has {new}: say the same, or {self.anew}"
+                f"{self.folder} has the progress of a run with {name} {old}, this run has {new}: use the same value, or {self.anew}"
             )
         try:
             self.parts.read(str(last / WEIGHTS)).assert_existing_objects_matched()
@@ -112,7 +112,7 @@ def delete(folder, aside=None):
 def told(folder, aside):
     """Raises an InputError with one sentence if the disk is full, and always deletes the temporary folder."""
     try:
-        with written(folder, "and give the same command again: it goes on from the last save"):
+        with written(folder, "and run the same command again to resume from the last save"):
             yield
     finally:
         shutil.rmtree(aside, ignore_errors=True)

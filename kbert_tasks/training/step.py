@@ -36,7 +36,9 @@ class Stepped(keras.Model):
         self.parts, self.adversarial = parts, adversarial
         self.distribute_reduction_method = "first"  # the step already sums the logs over all devices
         if adversarial and not self.get_layer(TABLE).trainable:
-            raise InputError("adversarial training moves the embeddings, and freeze_layers keeps them: choose one")
+            raise InputError(
+                "fgm_epsilon needs trainable embeddings, but freeze_layers freezes them: use only one of the two"
+            )
 
     def get_config(self):
         model = keras.saving.serialize_keras_object(keras.Model(self.inputs, self.output, name=self.name))

@@ -133,11 +133,11 @@ def test_hugging_face_names(home, asked):
 
 
 def test_an_unknown_name_gets_the_closest_ones(home):
-    with pytest.raises(InputError, match="neither a folder nor the name .* close to it: bert-base-chinese"):
+    with pytest.raises(InputError, match="neither a folder nor the name .* similar names: bert-base-chinese"):
         find.locate("checkpoints/bert-base-chines")
     with pytest.raises(InputError, match="kbert-checkpoint list") as caught:
         find.locate("zzz")
-    assert "close to" not in str(caught.value)
+    assert "similar names" not in str(caught.value)
 
 
 def test_an_archive_is_not_a_folder(home):

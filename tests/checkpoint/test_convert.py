@@ -209,11 +209,11 @@ def test_what_is_left_out_is_named(folder, official_folder, tmp_path, caplog):
         same(read(import_folder(folder, tmp_path / "back")), read(official_folder))
     said = {record.getMessage().removeprefix(f"{folder}").lstrip("/") for record in caplog.records}
     assert said == {
-        ": left out 2 tensors not in Google's format: bert.embeddings.position_ids, classifier.weight",
-        ": cls.predictions.decoder.weight is not the word embeddings, which Google's head uses: left out",
-        ": layer_norm_eps 1e-05 becomes Google's 1e-12",
-        "tokenizer_config.json: tokenizer_class 'BertJapaneseTokenizer' is lost: texts will be cut by Google's rules",
-        "tokenizer_config.json: strip_accents False is lost: texts will be cut by Google's rules",
+        ": skipped 2 tensors that are not in Google's format: bert.embeddings.position_ids, classifier.weight",
+        ": skipped cls.predictions.decoder.weight: it differs from the word embeddings, which Google's head uses instead",
+        ": layer_norm_eps 1e-05 is replaced by Google's 1e-12",
+        "tokenizer_config.json: tokenizer_class 'BertJapaneseTokenizer' is ignored: texts are tokenized by Google's rules",
+        "tokenizer_config.json: strip_accents False is ignored: texts are tokenized by Google's rules",
     }
     assert sum(record.levelno == logging.WARNING for record in caplog.records) == 4
 
@@ -284,7 +284,7 @@ def test_padded_rows_get_names(folder, tmp_path, caplog):
         back = import_folder(folder, tmp_path / "back")
     made = (back / "vocab.txt").read_text(encoding="utf-8").splitlines()
     assert made[rows - 3 :] == ["[unused3]", "[unused2]", "[unused4]"]
-    assert "2 rows of the embedding table have no word" in caplog.text
+    assert "2 rows of the embedding table have no token" in caplog.text
 
 
 def test_windows_line_ends_and_bom(folder, tmp_path):
@@ -341,33 +341,33 @@ def test_any_damaged_file_is_one_sentence(tmp_path_factory, exported, data):
 
 
 REFUSED = {
-    "roberta": (lambda f: change(f, model_type="roberta"), "should have model_type 'bert', but has 'roberta'"),
+    "roberta": (lambda f: change(f, model_type="roberta"), "should have model_type 'bert', found 'roberta'"),
     "distilbert": (
         lambda f: change(f, model_type="distilbert"),
-        "has 'distilbert': Google's BERT computes nothing else",
+        "found 'distilbert': Google's BERT supports nothing else",
     ),
-    "albert": (lambda f: change(f, model_type="albert"), "take another model"),
-    "relative": (lambda f: change(f, position_embedding_type="relative_key"), "'absolute', but has 'relative_key'"),
-    "decoder": (lambda f: change(f, is_decoder=True), "should have is_decoder False, but has True"),
-    "cross": (lambda f: change(f, add_cross_attention=True), "should have add_cross_attention False, but has True"),
-    "silu": (lambda f: change(f, hidden_act="silu"), "'relu' or 'tanh', but has 'silu'"),
-    "zero": (lambda f: change(f, num_hidden_layers=0), "num_hidden_layers should be a whole number above 0, but is 0"),
-    "text": (lambda f: change(f, hidden_size="16"), "hidden_size should be a whole number above 0, but is '16'"),
+    "albert": (lambda f: change(f, model_type="albert"), "use another model"),
+    "relative": (lambda f: change(f, position_embedding_type="relative_key"), "'absolute', found 'relative_key'"),
+    "decoder": (lambda f: change(f, is_decoder=True), "should have is_decoder False, found True"),
+    "cross": (lambda f: change(f, add_cross_attention=True), "should have add_cross_attention False, found True"),
+    "silu": (lambda f: change(f, hidden_act="silu"), "'relu' or 'tanh', found 'silu'"),
+    "zero": (lambda f: change(f, num_hidden_layers=0), "num_hidden_layers should be a whole number above 0, found 0"),
+    "text": (lambda f: change(f, hidden_size="16"), "hidden_size should be a whole number above 0, found '16'"),
     "no config": (
         lambda f: (f / "config.json").unlink(),
         "given lacks config.json; found: model.safetensors, tokenizer",
     ),
     "no folder": (shutil.rmtree, "given lacks config.json; found: no such folder: download the whole model folder"),
-    "no json": (lambda f: (f / "config.json").write_text("{"), "config.json should be JSON, but does not read as it"),
-    "a list": (lambda f: (f / "config.json").write_text("[1]"), "config.json should be JSON, but does not read as it"),
+    "no json": (lambda f: (f / "config.json").write_text("{"), "config.json should be JSON, but cannot be parsed"),
+    "a list": (lambda f: (f / "config.json").write_text("[1]"), "config.json should be JSON, but cannot be parsed"),
     "no weights": (lambda f: (f / "model.safetensors").unlink(), "given lacks model.safetensors; found: config.json"),
     "pickle": (
         lambda f: (f / "model.safetensors").rename(f / "pytorch_model.bin"),
-        "should have model.safetensors, but has pytorch_model.bin, a pickle",
+        "should have model.safetensors, found pytorch_model.bin, a pickle",
     ),
     "LFS pointer": (
         lambda f: (f / "model.safetensors").write_text("version https://git-lfs.github.com/spec/v1\noid sha256:0\n"),
-        "model.safetensors should be safetensors, but does not read as it",
+        "model.safetensors should be safetensors, but cannot be parsed",
     ),
     "no shard": (
         lambda f: (shards(f), (f / "model-00002-of-00003.safetensors").unlink()),
@@ -375,34 +375,34 @@ REFUSED = {
     ),
     "no map": (
         lambda f: ((f / "model.safetensors").unlink(), change(f, "model.safetensors.index.json", metadata={})),
-        "model.safetensors.index.json should be a list of weights, but does not read as it (weight_map should name",
+        "model.safetensors.index.json should be a list of weight files, but cannot be parsed (weight_map should name",
     ),
     "more layers": (
         lambda f: change(f, num_hidden_layers=3),
-        "promises, but lacks 16: bert.encoder.layer.2.attention.self.query.weight (16, 16), bert.encoder.layer.2",
+        "that config.json defines, but 16 are missing or of another shape: bert.encoder.layer.2.attention.self.query.weight (16, 16), bert",
     ),
     "half a head": (
         lambda f: weights(f, lambda t: {k: v for k, v in t.items() if k != "cls.predictions.bias"}),
-        "promises, but lacks 1: cls.predictions.bias (WORDS,): download",
+        "that config.json defines, but 1 are missing or of another shape: cls.predictions.bias (WORDS,): download",
     ),
     "another size": (
         lambda f: change(f, intermediate_size=40),
-        "lacks 6: bert.encoder.layer.0.intermediate.dense.weight (40, 16) (it is (32, 16))",
+        "6 are missing or of another shape: bert.encoder.layer.0.intermediate.dense.weight (40, 16) (it is (32, 16))",
     ),
     "quantized": (
         lambda f: weights(f, lambda t: t | {"bert.pooler.dense.weight": t["bert.pooler.dense.weight"].astype("int8")}),
-        "lacks 1: bert.pooler.dense.weight (16, 16): download",
+        "1 are missing or of another shape: bert.pooler.dense.weight (16, 16): download",
     ),
     "more words": (
         lambda f: words(f, [*WORDS, "one", "two"]),
-        f"should have at most {len(WORDS)} words, one for each row of the embedding table, but has "
-        f"{len(WORDS) + 2}: take the vocabulary that belongs to these weights",
+        f"should have at most {len(WORDS)} tokens, one for each row of the embedding table, found "
+        f"{len(WORDS) + 2}: use the vocabulary that belongs to these weights",
     ),
     "no words": (lambda f: (f / "vocab.txt").unlink(), "given lacks vocab.txt; found: config.json, model.safetensors"),
     "latin 1": (lambda f: (f / "vocab.txt").write_bytes("é\n".encode("latin-1")), "vocab.txt should be UTF-8"),
     "byte pairs": (
         lambda f: ((f / "vocab.txt").unlink(), change(f, "tokenizer.json", model={"type": "BPE", "vocab": {}})),
-        "tokenizer.json should be a WordPiece tokenizer, but does not read as it (its model is BPE)",
+        "tokenizer.json should be a WordPiece tokenizer, but cannot be parsed (the type of its model is BPE)",
     ),
 }
 
@@ -423,7 +423,7 @@ def test_targets(official_folder, exported, tmp_path):
     assert (import_folder(exported, tmp_path / "empty") / "vocab.txt").is_file()
     (tmp_path / "file").write_text("kept")
     for taken in ("empty", "file"):
-        with pytest.raises(InputError, match="is there already and is not replaced"):
+        with pytest.raises(InputError, match="already exists and is not overwritten"):
             export_folder(official_folder, tmp_path / taken)
     assert (tmp_path / "file").read_text() == "kept"
     assert len(list((tmp_path / "empty").iterdir())) == 5
@@ -456,7 +456,7 @@ def test_a_full_disk_is_not_called_a_lack_of_memory(
     assert cli.checkpoint([convert_folder, str(source), str(tmp_path / "out")]) == 2
     error = capsys.readouterr().err
     assert f"{tmp_path / 'out'} could not be written (" in error and "{" not in error
-    assert "No space left on device): make room" in error
+    assert "No space left on device): free disk space" in error
     assert [path.name for path in tmp_path.iterdir()] == ["given"]
 
 

@@ -124,7 +124,7 @@ def test_a_cut_connection_is_taken_up_where_it_ended(server, target):
 
 def test_after_giving_up_the_next_call_goes_on(server, target):
     server.cuts = [1000] * 5
-    with pytest.raises(InputError, match=r"5,000 of 10,240 bytes came.*goes on where it stopped.*--mirror"):
+    with pytest.raises(InputError, match=r"received 5,000 of 10,240 bytes.*to continue the download.*--mirror"):
         fetch(server, target)
     assert not target.exists()
     server.requests.clear()
@@ -174,7 +174,7 @@ def test_a_part_of_another_address_is_not_used(server, target):
 
 def test_a_length_that_is_not_kept(server, target):
     server.ranges, server.extra = False, 1
-    with pytest.raises(InputError, match="10,240 of 10,241 bytes came, then the connection was cut"):
+    with pytest.raises(InputError, match="received 10,240 of 10,241 bytes, then the connection was closed"):
         fetch(server, target)
 
 
@@ -193,11 +193,11 @@ def test_a_busy_server_is_asked_again(server, target):
     fetch(server, target)
     assert whole(target)
     server.statuses = [503] * 9
-    with pytest.raises(InputError, match="unknown number of bytes came, then the server answered 503"):
+    with pytest.raises(InputError, match="unknown number of bytes, then the server answered 503"):
         fetch(server, target.with_name("again.zip"))
 
 
-@pytest.mark.parametrize("status, words", [(404, "not there"), (403, "does not give"), (407, "NAME:PASSWORD")])
+@pytest.mark.parametrize("status, words", [(404, "does not exist"), (403, "denies access"), (407, "NAME:PASSWORD")])
 def test_a_refusal_names_the_other_ways(server, target, status, words):
     server.statuses = [status]
     with pytest.raises(InputError, match=f"HTTP {status}.*{words}.*--mirror.*KBERT_MIRROR.*--proxy"):
@@ -328,15 +328,15 @@ def encrypted(path):
 @pytest.mark.parametrize(
     "make, words",
     [
-        (lambda p: with_extra(p, "../evil.txt"), "leads out"),
-        (lambda p: with_extra(p, "publish/../../evil.txt"), "leads out"),
-        (lambda p: with_extra(p, "publish\\..\\evil.txt"), "leads out"),
+        (lambda p: with_extra(p, "../evil.txt"), "outside the target folder"),
+        (lambda p: with_extra(p, "publish/../../evil.txt"), "outside the target folder"),
+        (lambda p: with_extra(p, "publish\\..\\evil.txt"), "outside the target folder"),
         (lambda p: with_extra(p, "/etc/evil.txt"), "absolute"),
         (lambda p: with_extra(p, "C:\\evil.txt"), "absolute"),
         (lambda p: with_extra(p, "publish/link.txt", stat.S_IFLNK | 0o777, b"/etc/passwd"), "symbolic link"),
-        (lambda p: p.write_bytes(b"<html>not found</html>"), "no whole zip"),
-        (lambda p: p.write_bytes(b""), "no whole zip"),
-        (cut_short, "no whole zip"),
+        (lambda p: p.write_bytes(b"<html>not found</html>"), "not a valid zip"),
+        (lambda p: p.write_bytes(b""), "not a valid zip"),
+        (cut_short, "not a valid zip"),
         (flipped, "damaged"),
         (encrypted, "damaged"),
         (lambda p: declaring(p, 0xF0000000), "damaged|bytes"),
@@ -363,7 +363,7 @@ def test_unpack_refuses_what_would_fill_the_disk(tmp_path, monkeypatch):
 
 def test_unpack_replaces_nothing(tmp_path):
     (tmp_path / "new").mkdir()
-    with pytest.raises(InputError, match="is there already"):
+    with pytest.raises(InputError, match="already exists"):
         archives.unpack(archive(tmp_path / "x.zip"), tmp_path / "new")
     with pytest.raises(InputError, match="not a file"):
         archives.unpack(tmp_path / "y.zip", tmp_path / "other")
@@ -416,7 +416,7 @@ def test_get_keeps_nothing_that_is_broken(server, release, tmp_path):
     good = server.files["/bert_models/file.zip"]
     for bad in (good[:-100], good.replace(b"hotel\n", b"\xff\xfe\xfd\n\n\n")):
         server.files["/bert_models/file.zip"] = bad
-        with pytest.raises(InputError, match="is of no use, and what came was deleted"):
+        with pytest.raises(InputError, match="is not a usable checkpoint, the download was deleted"):
             install.get(entry(), tmp_path / "into", mirror=server.url)
         assert left_in(tmp_path / "into") == []
     memory = io.BytesIO()
@@ -431,7 +431,7 @@ def test_get_keeps_nothing_that_is_broken(server, release, tmp_path):
 
 def test_get_says_what_is_in_the_way(server, tmp_path):
     (tmp_path / "tiny").mkdir()
-    with pytest.raises(InputError, match="is there already"):
+    with pytest.raises(InputError, match="already exists"):
         install.get(entry(), tmp_path, mirror=server.url)
     (tmp_path / "file").touch()
     with pytest.raises(InputError, match="could not be written.*KBERT_CHECKPOINTS"):

@@ -77,7 +77,7 @@ def test_its_entry_has_the_sizes_of_its_config(installed):
 def test_the_checkpoint_command_knows_it(installed, tmp_path, capsys):
     assert cli.checkpoint(["list", "--language", "zh"]) == 0
     first = capsys.readouterr().out.splitlines()[1]
-    assert first.startswith("tiny-zh ") and first.endswith("here, with the package")
+    assert first.startswith("tiny-zh ") and first.endswith("part of the package")
     assert cli.checkpoint(["inspect", "tiny-zh"]) == 0
     assert capsys.readouterr().out.count("ok ") == 6
     assert cli.checkpoint(["get", "tiny-zh"]) == 0
@@ -95,7 +95,7 @@ def test_where_it_is_missing_one_sentence_says_so(tmp_path, monkeypatch, capsys)
     assert catalog.find("tiny-zh") is None and catalog.find("rbt3").name == "rbt3"
     assert cli.train(["--output", "run"]) == 2
     said = capsys.readouterr().err
-    assert "tiny-zh comes with the package, but is neither in" in said and len(said.splitlines()) == 1
+    assert "tiny-zh is part of the package, but was found neither in" in said and len(said.splitlines()) == 1
     assert not (tmp_path / "run").exists()
 
 

@@ -134,7 +134,7 @@ def test_shards_and_a_revision(server, model, tmp_path):
 
     for bad in (b"[]", b"{", b'{"weight_map": {"a": "weights.bin"}}', b'{"weight_map": {"a": "none.safetensors"}}'):
         server.files["model.safetensors.index.json"] = bad
-        with pytest.raises(InputError, match="take another version"):
+        with pytest.raises(InputError, match="use another revision"):
             hub._files("owner/other" + sha256(bad).hexdigest()[:5], None, server.url)
 
 
@@ -145,11 +145,11 @@ def test_shards_and_a_revision(server, model, tmp_path):
         ("config.json", "owner/name", "no config.json"),
         ("vocab.txt", "owner/name", "no vocab.txt and no tokenizer.json"),
         (None, "owner/closed", "check the name.*HF_TOKEN"),
-        (None, "owner/gated", "asks for your agreement"),
-        (None, "owner/name@v9", "no version v9"),
+        (None, "owner/gated", "requires that you accept its terms"),
+        (None, "owner/name@v9", "no revision v9"),
         (None, "name", "should be hf:OWNER/NAME"),
         (None, "hf:a/b/c", "should be hf:OWNER/NAME"),
-        (None, "hf:../name", "could not be fetched"),
+        (None, "hf:../name", "could not be downloaded"),
     ],
 )
 def test_what_cannot_be_had(server, model, tmp_path, lacks, repo, words):
@@ -178,7 +178,7 @@ def test_without_a_network(server, tmp_path, monkeypatch):
     from huggingface_hub import constants
 
     monkeypatch.setattr(constants, "HF_HUB_OFFLINE", True)
-    with pytest.raises(InputError, match="could not be fetched: config.json did not come from .*--mirror.*--proxy"):
+    with pytest.raises(InputError, match="could not be downloaded: no config.json from .*--mirror.*--proxy"):
         hub.fetch("owner/name", tmp_path / "into", mirror=server.url)
 
 

@@ -233,7 +233,7 @@ def test_the_checkpoint_command(checkpoint, tmp_path, capsys):
     (tmp_path / "back" / "vocab.txt").write_text("[PAD]\n")
     assert run("checkpoint", "inspect", tmp_path / "back") == 2
     seen = capsys.readouterr()
-    assert "WRONG  vocabulary" in seen.out and "1 of the checks above did not pass" in seen.err
+    assert "WRONG  vocabulary" in seen.out and "1 of the checks above failed" in seen.err
 
 
 def fresh(program, **options):
@@ -268,7 +268,7 @@ def test_the_console_is_quiet(checkpoint, tmp_path):
         r"plan: about [0-9.]+ GiB of memory at the peak.*",
         *[r"plan: [a-z_]+ = [a-z0-9.]+ \(.+\)"] * 10,
         r"baseline: TF-IDF with logistic regression(, dev [a-z0-9_]+ [0-9.]+)+, [0-9.]+ s",
-        r"[0-9,]+ weights in 21 arrays train",
+        r"[0-9,]+ weights in 21 arrays",
         r"101 of 157 tokens stand in the texts: the others' vectors stay as they are",
         r"training on 432 texts or windows of texts, 14 steps an epoch",
         r"epoch 1: loss [0-9.]+(, dev [a-z0-9_]+ [0-9.]+)+, [0-9.]+ s",

@@ -21,11 +21,11 @@ def texts(tmp_path):
 @pytest.mark.parametrize(
     "command, words, problem",
     [
-        ("predict", ["RUN", "TEXTS"], "standard output is closed: leave it open"),
-        ("evaluate", ["RUN", "TEXTS"], "standard output is closed: leave it open"),
-        ("explain", ["RUN", "TEXT"], "standard output is closed: leave it open"),
-        ("compare", ["RUN", "RUN"], "standard output is closed: leave it open"),
-        ("checkpoint", ["list"], "standard output is closed: leave it open"),
+        ("predict", ["RUN", "TEXTS"], "standard output is closed: keep it open"),
+        ("evaluate", ["RUN", "TEXTS"], "standard output is closed: keep it open"),
+        ("explain", ["RUN", "TEXT"], "standard output is closed: keep it open"),
+        ("compare", ["RUN", "RUN"], "standard output is closed: keep it open"),
+        ("checkpoint", ["list"], "standard output is closed: keep it open"),
     ],
 )
 def test_a_result_is_not_lost(command, words, problem, monkeypatch, capsys):
@@ -38,7 +38,7 @@ def test_a_result_is_not_lost(command, words, problem, monkeypatch, capsys):
 def test_standard_input_that_is_closed(monkeypatch, capsys):
     monkeypatch.setattr(sys, "stdin", None)
     assert cli.predict(["RUN"]) == 2
-    assert capsys.readouterr().err == "kbert-predict: standard input is closed: name a file of texts\n"
+    assert capsys.readouterr().err == "kbert-predict: standard input is closed: give a file of texts\n"
 
 
 def test_with_output_it_works_and_nothing_else_lands_in_the_file(hotel, texts, tmp_path, monkeypatch):

@@ -96,7 +96,7 @@ def test_what_is_missing_is_empty(value):
         (pd.Timestamp("2024-01-02"), "found Timestamp 2024-01-02"),
         (object, "found type"),
         (1j, "found complex"),
-        (b"\xb7\xbf", "these bytes are not UTF-8, decode them first: b'\\xb7\\xbf'"),
+        (b"\xb7\xbf", "expected UTF-8, found other bytes, decode them first: b'\\xb7\\xbf'"),
     ],
     ids=lambda value: type(value).__name__,
 )
@@ -128,7 +128,7 @@ def test_a_file_with_another_value_is_named_with_its_row(tmp_path):
     file = tmp_path / "a.jsonl"
     file.write_text('{"text": "a"}\n{"text": ["房", "间"]}\n', encoding="utf-8")
     assert refused(kb.read(file)) == (
-        f"{file}, row 2: column 'text': wanted a text or a number, found list ['房', '间']"
+        f"{file}, row 2: column 'text': expected a text or a number, found list ['房', '间']"
     )
 
 
@@ -142,7 +142,7 @@ def test_bytes_of_parquet_are_text_also_in_the_answers(tmp_path, hotel, capsys):
     assert [(each["text"], each["who"]) for each in answers] == [("房间", "a"), ("好", "\\xff")]
     pd.DataFrame({"text": [["a"], ["b"]]}).to_parquet(tmp_path / "b.parquet")
     with pytest.raises(
-        kb.InputError, match=r"b.parquet, row 1: column 'text': wanted a text or a number, found ndarray"
+        kb.InputError, match=r"b.parquet, row 1: column 'text': expected a text or a number, found ndarray"
     ):
         list(documents.read(tmp_path / "b.parquet"))
 
@@ -162,12 +162,12 @@ def test_what_has_a_numpy_method_and_no_value_is_refused():
 
 @pytest.mark.parametrize("rows", [b"abc", bytearray(b"abc"), "房间"])
 def test_one_text_is_not_a_list_of_its_bytes(rows):
-    assert "wanted a list of texts, got one text" in refused(rows)
+    assert "expected a list of texts, found one text" in refused(rows)
 
 
 @pytest.mark.parametrize("rows", [3, None, 2.5, object(), {"a", "b"}])
 def test_what_holds_no_rows_is_refused(rows):
-    assert f"wanted a list of texts, of pairs or of dicts, got {type(rows).__name__}" in refused(rows)
+    assert f"expected a list of texts, of pairs or of dicts, found {type(rows).__name__}" in refused(rows)
 
 
 # What cannot be seen -----------------------------------------------------------------------------------------------
@@ -216,5 +216,5 @@ def test_a_row_of_a_later_part_of_a_file_is_named_by_its_number(tmp_path, hotel,
     monkeypatch.setattr("kbert_tasks.cli.use.SLICE", 2)
     (tmp_path / "a.jsonl").write_text('{"text": "a"}\n' * 4 + '{"text": ["b"]}\n', encoding="utf-8")
     assert cli.predict([str(hotel[1]), str(tmp_path / "a.jsonl"), "--output", str(tmp_path / "b.csv")]) == 2
-    assert "a.jsonl, row 5: column 'text': wanted a text or a number, found list ['b']" in capsys.readouterr().err
+    assert "a.jsonl, row 5: column 'text': expected a text or a number, found list ['b']" in capsys.readouterr().err
     assert not (tmp_path / "b.csv").exists()

@@ -48,7 +48,7 @@ def test_other_labels_are_not(labels):
 
 def test_many_groups_are_counted():
     found = doubts([name for i in range(9) for name in (f"x{i}", f"X{i}")])
-    assert len(found) == 6 and found[-1] == "4 more groups of labels differ only so"
+    assert len(found) == 6 and found[-1] == "4 more groups of labels differ only in this way"
 
 
 def test_so_are_predicates_and_event_types():
@@ -82,8 +82,8 @@ def test_a_label_that_training_knows_in_another_spelling_is_counted_in_evaluatio
 )
 def test_another_separator_than_the_one_that_is_set(cells, mark, number):
     (sentence,) = doubts(cells, multi_label=True)
-    assert sentence.startswith(f"no cell of labels holds the separator '|', and {number} of ")
-    assert sentence.endswith(f"--label-separator {mark!r} reads them as several labels")
+    assert sentence.startswith(f"no cell of labels contains the separator '|', and {number} of ")
+    assert sentence.endswith(f"--label-separator {mark!r} splits them into several labels")
     assert doubts(cells, multi_label=True, label_separator=mark) == []
 
 
@@ -103,11 +103,9 @@ def test_no_other_separator(cells):
 
 def test_several_labels_that_are_read_as_one():
     (lists,) = doubts(["['a', 'b']", "['b']", "c"])
-    assert lists.startswith("2 labels are lists in one cell, such as \"['a', 'b']\": --multi-label reads them")
+    assert lists.startswith("2 labels are lists in one cell, such as \"['a', 'b']\": --multi-label splits them")
     (made,) = doubts(["sport|money", "sport", "money"])
-    assert made == (
-        "the label 'sport|money' is made of other labels: --multi-label --label-separator '|' reads it as several"
-    )
+    assert made == ("the label 'sport|money' consists of other labels: --multi-label --label-separator '|' splits it")
     assert doubts([["sport|money"], ["sport", "money"]]) == []
 
 
@@ -138,7 +136,7 @@ def test_they_are_logged_before_training_and_kept(checkpoint, caplog, monkeypatc
 )
 def test_rows_of_0_and_1_as_text_are_named(labels, settings):
     (sentence,) = doubts(labels, **settings)
-    assert "a row of 0 and 1 for each text is not read as such; give the names of the labels" in sentence
+    assert "rows of 0 and 1 are not supported; give the names of the labels" in sentence
     assert "--label-separator" not in sentence
 
 
@@ -152,13 +150,13 @@ def test_other_numbers_are_names(labels):
 def test_brackets_that_are_no_list_are_named(cell, multi_label):
     (sentence,) = doubts([cell, "好评", "酒店"], multi_label=multi_label)
     assert sentence == (
-        f'1 labels stand in brackets and are not lists, such as {cell!r}: write several labels as a JSON list, ["a", "b"]'
+        f'1 labels are in brackets but are not JSON lists, such as {cell!r}: write several labels as a JSON list, ["a", "b"]'
     )
 
 
 def test_two_separators_in_one_file_are_named():
     (sentence,) = doubts(["好评|酒店", "好评,酒店", "酒店,好评", "早餐"], multi_label=True)
     assert sentence == (
-        "cells of labels hold two separators: '|' is set, and 2 labels hold ',' between other labels, such as '好评,酒店': "
-        "write '|' in all cells"
+        "cells of labels contain two separators: '|' is set, but 2 labels contain ',' between other labels, such as '好评,酒店': "
+        "use '|' in all cells"
     )

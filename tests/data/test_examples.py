@@ -108,7 +108,7 @@ def test_rows_that_were_joined_go_to_development_with_their_example(name, checkp
         assert (counted["read"], counted["used"], counted["joined"]) == (4, 2, 2)
     printed = run_text(task.report_)
     for part in ("train", "dev"):
-        assert f"{part}: 4 rows read, 2 used, 2 joined to an earlier one of the same text, 0 skipped" in printed
+        assert f"{part}: 4 rows read, 2 used, 2 merged with an earlier row of the same text, 0 skipped" in printed
 
 
 @pytest.mark.parametrize("name", TWO_ROWS_A_TEXT)
@@ -180,7 +180,7 @@ def test_a_header_line_within_a_file_is_counted_and_not_used(tmp_path):
     examples = tasks.find("classify")().examples(kb.read(file))
     assert [(each.text, each.label) for each in examples.rows] == [("a", "x"), ("b", "y"), ("text", "label")]
     assert examples.sources == [(0,), (2,), (4,)]
-    assert (examples.read, examples.skipped) == (5, {"the header line again": 2})
+    assert (examples.read, examples.skipped) == (5, {"repeated header line": 2})
     again = tasks.find("classify")().examples(kb.read(file), gold=False)
     assert (again.sources, again.read) == ([(0,), (2,), (4,)], 5)
 
@@ -193,7 +193,7 @@ def test_so_it_is_where_rows_are_joined(name, tmp_path):
     examples = tasks.find(name)().examples(rows)
     assert examples.rows == tasks.find(name)().examples(table).rows
     assert examples.sources == [(0, 1), (2, 4), (5, 6), (7, 8)]
-    assert examples.skipped == {"the header line again": 1} and examples.read == 9
+    assert examples.skipped == {"repeated header line": 1} and examples.read == 9
 
 
 def test_a_word_that_is_the_name_of_its_column_is_a_text(tmp_path):
@@ -219,5 +219,5 @@ def test_header_lines_behind_a_byte_order_mark_within_a_file(tmp_path, header):
     path = tmp_path / "a.csv"
     path.write_text(f"\ufeff{header}\n好,x\n\ufeff{header}\n坏,y\n\ufeff吃,x\n", encoding="utf-8")
     examples = kb.TextClassifier().examples(kb.read(path))
-    assert examples.skipped == {"the header line again": 1}
+    assert examples.skipped == {"repeated header line": 1}
     assert [each.label for each in examples.rows] == ["x", "y", "x"]

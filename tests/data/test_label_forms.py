@@ -95,7 +95,9 @@ def test_rows_of_numbers_are_refused_with_what_to_write(labels):
     for settings in ({}, {"multi_label": True}):
         message = refused(labels, **settings)
         row = 2 if labels[0] is None else 1
-        assert message.startswith(f"the table, row {row}: column 'label' holds a row of numbers, one for each label: [")
+        assert message.startswith(
+            f"the table, row {row}: column 'label' contains a row of numbers, one for each label: ["
+        )
         assert "[names[i] for i in numpy.argmax(labels, axis=1)]" in message
 
 
@@ -110,12 +112,12 @@ def test_what_the_message_says_works():
 def test_so_are_they_in_files_and_in_evaluate(tmp_path, hotel):
     file = tmp_path / "a.jsonl"
     file.write_text("".join(json.dumps({"text": t, "label": [0, 1]}) + "\n" for t in TEXTS), encoding="utf-8")
-    assert f"{file}, row 1: column 'label' holds a row of numbers" in refused(None, kb.read(file))
+    assert f"{file}, row 1: column 'label' contains a row of numbers" in refused(None, kb.read(file))
     cells = pd.DataFrame({"text": TEXTS, "label": ["[0, 1]", "[1, 0]", "[1, 1]", "[0, 0]"]})
-    assert "holds a row of numbers" in refused(None, cells, multi_label=True)
+    assert "contains a row of numbers" in refused(None, cells, multi_label=True)
     printed = cells.assign(label=["[0. 1.]", "[1. 0.]", "[1. 1.]", "[0. 0.]"])
-    assert "holds a row of numbers" in refused(None, printed, multi_label=True)
-    with pytest.raises(kb.InputError, match="holds a row of numbers"):
+    assert "contains a row of numbers" in refused(None, printed, multi_label=True)
+    with pytest.raises(kb.InputError, match="contains a row of numbers"):
         hotel[0].evaluate(TEXTS, np.eye(2)[Y])
     assert hotel[0].evaluate(TEXTS, np.array(["好", "坏", "好", "坏"])[:, None]).examples["used"] == 4
 
@@ -132,16 +134,16 @@ def test_numbers_that_are_names_stay_names():
     [
         (pd.DataFrame({"a": NAMES, "b": NAMES}), "the labels are a table of 2 columns (a, b): give one column"),
         (pd.DataFrame(np.eye(2, dtype=int)[Y], columns=["a", "b"]), "a table of 2 columns (a, b)"),
-        ("gbgb", "wanted a list of labels, one for each text, got str: gbgb"),
-        (b"gbgb", "got bytes"),
-        (set(NAMES), "got set"),
-        (dict.fromkeys(TEXTS, "x"), "got dict"),
-        (3, "got int: 3"),
-        (np.array(3), "got ndarray: 3"),
-        (np.eye(2)[Y][:, :, None], "row 1: column 'label': wanted a text or a number, found list"),
+        ("gbgb", "expected a list of labels, one for each text, found str: gbgb"),
+        (b"gbgb", "found bytes"),
+        (set(NAMES), "found set"),
+        (dict.fromkeys(TEXTS, "x"), "found dict"),
+        (3, "found int: 3"),
+        (np.array(3), "found ndarray: 3"),
+        (np.eye(2)[Y][:, :, None], "row 1: column 'label': expected a text or a number, found list"),
         ((name for name in NAMES[:3]), "there are 4 texts and 3 labels"),
-        ([{"good": 1}] * 4, "row 1: column 'label': wanted a text or a number, found dict {'good': 1}"),
-        ([iter(NAMES)] * 4, "row 1: column 'label': wanted a text or a number, found list_iterator"),
+        ([{"good": 1}] * 4, "row 1: column 'label': expected a text or a number, found dict {'good': 1}"),
+        ([iter(NAMES)] * 4, "row 1: column 'label': expected a text or a number, found list_iterator"),
     ],
     ids=lambda value: value if isinstance(value, str) else type(value).__name__,
 )

@@ -63,7 +63,7 @@ def test_a_first_sheet_without_rows_is_said(tmp_path):
     for first in (pd.DataFrame(), GOOD[:0]):
         path = book(tmp_path / "a.xlsx", 说明=first, 数据=GOOD, 空=GOOD[:0])
         with pytest.raises(
-            kb.InputError, match="the first sheet, '说明', has no rows; sheets with rows: 数据: put one"
+            kb.InputError, match="the first sheet, '说明', has no rows; sheets with rows: 数据: move one"
         ):
             kb.read(path)
         assert len(kb.read(path, sheet="数据")) == 2

@@ -135,7 +135,7 @@ def test_pairs_of_texts(checkpoint):
     assert found.texts == ("房间 good", "the 服务")
     assert found.tokens == ("[CLS]", "房", "间", "good", "[SEP]", "the", "服", "务", "[SEP]")
     assert found.segments.tolist() == [0] * 5 + [1] * 4
-    with pytest.raises(kb.InputError, match="reads pairs: give the second text as well"):
+    with pytest.raises(kb.InputError, match="reads pairs: give the second text too"):
         kb.explain(task, "房间")
     with pytest.raises(kb.InputError, match="empty second text"):
         kb.explain(task, "房间", " ")
@@ -208,7 +208,7 @@ def test_the_probability_of_a_subject_is_of_one_choice(subject):
     assert best.predicted and best.answer == (prediction.subjects[0] if prediction.subjects else None)
     with pytest.raises(kb.InputError, match="'zebra' cannot be answered for this text: it is not in the text"):
         kb.explain(subject, TEXT, KIND, "zebra")
-    with pytest.raises(kb.InputError, match="give the event's type as well"):
+    with pytest.raises(kb.InputError, match="give the event's type too"):
         kb.explain(subject, TEXT)
 
 

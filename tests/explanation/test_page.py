@@ -70,7 +70,7 @@ def test_what_the_model_did_not_read_is_told_apart():
     found = dataclasses.replace(made("很好的房间很好", spans=[(3, 4), (4, 5)]), cut=5)
     page = fragment(found)
     assert re.findall(r'class="unread"[^>]*>([^<]*)<', page) == ["很好的", "很好"]
-    assert "5 more tokens stand outside this window" in page and "5 more tokens" in str(found)
+    assert "5 more tokens are outside this window" in page and "5 more tokens" in str(found)
 
 
 def test_tokens_of_one_character_are_one():
@@ -99,7 +99,7 @@ def test_the_maps_can_be_left_out():
 def test_one_of_several_has_no_legend():
     found = dataclasses.replace(made(), attention=None)
     long, brief = fragment(found), fragment(found, brief=True)
-    assert "whole line: for the answer" in long and "whole line" not in brief and plain(brief) == plain(long)
+    assert "solid line: supports the answer" in long and "solid line" not in brief and plain(brief) == plain(long)
     for page, inside in ((long, False), (brief, True)):
         numbers = page[page.index("<details") : page.index("</details>")]
         assert page.count("Integrated gradients, 50 steps") == 1 and ("Integrated" in numbers) == inside
@@ -130,7 +130,7 @@ def test_bars_and_columns_in_a_terminal():
 
 def test_a_large_delta_asks_for_more_steps():
     found = dataclasses.replace(made("好坏", values=[1, 1]), delta=0.5)
-    assert "take more steps" in table(found) and "take more steps" in fragment(found)
+    assert "use more steps" in table(found) and "use more steps" in fragment(found)
 
 
 @pytest.mark.parametrize(

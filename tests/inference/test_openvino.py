@@ -187,7 +187,7 @@ def test_what_was_trained_in_16_bits_is_exported_in_32(run):
 def test_it_is_made_once_and_the_difference_told(run, said):
     first = answers(run)
     assert [text[: text.index("Keras ")] for text in said()] == [
-        f"openvino: exported to {run / 'openvino'}, largest difference of a probability from "
+        f"openvino: exported to {run / 'openvino'}; probabilities differ from those of "
     ]
     assert sorted(p.name for p in (run / "openvino").iterdir()) == sorted(layout.EXPORT_LAYOUT)
     made = (run / "openvino" / "model.xml").stat().st_mtime_ns
@@ -289,7 +289,7 @@ def test_a_conversion_that_says_something_else_is_refused(run, monkeypatch):
     for wrong in (lambda scores: scores + 1, lambda scores: scores * np.nan):
         changed = lambda *a, w=wrong: lambda x: {"label": w(function(*a)(x)["label"]) * [1, 0]}  # noqa: E731
         monkeypatch.setattr(openvino, "_function", changed)
-        with pytest.raises(kb.InputError, match="off by .* from Keras's: take --engine keras"):
+        with pytest.raises(kb.InputError, match="differ by .* from those of Keras: use --engine keras"):
             kb.load(run, engine="openvino")
     assert not (run / "openvino").exists()
 
@@ -310,7 +310,7 @@ def test_it_loads_is_moved_and_saved_over(exported, tmp_path, said):
 def test_files_beside_the_export_are_not_deleted(exported, tmp_path):
     run = Path(shutil.copytree(exported, tmp_path / "run"))
     (run / "openvino" / "notes.txt").write_text("precious")
-    with pytest.raises(kb.InputError, match=r"holds other files \(openvino/notes.txt\)"):
+    with pytest.raises(kb.InputError, match=r"contains other files \(openvino/notes.txt\)"):
         kb.load(run).save(run)
     assert (run / "openvino" / "notes.txt").read_text() == "precious"
 

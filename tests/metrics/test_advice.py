@@ -77,7 +77,7 @@ def test_below_the_baseline(part):
     first, *rest = advice(report(one_label(GOOD), part, baseline=found))
     assert first == f"The model's accuracy on the {part} texts, 0.9750, is below the 0.9800 of TF-IDF."
     assert rest == [
-        "The training loss fell to 0.1000, and no setting stands out: look at the worst mistakes in report.html for wrong "
+        "The training loss fell to 0.1000, and no setting is an obvious cause: check the worst mistakes in report.html for wrong "
         "labels, and for texts that do not contain the answer."
     ]
 
@@ -112,23 +112,28 @@ def test_chance_is_the_share_of_the_most_frequent_label():
 def test_one_label_for_all_texts_is_said_of_each_part():
     same = one_label(["a"] * 200)
     made = report(one_label(GOOD)) | {"scores": {"dev": same, "test": one_label(GOOD)}}
-    assert advice(made)[0] == "The model gives the same label to all 200 dev texts: a."
-    assert sum("same label to all" in s for s in advice(report(same))) == 2
+    assert advice(made)[0] == "The model predicts the same label for all 200 dev texts: a."
+    assert sum("same label for all" in s for s in advice(report(same))) == 2
     assert not any("same label" in s for s in advice(report(one_label(["a"] * 5, ["a"] * 5))))  # as it should
 
 
 def test_an_evaluation_says_it_too():
     counts = {"read": 200, "used": 200, "skipped": {}, "notes": {}}
     printed = str(classification.Report(one_label(["a"] * 200), counts))
-    assert printed.endswith("\nThe model gives the same label to all 200 texts: a.")
+    assert printed.endswith("\nThe model predicts the same label for all 200 texts: a.")
     assert "same label" not in str(classification.Report(one_label(GOOD), counts))
     none = classification.multi_label([("a",), ("b",)], [(), ()], LABELS)
-    assert "The model gives no label to any of the 2 texts." in str(classification.Report(none, counts | {"used": 2}))
+    assert "The model predicts no label for any of the 2 texts." in str(
+        classification.Report(none, counts | {"used": 2})
+    )
 
 
 @pytest.mark.parametrize(
     "answer, sentence",
-    [((), "The model gives no label to any of the 200 test texts."), (("a",), "same label to all 200 test texts: a.")],
+    [
+        ((), "The model predicts no label for any of the 200 test texts."),
+        (("a",), "same label for all 200 test texts: a."),
+    ],
 )
 def test_of_several_labels_a_text(answer, sentence):
     gold = [("a",), ("b",), ("a", "b"), ()] * 50
@@ -144,7 +149,7 @@ def spans(f1, gold=100):
 @pytest.mark.parametrize(
     "f1, said",
     [
-        (0.0, "F1 on the 200 test texts is only 0.0000, as the model answers nothing."),
+        (0.0, "F1 on the 200 test texts is only 0.0000, because the model predicts nothing."),
         (0.14, "only 0.1400."),
         (0.3, None),
     ],
@@ -190,11 +195,11 @@ LONGER = "Train longer, for example --epochs "
         ),
         (
             {"examples": notes(test={}) | {"train": {"used": 90, "notes": {}}}},
-            "Label more texts: 90 training texts are few.",
+            "Label more texts: there are only 90 training texts.",
         ),
         (
             {"examples": notes(test={"cut to max_length": 90}), "plan": {"steps": 900, "lengths": {"95 %": 300}}},
-            "Read more of each text, with --max-length 300 or --truncation windows: 45% of the test texts are cut.",
+            "Read more of each text, with --max-length 300 or --truncation windows: 45% of the test texts are truncated.",
         ),
         (
             {
@@ -202,7 +207,7 @@ LONGER = "Train longer, for example --epochs "
                 "plan": {"steps": 900, "lengths": {"95 %": 900}},
                 "settings": {"max_length": 512},
             },
-            "Read more of each text, with --truncation windows: 20% of the train texts are cut.",
+            "Read more of each text, with --truncation windows: 20% of the train texts are truncated.",
         ),
     ],
 )

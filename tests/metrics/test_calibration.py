@@ -102,10 +102,20 @@ def repeated(p, right, wrong):
     "p, right, wrong, reason",
     [
         # Hardly trained: 0.51 where 29 of 30 are right, so the coldest temperature fits best, and says nothing of the model.
-        ([0.51, 0.49], 29, 1, "the one that fits the 30 development texts best is at the limit of 0.1 to 10"),
-        ([1 - 1e-9, 1e-9], 15, 15, "the one that fits the 30 development texts best is at the limit of 0.1 to 10"),
-        ([0.9, 0.1], 25, 5, "30 development texts do not show that 1.37, which fits them best, is better"),
-        ([0.9, 0.1], 30, 0, "none of the 30 development texts is answered wrongly, so none can be fitted"),
+        ([0.51, 0.49], 29, 1, "the best temperature for the 30 development texts is at the limit of 0.1 to 10"),
+        ([1 - 1e-9, 1e-9], 15, 15, "the best temperature for the 30 development texts is at the limit of 0.1 to 10"),
+        (
+            [0.9, 0.1],
+            25,
+            5,
+            "the improvement by the best temperature, 1.37, on 30 development texts is not significant",
+        ),
+        (
+            [0.9, 0.1],
+            30,
+            0,
+            "a temperature cannot be fitted, because the predictions for all 30 development texts are correct",
+        ),
     ],
 )
 def test_a_temperature_without_evidence_is_not_used(p, right, wrong, reason):

@@ -137,7 +137,7 @@ def test_bad_options_and_vocabularies_are_refused(text, tmp_path):
     with pytest.raises(kb.InputError, match="' b', would be read from vocab.txt as 'b'"):
         prepare([text], tmp_path / "data", ["[PAD]", "[UNK]", "[CLS]", "[SEP]", "[MASK]", " b"], False)
     made(text, tmp_path / "data")
-    with pytest.raises(kb.InputError, match="is there already"):
+    with pytest.raises(kb.InputError, match="already exists"):
         made(text, tmp_path / "data")
 
 

@@ -154,13 +154,13 @@ def test_what_cannot_be_read_is_named(tmp_path):
     assert "is not ascii" in refused(latin, encoding="ascii")
     assert "line 2 has no 'text'; it has: body" in refused(put(tmp_path, "a.jsonl", '{"text": "a"}\n{"body": "b"}\n'))
     assert "line 1 is not JSON" in refused(put(tmp_path, "b.jsonl", "text\n"))
-    assert "item 1: wanted an object" in refused(put(tmp_path, "c.jsonl", '["text"]\n'))
+    assert "item 1: expected an object" in refused(put(tmp_path, "c.jsonl", '["text"]\n'))
     assert "'text' should be one text, found a list" in refused(put(tmp_path, "d.jsonl", '{"text": ["a"]}\n'))
     assert "has no column 'text'" in refused(put(tmp_path, "e.csv", "body\na\n"))
     assert "is a folder" in refused(tmp_path)
     assert "is not there" in refused(tmp_path / "no.txt")
     assert "should end in one of" in refused(put(tmp_path, "a.gz", "a"))
-    assert "no text file is named" in refused()
+    assert "no text file is given" in refused()
 
 
 def test_an_empty_file_is_counted(tmp_path):

@@ -178,5 +178,5 @@ def test_a_document_of_one_token_begins_the_next():
 def test_too_little_text_or_room():
     assert len(pairs([], 64, draw(), SPECIAL)) == 0
     assert [pair.next for pair in pairs(documents([[4]]), 64, draw(), SPECIAL)] == [0]
-    with pytest.raises(InputError, match="length is 5; .* at least 6 tokens: raise it"):
+    with pytest.raises(InputError, match="length is 5; .* at least 6 tokens: increase it"):
         pairs(documents([[4]]), 5, draw(), SPECIAL)

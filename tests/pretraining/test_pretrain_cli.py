@@ -105,27 +105,27 @@ def test_a_cased_vocabulary_makes_a_cased_checkpoint(made, tmp_path):
 
 
 BAD = {
-    "": "say what to do: vocab, data or train",
+    "": "a command is missing: vocab, data or train",
     "vocab --text T": "--output",
-    "vocab --text T --output V": "is there already and is not replaced",
+    "vocab --text T --output V": "already exists and is not overwritten",
     "vocab --text T --output none/v.txt": "there is no folder none",
     "vocab --text T --output new --size 9": "size is 9",
     "vocab --text T --output new --size 0": "size should be at least 1",
-    "vocab --text T --output new --extend R --size 300": "--size means nothing with --extend",
-    "vocab --text T --output new --most 3": "--most means nothing without --extend",
+    "vocab --text T --output new --extend R --size 300": "--size has no effect with --extend",
+    "vocab --text T --output new --most 3": "--most has no effect without --extend",
     "vocab --text none.txt --output new --size 300": "none.txt is not there",
-    "data --text T --vocab none --output new": "none is not there: name a vocab.txt",
-    "data --text T --vocab V --output D": "is there already",
+    "data --text T --vocab none --output new": "none does not exist: give a vocab.txt",
+    "data --text T --vocab V --output D": "already exists",
     "data --text T --vocab V --output new --held-out 1": "held_out should be below 1",
-    "train --output new": "say what to train on: --text FILES, or --data DIR",
-    "train --text T --data D --output new": "say what to train on",
-    "train --text T --output new --config C --max-length 64": "--vocab is needed",
-    "train --text T --vocab V --output new": "say what to start from",
+    "train --output new": "the training text is missing: give either --text FILES, or --data DIR",
+    "train --text T --data D --output new": "the training text is missing",
+    "train --text T --output new --config C --max-length 64": "--vocab is required",
+    "train --text T --vocab V --output new": "give either a config",
     "train --text T --vocab V --output new --config huge": "config should be one of",
     "train --data none --output new --config C --max-length 64": "none is not prepared text",
-    "train --data D --vocab V --output new --config C": "--vocab is of no use with --data",
-    "train --data D --held-out 0.2 --output new --config C": "--held-out means nothing with --data",
-    "train --data D --output new": "say what to start from",
+    "train --data D --vocab V --output new --config C": "--vocab cannot be used with --data",
+    "train --data D --held-out 0.2 --output new --config C": "--held-out has no effect with --data",
+    "train --data D --output new": "give either a config",
     "train --data D --output new --config C --checkpoint R": "not both",
     "train --data D --output new --config huge": "config should be one of tiny, mini, small, medium, base",
     "train --data D --output new --config C --max-length 600": "at most the model's 64 positions",
@@ -133,11 +133,11 @@ BAD = {
     "train --text T --vocab V --output new --config C --max-length 65": "at most the model's 64 positions, not 65",
     "train --text T --output new --checkpoint R --max-length 65": "at most the model's 64 positions, not 65",
     "train --text T --vocab V --output new --config C --steps 5 --warmup-steps 6": "at most the 5 steps",
-    "train --output new --checkpoint none": "say what to train on",
+    "train --output new --checkpoint none": "the training text is missing",
     "train --text T --output new --config C --checkpoint none": "not both",
     "train --text T --output new --checkpoint none --held-out 1": "held_out should be below 1",
     "train --data D --whole-word-mask --output new --config C --max-length 64": "prepare the text again with --whole-word-mask",
-    "train --data D --output R --config C": "holds a checkpoint that is finished",
+    "train --data D --output R --config C": "contains a finished checkpoint",
     "train --data D --output new --config C --steps x": "invalid int value",
 }
 
@@ -166,7 +166,7 @@ def test_another_text_does_not_go_on_with_the_old_data(made, tmp_path, monkeypat
     text.write_text("another text\n\nand one more\n", encoding="utf-8")
     capsys.readouterr()
     assert run(*words) == 2
-    assert "was made from text with another sources: say the same as then" in capsys.readouterr().err
+    assert "was prepared with different sources: use the same values as before" in capsys.readouterr().err
 
 
 def test_help_is_there_without_tensorflow():

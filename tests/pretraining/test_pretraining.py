@@ -142,10 +142,10 @@ def test_what_is_not_ours_is_not_touched(run, corpus, config, tmp_path):
     (tmp_path / "thesis" / "chapter.txt").write_text("precious")
     (tmp_path / "file").write_text("precious")
     for place, message in (
-        (tmp_path / "thesis", "holds other files .chapter.txt. and is not touched"),
-        (tmp_path / "file", "is a file: name a folder"),
-        (tmp_path / "file" / "below", "is not a folder that you may write to"),
-        (folder, "holds a checkpoint that is finished and is not replaced"),
+        (tmp_path / "thesis", "contains other files .chapter.txt. and is not touched"),
+        (tmp_path / "file", "is a file: choose a folder"),
+        (tmp_path / "file" / "below", "is not a writable folder"),
+        (folder, "contains a finished checkpoint, which is not replaced"),
     ):
         with pytest.raises(InputError, match=message):
             training.train(corpus, place, config, **QUICK)

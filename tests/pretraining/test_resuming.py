@@ -138,7 +138,7 @@ def test_a_full_disk_is_told_and_the_last_save_stays(stopped, corpus, config, mo
         raise tensorflow().errors.ResourceExhaustedError(None, None, "No space left on device")
 
     monkeypatch.setattr(google_format, "write", full)
-    with pytest.raises(InputError, match="could not be written .No space left on device.: make room"):
+    with pytest.raises(InputError, match="could not be written .No space left on device.: free disk space"):
         training.train(corpus, stopped, config, **QUICK)
     assert files(stopped) == before and not (stopped / ".writing").exists()
 

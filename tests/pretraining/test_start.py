@@ -32,7 +32,7 @@ def test_a_checkpoint_without_heads_gets_new_ones(corpus, tmp_path, caplog):
     _, arrays, about = starting(corpus, None, tmp_path / "uncased_bare", 1)
     assert "cls/predictions/output_bias" in about["drawn"] and "bert/pooler/dense/kernel" not in about["drawn"]
     assert arrays.keys() == google_format.variables(made, heads=True).keys()
-    assert "these start from random numbers" in caplog.text
+    assert "these are initialised randomly" in caplog.text
     report = training.train(corpus, tmp_path / "run", checkpoint=tmp_path / "uncased_bare", **QUICK | {"steps": 2})
     assert report["step"] == 2
 

@@ -23,7 +23,7 @@ def test_what_only_looks_like_it_is_not_touched(tmp_path, place):
     path = tmp_path / "run" / place
     path.parent.mkdir(parents=True)
     path.write_text("precious")
-    with pytest.raises(InputError, match="holds other files"):
+    with pytest.raises(InputError, match="contains other files"):
         writable(tmp_path / "run")
     assert path.read_text() == "precious"
 
@@ -32,6 +32,6 @@ def test_a_folder_with_other_files_is_not_touched(tmp_path):
     (tmp_path / ".writing").mkdir()
     (tmp_path / ".writing" / "mine.txt").write_text("mine")
     (tmp_path / "other.txt").write_text("other")
-    with pytest.raises(InputError, match="is not touched"):
+    with pytest.raises(InputError, match="is not replaced"):
         writable(tmp_path)
     assert (tmp_path / ".writing" / "mine.txt").read_text() == "mine"

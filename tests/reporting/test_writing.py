@@ -39,5 +39,8 @@ def test_a_page_that_fails_does_not_cost_the_training(hotel, run, monkeypatch, c
     monkeypatch.setattr(writing, "html", lambda *_: 1 / 0)
     before = sorted(run.iterdir())
     writing.write_into(hotel[0], run)
-    assert "report.html could not be made (ZeroDivisionError: division by zero); all else is saved" in caplog.text
+    assert (
+        "report.html could not be created (ZeroDivisionError: division by zero); everything else is saved"
+        in caplog.text
+    )
     assert sorted(run.iterdir()) == before and kb.load(run).predict(["好"])

@@ -88,17 +88,17 @@ def test_files_of_two_trainings_do_not_mix(run, other, tmp_path):
 def test_nothing_that_is_not_ours_is_replaced(task, tmp_path):
     (tmp_path / "thesis").mkdir()
     (tmp_path / "thesis" / "chapter1.txt").write_text("precious")
-    with pytest.raises(kb.InputError, match=r"holds other files \(chapter1.txt\) and is not replaced"):
+    with pytest.raises(kb.InputError, match=r"contains other files \(chapter1.txt\) and is not replaced"):
         task.save(tmp_path / "thesis")
     task.save(tmp_path / "run")
     (tmp_path / "run" / "answers.csv").write_text("precious too")
-    with pytest.raises(kb.InputError, match=r"holds other files \(answers.csv\)"):
+    with pytest.raises(kb.InputError, match=r"contains other files \(answers.csv\)"):
         task.save(tmp_path / "run")
     assert (tmp_path / "run" / "answers.csv").read_text() == "precious too"
     (tmp_path / "file").write_text("x")
-    with pytest.raises(kb.InputError, match="is a file: name a folder"):
+    with pytest.raises(kb.InputError, match="is a file: choose a folder"):
         task.save(tmp_path / "file")
-    with pytest.raises(kb.InputError, match="cannot be made"):
+    with pytest.raises(kb.InputError, match="cannot be created"):
         task.save(tmp_path / "file" / "below")
     assert (tmp_path / "thesis" / "chapter1.txt").read_text() == "precious"
 
@@ -126,8 +126,8 @@ def test_a_full_disk_is_said_with_the_folder_and_what_is_needed(task, run, full)
     with pytest.raises(kb.InputError) as caught:
         task.save(run)
     assert re.fullmatch(
-        rf"{run} could not be written \(No space left on device; {size:.1f} MB are needed, [0-9.,]+ MB are free\): make room, "
-        "and save again: kbert-train, given the same command, goes on from its last save", str(caught.value)
+        rf"{run} could not be written \(No space left on device; {size:.1f} MB needed, [0-9.,]+ MB free\): free disk space, "
+        "and save again; kbert-train resumes from its last save if you run the same command again", str(caught.value)
     )  # fmt: skip
     assert {path.name: path.read_bytes() for path in run.iterdir()} == before
     assert [path.name for path in run.parent.iterdir()] == ["run"]

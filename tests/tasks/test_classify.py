@@ -70,15 +70,15 @@ def test_a_second_column_that_training_did_not_have_is_not_read(plain, caplog):
 
 @pytest.mark.parametrize("pairs", [list(zip(GOOD, BAD, strict=True)), np.array([GOOD, BAD]).T])
 def test_pairs_are_refused_by_a_model_of_single_texts(plain, pairs):
-    with pytest.raises(kb.InputError, match="a list of pairs is for models that were trained on pairs"):
+    with pytest.raises(kb.InputError, match="a list of pairs needs a model that was trained on pairs"):
         plain.predict(pairs)
-    with pytest.raises(kb.InputError, match="a list of pairs is for models that were trained on pairs"):
+    with pytest.raises(kb.InputError, match="a list of pairs needs a model that was trained on pairs"):
         plain.evaluate(pairs, ["good"] * len(pairs))
-    with pytest.raises(kb.InputError, match="a list of pairs is for models that were trained on pairs"):
+    with pytest.raises(kb.InputError, match="a list of pairs needs a model that was trained on pairs"):
         kb.RelationExtractor().fit(pairs, [[["a", "is", "b"]]] * len(pairs))
     task = kb.SubjectExtractor()
     task.typed_ = False
-    with pytest.raises(kb.InputError, match="a list of pairs is for models that were trained on pairs"):
+    with pytest.raises(kb.InputError, match="a list of pairs needs a model that was trained on pairs"):
         task.examples(pairs, gold=False)
 
 
@@ -145,7 +145,7 @@ def test_what_is_odd_is_noted(checkpoint):
     report = task.evaluate(["房间", GOOD[0]], ["never seen", "g"])
     assert report.examples["notes"] == {
         "a label that training never saw: counted as wrong": 1,
-        "the same text is among the training texts": 1,
+        "the same text is in the training data": 1,
     }
     assert report["accuracy"] <= 0.5
     assert "never seen" in str(report)
@@ -263,7 +263,7 @@ def test_the_held_out_share_is_right_where_classes_are_small(each):
 def test_too_few_rows_to_hold_any_out(checkpoint, caplog):
     with caplog.at_level(logging.INFO, "kbert_tasks"):
         task = fitted(checkpoint, ["好", "坏", "吃"], ["a", "b", "a"], validation_split=0.1, epochs=2)
-    assert "none is held out, the last epoch is kept" in caplog.text
+    assert "none is held out, so the last epoch is kept" in caplog.text
     assert task.report_["examples"]["dev"] == {"read": 0, "used": 0, "skipped": {}, "notes": {}}
     assert task.report_["best_epoch"] == 2 and task.report_["scores"] == {}
 

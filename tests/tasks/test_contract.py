@@ -146,7 +146,7 @@ def test_evaluate_agrees_with_the_development_score(trained, other):
 def test_texts_that_were_trained_on_are_noticed(trained):
     task, train, _ = trained
     notes = task.evaluate(train).examples["notes"]
-    assert notes["the same text is among the training texts"] == task.report_["examples"]["train"]["used"]
+    assert notes["the same text is in the training data"] == task.report_["examples"]["train"]["used"]
 
 
 def test_the_seed_repeats_everything(trained, two_layers):

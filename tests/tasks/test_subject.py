@@ -190,7 +190,7 @@ def test_the_same_text_with_another_type_is_not_the_same_example(checkpoint):
     rows = [row for row in ROWS if row["subject"]]
     asked = [{"text": "早餐好，服务好", "event_type": kind, "subject": "早餐"} for kind in ("好", "坏", "其他")]
     task = SubjectExtractor(checkpoint, epochs=1, max_length=24, validation_split=0.0).fit(rows, dev=asked)
-    again, trained_on = "the same text again", "the same text is among the training texts"
+    again, trained_on = "the same text again", "the same text is in the training data"
     assert again not in task.report_["examples"]["train"]["notes"]
     assert task.report_["examples"]["dev"]["notes"][trained_on] == 1
     assert task.evaluate(asked).examples["notes"][trained_on] == 1
@@ -321,7 +321,7 @@ def test_a_file_in_which_no_subject_can_be_found_is_refused_before_training(chec
 
 def test_rows_without_the_column_of_types_name_the_option():
     task = extractor(extractor().examples(ROWS).rows)
-    with pytest.raises(kb.InputError, match="no column 'event_type'; .*name the right one with --type-column"):
+    with pytest.raises(kb.InputError, match="no column 'event_type'; .*choose one with --type-column"):
         task.examples(["酒店很干净"], ["酒店"])
     with pytest.raises(kb.InputError, match="--type-column"):
         task.examples(["酒店很干净"], gold=False)

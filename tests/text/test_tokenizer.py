@@ -274,7 +274,7 @@ def test_cutting_takes_from_the_longer_text(first, second, max_length):
 
 
 def test_max_length_without_room():
-    with pytest.raises(InputError, match=r"max_length is 2; .* a pair of texts alone take 3"):
+    with pytest.raises(InputError, match=r"max_length is 2; .* a pair of texts alone need 3"):
         tokenizer("a").encode("a", pair="b", max_length=2)
 
 

@@ -114,7 +114,7 @@ def test_merging():
         ({"window_pooling": "sum"}, "window_pooling should be one of mean, max, not 'sum'"),
         (
             {"window_overlap": 4},
-            "window_overlap is for windows: set truncation to windows, or leave window_overlap out",
+            "window_overlap needs truncation='windows': set it, or leave window_overlap out",
         ),
         (
             {"truncation": "windows", "window_overlap": 6},

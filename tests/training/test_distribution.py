@@ -91,9 +91,9 @@ def test_the_chief_is_the_first_worker(monkeypatch):
 @pytest.mark.parametrize(
     "told, device, words",
     [
-        ("{", "auto", "TF_CONFIG should be JSON with a cluster and a task, not '{'"),
+        ("{", "auto", "TF_CONFIG should be JSON with a cluster and a task, found '{'"),
         ("[1]", "auto", "TF_CONFIG should be JSON"),
-        (config("worker", 2, worker=["a:1", "b:1"]), "auto", "the type and index of one of its workers, not .*2"),
+        (config("worker", 2, worker=["a:1", "b:1"]), "auto", "the type and index of one of its workers, found .*2"),
         (config("evaluator", 0, worker=["a:1", "b:1"]), "auto", "the type and index of one of its workers"),
         (
             config("worker", 0, worker=["a:1", "b:1"]),
@@ -285,13 +285,13 @@ def test_a_worker_that_was_killed_and_started_again(still, tmp_path):
     os.kill(second.pid, signal.SIGKILL)
     told = first.communicate()[0].decode()
     second.communicate()
-    assert first.returncode == 2 and "another worker is gone: give every worker its command again" in told, told
+    assert first.returncode == 2 and "another worker stopped: give every worker its command again" in told, told
     assert not output.exists()
     both = [start(command(still, file, output), worker=i, ports=ports[2:]) for i in range(2)]
     told = [each.communicate()[0].decode() for each in both]
     assert [each.returncode for each in both] == [0, 0], told
     assert all("going on after step" in each for each in told)
-    assert "saved in" in told[0] and "the first worker has saved it" in told[1]
+    assert "saved in" in told[0] and "the first worker saved the task" in told[1]
     whole = start(command(still, file, tmp_path / "whole"))
     told = whole.communicate()[0].decode()
     assert whole.returncode == 0, told
