@@ -206,8 +206,7 @@ def _build(task, checkpoint, used, strategy):
         for layer in encoder.layers:
             number = optimizers.numbered(layer.name)
             layer.trainable = number is None or not settings.freeze_layers or number > settings.freeze_layers
-            if hasattr(layer, "compiled"):
-                layer.compiled = settings.compile == "on"
+        compiling.set_compiled(encoder, settings.compile)
         task.model = task.build(encoder)
         fill_pooler(task.model, checkpoint.pooler())
     return table
