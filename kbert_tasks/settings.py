@@ -26,6 +26,7 @@ DEVICES = "auto, cpu, gpu, tpu, or cpu:N for N devices that share this machine's
 
 AUTO = "auto"
 Auto = Literal["auto"]
+COMPILE = (AUTO, "on", "off")
 SCHEDULES = ("constant", "linear")
 
 
@@ -189,7 +190,7 @@ class Settings(Options):
         AUTO,
         "compile element-wise operations of the encoder with XLA; auto: if the training is long enough to save time",
         group="training",
-        choices=(AUTO, "on", "off"),
+        choices=COMPILE,
     )
     device: str = option("auto", "device to train on: " + DEVICES, group="training", check=check_device)
     cased: bool | None = option(

@@ -1,6 +1,7 @@
 """Attention probabilities of all layers and heads."""
 
 import numpy as np
+from scipy.special import softmax
 
 from .._keras import keras2
 from ..encoder.bert import SEGMENTS, TOKENS
@@ -36,5 +37,4 @@ def _probabilities(x, layer, heads):
         for W, b in ((Wq, bq), (Wk, bk))
     )
     scores = queries @ keys.transpose(0, 2, 1) * queries.shape[-1] ** -0.5
-    p = np.exp(scores - scores.max(-1, keepdims=True))
-    return p / p.sum(-1, keepdims=True)
+    return softmax(scores, axis=-1)

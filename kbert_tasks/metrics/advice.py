@@ -190,10 +190,12 @@ def _predicted(scores):
 
 def _loss_of_guessing(report, scores):
     """Returns the entropy of the gold labels if it equals the loss of guessing by label frequency; otherwise None."""
-    settings, texts = report["settings"], sum(_gold(scores).values())
+    from scipy.stats import entropy
+
+    settings = report["settings"]
     weighted = (
         settings.get("class_weight", "none") != "none" or settings.get("focal_gamma") or settings.get("label_smoothing")
     )
     if weighted or "confusion_matrix" not in scores:
         return None
-    return -sum(number / texts * math.log(number / texts) for number in _gold(scores).values())
+    return float(entropy([*_gold(scores).values()]))

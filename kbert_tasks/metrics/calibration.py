@@ -26,14 +26,14 @@ def tempered(p, temperature, several):
     Values above 1 lower the confidence, values below 1 raise it. The order of the labels of a text does not change. With
     `several`, probabilities above 0.5 stay above 0.5.
     """
+    from scipy.special import expit, logit, softmax
+
     if temperature == 1:
         return p
     p = np.clip(p, TINY, 1 - TINY)
     if several:
-        return 1 / (1 + np.exp((np.log1p(-p) - np.log(p)) / temperature))
-    scores = np.log(p) / temperature
-    scores = np.exp(scores - scores.max(-1, keepdims=True))
-    return scores / scores.sum(-1, keepdims=True)
+        return expit(logit(p) / temperature)
+    return softmax(np.log(p) / temperature, axis=-1)
 
 
 def losses(p, gold, several):

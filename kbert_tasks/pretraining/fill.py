@@ -6,6 +6,7 @@ from os import PathLike
 from pathlib import Path
 
 import numpy as np
+from scipy.special import softmax
 
 from .._keras import computes_here
 from ..checkpoint.checkpoint import Checkpoint
@@ -56,8 +57,7 @@ def fill_mask(checkpoint: str | PathLike[str] | Checkpoint, text: str, top: int 
             f"{opened.config['max_position_embeddings']} at most: shorten it around the {MASK}"
         )
     logits = network(x, training=False)["MLM"].numpy()[0].astype(np.float64)  # (masks, vocabulary)
-    chances = np.exp(logits - logits.max(-1, keepdims=True))
-    chances /= chances.sum(-1, keepdims=True)
+    chances = softmax(logits, axis=-1)
     words = [i for i, word in enumerate(opened.vocabulary) if word not in SPECIAL and not NO_WORD.fullmatch(word)]
     best = [np.array(words)[np.argsort(-row[words], kind="stable")[:top]] for row in chances]
     return [[(opened.vocabulary[i], float(row[i])) for i in ids] for row, ids in zip(chances, best, strict=True)]

@@ -2,7 +2,7 @@
 
 from dataclasses import dataclass
 
-from ..settings import PRECISIONS, Options, option
+from ..settings import AUTO, COMPILE, PRECISIONS, Options, option
 
 
 @dataclass(frozen=True)
@@ -53,6 +53,11 @@ class TrainingSettings(Options):
     seed: int = option(1, "seed of all random numbers", least=0, most=2**31 - 1)
     precision: str = option(
         "auto", "number format of the encoder; auto: the fastest format of the hardware", choices=PRECISIONS
+    )
+    compile: str = option(
+        AUTO,
+        "compile element-wise operations of the encoder with XLA; auto: if the training is long enough to save time",
+        choices=COMPILE,
     )
 
     @property

@@ -7,6 +7,7 @@ shard, and the masks on the step. So an interrupted run can resume at any step w
 import functools
 import itertools
 import logging
+import math
 
 import numpy as np
 
@@ -68,6 +69,16 @@ def dataset(corpus, part, length, size, seed, first_step=0, whole_word_mask=Fals
     )
     make = functools.partial(batches, corpus, part, length, size, seed, first_step, whole_word_mask)
     return prefetched(make, signature)
+
+
+def sizes(corpus, length, size, seed, number):
+    """Returns the number of tokens, padding included, of each of the first `number` batches of "train".
+
+    The arguments are those of `batches`. The masks, which do not change the size of a batch, are not made.
+    """
+    numbers = Numbers.of(corpus.vocabulary)
+    chosen = _chosen(corpus, TRAIN, length, size, seed, numbers, first_step=math.inf)  # logs nothing
+    return [size * max(int(made.lengths[row]) for made, row in rows) for rows in itertools.islice(chosen, number)]
 
 
 def _made(corpus, part, length, size, seed, first_step, whole_word_mask):

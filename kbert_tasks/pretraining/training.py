@@ -3,6 +3,7 @@
 An interrupted run resumes from its last save and gives the same losses and accuracies and, on a CPU, identical weights.
 """
 
+import dataclasses
 import gc
 import json
 import logging
@@ -20,6 +21,7 @@ from ..encoder import precision
 from ..encoder.ops import seeded
 from ..errors import InputError
 from ..lock import locked
+from ..training import compiling
 from ..training.optimizers import AdamW, begun, warmed
 from ..training.resume import Progress
 from ..training.versions import versions
@@ -28,6 +30,7 @@ from .settings import TrainingSettings
 from .start import fits, starting
 
 log = logging.getLogger("kbert_tasks")
+SAMPLE = 100  # batches whose sizes decide whether to compile: two pools of `order`
 RATES = "hidden_dropout_prob", "attention_probs_dropout_prob"
 Callback: Any = keras2().callbacks.Callback
 
@@ -79,12 +82,15 @@ def _train(corpus, output, config, checkpoint, settings):
     with precision.computing(computed_in):
         network = model.build(config if settings.dropout is None else config | dict.fromkeys(RATES, settings.dropout))
     model.fill(network, config, weights)
+    compiles = _compiles(corpus, settings, config, computed_in)
+    log.info("compile = %s (%s)", compiles.value, compiles.reason)
+    compiling.set_compiled(network, compiles.value)
     adam = AdamW(schedule, settings.weight_decay, global_clipnorm=settings.global_clipnorm)
     adam = begun(precision.scaled(adam, computed_in), network.trainable_weights)
     network.compile(adam, losses.losses(), losses.metrics())
 
     about = {
-        "settings": settings.as_dict() | {"warmup_steps": settings.warmup},
+        "settings": settings.as_dict() | {"warmup_steps": settings.warmup, "compile": compiles.value},
         "precision": computed_in,
         "config": config,
         "start": began | {"sha256": _sum(weights[name].tobytes() for name in sorted(weights))},
@@ -96,10 +102,22 @@ def _train(corpus, output, config, checkpoint, settings):
         output / writing.PROGRESS, output / writing.WRITING, about, anew,
         model=network, optimizer=adam, generator=generator,
     )  # fmt: skip
-    saves = Saves(progress, corpus, held_out, about)
+    resolved = {"compile": dataclasses.asdict(compiles)}  # the reason is no part of what identifies the run
+    saves = Saves(progress, corpus, held_out, about | {"resolved": resolved})
     saves.go_on()
     _fit(network, corpus, settings, saves)
     return saves.finish()
+
+
+def _compiles(corpus, settings, config, computed_in):
+    """Returns the setting `compile` as "on" or "off", as a Resolved; it is the same when the run resumes."""
+
+    def rows():
+        number = min(SAMPLE, settings.steps)
+        return stream.sizes(corpus, settings.max_length, settings.batch_size, settings.seed, number)
+
+    strategy = tensorflow().distribute.get_strategy()
+    return compiling.decide(settings.compile, config, computed_in, strategy, rows, settings.steps)
 
 
 def _batches(corpus, part, settings, first_step=0):

@@ -1,7 +1,5 @@
 """Statistics for the report, computed from the answers."""
 
-import math
-
 import numpy as np
 
 GROUPS, LEAST = 8, 15  # maximum number of length groups; minimum number of texts in one, for a useful interval
@@ -41,11 +39,10 @@ def interval(right, of):
 
     Source: Wilson, "Probable Inference, the Law of Succession", 1927.
     """
-    z, share = 1.96, right / of
-    middle = share + z * z / (2 * of)
-    reach = z * math.sqrt(share * (1 - share) / of + z * z / (4 * of * of))
-    scale = 1 + z * z / of
-    return max(0.0, (middle - reach) / scale), min(1.0, (middle + reach) / scale)
+    from scipy.stats import binomtest
+
+    found = binomtest(right, of).proportion_ci(0.95, method="wilson")
+    return float(found.low), float(found.high)
 
 
 def sureness(answers):

@@ -20,7 +20,7 @@ SAVED = 8e-9  # time saved for each number that a compiled chain processes, forw
 
 
 def chosen(settings, config, computed_in, first_only, strategy, lengths):
-    """Returns the setting `compile` as "on" or "off", with a reason, as a Resolved.
+    """Returns the setting `compile` of a fine-tuning as "on" or "off", with a reason, as a Resolved.
 
     Args:
         settings: the Settings of the task; only `compile` may be "auto".
@@ -33,20 +33,54 @@ def chosen(settings, config, computed_in, first_only, strategy, lengths):
     Raises:
         InputError: `compile` is "on", but compiling is not possible.
     """
-    problem = _impossible(settings, strategy)
-    if settings.compile != AUTO:
-        if problem and settings.compile == "on":
+    return decide(
+        settings.compile, config, computed_in, strategy,
+        rows=lambda: _rows(settings, lengths),
+        steps=settings.epochs * math.ceil(len(lengths) / settings.batch_size),
+        parts=settings.micro_batches * (1 + bool(settings.fgm_epsilon)),
+        encoder=settings.encoder, first_only=first_only,
+    )  # fmt: skip
+
+
+def decide(requested, config, computed_in, strategy, rows, steps, parts=1, encoder="fast", first_only=False):
+    """Returns the setting `compile` of any training as "on" or "off", with a reason, as a Resolved.
+
+    Args:
+        requested: "auto", "on" or "off".
+        config: the parsed `bert_config.json`.
+        computed_in: "float32", "bfloat16" or "float16".
+        strategy: the TensorFlow strategy of the training.
+        rows: function that returns the number of rows that a layer computes at once, for each step of a sample. It is called
+            only if the result depends on it.
+        steps: number of training steps.
+        parts: how often a step computes so many rows.
+        encoder: "fast" or "keras-bert".
+        first_only: whether the last layer computes only the first token.
+
+    Raises:
+        InputError: `requested` is "on", but compiling is not possible.
+    """
+    problem = _impossible(encoder, strategy)
+    if requested != AUTO:
+        if problem and requested == "on":
             raise InputError(f"compile cannot be on: it needs {problem}; use compile off or auto")
-        return Resolved(settings.compile, "as requested")
+        return Resolved(requested, "as requested")
     if problem or computed_in != "bfloat16":
         return Resolved("off", f"it needs {problem or 'bfloat16'}")
     layers = max(0, config["num_hidden_layers"] - first_only)
-    return _by_cost(settings, layers * _saved_for_a_token(config), lengths)
+    return _by_cost(rows(), steps, parts * layers * _saved_for_a_token(config))
 
 
-def _impossible(settings, strategy):
+def set_compiled(model, value):
+    """Sets whether the layers of a model compile their chains in training; `value` is "on" or "off"."""
+    for layer in model.layers:
+        if hasattr(layer, "compiled"):
+            layer.compiled = value == "on"
+
+
+def _impossible(encoder, strategy):
     """Returns the condition for compiling that is not met, or None if all are met."""
-    if settings.encoder != "fast":
+    if encoder != "fast":
         return "encoder fast"
     if strategy.num_replicas_in_sync > 1 or not is_on_cpu():
         return "training on one processor"
@@ -62,13 +96,11 @@ def _saved_for_a_token(config):
     return SAVED * (wide + 2 * config["hidden_size"])
 
 
-def _by_cost(settings, saved_for_a_token, lengths):
+def _by_cost(rows, steps, saved_for_a_row):
     """Returns "on" if the training steps save more time than compiling takes."""
-    rows = _rows(settings, lengths)
-    parts = settings.micro_batches * (1 + bool(settings.fgm_epsilon))
-    saved = settings.epochs * sum(rows) * parts * saved_for_a_token
+    saved = steps * float(np.mean(rows)) * saved_for_a_row
     cost = PER_SIZE * len({compiled.size_of(each) for each in rows})
-    reason = f"it takes about {cost:.0f} s of CPU time and saves about {saved:.0f} s in {settings.epochs * len(rows):,} steps"
+    reason = f"it takes about {cost:.0f} s of CPU time and saves about {saved:.0f} s in {steps:,} steps"
     return Resolved("on" if saved > cost else "off", reason)
 
 

@@ -8,7 +8,7 @@ from .._keras import is_tpu, tensorflow
 from ..data.batches import training_batches
 from ..encoder import precision
 from ..encoder.loading import build_encoder, load_trained_model_from_checkpoint
-from . import distribution, embedding_subset, optimizers
+from . import compiling, distribution, embedding_subset, optimizers
 from .checks import check_task
 
 log = logging.getLogger("kbert_tasks")
@@ -29,8 +29,7 @@ def build(trainer):
         for layer in encoder.layers:
             number = optimizers.numbered(layer.name)
             layer.trainable = number is None or not settings.freeze_layers or number > settings.freeze_layers
-            if hasattr(layer, "compiled"):
-                layer.compiled = settings.compile == "on"
+        compiling.set_compiled(encoder, settings.compile)
         task.model = task.build(encoder)
         fill_pooler(task.model, checkpoint.pooler())
     return table

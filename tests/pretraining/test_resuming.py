@@ -94,6 +94,7 @@ def test_killed_in_the_middle_of_a_save_it_goes_on_from_the_one_before(run, corp
         ({"steps": 30}, "settings steps 25, this one has 30"),
         ({"seed": 2}, "seed 1, this one has 2"),
         ({"precision": "bfloat16"}, "precision float32, this one has bfloat16"),
+        ({"compile": "on"}, "settings compile off, this one has on"),
     ],
 )
 def test_a_run_of_other_settings_does_not_go_on(stopped, corpus, config, changes, message):

@@ -269,8 +269,9 @@ class TextClassifier(Task[Prediction]):
     def probabilities(self, scores):
         if self.multi_label_:
             return super().probabilities(scores)
-        p = np.exp(scores.astype("float64") - scores.max(-1, keepdims=True))
-        return p / p.sum(-1, keepdims=True)
+        from scipy.special import softmax
+
+        return softmax(scores.astype("float64"), axis=-1)
 
     def decode(self, example, encoded, outputs):
         """Returns the probabilities (labels,) of the model, combined over the windows and not calibrated."""
