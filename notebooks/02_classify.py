@@ -140,7 +140,7 @@ for error in report.errors[:5]:
 # %%
 NEW = ["房间很干净，老板也热情，下次还来住。", "快递晚了一个星期，盒子还被压坏了，太差了。"]
 for text, answer in zip(NEW, task.predict(NEW), strict=True):
-    print(f"{answer.label}  {answer.score:.2f}  {text}")
+    print(f"{answer.label}  {answer.probability:.2f}  {text}")
 
 # %% [markdown]
 # **Why this answer?** Integrated gradients divide the answer's score among the tokens: red speaks for it, blue against it. (`kbert-explain` makes a page of it, with the attention of every head.)

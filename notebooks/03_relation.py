@@ -140,7 +140,7 @@ NEW = ["执导《夜航船》的林秋鹤出生于云溪县。", "《灯下书�
 for text, answer in zip(NEW, task.predict(NEW), strict=True):
     print(text)
     for triple in answer.triples:
-        print(f"    {' | '.join(triple.strings)}   {triple.score:.2f}   {tuple(triple.subject_span)}")
+        print(f"    {' | '.join(triple.strings)}   {triple.probability:.2f}   {tuple(triple.subject_span)}")
 print("\nleast probability of an answer · 给出答案的最低概率:", round(task.threshold_, 3))
 
 # %% [markdown]

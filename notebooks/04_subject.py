@@ -142,7 +142,7 @@ for error in report.errors[:5]:
 text = "晨帆汽车因电池存在隐患，将召回三千辆轿车；供应商溯云电池同日宣布更换董事长。"
 NEW = [(text, "产品召回"), (text, "高管变动")]
 for (_, event_type), answer in zip(NEW, task.predict(NEW), strict=True):
-    found = [f"{each.subject} {each.score:.2f} {tuple(each.span)}" for each in answer.subjects]
+    found = [f"{each.subject} {each.probability:.2f} {tuple(each.span)}" for each in answer.subjects]
     print(f"{event_type}:", ", ".join(found) or "nobody · 没有")
 
 # %% [markdown]

@@ -30,7 +30,7 @@ def classifies() -> None:
         assert_type(answer, classify.Prediction | None)
         if answer:
             assert_type(answer.label, str | tuple[str, ...] | None)
-            assert_type(answer.score, float | tuple[float, ...])
+            assert_type(answer.probability, float | tuple[float, ...])
             assert_type(answer.probabilities, dict[str, float])
             print(answer.lable)  # type: ignore[attr-defined]
     assert_type(task.settings.pooling, str)

@@ -66,7 +66,7 @@ def verdicts(answer, parts):
         "wrong" (only predicted). Gold answers come first.
     """
     gold, predicted = (
-        {tuple(each[part] for part in parts): each.get("score") for each in answer[side] or ()}
+        {tuple(each[part] for part in parts): each.get("probability") for each in answer[side] or ()}
         for side in ("gold", "predicted")
     )
     found = [("right" if each in predicted else "missed", each, predicted.get(each)) for each in gold]

@@ -132,13 +132,13 @@ class SpanTask(Task[P]):
         gold, answered = self.keyed(example).keys(), found.keys()
         parts = {"gold": gold, "predicted": answered, "missing": gold - answered, "spurious": answered - gold}
         listed = {name: sorted(each) for name, each in parts.items()}
-        sure = [round(found[each].score, 6) for each in listed["predicted"]]
+        sure = [round(found[each].probability, 6) for each in listed["predicted"]]
         return self.question(example) | listed | {"probability": sure}
 
     def record(self, example, candidates, prediction):
         """Describes one answer; its loss is the sum of -log(p) over gold answers and -log(1 - p) over wrong answers."""
         gold, answered, found = self.keyed(example), self.keyed(prediction), self.keyed(candidates)
-        missed = [found[each].score if each in found else 0.0 for each in gold]
-        wrong = [1 - found[each].score for each in answered.keys() - gold.keys()]
+        missed = [found[each].probability if each in found else 0.0 for each in gold]
+        wrong = [1 - found[each].probability for each in answered.keys() - gold.keys()]
         loss = -sum(math.log(max(p, FLOOR)) for p in (*missed, *wrong))
         return super().record(example, candidates, prediction) | {"loss": round(loss, 6)}

@@ -167,7 +167,7 @@ def test_a_triple_is_told_in_any_form_or_found(relation):
     if possible:
         best = kb.explain(relation, TEXT, steps=1)
         assert best.answer == possible[0]
-        assert 1 / (1 + np.exp(-best.score)) == pytest.approx(possible[0].score, abs=1e-5)
+        assert 1 / (1 + np.exp(-best.score)) == pytest.approx(possible[0].probability, abs=1e-5)
     else:
         with pytest.raises(kb.InputError, match="finds no triple in this text"):
             kb.explain(relation, TEXT, steps=1)

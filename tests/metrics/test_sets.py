@@ -188,7 +188,7 @@ HALF = Triple("a", "p", "b", Span(0, 1))
     "gold, predicted, right",
     [
         ([[HERE]], [[HERE]], 1),
-        ([[HERE], []], [[Triple("a", "p", "b", Span(0, 1), Span(2, 3), score=0.5)], []], 1),
+        ([[HERE], []], [[Triple("a", "p", "b", Span(0, 1), Span(2, 3), probability=0.5)], []], 1),
         ([[HERE]], [[THERE]], 0),
         ([[HERE]], [[NOWHERE]], 0),
         ([[HERE]], [[HALF]], 0),

@@ -83,7 +83,7 @@ def subject(kind="产品召回", **more):
             "right": n == 0,
             "tokens": 18,
         }
-        | {"predicted": [{"subject": s, "span": list(span), "score": score} for s, span, score in each]}
+        | {"predicted": [{"subject": s, "span": list(span), "probability": score} for s, span, score in each]}
         for n, each in enumerate(found)
     ]
     scores = subject_scores.subjects([gold] * 3, [[s for s, *_ in each] for each in found], [kind] * 3)

@@ -91,7 +91,7 @@ def test_several_labels_at_once(checkpoint, tmp_path):
     answers = task.predict(["good food", "房间很差"])
     assert [a.label for a in answers] == [("food", "good"), ()]
     assert task.to_dict(answers[0])["label"] == "food|good"
-    assert all(score >= 0.5 for score in answers[0].score)
+    assert all(score >= 0.5 for score in answers[0].probability)
     report = task.evaluate(rows)
     assert report.scores.keys() == {"accuracy", "micro_f1", "macro_f1", "per_class", "thresholds", *CALIBRATION}
     assert report["thresholds"] == {"food": 0.5, "good": 0.5}  # there were no development texts
@@ -358,7 +358,7 @@ def test_a_temperature_is_fitted_kept_and_changes_no_label(checkpoint, tmp_path)
     one, plain = task.predict(train), task.evaluate(dev)
     task.temperature_ = temperature
     assert [p.label for p in one] == [p.label for p in other]
-    assert all(b.score < a.score for a, b in zip(one, other, strict=True))
+    assert all(b.probability < a.probability for a, b in zip(one, other, strict=True))
     assert all(sum(p.probabilities.values()) == pytest.approx(1) for p in other)
     before = plain.scores
     assert before["ece"] == before["ece_uncalibrated"] == pytest.approx(after["ece_uncalibrated"])
@@ -396,20 +396,20 @@ def test_a_temperature_of_30_texts_of_a_hardly_trained_model_is_not_used():
     rows = task.examples([f"x{i}" for i in range(30)], ["a"] * 29 + ["b"]).rows
     task.tune(rows, [np.array([0.51, 0.49])] * 30)
     assert task.temperature_ == 1 and "at the limit" in task.temperature_note_
-    assert task.decide(rows[0], np.array([0.51, 0.49])).score == 0.51
+    assert task.decide(rows[0], np.array([0.51, 0.49])).probability == 0.51
 
 
 def test_abstaining(plain, tmp_path):
     task = plain
     whole = task.predict(GOOD + BAD)
-    least = float(np.median([p.score for p in whole]))
+    least = float(np.median([p.probability for p in whole]))
     task.save(tmp_path / "run")
     again = kb.load(tmp_path / "run")
     again.settings = type(again.settings).of(again.settings.as_dict() | {"min_confidence": least})
     found = again.predict(GOOD + BAD)
     for one, other in zip(whole, found, strict=True):
-        assert other.label == (one.label if one.score >= least else None)
-        assert (other.score, other.probabilities) == (one.score, one.probabilities)
+        assert other.label == (one.label if one.probability >= least else None)
+        assert (other.probability, other.probabilities) == (one.probability, one.probabilities)
     rows = [again.to_dict(p) for p in found]
     assert [row["label"] for row in rows] == [p.label for p in found]
     assert all(isinstance(row["probability"], float) for row in rows)
@@ -454,7 +454,7 @@ def test_thresholds_of_several_labels_are_found_on_the_development_texts(monkeyp
     assert task.thresholds_ == pytest.approx({"a": 0.25, "b": 0.75, "c": 0.5})
     found = [task.decide(*each) for each in zip(rows, p, strict=True)]
     assert [each.label for each in found] == [("a", "c"), ("a", "b"), ("b",), ()]
-    assert found[1].score == (0.3, 0.9)
+    assert found[1].probability == (0.3, 0.9)
     scores = task.measure(rows, found).scores
     assert scores["thresholds"] == task.thresholds_ and scores["accuracy"] == 3 / 4
     calibrated = answering("abc", several=True)

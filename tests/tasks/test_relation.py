@@ -121,7 +121,7 @@ def test_the_places_are_told_and_the_score(fitted):
     (first, *rest), text = fitted.predict(["stay hotel"])[0].triples, "stay hotel"
     for triple in (first, *rest):
         assert text[slice(*triple.subject_span)] == triple.subject and text[slice(*triple.object_span)] == triple.object
-        assert fitted.threshold_ <= triple.score <= first.score
+        assert fitted.threshold_ <= triple.probability <= first.probability
 
 
 def test_the_encoder_runs_once_for_a_text_however_many_subjects_it_has(fitted, monkeypatch):
@@ -168,7 +168,7 @@ def test_what_is_missing_and_what_is_spurious_is_told(fitted):
     (error,) = fitted.evaluate(
         [{"text": "", "spo_list": []}, {"text": "stay hotel", "spo_list": gold}, CHAINS[0]]
     ).errors
-    scores = {t.strings: t.score for t in fitted.predict(["stay hotel"])[0].triples}
+    scores = {t.strings: t.probability for t in fitted.predict(["stay hotel"])[0].triples}
     assert error == {
         "row": 2,
         "text": "stay hotel",

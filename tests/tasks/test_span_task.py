@@ -26,7 +26,7 @@ def subjects(found):
 
 
 def triples(found):
-    return [Triple(name, "是", name, score=p) for name, p in sorted(found.items(), key=lambda item: -item[1])]
+    return [Triple(name, "是", name, probability=p) for name, p in sorted(found.items(), key=lambda item: -item[1])]
 
 
 def tuned(task, made, texts):

@@ -101,7 +101,7 @@ def test_gold_gives_itself_back_without_a_model(tokens, max_length, typed):
         windows = task.encode(example)
         possible = task.decode(example, windows, [gold_outputs(task, example, window) for window in windows])
         assert {s.subject for s in task.decide(example, possible).subjects} == {s.subject for s in example.subjects}
-        assert all(example.text[slice(*s.span)] == s.subject and s.score == 1 for s in possible)
+        assert all(example.text[slice(*s.span)] == s.subject and s.probability == 1 for s in possible)
         assert [*task.notes_on(example, windows)] == ["longer than max_length: read in windows"] * (len(windows) > 1)
 
 
@@ -155,7 +155,7 @@ def test_the_type_decides(fitted):
     good, bad = fitted.predict([(text, "好"), (text, "坏")])
     assert [s.subject for s in good.subjects] == ["酒店"] and [s.span for s in bad.subjects] == [(6, 8)]
     assert fitted.to_dict(bad)["subject"] == "房间"
-    assert fitted.to_dict(fitted.predict([("环境一般", "其他")])[0]) == {"subject": "", "score": None, "subjects": []}
+    assert fitted.to_dict(fitted.predict([("环境一般", "其他")])[0]) == {"subject": "", "probability": None, "subjects": []}
 
 
 def test_an_error_has_its_rows_and_the_probability_of_each_answer(fitted):
@@ -164,7 +164,7 @@ def test_an_error_has_its_rows_and_the_probability_of_each_answer(fitted):
     rows += [{"text": text, "event_type": "好", "subject": each} for each in ("月亮", "早餐")]
     (error,) = fitted.evaluate(rows).errors
     subjects = fitted.predict([(text, "好")])[0].subjects
-    scores = {each.subject: each.score for each in subjects}
+    scores = {each.subject: each.probability for each in subjects}
     assert (error["row"], error["rows"], error["gold"]) == (2, [2, 3], sorted(["月亮", "早餐"]))
     assert error["predicted"] == sorted(scores)
     assert error["probability"] == pytest.approx([scores[each] for each in sorted(scores)], abs=1e-5)

@@ -145,11 +145,11 @@ def test_lists_as_a_parquet_file_gives_them():
 def test_a_triple_as_it_is_written():
     assert AUTHOR.as_dict() == spo()
     made = Triple("雪", "作者", "方雪", Span(1, 2), Span(7, 9), 0.12345678)
-    assert made.as_dict() == spo(subject_span=[1, 2], object_span=[7, 9], score=0.123457)
-    assert list(made.as_dict()) == ["subject", "predicate", "object", "subject_span", "object_span", "score"]
+    assert made.as_dict() == spo(subject_span=[1, 2], object_span=[7, 9], probability=0.123457)
+    assert list(made.as_dict()) == ["subject", "predicate", "object", "subject_span", "object_span", "probability"]
     assert made.strings == ("雪", "作者", "方雪")
     assert made.located and not dataclasses.replace(made, object_span=None).located
-    assert made == dataclasses.replace(made, score=None) != AUTHOR
+    assert made == dataclasses.replace(made, probability=None) != AUTHOR
 
 
 @st.composite

@@ -281,7 +281,7 @@ def test_prediction_goes_on_in_halves_and_ends_in_advice(still, monkeypatch):
 
     monkeypatch.setattr(type(task), "run_model", outputs(3))
     for one, other in zip(task.predict(texts), before, strict=True):
-        assert one.label == other.label and one.score == pytest.approx(other.score, abs=1e-5)
+        assert one.label == other.label and one.probability == pytest.approx(other.probability, abs=1e-5)
     monkeypatch.setattr(type(task), "run_model", outputs(0))
     with pytest.raises(kb.InputError, match="out of memory with one text of 15 tokens"):
         task.predict(texts)

@@ -39,7 +39,7 @@ def test_stop_training_ends_the_training_and_stays_with_the_saved_progress(check
     assert len(first.report_["history"]) == 2
     again = fit()  # everything is done: nothing is trained
     assert len(again.report_["history"]) == 2
-    assert [p.score for p in again.predict(["text 1"])] == [p.score for p in first.predict(["text 1"])]
+    assert [p.probability for p in again.predict(["text 1"])] == [p.probability for p in first.predict(["text 1"])]
 
 
 def test_stopping_in_the_epoch_of_a_resume_ends_the_training(checkpoint, tmp_path, monkeypatch):

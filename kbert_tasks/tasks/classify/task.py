@@ -78,12 +78,12 @@ class Prediction:
 
     Attributes:
         label: the label; a tuple of labels for multi-label tasks; None if the probability is below `min_confidence`.
-        score: the probability of the label; a tuple for multi-label tasks; of the best label if `label` is None.
+        probability: the probability of the label; a tuple for multi-label tasks; of the best label if `label` is None.
         probabilities: dict of each label to its probability.
     """
 
     label: str | tuple[str, ...] | None
-    score: float | tuple[float, ...]
+    probability: float | tuple[float, ...]
     probabilities: dict[str, float] = field(repr=False)
 
 
@@ -93,7 +93,7 @@ class TextClassifier(Task[Prediction]):
     Examples:
         >>> task = TextClassifier("checkpoints/chinese_L-12_H-768_A-12", epochs=3)
         >>> task.fit(kb.read("train.csv")).predict(["房间很干净"])
-        [Prediction(label='好评', score=0.98)]
+        [Prediction(label='好评', probability=0.98)]
     """
 
     settings: ClassifySettings
@@ -319,7 +319,7 @@ class TextClassifier(Task[Prediction]):
         if self.multi_label_:
             sure = [p[label] for label in prediction.label], [p.get(label) for label in gold]
         else:
-            sure = round(prediction.score, 6), p.get(gold)
+            sure = round(prediction.probability, 6), p.get(gold)
         return super().details(example, prediction) | dict(zip(("probability", "gold_probability"), sure, strict=True))
 
     def explain_targets(self, example, windows, candidates, prediction, answer):
@@ -329,9 +329,9 @@ class TextClassifier(Task[Prediction]):
 
     def to_dict(self, prediction):
         if not self.multi_label_:
-            return {"label": prediction.label, "probability": round(prediction.score, 6)}
+            return {"label": prediction.label, "probability": round(prediction.probability, 6)}
         separator = self.settings.label_separator
-        scores = separator.join(f"{p:.6f}" for p in prediction.score)
+        scores = separator.join(f"{p:.6f}" for p in prediction.probability)
         return {"label": separator.join(prediction.label), "probability": scores}
 
     def measure(self, examples, predictions):

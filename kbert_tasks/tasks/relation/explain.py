@@ -32,7 +32,7 @@ def targets(task, example, windows, candidates, prediction, answer):
             more = {"Subjects": np.array([[subject]], "int32"), "Objects": np.array([[object_]], "int32")}
             odds = _odds(subject, object_, predicate)
             places = dict(zip(ENDS, (subject, object_), strict=True))
-            found.append(Target(triple, shown, predicted, triple.score, window, odds, places, more, triple.as_dict()))
+            found.append(Target(triple, shown, predicted, triple.probability, window, odds, places, more, triple.as_dict()))
     if not found:
         reasons = [task.lost(example, *string_and_span, windows) for string_and_span in _parts(triple)]
         problems = [f"its {end} {reason}" for end, reason in zip(ENDS, reasons, strict=True) if reason]

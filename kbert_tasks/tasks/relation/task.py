@@ -199,9 +199,9 @@ class RelationExtractor(SpanTask[Prediction]):
             for subject, predicate, object_, score in answers:
                 one, other = span_of(window, *subject), span_of(window, *object_)
                 strings = example.text[slice(*one)], self.predicates_[predicate], example.text[slice(*other)]
-                if strings not in found or found[strings].score < score:
+                if strings not in found or found[strings].probability < score:
                     found[strings] = Triple(*strings, one, other, score)
-        candidates = Candidates(sorted(found.values(), key=lambda t: (-t.score, t.strings)))
+        candidates = Candidates(sorted(found.values(), key=lambda t: (-t.probability, t.strings)))
         candidates.remarks = remarks
         return candidates
 
@@ -212,11 +212,11 @@ class RelationExtractor(SpanTask[Prediction]):
 
     def tune(self, examples, candidates):
         gold = [{t.strings for t in example.triples} for example in examples]
-        answers = [[(t.strings, t.score) for t in found] for found in candidates]
+        answers = [[(t.strings, t.probability) for t in found] for found in candidates]
         self.threshold_ = self.best_threshold(gold, answers)
 
     def decide(self, example, candidates):
-        return Prediction(tuple(triple for triple in candidates if triple.score >= self.least))
+        return Prediction(tuple(triple for triple in candidates if triple.probability >= self.least))
 
     def explained_answers(self, value):
         return [tuple(each[key] for key in self.presentation.keys) for each in value]

@@ -23,7 +23,7 @@ class Triple:
         predicate: the relation between subject and object.
         object: a part of the text.
         subject_span, object_span: [start, end) in characters of the text; None if not known.
-        score: the probability of a predicted triple; None for a gold triple.
+        probability: the probability of a predicted triple; None for a gold triple.
     """
 
     subject: str
@@ -31,7 +31,7 @@ class Triple:
     object: str
     subject_span: Span | None = None
     object_span: Span | None = None
-    score: float | None = field(default=None, compare=False)
+    probability: float | None = field(default=None, compare=False)
 
     @property
     def strings(self) -> tuple[str, str, str]:
@@ -44,12 +44,12 @@ class Triple:
         return self.subject_span is not None and self.object_span is not None
 
     def as_dict(self) -> dict[str, Any]:
-        """Returns the triple as an entry of an `spo_list`, with the spans and the score that are known."""
+        """Returns the triple as an entry of an `spo_list`, with the spans and the probability that are known."""
         made: dict[str, Any] = {"subject": self.subject, "predicate": self.predicate, "object": self.object}
         for name in ("subject_span", "object_span"):
             if getattr(self, name) is not None:
                 made[name] = list(getattr(self, name))
-        return made | ({} if self.score is None else {"score": round(self.score, 6)})
+        return made | ({} if self.probability is None else {"probability": round(self.probability, 6)})
 
 
 def triples_of(value, text):

@@ -22,7 +22,7 @@ def targets(task, example, windows, candidates, prediction, answer):
             # 1 for the answer, 0 for other possible spans, -1 for impossible spans
             _, y = task.sample_target({"Input-Segment": window.segments}, places[:1], None)
             named = {} if subject is None else {"subject": places[0]}
-            score = getattr(subject, "score", None)
+            score = getattr(subject, "probability", None)
             odds = _odds(int(np.argmax(y["spans"].ravel())))
             found.append(Target(subject, shown, predicted, score, window, odds, named, record=subject and shown))
     if not found:

@@ -22,17 +22,17 @@ class Subject:
     Attributes:
         subject: a part of the text.
         span: [start, end) in characters of the text; None if not known.
-        score: the probability of a predicted subject; None for a gold subject.
+        probability: the probability of a predicted subject; None for a gold subject.
     """
 
     subject: str
     span: Span | None = None
-    score: float | None = field(default=None, compare=False)
+    probability: float | None = field(default=None, compare=False)
 
     def as_dict(self) -> dict[str, Any]:
-        """Returns a dict with `subject`, and with `span` and `score` if they are known."""
+        """Returns a dict with `subject`, and with `span` and `probability` if they are known."""
         made: dict[str, Any] = {"subject": self.subject} | ({} if self.span is None else {"span": list(self.span)})
-        return made | ({} if self.score is None else {"score": round(self.score, 6)})
+        return made | ({} if self.probability is None else {"probability": round(self.probability, 6)})
 
 
 def subjects_of(text, cell, span=None):
@@ -72,7 +72,7 @@ def apart(found):
     """Removes subjects that overlap a more probable one, and repeated strings, from a list with the most probable first."""
     kept, strings = [], set()
     for each in found:
-        more = [other for other in kept if other.score > each.score]
+        more = [other for other in kept if other.probability > each.probability]
         clear = all(each.span.end <= other.span.start or other.span.end <= each.span.start for other in more)
         if clear and each.subject not in strings:
             kept.append(each)

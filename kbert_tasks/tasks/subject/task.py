@@ -51,14 +51,14 @@ class SubjectExtractor(SpanTask[Prediction]):
     Examples:
         >>> task = kb.SubjectExtractor("checkpoints/chinese_L-12_H-768_A-12", epochs=3)
         >>> task.fit(kb.read("train.csv")).predict([("长河科技股东减持", "股东减持")])
-        [Prediction(subjects=(Subject(subject='长河科技', span=Span(start=0, end=4), score=0.98),))]
+        [Prediction(subjects=(Subject(subject='长河科技', span=Span(start=0, end=4), probability=0.98),))]
     """
 
     settings: SubjectSettings
 
     Settings = SubjectSettings
     LEARNED = ("typed_", "always_", "longest_", "threshold_")
-    ANSWER = ("subject", "score", "subjects")
+    ANSWER = ("subject", "probability", "subjects")
     ANSWERS = "subjects"
     SECOND = "type_column"
     SECOND_TEXT = "the event's type"
@@ -201,9 +201,9 @@ class SubjectExtractor(SpanTask[Prediction]):
             p = self.span_probabilities(window, each)
             for first, last in likely(p, window, int(self.typed_), floor):
                 span, score = span_of(window, first, last), float(p[first, last])
-                if span.end - span.start <= self.longest_ and (span not in found or found[span].score < score):
+                if span.end - span.start <= self.longest_ and (span not in found or found[span].probability < score):
                     found[span] = Subject(example.text[slice(*span)], span, score)
-        return apart(sorted(found.values(), key=lambda s: (-s.score, s.span)))
+        return apart(sorted(found.values(), key=lambda s: (-s.probability, s.span)))
 
     def span_probabilities(self, window, outputs):
         """Returns the probability of each span of a window, (first token, last token); 0 if it cannot be an answer."""
@@ -212,14 +212,14 @@ class SubjectExtractor(SpanTask[Prediction]):
     def tune(self, examples, candidates):
         gold = [{each.subject for each in example.subjects} for example in examples]
         answers = [
-            [(s.subject, 1.0 if s is found[0] and example.event_type in self.always_ else s.score) for s in found]
+            [(s.subject, 1.0 if s is found[0] and example.event_type in self.always_ else s.probability) for s in found]
             for example, found in zip(examples, candidates, strict=True)
         ]
         self.threshold_ = self.best_threshold(gold, answers)
 
     def decide(self, example, candidates):
         sure = 1 if example.event_type in self.always_ else 0
-        return Prediction(tuple(s for i, s in enumerate(candidates) if i < sure or s.score >= self.least))
+        return Prediction(tuple(s for i, s in enumerate(candidates) if i < sure or s.probability >= self.least))
 
     # Scores and answers ----------------------------------------------------------------------------------------
 
@@ -236,8 +236,8 @@ class SubjectExtractor(SpanTask[Prediction]):
 
     def to_dict(self, prediction):
         made = self.answer_of(prediction)
-        best = made[0] if made else {"subject": "", "score": None}
-        return {"subject": best["subject"], "score": best["score"], "subjects": made}
+        best = made[0] if made else {"subject": "", "probability": None}
+        return {"subject": best["subject"], "probability": best["probability"], "subjects": made}
 
     def measure(self, examples, predictions):
         gold, found = ([[s.subject for s in each.subjects] for each in part] for part in (examples, predictions))
