@@ -39,7 +39,7 @@ class Losses(Callback):
 
     def on_train_batch_end(self, batch, logs=None):
         if not math.isfinite(logs["loss"]):
-            raise InputError(f"the loss is no longer a number: learning_rate {self.rate:.3g} is too high; try a tenth")
+            raise InputError(f"the loss is not finite: learning_rate {self.rate:.3g} is too high; use a tenth of it")
         texts = int(logs["texts"])
         self.texts += texts
         for name in logs.keys() - {"texts"}:
@@ -200,7 +200,7 @@ class Backup(Callback):
         parts = {"model": model, "optimizer": model.optimizer, "generator": tensorflow().random.get_global_generator()}
         if average:
             parts |= {"averages": average.averages, "averaged": average.steps}
-        advice = f"delete {folder} (kbert-train --no-resume) to begin anew"
+        advice = f"delete {folder} (kbert-train --no-resume) to start over"
         self.progress = Progress(folder, aside_of(folder), told, advice, **parts)
         self.every, self.saved = dev_score.task.settings.save_minutes * 60, time.monotonic()
         if found := self.progress.read():
@@ -208,7 +208,7 @@ class Backup(Callback):
             self.step = state["step"]
             losses.sums, losses.texts, losses.seconds = state["losses"]
             dev_score.go_on(state["dev_score"], arrays)
-            log.info("going on after step %d, from %s", self.step, folder)
+            log.info("resuming after step %d, from %s", self.step, folder)
 
     def on_train_batch_end(self, batch, logs=None):
         self.step += 1

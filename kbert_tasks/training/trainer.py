@@ -55,13 +55,13 @@ def train(task, examples, dev=None, backup=None):
         raise InputError("patience needs development examples: give a development file, or a validation_split above 0")
     strategy = distribution.strategy(requested.device)
     if requested.ema_decay not in (AUTO, 0) and is_tpu(strategy):
-        raise InputError("average reads all weights after each step, which a TPU is slow to give: leave it out")
+        raise InputError("ema_decay reads all weights after each step, which is slow on a TPU: leave it out")
     with _timed(seconds, "load"):
         checkpoint = _checkpoint(task)
     task.seen_ = np.unique(overlap.fingerprints(task, examples.rows))
     overlap.note(task, dev, task.seen_)
     if again := len(examples.rows) - len(task.seen_):
-        examples.notes["the same text again"] = again
+        examples.notes["duplicate text"] = again
     task.tokenizer, task.config = task.new_tokenizer(checkpoint.vocabulary, checkpoint.cased), checkpoint.config
     # Computed before _encode skips texts without a target, because the workers compare the rows that they received.
     rows = {"train": _sum_of(examples), "dev": _sum_of(dev)}
@@ -99,7 +99,9 @@ def train(task, examples, dev=None, backup=None):
             seeded(settings.seed)
         with _timed(seconds, "load"), precision.computing(computed_in):
             table = _build(task, checkpoint, used, strategy)
-        log.info("%d of %d tokens stand in the texts: the others' vectors stay as they are", len(used), len(table))
+        log.info(
+            "training %d of %d token embeddings: the other tokens do not occur in the texts", len(used), len(table)
+        )
         return table, _fit(task, windows, dev.rows, encoded_dev, backup, identity, computed_in, strategy, parts)
 
     table, dev_score = plan.carried_out(made, attempt, settings.auto_micro_batches, backup)
@@ -135,7 +137,9 @@ def train(task, examples, dev=None, backup=None):
 
 def _checkpoint(task):
     if task.checkpoint is None:
-        raise InputError("a checkpoint is needed: a folder, a name that kbert-checkpoint list shows, or hf:OWNER/NAME")
+        raise InputError(
+            "a checkpoint is required: a folder, a name that kbert-checkpoint list shows, or hf:OWNER/NAME"
+        )
     checkpoint, settings = find_checkpoint(task.checkpoint, task.settings.cased), task.settings
     for name, wanted, entry in (
         ("max_length", "positions", "max_position_embeddings"), ("freeze_layers", "layers", "num_hidden_layers")
@@ -243,7 +247,7 @@ def _fit(task, windows, dev, encoded_dev, backup, identity, computed_in, strateg
     kept = Backup(backup, identity, model, average, losses, dev_score)
     events = TensorBoard(settings.tensorboard, identity, dev_score, resumed=kept.step > 0)
     distribution.agreed(strategy, {"progress": kept.step})
-    log.info("training on %d texts or windows of texts, %d steps an epoch", len(windows), steps)
+    log.info("training on %d texts or windows of texts, %d steps per epoch", len(windows), steps)
     # If a run was interrupted within an epoch, the first iteration completes that epoch.
     for _ in range(2):
         epoch, done = divmod(kept.step, steps)

@@ -20,7 +20,9 @@ def targets(task, example, windows, possible, prediction, answer):
     If `answer` is None, the most probable triple is explained.
     """
     if answer is None and not possible:
-        raise InputError("the model finds no triple in this text, not even an improbable one: name one as answer")
+        raise InputError(
+            "the model finds no triple in this text, not even an improbable one: give the triple to explain as answer"
+        )
     triple = possible[0] if answer is None else _named(task, possible, answer)
     predicted = triple.strings in [each.strings for each in prediction.triples]
     predicate = task.predicates_.index(triple.predicate)
@@ -36,7 +38,7 @@ def targets(task, example, windows, possible, prediction, answer):
     if not found:
         reasons = [task.lost(example, *string_and_span, windows) for string_and_span in _parts(triple)]
         problems = [f"its {end} {reason}" for end, reason in zip(ENDS, reasons, strict=True) if reason]
-        problems = " and ".join(problems) or "its subject and object stand in no window together"
+        problems = " and ".join(problems) or "its subject and object are in no window together"
         raise InputError(f"{shown} cannot be answered for this text: {problems}")
     return found
 
