@@ -20,7 +20,7 @@ import time
 from pathlib import Path
 
 COMMAND = [sys.executable, "-c", "import sys; from kbert_tasks.cli import train; sys.exit(train())"]
-FIRST = "steps an epoch"  # what the command says before it trains
+FIRST = "steps per epoch"  # what the command says before it trains
 
 
 def start(options, output):

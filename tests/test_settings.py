@@ -20,8 +20,8 @@ from kbert_tasks.tasks import find, names
         ({"dropout": 1.0}, "dropout should be below 1, not 1.0"),
         ({"encoder": "slow"}, "encoder should be one of fast, keras-bert, not 'slow'"),
         ({"max_length": 3}, "max_length should be at least 4, not 3"),
-        ({"epoch": 3}, "no setting 'epoch'; did you mean 'epochs'?"),
-        ({"zzz": 3}, "no setting 'zzz': epochs, batch_size"),
+        ({"epoch": 3}, "unknown setting 'epoch'; did you mean 'epochs'?"),
+        ({"zzz": 3}, "unknown setting 'zzz': epochs, batch_size"),
     ],
 )
 def test_unknown_and_impossible_values_are_refused_by_name(value, words):

@@ -93,16 +93,16 @@ class SpanTask(Task[P]):
         if not (span or occurrences(example.text, string)):
             return "is not in the text"
         found = self.tokens(example, string, span, self.whole(example))
-        return "stands whole in no window" if found else "does not begin and end with tokens"
+        return "is complete in no window" if found else "does not begin and end with tokens"
 
     def check_targets(self, examples, targets):
         if any(targets):
             return
         reasons = ", ".join(f"{note} {count}" for note, count in examples.notes.items() if "cannot be found" in note)
         raise InputError(
-            f"none of the answers in the training examples can be found in its text, so that nothing can be learned "
-            f"({reasons}): an answer should stand in the text of its row letter by letter; check the columns of text and "
-            "answers, and max_length where the texts are long"
+            f"none of the answers in the training examples can be found in its text, so there is nothing to learn "
+            f"({reasons}): an answer should occur in the text of its row, character by character; check the columns of text and "
+            "answers, and max_length if the texts are long"
         )
 
     # Output ------------------------------------------------------------------------------------------------

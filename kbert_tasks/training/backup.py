@@ -41,7 +41,7 @@ class Backup(Callback):
         parts = {"model": model, "optimizer": model.optimizer, "generator": tensorflow().random.get_global_generator()}
         if average:
             parts |= {"averages": average.averages, "averaged": average.steps}
-        advice = f"delete {folder} (kbert-train --no-resume) to begin anew"
+        advice = f"delete {folder} (kbert-train --no-resume) to start over"
         self.progress = Progress(folder, aside_of(folder), told, advice, **parts)
         self.every, self.saved = dev_score.task.settings.save_minutes * 60, time.monotonic()
         if found := self.progress.read():
@@ -50,7 +50,7 @@ class Backup(Callback):
             self.stopped = state["stopped"]
             losses.sums, losses.texts, losses.seconds = state["losses"]
             dev_score.go_on(state["dev_score"], arrays)
-            log.info("going on after step %d, from %s", self.step, folder)
+            log.info("resuming after step %d, from %s", self.step, folder)
 
     def on_train_batch_end(self, batch, logs=None):
         self.step += 1

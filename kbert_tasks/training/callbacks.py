@@ -37,7 +37,7 @@ class Losses(Callback):
 
     def on_train_batch_end(self, batch, logs=None):
         if not math.isfinite(logs["loss"]):
-            raise InputError(f"the loss is no longer a number: learning_rate {self.rate:.3g} is too high; try a tenth")
+            raise InputError(f"the loss is not finite: learning_rate {self.rate:.3g} is too high; use a tenth of it")
         texts = int(logs["texts"])
         self.texts += texts
         for name in logs.keys() - {"texts"}:

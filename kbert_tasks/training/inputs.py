@@ -18,7 +18,9 @@ def checkpoint_of(task):
         InputError: no checkpoint is given, it cannot be found or read, or it is too small for a setting.
     """
     if task.checkpoint is None:
-        raise InputError("a checkpoint is needed: a folder, a name that kbert-checkpoint list shows, or hf:OWNER/NAME")
+        raise InputError(
+            "a checkpoint is required: a folder, a name that kbert-checkpoint list shows, or hf:OWNER/NAME"
+        )
     checkpoint, settings = find_checkpoint(task.checkpoint, task.settings.cased), task.settings
     for name, wanted, entry in (
         ("max_length", "positions", "max_position_embeddings"), ("freeze_layers", "layers", "num_hidden_layers")

@@ -52,7 +52,7 @@ class Progress:
         if different := _difference(before, self.told):
             name, old, new = different
             raise InputError(
-                f"{self.folder} has the progress of a run with {name} {old}, this run has {new}: use the same value, or {self.anew}"
+                f"{self.folder}: the saved progress used {name} {old}, this run uses {new}: use the same value, or {self.anew}"
             )
         try:
             self.parts.read(str(last / WEIGHTS)).assert_existing_objects_matched()

@@ -80,7 +80,7 @@ class Run:
         # The backup comes after the user's callbacks, because it saves whether one of them has stopped the training.
         self.callbacks = [*first, *trainer.callbacks, self.backup]
         distribution.agreed(strategy, {"progress": self.backup.step})
-        log.info("training on %d texts or windows of texts, %d steps an epoch", len(trainer.windows), self.steps)
+        log.info("training on %d texts or windows of texts, %d steps per epoch", len(trainer.windows), self.steps)
 
     def fit(self):
         """Trains all epochs that are not done yet; returns the DevScore."""

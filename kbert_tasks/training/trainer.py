@@ -74,7 +74,7 @@ class Trainer:
         self.examples, self.dev = examples, dev
         self.strategy = distribution.strategy(self.requested.device)
         if self.requested.ema_decay not in (AUTO, 0) and is_tpu(self.strategy):
-            raise InputError("average reads all weights after each step, which a TPU is slow to give: leave it out")
+            raise InputError("ema_decay reads all weights after each step, which is slow on a TPU: leave it out")
 
     # The plan ------------------------------------------------------------------------------------------------
 
@@ -87,7 +87,7 @@ class Trainer:
         task.seen_ = np.unique(overlap.fingerprints(task, self.examples.rows))
         overlap.note(task, self.dev, task.seen_)
         if again := len(self.examples.rows) - len(task.seen_):
-            self.examples.notes["the same text again"] = again
+            self.examples.notes["duplicate text"] = again
         task.tokenizer = task.new_tokenizer(self.checkpoint.vocabulary, self.checkpoint.cased)
         task.config = self.checkpoint.config
         # Computed before `encode` skips texts without a target, because the workers compare the rows that they received.
@@ -150,7 +150,9 @@ class Trainer:
             seeded(self.settings.seed)
         with self._timed("load"), precision.computing(self.precision):
             table = build(self)
-        log.info("%d of %d tokens stand in the texts: the others' vectors stay as they are", len(self.used), len(table))
+        log.info(
+            "training %d of %d token embeddings: the other tokens do not occur in the texts", len(self.used), len(table)
+        )
         self.dev_score = Run(self, micro_batches).fit()
         return table
 

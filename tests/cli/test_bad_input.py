@@ -77,8 +77,8 @@ TRAIN = "train --checkpoint CHECKPOINT --train good.csv --output new "
 RELATION = "train --task relation --checkpoint CHECKPOINT --output new --train "
 CASES = [
     # files
-    ("train --checkpoint CHECKPOINT --train absent.csv --output new", "absent.csv is not there"),
-    ("train --checkpoint CHECKPOINT --train nothing --output new", "nothing is is a folder"),
+    ("train --checkpoint CHECKPOINT --train absent.csv --output new", "absent.csv does not exist"),
+    ("train --checkpoint CHECKPOINT --train nothing --output new", "nothing is a folder"),
     (
         "train --checkpoint CHECKPOINT --train notes.doc --output new",
         "notes.doc should end in one of .csv, .tsv, .jsonl",
@@ -108,8 +108,8 @@ CASES = [
     ),
     # triples
     (RELATION + "triple.jsonl", "triple.jsonl, row 2: a triple lacks predicate: "),
-    (RELATION + "span.jsonl", "span.jsonl, row 1: characters 0 to 1 are 'a', not 'b'"),
-    (RELATION + "string.jsonl", "string.jsonl, row 1: wanted a list of triples, found 'a p b'"),
+    (RELATION + "span.jsonl", "span.jsonl, row 1: characters 0 to 1 of the text are 'a', not 'b'"),
+    (RELATION + "string.jsonl", "string.jsonl, row 1: expected a list of triples, found 'a p b'"),
     (RELATION + "none.jsonl", "the training texts have no triples: at least one is needed"),
     (RELATION + "good.csv", "good.csv has no column 'spo_list'; its columns: text, label"),
     (RELATION + "triple.jsonl --threshold 1.5", "threshold should be at most 1, not 1.5"),
@@ -117,7 +117,7 @@ CASES = [
     (RELATION + "triple.jsonl --max-sampled-spans 0", "max_sampled_spans should be at least 1, not 0"),
     # encodings
     ("train --checkpoint CHECKPOINT --train latin.csv --output new", "latin.csv, line 2: byte 0xe9 is not utf-8"),
-    (TRAIN + "--encoding klingon", "there is no encoding 'klingon'"),
+    (TRAIN + "--encoding klingon", "unknown encoding 'klingon'"),
     # checkpoints
     ("train --checkpoint bert-base-chines --train good.csv --output new", "similar names: bert-base-chinese"),
     ("train --checkpoint nothing --train good.csv --output new", "nothing has no bert_config.json"),
@@ -154,7 +154,7 @@ CASES = [
         "thesis contains other files (chapter.txt) and is not replaced",
     ),
     ("train --checkpoint CHECKPOINT --train good.csv --output good.csv", "is a file: choose a folder"),
-    ("evaluate absent good.csv", "absent does not exist: give a folder that kbert-train"),
+    ("evaluate absent good.csv", "absent does not exist: give a folder written by kbert-train"),
     ("evaluate thesis good.csv", "it has no task.json; found: chapter.txt"),
     ("evaluate future good.csv", "has format 99, this is kbert_tasks"),
     ("evaluate halved good.csv", "halved lacks model.safetensors: copy the whole folder again"),
@@ -163,7 +163,7 @@ CASES = [
     ("evaluate run good.csv --threshold 0.5", "the task in run has no setting threshold"),
     ("evaluate run good.csv --errors wrong.txt", "--errors should end in .jsonl, not 'wrong.txt'"),
     ("evaluate run good.csv --errors absent/wrong.jsonl", "there is no folder absent"),
-    ("predict run absent.csv", "absent.csv is not there"),
+    ("predict run absent.csv", "absent.csv does not exist"),
     ("predict run good.csv --output=", "--output should end in .csv or .tsv or .jsonl, not ''"),
     ("predict run good.csv --output out.doc", "--output should end in .csv or .tsv or .jsonl, not 'out.doc'"),
     ("predict run good.csv --sheet 2", "--sheet is for Excel files, which end in .xlsx: leave it out"),

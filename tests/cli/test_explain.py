@@ -66,7 +66,7 @@ def test_a_page(folder, tmp_path, capsys):
 @pytest.mark.parametrize(
     "words, message",
     [
-        (["nowhere", TEXT], "is not there"),
+        (["nowhere", TEXT], "does not exist"),
         (["RUN", " "], "there is nothing to explain: empty text"),
         (["RUN", TEXT, "--answer", "好评"], "'好评' is not a label of this model"),
         (["RUN", TEXT, "--text-b", "x"], "single texts, not pairs"),

@@ -65,8 +65,8 @@ def test_a_label_that_training_knows_in_another_spelling_is_counted_in_evaluatio
     task.prepare(task.examples(["x", "y"], ["good", "bad"]).rows)
     rows = task.examples(["x", "y", "z"], ["Good", "bad\u200b", "new"]).rows
     assert task._unseen(rows) == {
-        "a label that training never saw: counted as wrong": 3,
-        "such a label differs from one that training saw only by case, width, white space or invisible characters": 2,
+        "label not in the training data: counted as wrong": 3,
+        "a label not in the training data differs from a training label only by case, width, white space or invisible characters": 2,
     }
 
 

@@ -74,7 +74,10 @@ def test_every_weight_trains_and_the_count_is_said(checkpoint, encoder, caplog):
     weights = [name for name in kb.Checkpoint.open(checkpoint).tensors() if name.startswith("bert/")]
     assert len(model.trainable_weights) == len(weights) - 2  # all but the pooler's
     assert not model.non_trainable_weights
-    assert f"{sum(int(np.prod(w.shape)) for w in model.weights):,} weights in {len(weights) - 2} arrays" in caplog.text
+    assert (
+        f"{sum(int(np.prod(w.shape)) for w in model.weights):,} trainable weights in {len(weights) - 2} arrays"
+        in caplog.text
+    )
     assert not load(checkpoint, encoder=encoder, trainable=False).trainable_weights
 
 

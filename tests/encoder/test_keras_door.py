@@ -252,7 +252,7 @@ stated = true("tf_keras")
     lines = run(REFUSED + before + DOOR, checkpoint, saved).stdout.splitlines()
     assert len(lines) == 4
     for line, found in zip(lines, ("none", "none", "2.3.0", "2.3.0"), strict=True):
-        assert f"found {found}: pip install 'tf-keras~=2." in line
+        assert f"found {found}: run pip install 'tf-keras~=2." in line
     assert np.abs(np.load(saved) - reference[1]).max() < 1e-6
 
 

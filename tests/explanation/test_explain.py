@@ -220,7 +220,7 @@ def test_of_a_long_text_the_window_that_holds_the_answer(subject, relation):
     found = kb.explain(relation, LONG, answer=("房间", "好", "早餐"))
     first, last = found.places["object"]
     assert "".join(found.tokens[first : last + 1]) == "早餐"
-    with pytest.raises(kb.InputError, match="its subject and object stand in no window together"):
+    with pytest.raises(kb.InputError, match="its subject and object are in no window together"):
         kb.explain(relation, f"环境{LONG}早早", answer=("环境", "好", "早早"))
 
 

@@ -268,7 +268,7 @@ def test_a_folder_that_cannot_be_written_is_no_hindrance(run, said, monkeypatch,
     before = {p: p.read_bytes() for p in run.rglob("*") if p.is_file()}
     assert alike(answers(run), answers(run, "keras"))
     (told,) = said()
-    assert told.startswith(f"openvino: converted in memory, as {run / 'openvino'} cannot be written (")
+    assert told.startswith(f"openvino: converted in memory, because {run / 'openvino'} cannot be written (")
     assert {p: p.read_bytes() for p in run.rglob("*") if p.is_file()} == before
     assert [p.name for p in run.iterdir() if p.name.startswith(".")] == []
 

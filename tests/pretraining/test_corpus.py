@@ -173,7 +173,7 @@ def test_without_jieba_the_extra_is_named(text, tmp_path, monkeypatch):
 
 def test_a_folder_that_is_not_whole_is_refused(text, tmp_path):
     folder = tmp_path / "data"
-    with pytest.raises(kb.InputError, match="is not prepared text: it has no manifest.json; found: a.txt"):
+    with pytest.raises(kb.InputError, match="is not a prepared corpus: it has no manifest.json; found: a.txt"):
         Corpus.open(tmp_path)
     found = made(text, folder)
     shard, vocabulary, manifest = (folder / name for name in ("train-00000.tfrecord", "vocab.txt", "manifest.json"))
@@ -185,9 +185,9 @@ def test_a_folder_that_is_not_whole_is_refused(text, tmp_path):
 
     whole = shard.read_bytes()
     shard.write_bytes(whole[:-9])
-    assert f"train-00000.tfrecord has {len(whole) - 9} bytes, manifest.json promises {len(whole)}" in refused()
+    assert f"train-00000.tfrecord has {len(whole) - 9} bytes, manifest.json requires {len(whole)}" in refused()
     shard.unlink()
-    assert "train-00000.tfrecord is not there" in refused()
+    assert "train-00000.tfrecord is missing" in refused()
     shard.write_bytes(whole[:40] + b"xxxx" + whole[44:])  # the size is right: found when it is read
     with pytest.raises(kb.InputError, match="train-00000.tfrecord is damaged"):
         Corpus.open(folder).documents("train", 0)
@@ -196,7 +196,7 @@ def test_a_folder_that_is_not_whole_is_refused(text, tmp_path):
     vocabulary.write_text("[PAD]\n", encoding="utf-8")
     assert "vocab.txt is missing or not the one" in refused()
     manifest.write_text(json.dumps(found.manifest | {"format": 9}), encoding="utf-8")
-    assert "has format 9, wanted 2" in refused()
+    assert "has format 9, expected 2" in refused()
     manifest.write_text("{", encoding="utf-8")
     assert "manifest.json is damaged" in refused()
 

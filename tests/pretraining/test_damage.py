@@ -50,7 +50,7 @@ def test_a_damaged_manifest_is_one_sentence(tmp_path, spoil):
 
 def test_another_format_may_look_otherwise(tmp_path):
     (tmp_path / "manifest.json").write_text('{"format": 9}', encoding="utf-8")
-    with pytest.raises(kb.InputError, match="has format 9, wanted 2"):
+    with pytest.raises(kb.InputError, match="has format 9, expected 2"):
         Corpus.open(tmp_path)
 
 

@@ -150,15 +150,15 @@ def test_what_cannot_be_read_is_named(tmp_path):
     latin = put(tmp_path, "l.txt", "ok\ncafé très\n".encode("latin-1"))
     assert "l.txt, line 2: byte 0xe9 is not utf-8" in refused(latin)
     assert list(documents.read(latin, encoding="latin-1")) == [["ok", "café très"]]
-    assert "no encoding 'klingon'" in refused(latin, encoding="klingon")
+    assert "unknown encoding 'klingon'" in refused(latin, encoding="klingon")
     assert "is not ascii" in refused(latin, encoding="ascii")
-    assert "line 2 has no 'text'; it has: body" in refused(put(tmp_path, "a.jsonl", '{"text": "a"}\n{"body": "b"}\n'))
+    assert "line 2 has no 'text'; found: body" in refused(put(tmp_path, "a.jsonl", '{"text": "a"}\n{"body": "b"}\n'))
     assert "line 1 is not JSON" in refused(put(tmp_path, "b.jsonl", "text\n"))
     assert "item 1: expected an object" in refused(put(tmp_path, "c.jsonl", '["text"]\n'))
     assert "'text' should be one text, found a list" in refused(put(tmp_path, "d.jsonl", '{"text": ["a"]}\n'))
     assert "has no column 'text'" in refused(put(tmp_path, "e.csv", "body\na\n"))
     assert "is a folder" in refused(tmp_path)
-    assert "is not there" in refused(tmp_path / "no.txt")
+    assert "does not exist" in refused(tmp_path / "no.txt")
     assert "should end in one of" in refused(put(tmp_path, "a.gz", "a"))
     assert "no text file is given" in refused()
 
@@ -173,4 +173,4 @@ def test_utf_16_that_does_not_say_which_end_comes_first(tmp_path):
     path = put(tmp_path, "a.txt", "房间。\n".encode("utf-16-be"))
     assert list(documents.read(path, encoding="utf-16-be")) == [["房间。"]]
     assert "utf-16-le" in refused(path, encoding="utf-16") or list(documents.read(path, encoding="utf-16"))
-    assert "no encoding 'hex'" in refused(path, encoding="hex")
+    assert "unknown encoding 'hex'" in refused(path, encoding="hex")

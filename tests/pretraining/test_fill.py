@@ -58,8 +58,8 @@ def test_other_weights_in_the_same_folder_are_seen(tmp_path):
 @pytest.mark.parametrize(
     "text, top, message",
     [
-        ("no mask", 5, "should have .MASK. where a word is wanted, found 'no mask'"),
-        (None, 5, "should have .MASK."),
+        ("no mask", 5, "should contain .MASK. in place of the word to predict, found 'no mask'"),
+        (None, 5, "should contain .MASK."),
         ("[MASK]", 0, "top should be a whole number of at least 1"),
         ("a " * 70 + "[MASK]", 5, "has 73 tokens, .CLS. and .SEP. included, and uncased_tiny reads 64 at most"),
     ],

@@ -37,9 +37,9 @@ def made(draw, sizes, words=None):
 def test_numbers_of_a_vocabulary():
     assert (NUMBERS.pad, NUMBERS.unk, NUMBERS.cls, NUMBERS.sep, NUMBERS.mask) == (0, 2, 3, 4, 5)
     assert NUMBERS.words.tolist() == list(range(FIRST, len(VOCABULARY)))
-    with pytest.raises(InputError, match=r"of 3 tokens lacks \[UNK\], \[MASK\]: take one"):
+    with pytest.raises(InputError, match=r"of 3 tokens lacks \[UNK\], \[MASK\]: use one"):
         Numbers.of(["[PAD]", "[CLS]", "[SEP]"])
-    with pytest.raises(InputError, match="no words"):
+    with pytest.raises(InputError, match="only special tokens"):
         Numbers.of(VOCABULARY[:FIRST])
 
 

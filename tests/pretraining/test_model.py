@@ -175,7 +175,7 @@ def test_the_shapes_are_those_of_googles_miniatures(name):
 
 
 def test_a_config_of_ones_own(tmp_path):
-    with pytest.raises(InputError, match="one of tiny, mini, small, medium, base, or a bert_config.json"):
+    with pytest.raises(InputError, match="one of tiny, mini, small, medium, base, or the path of a bert_config.json"):
         model.configured("huge", 100, False)
     file = tmp_path / "bert_config.json"
     file.write_text("{}")

@@ -113,7 +113,7 @@ def test_a_loss_that_is_no_number_stops_with_one_sentence(corpus, config, tmp_pa
     tf = tensorflow()
     spoilt = {"MLM": lambda gold, logits: tf.reduce_mean(logits) * np.nan, "NSP": training.losses.next_sentence}
     monkeypatch.setattr(training.losses, "losses", lambda: spoilt)
-    wanted = "the loss of step 1 is no longer a number: learning_rate 0.001 is too high"
+    wanted = "the loss of step 1 is not finite: learning_rate 0.001 is too high"
     with pytest.raises(InputError, match=wanted) as told:
         training.train(corpus, tmp_path / "run", config, **QUICK)
     assert "\n" not in str(told.value)
@@ -129,7 +129,7 @@ def test_weights_that_are_no_numbers_do_not_replace_the_last_save(corpus, config
             weight.assign(weight * np.inf)
 
     monkeypatch.setattr(training.Saves, "on_train_batch_end", spoil)
-    wanted = "the weights after step 20 are no longer numbers: learning_rate 0.001 is too high"
+    wanted = "the weights after step 20 are not finite: learning_rate 0.001 is too high"
     with pytest.raises(InputError, match=wanted):
         training.train(corpus, tmp_path / "run", config, **QUICK)
     assert [path.name for path in (tmp_path / "run" / "progress").iterdir()] == ["step-000000010"]
@@ -142,7 +142,7 @@ def test_what_is_not_ours_is_not_touched(run, corpus, config, tmp_path):
     (tmp_path / "thesis" / "chapter.txt").write_text("precious")
     (tmp_path / "file").write_text("precious")
     for place, message in (
-        (tmp_path / "thesis", "contains other files .chapter.txt. and is not touched"),
+        (tmp_path / "thesis", "contains other files .chapter.txt. and is not replaced"),
         (tmp_path / "file", "is a file: choose a folder"),
         (tmp_path / "file" / "below", "is not a writable folder"),
         (folder, "contains a finished checkpoint, which is not replaced"),
@@ -155,11 +155,11 @@ def test_what_is_not_ours_is_not_touched(run, corpus, config, tmp_path):
 @pytest.mark.parametrize(
     "arguments, message",
     [
-        ({"config": None}, "say what to start from: a config .tiny"),
+        ({"config": None}, "give either a config .tiny"),
         ({"checkpoint": "x"}, "not both"),
         ({"max_length": 65}, "at most the model's 64 positions, not 65"),
         ({"warmup_steps": 26}, "at most the 25 steps"),
-        ({"step": 3}, "no setting 'step'; did you mean 'steps'"),
+        ({"step": 3}, "unknown setting 'step'; did you mean 'steps'"),
         ({"batch_size": 0}, "batch_size should be at least 1"),
     ],
 )

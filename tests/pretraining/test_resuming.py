@@ -90,11 +90,11 @@ def test_killed_in_the_middle_of_a_save_it_goes_on_from_the_one_before(run, corp
 @pytest.mark.parametrize(
     "changes, message",
     [
-        ({"learning_rate": 2e-3}, "settings learning_rate 0.001, this one has 0.002"),
-        ({"steps": 30}, "settings steps 25, this one has 30"),
-        ({"seed": 2}, "seed 1, this one has 2"),
-        ({"precision": "bfloat16"}, "precision float32, this one has bfloat16"),
-        ({"compile": "on"}, "settings compile off, this one has on"),
+        ({"learning_rate": 2e-3}, "settings learning_rate 0.001, this run uses 0.002"),
+        ({"steps": 30}, "settings steps 25, this run uses 30"),
+        ({"seed": 2}, "seed 1, this run uses 2"),
+        ({"precision": "bfloat16"}, "precision float32, this run uses bfloat16"),
+        ({"compile": "on"}, "settings compile off, this run uses on"),
     ],
 )
 def test_a_run_of_other_settings_does_not_go_on(stopped, corpus, config, changes, message):
@@ -109,14 +109,14 @@ def test_damaged_progress_is_told(stopped, corpus, config):
     for name, content in (("state.index", index[:40]), ("state.json", b"{"), ("state.json", b"[]")):
         before = (save / name).read_bytes()
         (save / name).write_bytes(content)
-        with pytest.raises(InputError, match=f"damaged.*delete all of {stopped.resolve()} to begin anew, or"):
+        with pytest.raises(InputError, match=f"damaged.*delete {stopped.resolve()} to start over, or"):
             training.train(corpus, stopped, config, **QUICK)
         (save / name).write_bytes(before)
 
 
 def test_another_text_does_not_go_on(stopped, config, tmp_path):
     other = small.corpus(tmp_path / "other", seed=9)
-    with pytest.raises(InputError, match="is of a run with corpus"):
+    with pytest.raises(InputError, match="the saved progress used corpus"):
         training.train(other, stopped, config, **QUICK)
 
 

@@ -82,5 +82,5 @@ def test_any_other_difference_of_the_vocabularies_is_refused(checkpoint, change,
 
 
 def test_text_of_the_other_casing_is_refused(checkpoint, tmp_path):
-    with pytest.raises(InputError, match="the corpus is cased, the checkpoint uncased_tiny is uncased"):
+    with pytest.raises(InputError, match="the corpus is cased, but the checkpoint uncased_tiny is uncased"):
         starting(small.corpus(tmp_path, cased=True), None, checkpoint, 1)

@@ -45,7 +45,7 @@ def test_where_not_all_fits_rare_characters_go_first(text):
 
 
 def test_without_room_for_ascii_the_least_size_is_told(text):
-    with pytest.raises(kb.InputError, match="size is 200; .* 99 unused slots .* take 208"):
+    with pytest.raises(kb.InputError, match="size is 200; .* 99 unused slots .* need 208"):
         vocabulary.learn(text, 200)
 
 

@@ -15,7 +15,7 @@ def report(task, scores, history=3, **more):
         {"epoch": n, "loss": 1 / n, "dev": {name: 1 - 1 / (n + 1) for name in names}, "seconds": 1.5}
         for n in range(1, history + 1)
     ]
-    counts = {"read": 12, "used": 10, "skipped": {"empty text": 2}, "notes": {"the same text again": 1}}
+    counts = {"read": 12, "used": 10, "skipped": {"empty text": 2}, "notes": {"duplicate text": 1}}
     return {
         "task": task,
         "settings": {"epochs": history, "learning_rate": 1e-05, "max_length": 128, "patience": None, "calibrate": True},

@@ -58,7 +58,7 @@ def test_save_writes_no_page_and_keeps_none(task, run):
 
 
 def test_what_is_not_a_saved_task(run, tmp_path):
-    assert "is not there" in refused(tmp_path / "nowhere")
+    assert "does not exist" in refused(tmp_path / "nowhere")
     (run / "task.json").unlink()
     assert (
         "it has no task.json; found: answers.jsonl, bert_config.json, errors.jsonl, model.safetensors, report.json"
@@ -143,7 +143,7 @@ def test_after_a_full_disk_the_same_command_goes_on(checkpoint, tmp_path, full, 
     full.undo()
     caplog.set_level("INFO", "kbert_tasks")
     assert cli.train(words.split()) == 0
-    assert "going on after step 1" in caplog.text
+    assert "resuming after step 1" in caplog.text
     assert sorted(path.name for path in tmp_path.iterdir()) == ["a.csv", "run"]
 
 

@@ -57,13 +57,13 @@ def test_a_note_of_one_part_is_printed_with_it():
     counts = {"read": 2, "used": 2, "skipped": {}}
     examples = {
         "train": counts | {"notes": {"cut to max_length": 2}},
-        "test": counts | {"notes": {"cut to max_length": 1, "the same text again": 1}},
+        "test": counts | {"notes": {"cut to max_length": 1, "duplicate text": 1}},
     }
     report = {"examples": examples, "best_epoch": 1, "history": [{}], "scores": {}, "seconds": {"train": 1.0}}
     assert run_text(report).splitlines() == [
         "train: 2 rows read, 2 used, 0 skipped",
         "test: 2 rows read, 2 used, 0 skipped",
-        "  1: the same text again",
+        "  1: duplicate text",
         "train 2, test 1: cut to max_length",
         "best epoch: 1 of 1",
         "seconds: train 1.0",

@@ -84,7 +84,7 @@ def test_lists_and_places_of_gold(cells, subjects):
 
 
 def test_a_place_that_does_not_hold_the_subject_is_refused():
-    with pytest.raises(kb.InputError, match="row 1: characters 0 to 2 are '早餐', not '服务'"):
+    with pytest.raises(kb.InputError, match="row 1: characters 0 to 2 of the text are '早餐', not '服务'"):
         extractor().examples([{"text": "早餐好，服务好", "subject": "服务", "subject_span": [0, 2]}])
 
 
@@ -155,7 +155,11 @@ def test_the_type_decides(fitted):
     good, bad = fitted.predict([(text, "好"), (text, "坏")])
     assert [s.subject for s in good.subjects] == ["酒店"] and [s.span for s in bad.subjects] == [(6, 8)]
     assert fitted.to_dict(bad)["subject"] == "房间"
-    assert fitted.to_dict(fitted.predict([("环境一般", "其他")])[0]) == {"subject": "", "probability": None, "subjects": []}
+    assert fitted.to_dict(fitted.predict([("环境一般", "其他")])[0]) == {
+        "subject": "",
+        "probability": None,
+        "subjects": [],
+    }
 
 
 def test_an_error_has_its_rows_and_the_probability_of_each_answer(fitted):
@@ -190,7 +194,7 @@ def test_the_same_text_with_another_type_is_not_the_same_example(checkpoint):
     rows = [row for row in ROWS if row["subject"]]
     asked = [{"text": "早餐好，服务好", "event_type": kind, "subject": "早餐"} for kind in ("好", "坏", "其他")]
     task = SubjectExtractor(checkpoint, epochs=1, max_length=24, validation_split=0.0).fit(rows, dev=asked)
-    again, trained_on = "the same text again", "the same text is in the training data"
+    again, trained_on = "duplicate text", "the same text is in the training data"
     assert again not in task.report_["examples"]["train"]["notes"]
     assert task.report_["examples"]["dev"]["notes"][trained_on] == 1
     assert task.evaluate(asked).examples["notes"][trained_on] == 1
@@ -248,7 +252,7 @@ def test_a_subject_longer_than_any_in_training_is_told():
     task = extractor(extractor().examples(ROWS).rows)
     (example,) = task.examples([{"text": "早餐好，服务好", "event_type": "好", "subject": "早餐好"}]).rows
     assert [*task.notes_on(example, task.encode(example))] == [
-        "subjects that cannot be found: it is longer than any in training"
+        "subjects that cannot be found: it is longer than all subjects in the training data"
     ]
 
 

@@ -76,21 +76,21 @@ def test_each_triple_once_in_the_order_of_the_list():
     assert len(triples_of([spo(object_span=[7, 9]), spo(object_span=[10, 12]), spo(object_span=[7, 9])], TEXT)) == 2
 
 
-WANTED = 'wanted {"subject": ..., "predicate": ..., "object": ...} or [subject, predicate, object]'
+WANTED = 'expected {"subject": ..., "predicate": ..., "object": ...} or [subject, predicate, object]'
 
 
 @pytest.mark.parametrize(
     "value, sentence",
     [
-        ("雪 作者 方雪", "wanted a list of triples, found '雪 作者 方雪'"),
-        ("[['雪', '作者', '方雪']]", "wanted a list of triples, found \"[['雪', '作者', '方雪']]\""),
-        ('[["雪", "作者"', 'wanted a list of triples, found \'[["雪", "作者"\''),
-        ("x" * 999, f"wanted a list of triples, found '{'x' * 60}'"),
-        (3, "wanted a list of triples, found 3"),
-        ("3", "wanted a list of triples, found '3'"),
-        (False, "wanted a list of triples, found False"),
-        (spo(), "wanted a list of triples, found {'subject': '雪', 'predicate': '作者', 'object': '方雪'}"),
-        ('{"雪": "方雪"}', 'wanted a list of triples, found \'{"雪": "方雪"}\''),
+        ("雪 作者 方雪", "expected a list of triples, found '雪 作者 方雪'"),
+        ("[['雪', '作者', '方雪']]", "expected a list of triples, found \"[['雪', '作者', '方雪']]\""),
+        ('[["雪", "作者"', 'expected a list of triples, found \'[["雪", "作者"\''),
+        ("x" * 999, f"expected a list of triples, found '{'x' * 60}'"),
+        (3, "expected a list of triples, found 3"),
+        ("3", "expected a list of triples, found '3'"),
+        (False, "expected a list of triples, found False"),
+        (spo(), "expected a list of triples, found {'subject': '雪', 'predicate': '作者', 'object': '方雪'}"),
+        ('{"雪": "方雪"}', 'expected a list of triples, found \'{"雪": "方雪"}\''),
         (["雪", "作者", "方雪"], f"found 雪; {WANTED}"),
         ([["雪", "方雪"]], f"found ['雪', '方雪']; {WANTED}"),
         ([["雪", "作者", "方雪", 1]], f"found ['雪', '作者', '方雪', 1]; {WANTED}"),
@@ -99,16 +99,16 @@ WANTED = 'wanted {"subject": ..., "predicate": ..., "object": ...} or [subject, 
         ([{}], f"a triple lacks subject, predicate, object: {{}}; {WANTED}"),
         (
             [{"subject": "雪", "object": "方雪"}],
-            "a triple lacks predicate: {'subject': '雪', 'object': '方雪'}; wanted",
+            "a triple lacks predicate: {'subject': '雪', 'object': '方雪'}; expected",
         ),
-        ([spo(), {"s": "雪"}], "a triple lacks subject, predicate, object: {'s': '雪'}; wanted"),
-        ([spo(subject_span=[0, 1])], "characters 0 to 1 are '《', not '雪'"),
-        ([spo(object_span=[7, 10])], "characters 7 to 10 are '方雪，', not '方雪'"),
+        ([spo(), {"s": "雪"}], "a triple lacks subject, predicate, object: {'s': '雪'}; expected"),
+        ([spo(subject_span=[0, 1])], "characters 0 to 1 of the text are '《', not '雪'"),
+        ([spo(object_span=[7, 10])], "characters 7 to 10 of the text are '方雪，', not '方雪'"),
         (
             [spo(subject_span=[1, 2], object_span=[9, 7])],
             "a span should be [start, end] in characters of the text, not [9, 7]",
         ),
-        ([spo(object_span=[70, 72])], "characters 70 to 72 are '', not '方雪'"),
+        ([spo(object_span=[70, 72])], "characters 70 to 72 of the text are '', not '方雪'"),
         ([spo(subject_span=1)], "a span should be [start, end] in characters of the text, not 1"),
         ([spo(subject_span=[1])], "a span should be [start, end] in characters of the text, not [1]"),
         ([spo(object_span=[7, 8, 9])], "a span should be [start, end] in characters of the text, not [7, 8, 9]"),

@@ -42,7 +42,7 @@ def test_other_devices_are_refused(device):
         kb.TextClassifier(device=device)
 
 
-@pytest.mark.parametrize("device, what", [("tpu", "there is no TPU that can be used.*: ."), ("gpu", "there is no GPU")])
+@pytest.mark.parametrize("device, what", [("tpu", "no usable TPU: ."), ("gpu", "TensorFlow finds no GPU")])
 def test_where_it_is_not_there_the_next_best_is_taken_and_the_reason_told(device, what, anew, caplog):
     with caplog.at_level(logging.INFO, "kbert_tasks"):
         assert kb.strategy(device).num_replicas_in_sync == 1
@@ -62,7 +62,7 @@ def test_a_problem_without_words_is_a_reason_too(anew, monkeypatch):
 
 def test_devices_that_come_too_late_are_told(anew):
     tf.constant(1.0) + 1.0
-    with pytest.raises(kb.InputError, match=r"device cpu:3 comes too late.*kbert_tasks.strategy\('cpu:3'\)"):
+    with pytest.raises(kb.InputError, match=r"device cpu:3 cannot be set.*kbert_tasks.strategy\('cpu:3'\)"):
         kb.strategy("cpu:3")
 
 
@@ -98,9 +98,9 @@ def test_the_chief_is_the_first_worker(monkeypatch):
         (
             config("worker", 0, worker=["a:1", "b:1"]),
             "tpu",
-            "2 workers, and device tpu is for one: say auto, cpu or gpu",
+            "2 workers, but device tpu is for one worker: use auto, cpu or gpu",
         ),
-        (config("worker", 0, worker=["a:1", "b:1"]), "cpu:2", "2 workers, and device cpu:2 is for one"),
+        (config("worker", 0, worker=["a:1", "b:1"]), "cpu:2", "2 workers, but device cpu:2 is for one worker"),
     ],
 )
 def test_what_is_wrong_with_a_cluster_is_told(told, device, words, monkeypatch, anew):
@@ -112,7 +112,7 @@ def test_what_is_wrong_with_a_cluster_is_told(told, device, words, monkeypatch, 
 def test_a_cluster_that_comes_too_late_is_told(monkeypatch, anew):
     tf.constant(1.0) + 1.0
     monkeypatch.setenv("TF_CONFIG", config("worker", 0, worker=["127.0.0.1:1", "127.0.0.1:2"]))
-    with pytest.raises(kb.InputError, match="TensorFlow has begun to compute: start Python again and call"):
+    with pytest.raises(kb.InputError, match="TensorFlow has already started: restart Python and call"):
         kb.strategy()
 
 
@@ -290,7 +290,7 @@ def test_a_worker_that_was_killed_and_started_again(still, tmp_path):
     both = [start(command(still, file, output), worker=i, ports=ports[2:]) for i in range(2)]
     told = [each.communicate()[0].decode() for each in both]
     assert [each.returncode for each in both] == [0, 0], told
-    assert all("going on after step" in each for each in told)
+    assert all("resuming after step" in each for each in told)
     assert "saved in" in told[0] and "the first worker saved the task" in told[1]
     whole = start(command(still, file, tmp_path / "whole"))
     told = whole.communicate()[0].decode()

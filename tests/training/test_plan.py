@@ -110,7 +110,7 @@ def test_windows_are_told_apart_from_texts(still):
     rows = [{"text": "the room was good " * 8, "label": n % 2} for n in range(4)]
     told = kb.TextClassifier(still, **SETTINGS, truncation="windows").fit(rows).report_["plan"]
     assert told["texts"] == 4 and told["windows"] > 4 and told["lengths"]["longest"] == 34
-    assert f"4 texts to train on in {told['windows']} windows" in told["lines"][0]
+    assert f"4 training texts in {told['windows']} windows" in told["lines"][0]
 
 
 # The estimate ----------------------------------------------------------------------------------------------------
@@ -155,8 +155,8 @@ def test_a_limit_that_is_too_small_is_told_with_what_would_fit(still, room, tmp_
     needed = kb.TextClassifier(still, **settings).fit(rows).report_["plan"]["memory"]["needed"]
     room(needed - 1)
     task = kb.TextClassifier(still, **settings)
-    told = r"needs about 0.0 GiB of memory, and the limit of ulimit -v leaves 0.0 GiB: --micro-batches 2 \(the same "
-    told += r"training, in parts\) or --max-length 48 would fit; --auto-micro-batches picks by itself"
+    told = r"needs about 0.0 GiB of memory, and the limit of ulimit -v leaves 0.0 GiB: --micro-batches 2 \(same "
+    told += r"result\) or --max-length 48 would fit; --auto-micro-batches chooses automatically"
     with pytest.raises(kb.InputError, match=told):
         task.fit(rows, resume_dir=tmp_path / "progress")
     assert not (tmp_path / "progress").exists() and task.model is None
@@ -164,7 +164,7 @@ def test_a_limit_that_is_too_small_is_told_with_what_would_fit(still, room, tmp_
 
 def test_where_nothing_fits_that_is_said(still, room):
     room(1000)
-    with pytest.raises(kb.InputError, match="no smaller batch would fit, take a smaller checkpoint"):
+    with pytest.raises(kb.InputError, match="no smaller batch would fit, use a smaller checkpoint"):
         kb.TextClassifier(still, **SETTINGS).fit(ROWS)
 
 
@@ -194,21 +194,23 @@ def test_memory_that_runs_out_in_a_step_is_answered_with_more_parts(still, runs_
     task = kb.TextClassifier(still, **SETTINGS, auto_micro_batches=True).fit(ROWS, resume_dir=tmp_path / "progress")
     assert list(dict.fromkeys(tried)) == [1, 2, 4]
     told = task.report_["plan"]
-    assert told["micro_batches"] == 4 and told["lines"][-1].startswith("memory ran out: the batches were computed in 4")
+    assert told["micro_batches"] == 4 and told["lines"][-1].startswith(
+        "memory ran out: from then on, each batch was computed in 4"
+    )
     assert len(task.report_["history"]) == 2
 
 
 def test_memory_that_runs_out_in_a_step_is_answered_with_advice(still, runs_out):
     runs_out(4)
     with pytest.raises(
-        kb.InputError, match="out of memory: --micro-batches 2 .* --auto-micro-batches .* smaller --max-length"
+        kb.InputError, match="out of memory: use --micro-batches 2 .* --auto-micro-batches .* smaller --max-length"
     ):
         kb.TextClassifier(still, **SETTINGS).fit(ROWS)
 
 
 def test_it_ends_with_one_text_at_a_time(still, runs_out):
     tried = runs_out(99)
-    with pytest.raises(kb.InputError, match="out of memory with one text at a time: take a smaller --max-length"):
+    with pytest.raises(kb.InputError, match="out of memory with one text at a time: use a smaller --max-length"):
         kb.TextClassifier(still, **SETTINGS, auto_micro_batches=True).fit(ROWS)
     assert tried == [1, 2, 4, 8]
 
@@ -252,7 +254,7 @@ def test_a_killed_run_is_told_and_goes_on(still, killed, caplog):
     with caplog.at_level(logging.INFO, "kbert_tasks"):
         kb.TextClassifier(still, **SETTINGS).fit(ROWS, resume_dir=killed)
     told = " ".join(caplog.messages)
-    assert "the last run was killed" in told and "--auto-micro-batches" in told and "going on after step 3" in told
+    assert "the last run was killed" in told and "--auto-micro-batches" in told and "resuming after step 3" in told
     assert not (killed / plan.NOTE).exists() and list(killed.glob("step-*"))
 
 
@@ -260,7 +262,7 @@ def test_auto_batch_goes_on_from_a_killed_run_with_more_parts(still, killed, cap
     with caplog.at_level(logging.INFO, "kbert_tasks"):
         task = kb.TextClassifier(still, **SETTINGS, auto_micro_batches=True).fit(ROWS, resume_dir=killed)
     assert task.report_["plan"]["micro_batches"] == 2
-    assert any("going on after step 3" in message for message in caplog.messages)
+    assert any("resuming after step 3" in message for message in caplog.messages)
 
 
 # Prediction ------------------------------------------------------------------------------------------------------

@@ -87,7 +87,7 @@ def test_folds_without_a_label_are_told_before_the_first_training(checkpoint, mo
     monkeypatch.setattr(kb.TextClassifier, "fit", lambda *_, **__: pytest.fail("trained"))
     texts = [f"text {n}" for n in range(31)]
     with pytest.raises(
-        kb.InputError, match=r"without fold \d of 5 there is too little to learn from: .* 1 different labels"
+        kb.InputError, match=r"without fold \d of 5, the training rows are not sufficient: .* 1 different labels"
     ):
         kb.fit_folds(kb.TextClassifier(checkpoint, **FEW), texts, ["A"] * 30 + ["B"], folds=5)
 

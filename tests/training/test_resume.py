@@ -139,7 +139,7 @@ def test_another_run_is_not_gone_on_with(change, checkpoint, kept):
     settings = SETTINGS | ({"learning_rate": 2e-3} if change == "settings" else {})
     task, less = kb.TextClassifier(checkpoint, **settings), rows("classify").head(39 if change == "rows" else 40)
     with pytest.raises(
-        kb.InputError, match=f"progress is of a run with {change}.*say the same, or delete .*--no-resume"
+        kb.InputError, match=f"progress: the saved progress used {change}.*use the same value, or delete .*--no-resume"
     ):
         task.fit(less, resume_dir=kept)
 
@@ -147,14 +147,16 @@ def test_another_run_is_not_gone_on_with(change, checkpoint, kept):
 def test_a_row_moved_from_training_to_development_is_another_run(checkpoint, tmp_path):
     some, task = rows("classify"), kb.TextClassifier(checkpoint, **SETTINGS)
     task.fit(some.head(30), dev=some.tail(10), resume_dir=tmp_path / "progress")
-    with pytest.raises(kb.InputError, match="progress is of a run with rows "):
+    with pytest.raises(kb.InputError, match="progress: the saved progress used rows "):
         task.fit(some.head(29), dev=some.tail(11), resume_dir=tmp_path / "progress")
 
 
 def test_a_processor_that_computes_in_other_numbers_does_not_go_on(checkpoint, kept, tmp_path, monkeypatch):
     (tmp_path / "cpuinfo").write_text("flags : amx_bf16 avx512_bf16\n")
     monkeypatch.setattr(precision, "CPU", tmp_path / "cpuinfo")
-    with pytest.raises(kb.InputError, match="progress is of a run with precision float32, this one has bfloat16"):
+    with pytest.raises(
+        kb.InputError, match="progress: the saved progress used precision float32, this run uses bfloat16"
+    ):
         kb.TextClassifier(checkpoint, **SETTINGS).fit(rows("classify"), resume_dir=kept)
 
 
@@ -171,7 +173,7 @@ def test_a_damaged_save_is_told(checkpoint, kept):
     (save,) = kept.iterdir()
     (save / "state.json").write_text("{")
     with pytest.raises(
-        kb.InputError, match="state.json is damaged: delete .*progress .kbert-train --no-resume. to begin anew"
+        kb.InputError, match="state.json is damaged: delete .*progress .kbert-train --no-resume. to start over"
     ):
         kb.TextClassifier(checkpoint, **SETTINGS).fit(rows("classify"), resume_dir=kept)
 
@@ -197,7 +199,7 @@ def test_the_command_goes_on_after_a_kill(checkpoint, tmp_path):
     others = [command(tmp_path / "run"), command(tmp_path / "whole")]
     told = [each.communicate()[1].decode() for each in others]
     assert [each.returncode for each in others] == [0, 0]
-    assert "going on after step" in told[0] and "going on" not in told[1]
+    assert "resuming after step" in told[0] and "resuming" not in told[1]
     one, other = ((tmp_path / name / "model.safetensors").read_bytes() for name in ("run", "whole"))
     assert one == other
     assert not list(tmp_path.glob(".run.*"))

@@ -88,7 +88,7 @@ def test_adversarial_steps_add_the_gradient_at_the_moved_embeddings(data, parts)
 
 
 def test_adversarial_steps_need_embeddings_that_move(checkpoint):
-    with pytest.raises(kb.InputError, match="adversarial training moves the embeddings, and freeze_layers keeps them"):
+    with pytest.raises(kb.InputError, match="fgm_epsilon needs trainable embeddings, but freeze_layers freezes them"):
         kb.TextClassifier(checkpoint, fgm_epsilon=0.5, freeze_layers=1, max_length=16).fit(ROWS)
 
 

@@ -19,10 +19,8 @@ from ..base import Task
 from ..presentation import Presentation
 from .baseline import Baseline
 
-UNSEEN = "a label that training never saw: counted as wrong"
-UNSEEN_ALIKE = (
-    "such a label differs from one that training saw only by case, width, white space or invisible characters"
-)
+UNSEEN = "label not in the training data: counted as wrong"
+UNSEEN_ALIKE = "a label not in the training data differs from a training label only by case, width, white space or invisible characters"
 POOLINGS = ("cls", "pooler", "mean", "max")
 
 
@@ -140,7 +138,7 @@ class TextClassifier(Task[Prediction]):
             return None
         if name not in row:
             if self.pairs_:
-                raise InputError(f"this model is trained on pairs of texts: give the second text, as column {name!r}")
+                raise InputError(f"this model was trained on pairs of texts: give the second text, as column {name!r}")
             return None
         second = text_of(row[name], name)
         return Skip("empty second text") if blank(second) else second
@@ -151,7 +149,7 @@ class TextClassifier(Task[Prediction]):
             found = labels_of(value, column)
             if self.multi_label_ is not False:
                 return found
-            return found[0] if len(found) == 1 else Skip("several labels or none, and the model gives one")
+            return found[0] if len(found) == 1 else Skip("several labels or none, but the model predicts one")
         if missing(value):  # unlike an empty cell, which in multi-label data means that no label applies
             return Skip("no label")
         label = text_of(value, column)
@@ -199,7 +197,9 @@ class TextClassifier(Task[Prediction]):
 
     def _can_abstain(self):
         if self.multi_label_ and self.settings.min_confidence is not None:
-            raise InputError("min_confidence is for one label a text; where there may be several, leave it out")
+            raise InputError(
+                "min_confidence cannot be used with multi_label, where each label has its own threshold: leave it out"
+            )
 
     def _labels(self, example):
         return example.label if isinstance(example.label, tuple) else (example.label,)
@@ -248,7 +248,7 @@ class TextClassifier(Task[Prediction]):
     def notes_on(self, example, encoded):
         yield from super().notes_on(example, encoded)
         if truncation.first_cut(self.tokenizer, example.text, encoded):
-            yield "the first text of a pair cut, for room in the windows"
+            yield "first text of a pair truncated, to leave space in the windows"
 
     def target(self, example, encoded):
         if self.multi_label_:

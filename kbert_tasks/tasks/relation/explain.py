@@ -20,7 +20,9 @@ def targets(task, example, windows, candidates, prediction, answer):
     If `answer` is None, the most probable triple is explained.
     """
     if answer is None and not candidates:
-        raise InputError("the model finds no triple in this text, not even an improbable one: name one as answer")
+        raise InputError(
+            "the model finds no triple in this text, not even an improbable one: give the triple to explain as answer"
+        )
     triple = candidates[0] if answer is None else _named(task, candidates, answer)
     predicted = triple.strings in [each.strings for each in prediction.triples]
     predicate = task.predicates_.index(triple.predicate)
@@ -32,11 +34,13 @@ def targets(task, example, windows, candidates, prediction, answer):
             more = {"Subjects": np.array([[subject]], "int32"), "Objects": np.array([[object_]], "int32")}
             odds = _odds(subject, object_, predicate)
             places = dict(zip(ENDS, (subject, object_), strict=True))
-            found.append(Target(triple, shown, predicted, triple.probability, window, odds, places, more, triple.as_dict()))
+            found.append(
+                Target(triple, shown, predicted, triple.probability, window, odds, places, more, triple.as_dict())
+            )
     if not found:
         reasons = [task.lost(example, *string_and_span, windows) for string_and_span in _parts(triple)]
         problems = [f"its {end} {reason}" for end, reason in zip(ENDS, reasons, strict=True) if reason]
-        problems = " and ".join(problems) or "its subject and object stand in no window together"
+        problems = " and ".join(problems) or "its subject and object are in no window together"
         raise InputError(f"{shown} cannot be answered for this text: {problems}")
     return found
 

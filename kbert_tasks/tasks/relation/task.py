@@ -164,14 +164,14 @@ class RelationExtractor(SpanTask[Prediction]):
 
     def _lost(self, example, triple, encoded):
         if triple.predicate not in self.predicates_:
-            return "training never saw the predicate"
+            return "the predicate is not in the training data"
         if any(self._pairs(example, triple, window) for window in encoded):
             return None
         if reason := self.lost(example, triple.subject, triple.subject_span, encoded):
             return f"subject {reason}"
         if reason := self.lost(example, triple.object, triple.object_span, encoded):
             return f"object {reason}"
-        return "subject and object stand in no window together"
+        return "subject and object are in no window together"
 
     def sample_target(self, x, target, chance):
         size = len(x["Input-Token"]), len(self.predicates_)

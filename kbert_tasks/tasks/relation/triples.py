@@ -11,7 +11,7 @@ from ...errors import RowError
 from ...text.spans import Span, told
 
 PARTS = ("subject", "predicate", "object")
-WANTED = 'wanted {"subject": ..., "predicate": ..., "object": ...} or [subject, predicate, object]'
+WANTED = 'expected {"subject": ..., "predicate": ..., "object": ...} or [subject, predicate, object]'
 
 
 @dataclass(frozen=True)
@@ -80,7 +80,7 @@ def triples_of(value, text):
         if missing(value):
             return None
         found = repr(given.strip()[:60]) if isinstance(given, str) else str(given)[:60]
-        raise RowError(f"wanted a list of triples, found {found}")
+        raise RowError(f"expected a list of triples, found {found}")
     return tuple(dict.fromkeys(triple for each in value for triple in _read(each, text)))
 
 
@@ -100,7 +100,7 @@ def _read(each, text):
     slots = object_ if isinstance(object_, dict) else {"@value": object_}
     for part in (subject, predicate, *slots.values()):
         if isinstance(part, dict) or _is_list(part):
-            raise RowError(f"found {str(part)[:60]} where a text belongs; {WANTED}")
+            raise RowError(f"found {str(part)[:60]} instead of a text; {WANTED}")
     subject, predicate, slots = text_of(subject), text_of(predicate), {n: text_of(slot) for n, slot in slots.items()}
     if blank(predicate):
         raise RowError(f"the predicate between {subject[:40]!r} and {str(object_)[:40]!r} is empty; {WANTED}")

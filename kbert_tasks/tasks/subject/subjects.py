@@ -60,7 +60,7 @@ def subjects_of(text, cell, span=None):
         return [found for each in cell for found in subjects_of(text, each)]
     if isinstance(cell, dict):
         if "subject" not in cell:
-            raise RowError(f'wanted a subject or {{"subject": ..., "span": ...}}, found {str(cell)[:60]}')
+            raise RowError(f'expected a subject or {{"subject": ..., "span": ...}}, found {str(cell)[:60]}')
         return subjects_of(text, cell["subject"], cell.get("span"))
     string = text_of(cell)
     span = told(span, string, text)

@@ -191,7 +191,7 @@ class SubjectExtractor(SpanTask[Prediction]):
         for each in example.subjects or ():
             reason = self.lost(example, each.subject, each.span, encoded)
             if reason is None and len(each.subject) > self.longest_:
-                reason = "is longer than any in training"
+                reason = "is longer than all subjects in the training data"
             if reason:
                 yield f"subjects that cannot be found: it {reason}"
 
