@@ -1,7 +1,6 @@
 """Text classification: one label per text or pair of texts, or any number of labels (multi-label)."""
 
 from collections import Counter
-from dataclasses import dataclass, field
 
 import numpy as np
 
@@ -10,79 +9,14 @@ from ...data.cells import blank, missing, text_of
 from ...data.examples import Skip
 from ...data.labels import balanced, labels_of, marked, thresholds
 from ...errors import InputError
-from ...metrics import calibration, classification
-from ...settings import AUTO, option
+from ...metrics import calibration
 from ...text import truncation
-from ...text.truncation import TruncationSettings
 from ...training import defaults
 from ..base import Task
 from ..presentation import Presentation
+from . import scores
 from .baseline import Baseline
-
-UNSEEN = "label not in the training data: counted as wrong"
-UNSEEN_ALIKE = "a label not in the training data differs from a training label only by case, width, white space or invisible characters"
-POOLINGS = ("cls", "pooler", "mean", "max")
-
-
-@dataclass(frozen=True)
-class ClassifySettings(TruncationSettings):
-    """Settings of text classification, in addition to those of every task."""
-
-    pooling: str = option(
-        AUTO,
-        "vector of a text: cls: vector of [CLS]; pooler: dense layer of the checkpoint on it; mean, max: over all tokens",
-        choices=(AUTO, *POOLINGS),
-    )
-    text_b_column: str = option("text_b", "column of the second text of a pair, if there is one", later=True)
-    multi_label: bool = option(False, "a text may have several labels (or none)")
-    label_separator: str = option("|", "separator between several labels in one cell")
-    calibrate: bool = option(
-        True, "fit a temperature on the development texts, so that probabilities match the share of right answers"
-    )
-    min_confidence: float | None = option(
-        None, "minimum probability of the best label; texts below it get no label (None)", least=0, most=1, later=True
-    )
-    class_weight: str = option(
-        "none", "weights of the labels in the loss; balanced: rare labels count more", choices=("none", "balanced")
-    )
-    focal_gamma: float = option(
-        0.0,
-        "gamma of the focal loss, which reduces the weight of texts that are already classified well; 0 switches it off",
-        least=0,
-    )
-    label_smoothing: float = option(
-        0.0, "share of the gold probability that is spread over all labels", least=0, below=1
-    )
-    baseline: bool = option(True, "also fit TF-IDF with logistic regression on the training rows, for comparison")
-
-    def __post_init__(self):
-        super().__post_init__()
-        if not self.label_separator:
-            raise InputError("label_separator should be at least one character")
-
-
-@dataclass(frozen=True)
-class Example:
-    """A text, its second text or None, and its gold answer: a label, a tuple of labels, or None if it is not known."""
-
-    text: str
-    text_b: str | None
-    label: str | tuple[str, ...] | None
-
-
-@dataclass(frozen=True)
-class Prediction:
-    """The predicted label of a text.
-
-    Attributes:
-        label: the label; a tuple of labels for multi-label tasks; None if the probability is below `min_confidence`.
-        probability: the probability of the label; a tuple for multi-label tasks; of the best label if `label` is None.
-        probabilities: dict of each label to its probability.
-    """
-
-    label: str | tuple[str, ...] | None
-    probability: float | tuple[float, ...]
-    probabilities: dict[str, float] = field(repr=False)
+from .types import ClassifySettings, Example, Prediction
 
 
 class TextClassifier(Task[Prediction]):
@@ -115,7 +49,7 @@ class TextClassifier(Task[Prediction]):
 
     @property
     def pooling(self):
-        """The pooling used by the model: one of POOLINGS."""
+        """The pooling used by the model: cls, pooler, mean or max."""
         return self.auto_settings()["pooling"].value
 
     def auto_settings(self):
@@ -182,7 +116,7 @@ class TextClassifier(Task[Prediction]):
     def prepare(self, examples):
         self.pairs_ = any(example.text_b is not None for example in examples)
         self.multi_label_ = self.settings.multi_label or any(isinstance(example.label, tuple) for example in examples)
-        self.labels_ = sorted({label for example in examples for label in self._labels(example)})
+        self.labels_ = sorted({label for example in examples for label in self.classes_of(example)})
         least = 1 if self.multi_label_ else 2
         if len(self.labels_) < least:
             seen = f" ({self.labels_[0]})" if self.labels_ else ""
@@ -193,7 +127,7 @@ class TextClassifier(Task[Prediction]):
         self.temperature_, self.temperature_note_ = 1.0, None  # `tune` replaces these and the thresholds
         self.thresholds_ = dict.fromkeys(self.labels_, 0.5) if self.multi_label_ else None
         if self.settings.class_weight == "balanced":
-            self.weights_ = balanced(self._gold(examples), self.multi_label_)
+            self.weights_ = balanced(self.marked_gold(examples), self.multi_label_)
 
     def _can_abstain(self):
         if self.multi_label_ and self.settings.min_confidence is not None:
@@ -201,21 +135,19 @@ class TextClassifier(Task[Prediction]):
                 "min_confidence cannot be used with multi_label, where each label has its own threshold: leave it out"
             )
 
-    def _labels(self, example):
-        return example.label if isinstance(example.label, tuple) else (example.label,)
-
     def gold_of(self, example):
         """Returns the gold answer in the form of `Prediction.label`."""
-        return self._labels(example) if self.multi_label_ else example.label
+        return self.classes_of(example) if self.multi_label_ else example.label
 
-    def _gold(self, examples):
-        return marked([self._labels(example) for example in examples], self.labels_)
+    def marked_gold(self, examples):
+        """Returns the gold labels of examples as a float array (examples, labels) of 0 and 1."""
+        return marked([self.classes_of(example) for example in examples], self.labels_)
 
     def split_key(self, example):
         return example.label
 
     def classes_of(self, example):
-        return self._labels(example)
+        return example.label if isinstance(example.label, tuple) else (example.label,)
 
     def baseline(self, examples):
         return Baseline(self, examples) if self.settings.baseline else None
@@ -252,11 +184,11 @@ class TextClassifier(Task[Prediction]):
 
     def target(self, example, encoded):
         if self.multi_label_:
-            return {"label": self._gold([example])[0].astype("float32")}
+            return {"label": self.marked_gold([example])[0].astype("float32")}
         return {"label": np.int32(self.labels_.index(example.label))}
 
     def doubtful_answers(self, examples):
-        sets, separator = [self._labels(example) for example in examples], self.settings.label_separator
+        sets, separator = [self.classes_of(example) for example in examples], self.settings.label_separator
         names = Counter(label for labels in sets for label in labels)
         yield from doubts.alike(names, "labels")
         if unread := [*doubts.unread_forms(sets)]:  # another separator would not help
@@ -280,7 +212,7 @@ class TextClassifier(Task[Prediction]):
         return p if self.multi_label_ else p / p.sum()
 
     def tune(self, examples, candidates):
-        p, gold, several = np.array(candidates), self._gold(examples), self.multi_label_
+        p, gold, several = np.array(candidates), self.marked_gold(examples), self.multi_label_
         if self.settings.calibrate:
             self.temperature_, self.temperature_note_ = calibration.reliable_temperature(p, gold, several)
         if several:
@@ -305,7 +237,10 @@ class TextClassifier(Task[Prediction]):
 
     def record(self, example, candidates, prediction):
         """Describes one answer; its loss is None if the gold label does not occur in the training examples."""
-        gold, p = self._gold([example]), calibration.tempered(candidates[None], self.temperature_, self.multi_label_)
+        gold, p = (
+            self.marked_gold([example]),
+            calibration.tempered(candidates[None], self.temperature_, self.multi_label_),
+        )
         loss = float(calibration.losses(p, gold, self.multi_label_)[0])
         return super().record(example, candidates, prediction) | {
             "probabilities": {label: round(each, 6) for label, each in prediction.probabilities.items()},
@@ -335,28 +270,7 @@ class TextClassifier(Task[Prediction]):
         return {"label": separator.join(prediction.label), "probability": scores}
 
     def measure(self, examples, predictions):
-        several, found = self.multi_label_, [p.label for p in predictions]
-        gold = [self.gold_of(e) for e in examples]
-        scores = (classification.multi_label if several else classification.classification)(gold, found, self.labels_)
-        if several:
-            scores["thresholds"] = self.thresholds_
-        elif self.settings.min_confidence is not None:
-            scores |= classification.answered(gold, found)
-        p = np.array([[*each.probabilities.values()] for each in predictions])
-        scores |= calibration.told(p, self._gold(examples), self.temperature_, several)
-        if self.temperature_note_:
-            scores["temperature_note"] = self.temperature_note_
-        report = classification.Report(scores)
-        report.examples["notes"] = self._unseen(examples)
-        return report
-
-    def _unseen(self, examples):
-        """Returns a dict of note to number of examples, about labels that are not in the training examples."""
-        known, like = set(self.labels_), {doubts.likeness(label) for label in self.labels_}
-        unseen = [set(self._labels(each)) - known for each in examples]
-        near = sum(any(doubts.likeness(label) in like for label in labels) for labels in unseen)
-        notes = {UNSEEN: sum(map(bool, unseen)), UNSEEN_ALIKE: near}
-        return {note: number for note, number in notes.items() if number}
+        return scores.report(self, examples, predictions)
 
 
 TASK = TextClassifier

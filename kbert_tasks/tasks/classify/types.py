@@ -1,0 +1,70 @@
+"""Settings, examples and predictions of text classification."""
+
+from dataclasses import dataclass, field
+
+from ...errors import InputError
+from ...settings import AUTO, option
+from ...text.truncation import TruncationSettings
+
+POOLINGS = ("cls", "pooler", "mean", "max")
+
+
+@dataclass(frozen=True)
+class ClassifySettings(TruncationSettings):
+    """Settings of text classification, in addition to those of every task."""
+
+    pooling: str = option(
+        AUTO,
+        "vector of a text: cls: vector of [CLS]; pooler: dense layer of the checkpoint on it; mean, max: over all tokens",
+        choices=(AUTO, *POOLINGS),
+    )
+    text_b_column: str = option("text_b", "column of the second text of a pair, if there is one", later=True)
+    multi_label: bool = option(False, "a text may have several labels (or none)")
+    label_separator: str = option("|", "separator between several labels in one cell")
+    calibrate: bool = option(
+        True, "fit a temperature on the development texts, so that probabilities match the share of right answers"
+    )
+    min_confidence: float | None = option(
+        None, "minimum probability of the best label; texts below it get no label (None)", least=0, most=1, later=True
+    )
+    class_weight: str = option(
+        "none", "weights of the labels in the loss; balanced: rare labels count more", choices=("none", "balanced")
+    )
+    focal_gamma: float = option(
+        0.0,
+        "gamma of the focal loss, which reduces the weight of texts that are already classified well; 0 switches it off",
+        least=0,
+    )
+    label_smoothing: float = option(
+        0.0, "share of the gold probability that is spread over all labels", least=0, below=1
+    )
+    baseline: bool = option(True, "also fit TF-IDF with logistic regression on the training rows, for comparison")
+
+    def __post_init__(self):
+        super().__post_init__()
+        if not self.label_separator:
+            raise InputError("label_separator should be at least one character")
+
+
+@dataclass(frozen=True)
+class Example:
+    """A text, its second text or None, and its gold answer: a label, a tuple of labels, or None if it is not known."""
+
+    text: str
+    text_b: str | None
+    label: str | tuple[str, ...] | None
+
+
+@dataclass(frozen=True)
+class Prediction:
+    """The predicted label of a text.
+
+    Attributes:
+        label: the label; a tuple of labels for multi-label tasks; None if the probability is below `min_confidence`.
+        probability: the probability of the label; a tuple for multi-label tasks; of the best label if `label` is None.
+        probabilities: dict of each label to its probability.
+    """
+
+    label: str | tuple[str, ...] | None
+    probability: float | tuple[float, ...]
+    probabilities: dict[str, float] = field(repr=False)
