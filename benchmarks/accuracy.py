@@ -22,17 +22,17 @@ VARIANTS = {
 }
 
 
-def accuracy(told, variant, seed):
-    rows = kb.read(told.train)
-    rows = rows.sample(round(told.share * len(rows)), random_state=0)
+def accuracy(args, variant, seed):
+    rows = kb.read(args.train)
+    rows = rows.sample(round(args.share * len(rows)), random_state=0)
     settings = CLASSIFY | {
-        "epochs": told.epochs,
-        "learning_rate": told.learning_rate,
+        "epochs": args.epochs,
+        "learning_rate": args.learning_rate,
         "validation_split": 0.0,
         "seed": seed,
     }
-    task = kb.TextClassifier(told.checkpoint, **settings, **VARIANTS[variant]).fit(rows)
-    return task.evaluate(kb.read(told.test)).numbers()["accuracy"]
+    task = kb.TextClassifier(args.checkpoint, **settings, **VARIANTS[variant]).fit(rows)
+    return task.evaluate(kb.read(args.test)).numbers()["accuracy"]
 
 
 def table(found):
@@ -60,12 +60,12 @@ def main():
     parser.add_argument("--learning-rate", type=float, default=5e-5)
     parser.add_argument("--seeds", type=int, nargs="+", default=[1, 2, 3, 4, 5])
     parser.add_argument("--only", nargs="+", choices=VARIANTS, default=list(VARIANTS), metavar="VARIANT")
-    told = parser.parse_args()
-    found = {variant: {} for variant in told.only}
-    for seed in told.seeds:
-        for variant in told.only:
+    args = parser.parse_args()
+    found = {variant: {} for variant in args.only}
+    for seed in args.seeds:
+        for variant in args.only:
             began = time.perf_counter()
-            found[variant][seed] = accuracy(told, variant, seed)
+            found[variant][seed] = accuracy(args, variant, seed)
             spent = time.perf_counter() - began
             print(f"{variant}, seed {seed}: {found[variant][seed]:.4f}, {spent:.0f} s", file=sys.stderr, flush=True)
     print("\n".join(table(found)))

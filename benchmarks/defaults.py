@@ -131,27 +131,27 @@ def grid(cell, number):
 RATES = {"zh": (1e-4, 2e-4, 4e-4, 8e-4), "en": (2e-5, 5e-5, 1e-4, 2e-4)}
 
 
-def measure(told, results):
-    for number in told.rows:
-        for cell in told.cells:
-            checkpoint = told.zh if CELLS[cell][4] == "zh" else told.en
+def measure(args, results):
+    for number in args.rows:
+        for cell in args.cells:
+            checkpoint = args.zh if CELLS[cell][4] == "zh" else args.en
             for settings in ({}, *grid(cell, number)):
-                key = key_of(cell, checkpoint, number, settings, told.seed)
+                key = key_of(cell, checkpoint, number, settings, args.seed)
                 if results.get(key) is None:
-                    result = run(cell, checkpoint, number, settings, told.seed, told.data_root)
+                    result = run(cell, checkpoint, number, settings, args.seed, args.data_root)
                     results.add(key, result)
                     print(cell, number, settings, f"{result['score']:.4f}", f"{result['seconds']} s", flush=True)
 
 
-def table(told, results):
+def table(args, results):
     """Prints a Markdown table of `auto`, the best of the grid, and the difference in points."""
     print("| data, rows | auto | best of the grid | its settings | regret, points |\n|---|---|---|---|---|")
     regrets = []
-    for cell in told.cells:
-        checkpoint = told.zh if CELLS[cell][4] == "zh" else told.en
-        for number in told.rows:
-            auto = results.get(key_of(cell, checkpoint, number, {}, told.seed))
-            others = [results.get(key_of(cell, checkpoint, number, s, told.seed)) for s in grid(cell, number)]
+    for cell in args.cells:
+        checkpoint = args.zh if CELLS[cell][4] == "zh" else args.en
+        for number in args.rows:
+            auto = results.get(key_of(cell, checkpoint, number, {}, args.seed))
+            others = [results.get(key_of(cell, checkpoint, number, s, args.seed)) for s in grid(cell, number)]
             others = [each for each in others if each]
             if not auto or not others:
                 continue
@@ -164,18 +164,18 @@ def table(told, results):
         print(f"\nMean regret {np.mean(regrets):.1f} points, largest {max(regrets):.1f}, of {len(regrets)} cells.")
 
 
-def test(told, results):
+def test(args, results):
     """`auto` on the test files, beside the TF-IDF baseline that the command fits."""
     print("| data, rows | seed | TF-IDF | auto |\n|---|---|---|---|")
-    for cell in told.cells:
+    for cell in args.cells:
         kind, _, _, length, language = CELLS[cell]
-        checkpoint = told.zh if language == "zh" else told.en
-        for number, seed in itertools.product(told.rows, range(1, 4)):
+        checkpoint = args.zh if language == "zh" else args.en
+        for number, seed in itertools.product(args.rows, range(1, 4)):
             key = key_of(cell, checkpoint, number, {}, seed) | {"test": True}
             result = results.get(key)
             if result is None:
-                train, _ = split(cell, told.data_root, number)
-                test_rows = rows_of(cell, told.data_root, "test")
+                train, _ = split(cell, args.data_root, number)
+                test_rows = rows_of(cell, args.data_root, "test")
                 name = getattr(kb, kind).MAIN_SCORE
                 task = getattr(kb, kind)(checkpoint, max_length=length, seed=seed).fit(train)
                 examples = task.examples(test_rows)
@@ -198,13 +198,13 @@ def main():
     parser.add_argument("--seed", type=int, default=1)
     parser.add_argument("--table", action="store_true")
     parser.add_argument("--test", action="store_true")
-    told = parser.parse_args()
-    results = Results(told.results)
-    if told.test:
-        return test(told, results)
-    if not told.table:
-        measure(told, results)
-    table(told, results)
+    args = parser.parse_args()
+    results = Results(args.results)
+    if args.test:
+        return test(args, results)
+    if not args.table:
+        measure(args, results)
+    table(args, results)
 
 
 if __name__ == "__main__":

@@ -67,10 +67,10 @@ def answers(device, job, workers=1):
         environment = os.environ | ({"TF_CONFIG": json.dumps(task)} if workers > 1 else {})
         words = [sys.executable, __file__, "--answer", json.dumps([device, job])]
         running.append(subprocess.Popen(words, env=environment, stdout=subprocess.PIPE))
-    told = [each.communicate()[0] for each in running]
+    args = [each.communicate()[0] for each in running]
     if any(each.returncode for each in running):
         sys.exit("a process has failed: its message stands above")
-    return [json.loads(each) for each in told]
+    return [json.loads(each) for each in args]
 
 
 def main():
@@ -80,14 +80,14 @@ def main():
     parser.add_argument("--epochs", type=int, default=3)
     parser.add_argument("--batch-size", type=int, default=16)
     parser.add_argument("--answer", help=argparse.SUPPRESS)
-    told = parser.parse_args()
-    if told.answer:
-        print(json.dumps(losses(*json.loads(told.answer))))
+    args = parser.parse_args()
+    if args.answer:
+        print(json.dumps(losses(*json.loads(args.answer))))
         return
     print(*(f"{line}." for line in described()), sep="\n")
     with tempfile.TemporaryDirectory() as folder:
-        job = {name: getattr(told, name) for name in ("rows", "epochs", "batch_size")}
-        job["checkpoint"] = str(without_dropout(told.checkpoint, Path(folder)))
+        job = {name: getattr(args, name) for name in ("rows", "epochs", "batch_size")}
+        job["checkpoint"] = str(without_dropout(args.checkpoint, Path(folder)))
         (one,), (two,), both = answers("cpu", job), answers("cpu:2", job), answers("auto", job, workers=2)
     print("\n| task | epoch | one device | two devices | two processes | largest difference, relative |")
     print("|---|---|---|---|---|---|")

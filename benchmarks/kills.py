@@ -52,8 +52,8 @@ def main():
     parser.add_argument("--kills", type=int, default=10)
     parser.add_argument("--seed", type=int, default=0, help="of the moments")
     parser.add_argument("options", nargs="*", help="of kbert-train, after --")
-    told = parser.parse_args()
-    options = told.options or [
+    args = parser.parse_args()
+    options = args.options or [
         "--task",
         "classify",
         "--epochs",
@@ -65,7 +65,7 @@ def main():
         "--save-minutes",
         "0.02",
     ]
-    chance = random.Random(told.seed)
+    chance = random.Random(args.seed)
     with tempfile.TemporaryDirectory() as folder:
         whole, stopped = Path(folder) / "whole", Path(folder) / "stopped"
         process, began, said, times = start(options, whole)
@@ -74,9 +74,9 @@ def main():
         length = time.perf_counter() - began
         first = next(at for line, at in zip(said, times, strict=True) if line.startswith("epoch 1:")) - began
         print(f"undisturbed: {length:.1f} s, the first epoch {first:.1f} s", flush=True)
-        for number in range(1, told.kills + 1):
+        for number in range(1, args.kills + 1):
             process, _, said, _ = start(options, stopped)
-            after = chance.uniform(0, first + (length - first) / told.kills * 2)
+            after = chance.uniform(0, first + (length - first) / args.kills * 2)
             time.sleep(after)
             if process.poll() is not None:
                 print(f"start {number} was at the end before its kill", flush=True)

@@ -26,20 +26,20 @@ VARIANTS = {
 }
 
 
-def runs(told, name, seed):
+def runs(args, name, seed):
     """(name of a line, {column: number}) of each way to answer."""
     settings, merges = VARIANTS[name]
     if name == "windows":
-        settings = settings | {"window_overlap": told.window_overlap}
+        settings = settings | {"window_overlap": args.window_overlap}
     settings = CLASSIFY | settings
-    settings |= {"epochs": told.epochs, "learning_rate": told.learning_rate, "max_length": told.max_length}
-    settings |= {"batch_size": told.batch_size, "schedule": "linear", "warmup_ratio": 0.1}
-    train, test = kb.read(told.train), kb.read(told.test)
-    labels = train["label"].value_counts().sort_index().sort_values(ascending=False, kind="stable").index[: told.labels]
+    settings |= {"epochs": args.epochs, "learning_rate": args.learning_rate, "max_length": args.max_length}
+    settings |= {"batch_size": args.batch_size, "schedule": "linear", "warmup_ratio": 0.1}
+    train, test = kb.read(args.train), kb.read(args.test)
+    labels = train["label"].value_counts().sort_index().sort_values(ascending=False, kind="stable").index[: args.labels]
     train, test = (each[each["label"].isin(labels)].reset_index(drop=True) for each in (train, test))
-    task = kb.TextClassifier(told.checkpoint, validation_split=0.0, seed=seed, **settings).fit(train)
+    task = kb.TextClassifier(args.checkpoint, validation_split=0.0, seed=seed, **settings).fit(train)
     lengths = [len(task.tokenizer.encode(text, None, 2**31).ids) for text in test["text"]]
-    long = test[[length > told.max_length for length in lengths]]
+    long = test[[length > args.max_length for length in lengths]]
     for merge in merges:
         task.settings = dataclasses.replace(task.settings, window_pooling=merge)
         began = time.perf_counter()
@@ -88,17 +88,17 @@ def main():
     parser.add_argument("--window-overlap", type=int, help="tokens that two windows share (default: a quarter of one)")
     parser.add_argument("--seeds", type=int, nargs="+", default=[1, 2, 3, 4, 5])
     parser.add_argument("--only", nargs="+", choices=VARIANTS, default=list(VARIANTS), metavar="VARIANT")
-    told = parser.parse_args()
+    args = parser.parse_args()
     start, found = described(), {}
-    for seed in told.seeds:
-        for name in told.only:
-            for line, run in runs(told, name, seed):
+    for seed in args.seeds:
+        for name in args.only:
+            for line, run in runs(args, name, seed):
                 found.setdefault(line, {})[seed] = run
                 print(f"{line}, seed {seed}: {run['all']:.4f}, {run['training']:.0f} s", file=sys.stderr, flush=True)
     print(*(f"{line}." for line in start), sep="\n")
     print(
-        f"\nAccuracy, {told.epochs} epochs, batches of {told.batch_size}, highest learning rate {told.learning_rate:g}, falling to 0, "
-        f"{told.max_length} tokens.\n"
+        f"\nAccuracy, {args.epochs} epochs, batches of {args.batch_size}, highest learning rate {args.learning_rate:g}, falling to 0, "
+        f"{args.max_length} tokens.\n"
     )
     print("\n".join(table(found)))
 

@@ -15,11 +15,11 @@ def described():
     if "cpu family" in facts:
         name += f" (family {facts['cpu family']}, model {facts['model']})"
     flags = facts.get("flags", "").split()
-    told = ", ".join(f"{flag} {'yes' if flag in flags else 'no'}" for flag in FLAGS) if flags else "flags not known"
+    args = ", ".join(f"{flag} {'yes' if flag in flags else 'no'}" for flag in FLAGS) if flags else "flags not known"
     memory = os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES") / 2**30
     return [
         f"{time.strftime('%Y-%m-%d')}, {platform.system()} {platform.machine()}",
-        f"{name}, {os.cpu_count()} cores, of which {cores()} are used; {told}",
+        f"{name}, {os.cpu_count()} cores, of which {cores()} are used; {args}",
         f"{memory:.0f} GiB of memory",
     ]
 

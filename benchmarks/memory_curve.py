@@ -125,20 +125,20 @@ def main():
     parser.add_argument("--only", nargs="+", choices=JOBS, default=list(JOBS), metavar="JOB")
     parser.add_argument("--output", metavar="FILE", help="for the text, which is printed too")
     parser.add_argument("--job", choices=JOBS, help=argparse.SUPPRESS)  # in a process of its own
-    told = parser.parse_args()
-    if told.job:
+    args = parser.parse_args()
+    if args.job:
         logging.disable(logging.WARNING)
-        for _ in JOBS[told.job](told.times):
+        for _ in JOBS[args.job](args.times):
             measure()
         return
     found = {}
-    for name in told.only:
-        found[name] = measured(name, told.times)
+    for name in args.only:
+        found[name] = measured(name, args.times)
         print(name, *(row[0] for row in found[name]), file=sys.stderr, flush=True)
     text = "\n".join([*(f"{line}." for line in described()), "", *table(found)]) + "\n"
     print(text)
-    if told.output:
-        Path(told.output).write_text(text, encoding="utf-8")
+    if args.output:
+        Path(args.output).write_text(text, encoding="utf-8")
 
 
 main()

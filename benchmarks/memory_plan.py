@@ -87,16 +87,16 @@ def main():
     parser.add_argument("--only", nargs="+", choices=CASES, default=list(CASES), metavar="NAME")
     parser.add_argument("--output", metavar="FILE", help="for the table, which is printed too")
     parser.add_argument("--train", choices=CASES, help=argparse.SUPPRESS)  # in a process of its own
-    told = parser.parse_args()
-    if told.train:
-        train(told.train)
+    args = parser.parse_args()
+    if args.train:
+        train(args.train)
         return
     lines = [*(f"{line}." for line in described()), ""]
     lines += [
         "| training | shape | batch | estimated, GiB | taken, GiB | estimated / taken |",
         "|---|---|---|---|---|---|",
     ]
-    for name in told.only:
+    for name in args.only:
         command = [sys.executable, __file__, "--train", name]
         done = subprocess.run(command, stdout=subprocess.PIPE, text=True, check=True, env=os.environ)
         found = json.loads(done.stdout.splitlines()[-1])
@@ -107,8 +107,8 @@ def main():
         print(lines[-1], file=sys.stderr, flush=True)
     text = "\n".join(lines) + "\n"
     print(text)
-    if told.output:
-        Path(told.output).write_text(text, encoding="utf-8")
+    if args.output:
+        Path(args.output).write_text(text, encoding="utf-8")
 
 
 main()

@@ -23,15 +23,15 @@ CASES = {  # the task's class, its file, texts of it, tokens
 KERNELS = {"oneDNN's kernels": "1", "TensorFlow's own": "0"}
 
 
-def epoch(told, case):
+def epoch(args, case):
     """Seconds of an epoch, the mean of two."""
     import kbert_tasks as kb
 
     name, file, number, length = CASES[case]
-    rows = kb.read(Path(told.data_root) / file)
+    rows = kb.read(Path(args.data_root) / file)
     rows = rows[rows["text"].str.len() <= length - 6].head(number)
     task = getattr(kb, name)(
-        told.checkpoint, epochs=3, max_length=length, validation_split=0.0, precision="float32"
+        args.checkpoint, epochs=3, max_length=length, validation_split=0.0, precision="float32"
     ).fit(rows)
     return statistics.mean(each["seconds"] for each in task.report_["history"][1:])
 
@@ -42,12 +42,12 @@ def main():
     parser.add_argument("--data-root", default="../shared/data", metavar="DIR", help="of the data sets' folders")
     parser.add_argument("--rounds", type=int, default=3)
     parser.add_argument("--epoch", choices=CASES, help=argparse.SUPPRESS)  # what a process of its own is asked
-    told = parser.parse_args()
-    if told.epoch:
-        print(json.dumps(epoch(told, told.epoch)))
+    args = parser.parse_args()
+    if args.epoch:
+        print(json.dumps(epoch(args, args.epoch)))
         return
     found = {}
-    for _ in range(told.rounds):
+    for _ in range(args.rounds):
         for case in CASES:
             for name, value in KERNELS.items():
                 command = [sys.executable, *sys.argv, "--epoch", case]

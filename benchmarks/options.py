@@ -94,22 +94,22 @@ OPTIONS = {
 }
 
 
-def options(told, case):
+def options(args, case):
     """{name: settings} of the options chosen that the task of a case has."""
     _, _, _, _, settings = CASES[case]
     fixed = {name: settings[name] for name in (*SPANS, "pooling") if name in settings}
-    if told.defaults:
+    if args.defaults:
         return {
-            name: {"max_length": settings["max_length"], "epochs": 3} | fixed | DEFAULTS[name] for name in told.options
+            name: {"max_length": settings["max_length"], "epochs": 3} | fixed | DEFAULTS[name] for name in args.options
         }
     names = getattr(kb, CASES[case][0]).Settings.__dataclass_fields__
-    return {name: settings | OPTIONS[name] for name in told.options if OPTIONS[name].keys() <= names.keys()}
+    return {name: settings | OPTIONS[name] for name in args.options if OPTIONS[name].keys() <= names.keys()}
 
 
-def numbers(told, case):
+def numbers(args, case):
     """How many (training, development, test) rows."""
     number, held, tested = CASES[case][3]
-    return int(number * told.times), held, tested
+    return int(number * args.times), held, tested
 
 
 @functools.cache
@@ -127,11 +127,11 @@ def drawn(table, number):
     return table.iloc[np.random.default_rng(0).permutation(len(table))[:number]].reset_index(drop=True)
 
 
-def run(told, case, settings, seed):
+def run(args, case, settings, seed):
     """One model trained and tested: the dict that becomes a line of the results."""
-    train, dev, test = rows(case, told.data_root, *numbers(told, case))
+    train, dev, test = rows(case, args.data_root, *numbers(args, case))
     began = time.perf_counter()
-    task = getattr(kb, CASES[case][0])(told.checkpoint, seed=seed, **settings).fit(train, dev=dev)
+    task = getattr(kb, CASES[case][0])(args.checkpoint, seed=seed, **settings).fit(train, dev=dev)
     trained = time.perf_counter()
     scores = task.evaluate(test).numbers()
     return {
@@ -143,13 +143,13 @@ def run(told, case, settings, seed):
     }
 
 
-def table(told, found):
+def table(args, found):
     """The lines of one table: a row for each option, a column for each task."""
-    yield f"| | {' | '.join(f'{case}, {CASES[case][2]}' for case in told.only)} |"
-    yield "|---" * (1 + len(told.only)) + "|"
-    first = told.options[0]
-    for option in told.options:
-        cells = [cell(found, case, option, first) for case in told.only]
+    yield f"| | {' | '.join(f'{case}, {CASES[case][2]}' for case in args.only)} |"
+    yield "|---" * (1 + len(args.only)) + "|"
+    first = args.options[0]
+    for option in args.options:
+        cells = [cell(found, case, option, first) for case in args.only]
         if any(cells):
             yield f"| {option} | {' | '.join(cells)} |"
 
@@ -175,33 +175,33 @@ def arguments():
     parser.add_argument("--times", type=float, default=1, metavar="N", help="so many times the training rows")
     parser.add_argument("--seeds", type=int, nargs="+", default=[1, 2, 3, 4, 5])
     parser.add_argument("--results", metavar="FILE", help="JSON lines: read before, one added after each run")
-    told = parser.parse_args()
-    known = DEFAULTS if told.defaults else OPTIONS
-    told.options = told.options or list(known)
-    if unknown := set(told.options) - known.keys():
+    args = parser.parse_args()
+    known = DEFAULTS if args.defaults else OPTIONS
+    args.options = args.options or list(known)
+    if unknown := set(args.options) - known.keys():
         parser.error(f"--options: {', '.join(sorted(unknown))}; there are {', '.join(known)}")
-    return told
+    return args
 
 
 def main():
-    told, found, before = arguments(), {}, {}
-    if told.results and Path(told.results).is_file():
-        lines = map(json.loads, Path(told.results).read_text(encoding="utf-8").splitlines())
+    args, found, before = arguments(), {}, {}
+    if args.results and Path(args.results).is_file():
+        lines = map(json.loads, Path(args.results).read_text(encoding="utf-8").splitlines())
         before = {json.dumps(line["run"], sort_keys=True): line for line in lines}
-    for seed in told.seeds:
-        for case in told.only:
-            for option, settings in options(told, case).items():
-                key = {"case": case, "seed": seed, "checkpoint": Path(told.checkpoint).name, "settings": settings}
-                key["rows"] = list(numbers(told, case))
+    for seed in args.seeds:
+        for case in args.only:
+            for option, settings in options(args, case).items():
+                key = {"case": case, "seed": seed, "checkpoint": Path(args.checkpoint).name, "settings": settings}
+                key["rows"] = list(numbers(args, case))
                 result = before.get(json.dumps(key, sort_keys=True))
                 if result is None:
-                    result = {"run": key} | run(told, case, settings, seed)
-                    if told.results:
-                        with open(told.results, "a", encoding="utf-8") as file:
+                    result = {"run": key} | run(args, case, settings, seed)
+                    if args.results:
+                        with open(args.results, "a", encoding="utf-8") as file:
                             file.write(json.dumps(result, ensure_ascii=False) + "\n")
                 print(f"{case}, {option}, seed {seed}: {100 * result['score']:.2f}, {result['seconds']} s", flush=True)
                 found.setdefault((case, option), {})[seed] = result
-    print("", *table(told, found), sep="\n")
+    print("", *table(args, found), sep="\n")
 
 
 main()

@@ -66,15 +66,15 @@ def main():
     }
     task.predict(rows.head(100))  # traces the functions
     answer(examples[0])
-    seconds, told = {name: [] for name in ways}, {}
+    seconds, args = {name: [] for name in ways}, {}
     for _ in range(arguments.rounds):
         for name, way in ways.items():
-            told[name], took = timed(way)
+            args[name], took = timed(way)
             seconds[name].append(took)
     whole = statistics.median(seconds["all texts"])
     print(f"{len(rows)} texts, medians of {arguments.rounds} rounds")
     for name, took in seconds.items():
-        differ = sum(strings(one) != strings(other) for one, other in zip(told["all texts"], told[name], strict=True))
+        differ = sum(strings(one) != strings(other) for one, other in zip(args["all texts"], args[name], strict=True))
         middle = statistics.median(took)
         print(
             f"{name:<26} {1000 * middle / len(rows):7.1f} ms a text, ratio {middle / whole:4.1f}, texts that differ {differ}"

@@ -83,9 +83,9 @@ def drawn(rows, number):
     return rows.iloc[np.sort(order)].reset_index(drop=True)
 
 
-def run(told, name, start, seed, checkpoint):
+def run(args, name, start, seed, checkpoint):
     """One model trained and tested: the dict that becomes a line of the results."""
-    data, root = told.data[name], Path(told.data_root) / name
+    data, root = args.data[name], Path(args.data_root) / name
     fixed = CLASSIFY if data.task == "TextClassifier" else SPANS
     settings = fixed | {"epochs": data.epochs, "max_length": data.max_length, "learning_rate": data.learning_rate}
     settings |= {"schedule": data.schedule, "warmup_ratio": 0.1 if data.schedule == "linear" else 0.0}
@@ -98,9 +98,9 @@ def run(told, name, start, seed, checkpoint):
         task.fit(rows)
     held_out = max(epoch["dev"][task.MAIN_SCORE] for epoch in task.report_["history"])
     found = {"held_out": held_out, "train_rows": len(rows), "history": task.report_["history"]}
-    if told.test_rows == 0:  # to choose settings by the held-out rows alone
+    if args.test_rows == 0:  # to choose settings by the held-out rows alone
         return found | {"score": held_out, "test_rows": 0, "seconds": round(time.perf_counter() - began, 1)}
-    tests = {file: drawn(kb.read(root / file), told.test_rows) for file in data.test}
+    tests = {file: drawn(kb.read(root / file), args.test_rows) for file in data.test}
     scores = task.evaluate(pd.concat(tests.values(), ignore_index=True)).numbers()
     found |= {"score": scores[data.score], "scores": scores, "test_rows": sum(map(len, tests.values()))}
     if len(tests) > 1:
@@ -116,10 +116,10 @@ def done(file):
     return {json.dumps(line["run"], sort_keys=True): line for line in lines}
 
 
-def keyed(told, name, start, seed, weights):
+def keyed(args, name, start, seed, weights):
     """What decides the score, so that a result is used again only for the very same run."""
-    key = {"data": name, "start": start, "seed": seed, "checkpoint": weights, "test_rows": told.test_rows}
-    return key | dataclasses.asdict(told.data[name])
+    key = {"data": name, "start": start, "seed": seed, "checkpoint": weights, "test_rows": args.test_rows}
+    return key | dataclasses.asdict(args.data[name])
 
 
 def fingerprint(checkpoint):
@@ -131,13 +131,13 @@ def fingerprint(checkpoint):
     return digest.hexdigest()[:16]
 
 
-def table(told, found):
+def table(args, found):
     """The lines of the table; `found`: (data set, start) to {seed: result}."""
-    seeds = " / ".join(map(str, told.seeds))
+    seeds = " / ".join(map(str, args.seeds))
     heads = "data, score", f"pretrained, seeds {seeds}", "mean ± sd", f"random, seeds {seeds}", "mean ± sd"
     yield f"| {' | '.join(heads)} | gain, points | gain, standard errors |"
     yield "|---|---|---|---|---|---|---|"
-    for name in told.only:
+    for name in args.only:
         both = [[100 * each["score"] for each in found[name, start].values()] for start in STARTS]
         cells, means, error = [], [], 0.0
         for scores in both:
@@ -150,13 +150,13 @@ def table(told, found):
             error = math.hypot(error, deviation / len(scores) ** 0.5)  # Welch's: the two need not be alike
         gain = means[0] - means[1]
         cells += [f"{gain:+.2f}", f"{gain / error:.1f}" if error > 0 else ""]
-        yield f"| {name}, {told.data[name].score} | " + " | ".join(cells) + " |"
+        yield f"| {name}, {args.data[name].score} | " + " | ".join(cells) + " |"
 
 
-def described(told, found):
+def described(args, found):
     """A line for each data set: what was trained and tested on."""
-    for name in told.only:
-        data, results = told.data[name], [r for start in STARTS for r in found[name, start].values()]
+    for name in args.only:
+        data, results = args.data[name], [r for start in STARTS for r in found[name, start].values()]
         published = ", as no labelled test split is published" if data.test == ("dev.tsv",) else ""
         yield (
             f"- {name}: {results[0]['train_rows']} rows of {data.train}, {data.epochs} epochs, batches of 32, rate "
@@ -182,36 +182,36 @@ def arguments():
     for key, kind in CHANGES.items():
         help = f"of every data set chosen; by default, in the order {', '.join(DATA)}: {defaults[key]}"
         parser.add_argument("--" + key.replace("_", "-"), type=kind, help=help)
-    told = parser.parse_args()
-    changes = {key: getattr(told, key) for key in CHANGES if getattr(told, key) is not None}
-    told.data = {name: dataclasses.replace(DATA[name], **changes) for name in DATA}
-    return told
+    args = parser.parse_args()
+    changes = {key: getattr(args, key) for key in CHANGES if getattr(args, key) is not None}
+    args.data = {name: dataclasses.replace(DATA[name], **changes) for name in DATA}
+    return args
 
 
 CHANGES = {"rows": int, "epochs": int, "max_length": int, "learning_rate": float}
 
 
 def main():
-    told = arguments()
-    checkpoint = kb.find_checkpoint(told.checkpoint)
-    weights, before, found = fingerprint(checkpoint), done(told.results), {}
+    args = arguments()
+    checkpoint = kb.find_checkpoint(args.checkpoint)
+    weights, before, found = fingerprint(checkpoint), done(args.results), {}
 
     def result(name, start, seed):
-        key = keyed(told, name, start, seed, weights)
+        key = keyed(args, name, start, seed, weights)
         found = before.get(json.dumps(key, sort_keys=True))
         if found is None:
-            found = {"run": key} | run(told, name, start, seed, checkpoint)
-            if told.results:
-                with open(told.results, "a", encoding="utf-8") as file:
+            found = {"run": key} | run(args, name, start, seed, checkpoint)
+            if args.results:
+                with open(args.results, "a", encoding="utf-8") as file:
                     file.write(json.dumps(found, ensure_ascii=False) + "\n")
         score, held_out = 100 * found["score"], 100 * found["held_out"]
         print(f"{name}, {start}, seed {seed}: {score:.2f}, held out {held_out:.2f}", flush=True)
         return found
 
-    for name in told.only:
+    for name in args.only:
         for start in STARTS:
-            found[name, start] = {seed: result(name, start, seed) for seed in told.seeds}
-    print("", *table(told, found), "", *described(told, found), sep="\n")
+            found[name, start] = {seed: result(name, start, seed) for seed in args.seeds}
+    print("", *table(args, found), "", *described(args, found), sep="\n")
 
 
 main()

@@ -157,50 +157,50 @@ def arguments():
         "--python", nargs="+", default=[], metavar="ENVIRONMENT=PATH", help="another Python for torch, keras_bert, ..."
     )
     parser.add_argument("--output", metavar="FILE", help="for the table, which is printed too")
-    told = parser.parse_args()
-    if told.job in ("epoch", "predict", "pretrain") and not (told.checkpoint and told.data):
-        parser.error(f"the job {told.job} needs --checkpoint and --data")
-    return told
+    args = parser.parse_args()
+    if args.job in ("epoch", "predict", "pretrain") and not (args.checkpoint and args.data):
+        parser.error(f"the job {args.job} needs --checkpoint and --data")
+    return args
 
 
 def main():
-    told = arguments()
+    args = arguments()
     start = described()
-    names = [name for name in COMPETITORS if name in told.only and told.job in COMPETITORS[name][3]]
+    names = [name for name in COMPETITORS if name in args.only and args.job in COMPETITORS[name][3]]
     groups = [names]
-    if told.job == "step" and OURS in names:  # all of them at once may not have room in memory
+    if args.job == "step" and OURS in names:  # all of them at once may not have room in memory
         groups = [[OURS, name] for name in names if name != OURS] or groups
-    elif told.job in ("step", "memory"):
+    elif args.job in ("step", "memory"):
         groups = [[name] for name in names]
-    environments = {each[0]: str(Path(told.peers) / each[0] / "bin" / "python") for each in COMPETITORS.values()}
-    pythons = environments | {"ours": sys.executable} | dict(each.split("=", 1) for each in told.python)
-    rounds, steps = {"memory": (1, 3), "pretrain": (told.rounds, 4)}.get(told.job, (told.rounds, 1))
-    job = {"job": "step" if told.job == "memory" else told.job, "rounds": rounds, "steps": steps}
+    environments = {each[0]: str(Path(args.peers) / each[0] / "bin" / "python") for each in COMPETITORS.values()}
+    pythons = environments | {"ours": sys.executable} | dict(each.split("=", 1) for each in args.python)
+    rounds, steps = {"memory": (1, 3), "pretrain": (args.rounds, 4)}.get(args.job, (args.rounds, 1))
+    job = {"job": "step" if args.job == "memory" else args.job, "rounds": rounds, "steps": steps}
     with tempfile.TemporaryDirectory() as folder:
-        if told.job in ("epoch", "predict"):
-            with open(told.data, encoding="utf-8") as file:
+        if args.job in ("epoch", "predict"):
+            with open(args.data, encoding="utf-8") as file:
                 rows = sum(1 for _ in file) - 1
-            texts = round(rows * told.share) if told.job == "epoch" else min(told.texts, rows)
-            job |= {"checkpoint": str(Path(told.checkpoint).resolve()), "data": told.data, "texts": texts}
+            texts = round(rows * args.share) if args.job == "epoch" else min(args.texts, rows)
+            job |= {"checkpoint": str(Path(args.checkpoint).resolve()), "data": args.data, "texts": texts}
             job["hf"] = str(Path(folder) / "hf")
             export = Path(sys.executable).with_name("kbert-checkpoint")
             subprocess.run([export, "export", job["checkpoint"], job["hf"]], check=True, stdout=sys.stderr)
-        if told.job == "pretrain":
+        if args.job == "pretrain":
             job["prepared"] = folder
-            made = [HERE / "workers" / "pretraining_batches.py", told.checkpoint, told.data, str(steps), folder]
+            made = [HERE / "workers" / "pretraining_batches.py", args.checkpoint, args.data, str(steps), folder]
             subprocess.run([pythons["ours"], *made], check=True, stdout=sys.stderr)
         found, versions, failed = measured(groups, job, pythons)
-    lines = [f"## {TITLES[told.job].format(**vars(told) | job)}", "", *(f"{line}." for line in start)]
-    lines += [f"{HOW[told.job].format(rounds)}{busyness(found)}", ""]
-    tokens = 64 * 128 if told.job == "pretrain" else None
-    lines += memory(found) if told.job == "memory" else times(found, steps, tokens)
+    lines = [f"## {TITLES[args.job].format(**vars(args) | job)}", "", *(f"{line}." for line in start)]
+    lines += [f"{HOW[args.job].format(rounds)}{busyness(found)}", ""]
+    tokens = 64 * 128 if args.job == "pretrain" else None
+    lines += memory(found) if args.job == "memory" else times(found, steps, tokens)
     lines += [""] + [f"No part was taken by {name}: {reason}." for name, reason in failed.items()]
     lines += [f"- {name}: {', '.join(f'{p} {v}' for p, v in each.items())}" for name, each in versions.items()]
     lines += ["", f"`python benchmarks/speed.py {shlex.join(sys.argv[1:])}`"]
     text = "\n".join(lines) + "\n"
     print(text)
-    if told.output:
-        Path(told.output).write_text(text, encoding="utf-8")
+    if args.output:
+        Path(args.output).write_text(text, encoding="utf-8")
 
 
 main()

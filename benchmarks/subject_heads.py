@@ -22,7 +22,7 @@ tf, keras = tensorflow(), keras2()
 
 
 class Untyped(SubjectExtractor):
-    """The model is not told the type."""
+    """The model is not args the type."""
 
     def texts_of(self, example):
         return ("-", example.text) if self.typed_ else (example.text, None)

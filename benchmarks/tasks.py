@@ -18,10 +18,10 @@ import kbert_tasks as kb
 ENCODERS = "fast", "keras-bert"
 
 
-def seconds(told, kind, file, encoder):
+def seconds(args, kind, file, encoder):
     """Of the second epoch."""
-    rows = kb.read(file)[: told.rows]
-    task = kind(told.checkpoint, encoder=encoder, epochs=2, validation_split=0.0, max_length=told.max_length, **SPANS)
+    rows = kb.read(file)[: args.rows]
+    task = kind(args.checkpoint, encoder=encoder, epochs=2, validation_split=0.0, max_length=args.max_length, **SPANS)
     return task.fit(rows).report_["history"][-1]["seconds"]
 
 
@@ -33,17 +33,17 @@ def main():
     parser.add_argument("--rows", type=int, default=2000, help="of each file, the first ones (default 2000)")
     parser.add_argument("--max-length", type=int, default=128)
     parser.add_argument("--rounds", type=int, default=5)
-    told = parser.parse_args()
-    jobs = {"relation": (kb.RelationExtractor, told.relation), "subject": (kb.SubjectExtractor, told.subject)}
+    args = parser.parse_args()
+    jobs = {"relation": (kb.RelationExtractor, args.relation), "subject": (kb.SubjectExtractor, args.subject)}
     start, found = described(), {}
-    for number in range(told.rounds):
+    for number in range(args.rounds):
         for name, job in jobs.items():
             for encoder in ENCODERS:
-                spent = seconds(told, *job, encoder)
+                spent = seconds(args, *job, encoder)
                 found.setdefault(name, {}).setdefault(encoder, []).append(spent)
                 print(f"round {number + 1}, {name}, {encoder}: {spent:.1f} s", file=sys.stderr, flush=True)
     print(*(f"{line}." for line in start), sep="\n")
-    print(f"\nMedians of {told.rounds} rounds, {told.rows} rows.\n")
+    print(f"\nMedians of {args.rounds} rounds, {args.rows} rows.\n")
     print("| task | keras-bert's graph, s | the package's, s | ratio |\n|---|---|---|---|")
     for name, spent in found.items():
         ours, theirs = (statistics.median(spent[encoder]) for encoder in ENCODERS)

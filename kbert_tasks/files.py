@@ -25,7 +25,7 @@ def make_room(folder):
 
 
 @contextlib.contextmanager
-def aside(folder):
+def replacing_folder(folder):
     """Yields a temporary path with the same name as `folder`, on the same disk, and deletes what is left there at the end.
 
     The caller writes to this path and then renames it to `folder`.

@@ -27,7 +27,7 @@ VERSIONS = {  # cgroup version to files of limit and usage, and the key in memor
 
 
 @dataclass(frozen=True)
-class Room:
+class Available:
     """The memory that this process may use.
 
     Attributes:
@@ -43,8 +43,8 @@ class Room:
     limit: bool = False
 
 
-def room():
-    """Returns the smallest Room of all limits that apply to this process."""
+def available():
+    """Returns the smallest Available of all limits that apply to this process."""
     if on_gpu := _gpu():
         return on_gpu
     gc.collect()
@@ -54,15 +54,15 @@ def room():
     try:
         pages = (PROC / "self/statm").read_text(encoding="ascii").split()
         addresses, held = (int(number) * os.sysconf("SC_PAGE_SIZE") for number in pages[:2])
-        found = [Room(_fields(PROC / "meminfo")["MemAvailable:"] * 1024 + held, held, "this machine")]
+        found = [Available(_fields(PROC / "meminfo")["MemAvailable:"] * 1024 + held, held, "this machine")]
     except (OSError, KeyError):  # not Linux, or a kernel without these files
-        return Room(math.inf, int(LIBRARIES), "this system")
-    found += [Room(left + held, held, "the limit of the cgroup", True) for left in _left_in_cgroups()]
+        return Available(math.inf, int(LIBRARIES), "this system")
+    found += [Available(left + held, held, "the limit of the cgroup", True) for left in _left_in_cgroups()]
     import resource
 
     limit, _ = resource.getrlimit(resource.RLIMIT_AS)
     if limit != resource.RLIM_INFINITY:
-        found.append(Room(max(0, limit - addresses + held - int(ADDRESSES)), held, "the limit of ulimit -v", True))
+        found.append(Available(max(0, limit - addresses + held - int(ADDRESSES)), held, "the limit of ulimit -v", True))
     return min(found, key=lambda each: each.bytes)
 
 
@@ -73,13 +73,13 @@ def ran_out(error):
 
 
 def _gpu():
-    """Returns the Room of the smallest GPU that TensorFlow uses, or None without a GPU."""
+    """Returns the Available of the smallest GPU that TensorFlow uses, or None without a GPU."""
     if not tensorflow().config.list_logical_devices("GPU"):
         return None
     from tensorflow.python.client import device_lib  # TensorFlow has no public function for this
 
     sizes = [each.memory_limit for each in device_lib.list_local_devices() if each.device_type == "GPU"]
-    return Room(min(sizes), 0, "the GPU") if sizes else None
+    return Available(min(sizes), 0, "the GPU") if sizes else None
 
 
 def _left_in_cgroups():

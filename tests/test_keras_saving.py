@@ -87,10 +87,10 @@ def relation_in_16_bits():
 
 def pretraining():
     from kbert_tasks.pretraining import losses, model
-    from kbert_tasks.training.optimizers import AdamW, warmed
+    from kbert_tasks.training.optimizers import AdamW, warmup_schedule
 
     made = model.build(tiny.config(num_hidden_layers=1))
-    made.compile(AdamW(warmed(1e-3, 1, 2)), losses.losses(), losses.metrics())
+    made.compile(AdamW(warmup_schedule(1e-3, 1, 2)), losses.losses(), losses.metrics())
     return made
 
 

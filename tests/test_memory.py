@@ -32,7 +32,7 @@ def system(tmp_path, monkeypatch):
 
 
 def test_the_machine_has_what_is_free_and_what_is_held(system):
-    assert memory.room() == memory.Room(4 * memory.GIB + HELD, HELD, "this machine")
+    assert memory.available() == memory.Available(4 * memory.GIB + HELD, HELD, "this machine")
 
 
 def test_the_least_limit_of_nested_cgroups_counts(system):
@@ -40,7 +40,7 @@ def test_the_least_limit_of_nested_cgroups_counts(system):
     for folder, limit, use, freed in (("jobs", "900000000", 500000000, 100000000), ("jobs__mine", "max", 400000000, 0)):
         of = {"max": limit, "current": use, "stat": f"anon 5\ninactive_file {freed}\n"}
         system(**{f"cgroup__{folder}__memory_{name}": f"{value}" for name, value in of.items()})
-    assert memory.room() == memory.Room(500000000 + HELD, HELD, "the limit of the cgroup", True)
+    assert memory.available() == memory.Available(500000000 + HELD, HELD, "the limit of the cgroup", True)
 
 
 def test_a_container_that_does_not_see_its_own_path(system):
@@ -48,19 +48,19 @@ def test_a_container_that_does_not_see_its_own_path(system):
     system(proc__self__cgroup="5:devices:/docker/12\n4:cpu,memory:/docker/12\n0::/docker/12\n")
     system(cgroup__memory__memory_limit_in_bytes="1000000000\n", cgroup__memory__memory_usage_in_bytes="700000000\n")
     system(cgroup__memory__memory_stat="inactive_file 1\ntotal_inactive_file 200000000\n")
-    assert memory.room() == memory.Room(500000000 + HELD, HELD, "the limit of the cgroup", True)
+    assert memory.available() == memory.Available(500000000 + HELD, HELD, "the limit of the cgroup", True)
 
 
 def test_a_limit_of_addresses(system, monkeypatch):
     """What is mapped and not used counts against `ulimit -v`."""
     limit = 5000 * PAGE + int(memory.ADDRESSES) + 123 * PAGE
     monkeypatch.setattr(resource, "getrlimit", lambda which: (limit, limit))
-    assert memory.room() == memory.Room(123 * PAGE + HELD, HELD, "the limit of ulimit -v", True)
+    assert memory.available() == memory.Available(123 * PAGE + HELD, HELD, "the limit of ulimit -v", True)
 
 
 def test_another_system_tells_nothing(tmp_path, monkeypatch):
     monkeypatch.setattr(memory, "PROC", tmp_path)
-    assert memory.room() == memory.Room(math.inf, int(memory.LIBRARIES), "this system")
+    assert memory.available() == memory.Available(math.inf, int(memory.LIBRARIES), "this system")
 
 
 def test_a_gpu_comes_first(monkeypatch):
@@ -71,11 +71,11 @@ def test_a_gpu_comes_first(monkeypatch):
     sizes = ("CPU", 1), ("GPU", 9), ("GPU", 7)
     devices = [types.SimpleNamespace(device_type=kind, memory_limit=size) for kind, size in sizes]
     monkeypatch.setattr(device_lib, "list_local_devices", lambda: devices)
-    assert memory.room() == memory.Room(7, 0, "the GPU")
+    assert memory.available() == memory.Available(7, 0, "the GPU")
 
 
 def test_this_very_system():
-    room = memory.room()
+    room = memory.available()
     assert 0 < room.held < room.bytes
 
 

@@ -84,7 +84,7 @@ def pretrain(job):
 
     from kbert_tasks.pretraining import losses, model
     from kbert_tasks.pretraining.settings import TrainingSettings
-    from kbert_tasks.training.optimizers import AdamW, warmed
+    from kbert_tasks.training.optimizers import AdamW, warmup_schedule
 
     settings = TrainingSettings(steps=job.steps * (job.rounds + 1))
     config, made = prepared(job)
@@ -92,7 +92,7 @@ def pretrain(job):
     with precision.computing(computed_in):
         network = model.build(config)
     model.fill(network, config, model.drawn(config, settings.seed))
-    schedule = warmed(settings.learning_rate, settings.warmup_ratio, settings.steps)
+    schedule = warmup_schedule(settings.learning_rate, settings.warmup_ratio, settings.steps)
     adam = AdamW(schedule, settings.weight_decay, global_clipnorm=settings.global_clipnorm)
     network.compile(precision.scaled(adam, computed_in), losses.losses(), losses.metrics())
     signature = tuple({name: tf.TensorSpec((None, None), tf.int32) for name in part} for part in made[0])

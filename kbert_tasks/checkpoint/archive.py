@@ -7,7 +7,7 @@ from pathlib import Path
 
 from ..disk import unwritable
 from ..errors import InputError
-from ..files import aside
+from ..files import replacing_folder
 from . import google_format
 
 BLOCK = 1 << 20
@@ -31,7 +31,7 @@ def unpack(archive, folder):
     """
     archive, folder = Path(archive), Path(folder)
     try:
-        with _open(archive) as unzipped, aside(folder) as fresh:
+        with _open(archive) as unzipped, replacing_folder(folder) as fresh:
             fresh.mkdir()
             for name, member in _members(archive, unzipped).items():
                 _write(archive, unzipped, member, fresh / name)

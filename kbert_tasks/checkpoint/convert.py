@@ -232,11 +232,11 @@ def _lower_case(source):
 @contextlib.contextmanager
 def _new(target):
     """Creates a temporary folder that becomes `target` if the block succeeds."""
-    from ..files import aside
+    from ..files import replacing_folder
 
     with contextlib.suppress(OSError):
         Path(target).rmdir()  # rmdir works only on an empty folder
-    with aside(Path(target)) as fresh, written(target, "and run the same command again"):
+    with replacing_folder(Path(target)) as fresh, written(target, "and run the same command again"):
         fresh.mkdir()
         yield fresh
         fresh.rename(target)

@@ -5,7 +5,7 @@ from pathlib import Path
 
 from ..disk import written
 from ..errors import InputError
-from ..files import aside
+from ..files import replacing_folder
 from .google_format import is_checkpoint
 
 NAME = "tiny-zh"
@@ -32,7 +32,7 @@ def copied(into):
     """Returns the path of the copy of the checkpoint in the folder `into`; creates the copy if it is missing."""
     target = Path(into).expanduser() / NAME
     if not is_checkpoint(target):
-        with aside(target) as fresh, written(target, "and run the same command again"):
+        with replacing_folder(target) as fresh, written(target, "and run the same command again"):
             shutil.copytree(folder(), fresh)
             fresh.rename(target)
     return target

@@ -6,7 +6,7 @@ import re
 from pathlib import Path
 
 from ..errors import InputError
-from ..files import aside, make_room
+from ..files import make_room, replacing_folder
 from ..lock import locked
 from .google_format import is_checkpoint
 from .install import keep
@@ -54,7 +54,7 @@ def fetch(repo, into, *, name=None, cased=None, mirror=None, proxy=None):
             return folder
         with _through(proxy):
             source = _files(*match.groups(), mirror)
-        with aside(folder) as fresh:
+        with replacing_folder(folder) as fresh:
             import_folder(source, fresh)
             origin = {"name": folder.name, "hub": SCHEME + match[1], "revision": source.name}
             keep(fresh, folder, origin, cased)

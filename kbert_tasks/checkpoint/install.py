@@ -7,7 +7,7 @@ from pathlib import Path
 
 from ..disk import unwritable
 from ..errors import InputError
-from ..files import aside, make_room, sha256
+from ..files import make_room, replacing_folder, sha256
 from ..lock import locked
 from .archive import BadArchive, unpack
 from .checkpoint import Checkpoint
@@ -45,7 +45,7 @@ def get(entry, into, mirror=None, proxy=None):
             return folder
         log.info("downloading %s to %s", url, folder)
         fetch(url, archive, proxy=proxy)
-        with aside(folder) as fresh:
+        with replacing_folder(folder) as fresh:
             try:
                 unpack(archive, fresh)
                 source = {"name": entry.name, "url": url, "sha256": sha256(archive)}

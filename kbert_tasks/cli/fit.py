@@ -81,7 +81,7 @@ def _run(kind, arguments, output, command_line):
     for name, each in rows.items():
         examples[name] = task.examples(each)
         if not examples[name].rows:
-            raise InputError(f"{files[name]} has no usable row: {examples[name].told()}")
+            raise InputError(f"{files[name]} has no usable row: {examples[name].summary()}")
         if name == "train":
             task.prepare(examples[name].rows)
     reading = time.perf_counter() - began
@@ -105,7 +105,7 @@ def _run(kind, arguments, output, command_line):
         task.save(output)
         write_into(task, output)
         delete(backup)
-    distribution.meet(task.settings.device)
+    distribution.wait_for_workers(task.settings.device)
     seconds["total"] = round(elapsed(), 3)  # includes the time to write the report
     if writes:
         update_seconds(task.report_, output)

@@ -66,7 +66,7 @@ def _stacked(arrays, pad, shape=None):
     return padded
 
 
-class Deal(NamedTuple):
+class Replicas(NamedTuple):
     """Describes how the texts of a batch are distributed to the replicas of a model.
 
     Attributes:
@@ -98,7 +98,7 @@ def _largest(encoded, draw, length, seed):
     return found
 
 
-def training_batches(encoded, draw, size, seed, epochs, first_step=0, deal=None):
+def training_batches(encoded, draw, size, seed, epochs, first_step=0, replicas=None):
     """Returns the batches of all epochs as one `tf.data.Dataset` of (x, y).
 
     Args:
@@ -110,7 +110,7 @@ def training_batches(encoded, draw, size, seed, epochs, first_step=0, deal=None)
         seed: seed of the order and of `draw`.
         epochs: number of passes over the texts.
         first_step: number of the first batch that is returned.
-        deal: a Deal; the dataset then yields the parts of each batch that belong to this process, one after the other,
+        replicas: a Replicas; the dataset then yields the parts of each batch that belong to this process, one after the other,
             each as (x, y, counted (rows,), number of texts in the whole batch).
 
     Returns:
@@ -128,11 +128,11 @@ def training_batches(encoded, draw, size, seed, epochs, first_step=0, deal=None)
         for step in range(first_step, epochs * steps):
             epoch = step // steps
             texts = of_epoch(epoch)[step % steps]
-            if deal is None:
+            if replicas is None:
                 yield batch(epoch, texts)
                 continue
-            for number in deal.mine:
-                part, counted = deal.part(texts, number)
+            for number in replicas.mine:
+                part, counted = replicas.part(texts, number)
                 yield *batch(epoch, part), counted, np.int32(len(texts))
 
     def batch(epoch, texts):
@@ -140,8 +140,8 @@ def training_batches(encoded, draw, size, seed, epochs, first_step=0, deal=None)
         return tuple(collate([row[i] for row in rows], pad, shapes[i]) for i, pad in ((0, 0), (1, -1)))
 
     row, shapes, rows = drawn(0, 0), (None, None), None
-    if deal and deal.length:
-        shapes, rows = _largest(encoded, draw, deal.length, seed), deal.rows
+    if replicas and replicas.length:
+        shapes, rows = _largest(encoded, draw, replicas.length, seed), replicas.rows
     signature = tuple(
         {
             name: tf.TensorSpec((rows, *(largest[name] if rows else [None] * np.ndim(a))), np.asarray(a).dtype)
@@ -149,7 +149,7 @@ def training_batches(encoded, draw, size, seed, epochs, first_step=0, deal=None)
         }
         for part, largest in zip(row, shapes, strict=True)
     )
-    if deal:
+    if replicas:
         signature += tf.TensorSpec((rows,), tf.float32), tf.TensorSpec((), tf.int32)
     return prefetched(batches, signature), steps
 

@@ -73,7 +73,7 @@ class Examples:
         rest = self.without(reasons)
         self.rows, self.sources = rest.rows, rest.sources
 
-    def told(self):
+    def summary(self):
         """Returns the counts as text, such as "2 rows read, none used (empty text 2)"."""
         skipped = ", ".join(f"{reason} {count}" for reason, count in self.skipped.items())
         return f"{self.read} rows read, {len(self.rows) or 'none'} used" + (f" ({skipped})" if skipped else "")
@@ -117,7 +117,7 @@ def examples_of(task, rows, labels=None, gold=True):
     rows = task.name_columns(rows.drop(index=headers))
     places = rows.index  # row numbers in the whole table
     _note_second(task, rows)
-    rows, sources = task.group_rows(rows) if gold else (rows, apart(rows))
+    rows, sources = task.group_rows(rows) if gold else (rows, one_row_each(rows))
     sources = [tuple(int(places[position]) for position in source) for source in sources] if headers else sources
     for option in task.columns(gold) if len(rows) else ():
         tables.column(rows, getattr(settings, option), option)
@@ -162,12 +162,12 @@ def _note_second(task, rows):
         log.warning("%s: column %r is not read, as this model was trained on single texts", file, name)
 
 
-def apart(table):
+def one_row_each(table):
     """Returns the sources of a table in which each row is one example."""
     return [(position,) for position in range(len(table))]
 
 
-def joined(table, keys, cells, into):
+def join_rows(table, keys, cells, into):
     """Joins a table with one answer per row into a table with one example per row.
 
     The new column `into` holds the list of the answers of an example. A row whose answer cells are all empty means that

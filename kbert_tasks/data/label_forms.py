@@ -23,7 +23,7 @@ LISTS = list | tuple | set | frozenset | np.ndarray
 NUMBERS = re.compile(r"\[\s*[-+]?[\d.]+(\s+[-+]?[\d.]+)*\s*\]")  # a printed NumPy array
 
 
-def beside(labels: Any) -> list[Any]:
+def label_list(labels: Any) -> list[Any]:
     """Converts labels that are passed separately from the texts to a list with one entry per text.
 
     A table or array with a single column is converted to the entries of that column.

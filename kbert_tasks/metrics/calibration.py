@@ -129,7 +129,7 @@ def _answers(p, gold, several):
     return p.max(-1), gold[np.arange(len(p)), best]
 
 
-def told(p, gold, temperature, several):
+def calibration_scores(p, gold, temperature, several):
     """Returns the calibration scores of probabilities to which this temperature has been applied.
 
     `ece` is the error with the temperature, `ece_uncalibrated` the error without it.

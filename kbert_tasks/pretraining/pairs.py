@@ -152,9 +152,9 @@ def pairs(documents, length, draw, special):
     splits, between = _splits(text, starts, stops, draw)
     sizes, last = stops - splits, stops == text.ends[document]
     taking, giving = _exchange(sizes, 2 * last + between, document, draw)
-    room = length - SPECIAL - (splits - starts)[taking]
+    space = length - SPECIAL - (splits - starts)[taking]
     # A right second part at the end of a document has any length; elsewhere it fills the pair, so a wrong one must too.
-    wanted = np.where(last[taking], np.minimum(sizes[giving], room), sizes[taking])
+    wanted = np.where(last[taking], np.minimum(sizes[giving], space), sizes[taking])
     ends = _fitted(text, splits[giving], stops[giving], wanted, text.ends[document[giving]], starts[taking])
 
     places = np.stack([starts, splits, splits, stops], axis=1)
@@ -165,12 +165,12 @@ def pairs(documents, length, draw, special):
     return Pairs(text, places, following, special, int(-more.clip(max=0).sum()), int(more.clip(min=0).sum()))
 
 
-def _runs(text, room, draw):
-    """Splits the text into runs of 2 to `room` tokens; returns the starts, stops and document indices of the runs."""
+def _runs(text, space, draw):
+    """Splits the text into runs of 2 to `space` tokens; returns the starts, stops and document indices of the runs."""
     starts, stops, documents, start, words = [], [], [], 0, text.words
     for document, end in enumerate(text.ends.tolist()):
         while start < end:
-            stop = start + (room if draw.random() >= SHORT else int(draw.integers(3, room + 1)))
+            stop = start + (space if draw.random() >= SHORT else int(draw.integers(3, space + 1)))
             if stop >= end:
                 stop = end
             else:

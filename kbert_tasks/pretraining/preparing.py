@@ -12,7 +12,7 @@ from .. import __version__
 from .._keras import tensorflow
 from ..disk import written
 from ..errors import InputError
-from ..files import aside, sha256
+from ..files import replacing_folder, sha256
 from ..text.tokenizer import SPECIAL, Tokenizer, read_vocabulary
 from . import documents
 from .corpus import FORMAT, HELD_OUT, MANIFEST, PARTS, TRAIN, VOCABULARY, Corpus, Document
@@ -72,7 +72,7 @@ def prepare(
     reading = documents.Reading()
     tokenize = _tokenizer(vocabulary, cased, _segmenter() if whole_word_mask else None, reading.skipped)
     folder = Path(folder)
-    with aside(folder) as fresh:
+    with replacing_folder(folder) as fresh:
         fresh.mkdir()
         _write_vocabulary(fresh / VOCABULARY, vocabulary)
         unknown = vocabulary.index("[UNK]")

@@ -29,11 +29,11 @@ class Shards:
         self.folder, self.part, self.size, self.draw, self.unknown = folder, part, size, draw, unknown
         self.left = expected
         self.shards = []  # entries for the manifest
-        self.open, self.room = {}, 0  # index of an open file -> (writer, its entry in `shards`)
+        self.open, self.space = {}, 0  # index of an open file -> (writer, its entry in `shards`)
 
     def add(self, document):
         """Writes a Document."""
-        if self.room <= 0:
+        if self.space <= 0:
             self._next()
         place = int(self.draw.integers(self.places))
         if place not in self.open:
@@ -47,7 +47,7 @@ class Shards:
         for name, number in zip(COUNTED, (1, len(document.ends), tokens, unknown), strict=True):
             entry[name] += number
         self.left -= tokens
-        self.room -= tokens
+        self.space -= tokens
 
     def close(self):
         """Closes the files; returns the manifest entry of the part, with its counts and those of each shard."""
@@ -64,7 +64,7 @@ class Shards:
     def _next(self):
         self._end()
         self.places = min(OPEN, max(1, math.ceil(self.left / self.size)))
-        self.room = 2 * self.places * self.size
+        self.space = 2 * self.places * self.size
 
     def _end(self):
         for writer, _ in self.open.values():

@@ -6,7 +6,7 @@ import re
 from ..checkpoint.find import find_checkpoint
 from ..errors import InputError
 from ..text.tokenizer import Tokenizer
-from ..training.optimizers import warmed
+from ..training.optimizers import warmup_schedule
 from . import model
 
 log = logging.getLogger("kbert_tasks")
@@ -59,7 +59,7 @@ def fits(settings, config):
     Raises:
         InputError: the warm-up does not fit the number of steps, or max_length is too large for the model.
     """
-    warmed(settings.learning_rate, settings.warmup, settings.steps)
+    warmup_schedule(settings.learning_rate, settings.warmup, settings.steps)
     if settings.max_length > (most := config["max_position_embeddings"]):
         raise InputError(f"length should be at most the model's {most} positions, not {settings.max_length}")
 

@@ -22,7 +22,7 @@ from ..encoder.ops import seeded
 from ..errors import InputError
 from ..lock import locked
 from ..training import compiling
-from ..training.optimizers import AdamW, begun, warmed
+from ..training.optimizers import AdamW, warmup_schedule, with_slots
 from ..training.resume import Progress
 from ..training.versions import versions
 from . import losses, model, stream, writing
@@ -70,7 +70,7 @@ def _train(corpus, output, config, checkpoint, settings):
         )
     if corpus.whole_word_mask and not settings.whole_word_mask:
         log.info("%s contains whole words, but they are masked only with --whole-word-mask", corpus.folder)
-    schedule = warmed(settings.learning_rate, settings.warmup, settings.steps)
+    schedule = warmup_schedule(settings.learning_rate, settings.warmup, settings.steps)
     config, weights, began = starting(corpus, config, checkpoint, settings.seed)
     fits(settings, config)
     held_out = None
@@ -86,7 +86,7 @@ def _train(corpus, output, config, checkpoint, settings):
     log.info("compile = %s (%s)", compiles.value, compiles.reason)
     compiling.set_compiled(network, compiles.value)
     adam = AdamW(schedule, settings.weight_decay, global_clipnorm=settings.global_clipnorm)
-    adam = begun(precision.scaled(adam, computed_in), network.trainable_weights)
+    adam = with_slots(precision.scaled(adam, computed_in), network.trainable_weights)
     network.compile(adam, losses.losses(), losses.metrics())
 
     about = {
@@ -97,14 +97,14 @@ def _train(corpus, output, config, checkpoint, settings):
         "corpus": _summary(corpus.manifest),
     }
     generator = tensorflow().random.get_global_generator()  # used by dropout
-    anew = f"delete {output} to start over, or choose a new folder"
+    advice = f"delete {output} to start over, or choose a new folder"
     progress = Progress(
-        output / writing.PROGRESS, output / writing.WRITING, about, anew,
+        output / writing.PROGRESS, output / writing.WRITING, about, advice,
         model=network, optimizer=adam, generator=generator,
     )  # fmt: skip
     resolved = {"compile": dataclasses.asdict(compiles)}  # the reason is no part of what identifies the run
     saves = Saves(progress, corpus, held_out, about | {"resolved": resolved})
-    saves.go_on()
+    saves.restore()
     _fit(network, corpus, settings, saves)
     return saves.finish()
 
@@ -158,7 +158,7 @@ class Saves(Callback):
         self.network = progress.parts.model
         self.history, self.step, self.seconds, self._bar = [], 0, 0.0, None
 
-    def go_on(self):
+    def restore(self):
         """Resumes from the last save; if there is none, evaluates the initial weights for the first row of the log."""
         if found := self.progress.read():
             state, _ = found

@@ -49,22 +49,22 @@ def learn(files, size, cased=False, *, unused=99, min_count=1, pieces=0.2, text_
     special = ["[PAD]", *(f"[unused{i}]" for i in range(1, unused + 1)), "[UNK]", "[CLS]", "[SEP]", "[MASK]"]
     letters = LETTERS.upper() + LETTERS if cased else LETTERS
     basic = [*MARKS, *DIGITS, *letters, *("##" + letter for letter in DIGITS + letters)]
-    room = size - len(special) - len(basic)
-    if room < 1:
+    space = size - len(special) - len(basic)
+    if space < 1:
         raise InputError(
             f"size is {size}; special tokens, {unused} unused slots and the letters of ASCII alone need "
-            f"{size - room}: increase size, or reduce unused"
+            f"{size - space}: increase size, or reduce unused"
         )
     words = count(files, cased, text_column, encoding)
     characters = _characters(words, basic)
-    learned = _pieces(words, basic, characters, room)
-    wanted = _most_frequent(learned, room, min_count)
-    kept = _most_frequent(characters, room - min(len(wanted), round(pieces * room)), min_count)
+    learned = _pieces(words, basic, characters, space)
+    wanted = _most_frequent(learned, space, min_count)
+    kept = _most_frequent(characters, space - min(len(wanted), round(pieces * space)), min_count)
     chinese = [token for token in kept if is_chinese(token)]
     frequent = {token: characters[token] for token in kept if not is_chinese(token)}
-    frequent |= {token: learned[token] for token in wanted[: room - len(kept)]}
+    frequent |= {token: learned[token] for token in wanted[: space - len(kept)]}
     log.info("the vocabulary contains %d of the %d non-ASCII characters of the text", len(kept), len(characters))
-    return special + basic + chinese + _most_frequent(frequent, room)
+    return special + basic + chinese + _most_frequent(frequent, space)
 
 
 def extend(vocabulary, files, cased=False, *, most=None, min_count=5, text_column="text", encoding=None):
@@ -202,7 +202,7 @@ def _characters(words, basic):
     return found
 
 
-def _pieces(words, basic, characters, room):
+def _pieces(words, basic, characters, space):
     """Learns pieces of several characters with WordPieceTrainer and counts them in the words; returns a Counter."""
     import tokenizers
     from tokenizers import models, pre_tokenizers, trainers
@@ -212,7 +212,7 @@ def _pieces(words, basic, characters, room):
     # as special tokens fixes their numbers, so that the result is reproducible.
     letters = ["[UNK]", *basic, *sorted(characters)]
     trainer = trainers.WordPieceTrainer(
-        vocab_size=len(letters) + room, min_frequency=2, show_progress=False, special_tokens=letters
+        vocab_size=len(letters) + space, min_frequency=2, show_progress=False, special_tokens=letters
     )
     made = tokenizers.Tokenizer(models.WordPiece({"[UNK]": 0}, unk_token="[UNK]"))
     made.pre_tokenizer = pre_tokenizers.WhitespaceSplit()

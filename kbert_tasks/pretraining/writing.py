@@ -8,7 +8,7 @@ from pathlib import Path
 
 from ..checkpoint import google_format
 from ..errors import InputError
-from ..training.resume import told
+from ..training.resume import explained
 
 LOG, ABOUT, PROGRESS, DATA = "log.csv", "pretraining.json", "progress", "data"
 LAYOUT = {
@@ -23,7 +23,7 @@ LAYOUT = {
     PROGRESS: "saved progress of an unfinished run; deleted at the end",
 }
 WRITING = ".writing"
-LEFT = re.compile(rf"\.{DATA}\.[a-z0-9_]{{8}}")  # temporary folder of `aside`, left by a killed process
+LEFT = re.compile(rf"\.{DATA}\.[a-z0-9_]{{8}}")  # temporary folder of `temporary`, left by a killed process
 
 
 def writable(folder):
@@ -57,7 +57,7 @@ def writable(folder):
 
 
 def _left_over(path):
-    """Returns whether the folder is a temporary one of `aside`, which contains only unfinished data."""
+    """Returns whether the folder is a temporary one of `temporary`, which contains only unfinished data."""
     return bool(LEFT.fullmatch(path.name)) and path.is_dir() and {each.name for each in path.iterdir()} <= {DATA}
 
 
@@ -75,13 +75,13 @@ def write(folder, config, vocabulary, tensors, history, about):
     """
     import pandas as pd
 
-    aside = folder / WRITING
-    with told(folder, aside):
-        shutil.rmtree(aside, ignore_errors=True)
-        google_format.write(aside, config, vocabulary, tensors)
-        pd.DataFrame(history).to_csv(aside / LOG, index=False, lineterminator="\n")
+    temporary = folder / WRITING
+    with explained(folder, temporary):
+        shutil.rmtree(temporary, ignore_errors=True)
+        google_format.write(temporary, config, vocabulary, tensors)
+        pd.DataFrame(history).to_csv(temporary / LOG, index=False, lineterminator="\n")
         text = json.dumps(about, ensure_ascii=False, indent=2) + "\n"
-        (aside / ABOUT).write_text(text, encoding="utf-8", newline="\n")
-        for path in sorted(aside.iterdir()):
+        (temporary / ABOUT).write_text(text, encoding="utf-8", newline="\n")
+        for path in sorted(temporary.iterdir()):
             path.replace(folder / path.name)
-        aside.rmdir()
+        temporary.rmdir()

@@ -110,25 +110,25 @@ def epochs(history):
     return Table("Losses and scores of each epoch", columns, rows)
 
 
-def runs(told, kind):
+def runs(repeated, kind):
     """Returns the Table of the scores of each seed or fold.
 
     Args:
-        told: `seeds` or `folds` of report.json.
+        repeated: `seeds` or `folds` of report.json.
         kind: "seed" or "fold".
     """
-    each = told["each"]
+    each = repeated["each"]
     names = dict.fromkeys((part, name) for run in each for part in ("dev", "test") for name in run.get(part) or {})
     names, rows = [(part, name) for part, name in names if name.endswith(SCORES)], []
     for run in each:
-        kept = " (kept)" if run[kind] == told.get("kept") else ""
+        kept = " (kept)" if run[kind] == repeated.get("kept") else ""
         rows.append([f"{run[kind]}{kept}", *((run.get(part) or {}).get(name) for part, name in names)])
     for key, row in (("mean", "mean"), ("sd", "standard deviation")):
-        if told.get(key):
-            rows.append([row, *((told[key].get(part) or {}).get(name) for part, name in names)])
+        if repeated.get(key):
+            rows.append([row, *((repeated[key].get(part) or {}).get(name) for part, name in names)])
     for key, row in (("mean", "baseline: mean"), ("sd", "baseline: standard deviation")):
-        if told.get("baseline"):
-            rows.append([row, *((told["baseline"][key].get(part) or {}).get(name) for part, name in names)])
+        if repeated.get("baseline"):
+            rows.append([row, *((repeated["baseline"][key].get(part) or {}).get(name) for part, name in names)])
     return Table(f"Scores of each {kind}", [kind, *(f"{part} {_said(name)}" for part, name in names)], rows)
 
 

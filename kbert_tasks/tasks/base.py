@@ -192,7 +192,7 @@ class Task(Estimator, Hooks, Generic[P]):
         check_trained(self)
         examples = self.examples(rows, labels)
         if not examples.rows:
-            raise InputError(f"there is nothing to evaluate: {examples.told()}")
+            raise InputError(f"there is nothing to evaluate: {examples.summary()}")
         overlap.note(self, examples, self.seen_)
         encoded = [self.encode(example) for example in examples.rows]
         examples.note(self, encoded)

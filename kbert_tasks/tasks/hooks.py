@@ -5,7 +5,7 @@ from typing import Any
 from scipy.special import expit
 
 from ..data import label_forms
-from ..data.examples import apart
+from ..data.examples import one_row_each
 from ..text.tokenizer import Tokenizer
 from ..training.defaults import CLASSIFICATION
 from .answers import Answers
@@ -44,7 +44,7 @@ class Hooks(Answers):
 
     def label_list(self, labels):
         """Converts the `labels` argument of `fit`, `evaluate` and `score` to a list with one entry for each text."""
-        return label_forms.beside(labels)
+        return label_forms.label_list(labels)
 
     def group_rows(self, rows):
         """Groups the rows of a table with gold answers that belong to one example.
@@ -56,7 +56,7 @@ class Hooks(Answers):
             (table, sources): a DataFrame with one row for each example, and for each of them a tuple with the positions in
             `rows` of the rows it was made from. By default each row is an example.
         """
-        return rows, apart(rows)
+        return rows, one_row_each(rows)
 
     def texts_of(self, example):
         """Returns the texts that the model reads: (text, None), or (first text, second text) for a pair.

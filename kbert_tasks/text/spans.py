@@ -25,7 +25,7 @@ class Span(NamedTuple):
     end: int
 
 
-def told(value, string, text):
+def read_span(value, string, text):
     """Parses the span [start, end] of a cell and checks that it contains `string`; None if the cell is empty.
 
     Raises:

@@ -7,7 +7,7 @@ from typing import Any
 
 from .._keras import keras2, tensorflow
 from . import distribution
-from .resume import Progress, aside_of
+from .resume import Progress, temporary_folder
 
 log = logging.getLogger("kbert_tasks")
 Callback: Any = keras2().callbacks.Callback
@@ -20,7 +20,7 @@ class Backup(Callback):
 
     Args:
         folder: folder for the progress, or None to save nothing.
-        told: dict (JSON) of everything that determines the result.
+        identity: dict (JSON) of everything that determines the result.
         model: the compiled model.
         average, losses, dev_score: the other callbacks that have a state; `average` may be None.
 
@@ -29,7 +29,7 @@ class Backup(Callback):
         stopped: whether the training was stopped early, by `patience` or by another callback.
     """
 
-    def __init__(self, folder, told, model, average, losses, dev_score):
+    def __init__(self, folder, identity, model, average, losses, dev_score):
         super().__init__()
         self.step, self.losses, self.dev_score, self.progress = 0, losses, dev_score, None
         self.stopped = False
@@ -42,14 +42,14 @@ class Backup(Callback):
         if average:
             parts |= {"averages": average.averages, "averaged": average.steps}
         advice = f"delete {folder} (kbert-train --no-resume) to start over"
-        self.progress = Progress(folder, aside_of(folder), told, advice, **parts)
+        self.progress = Progress(folder, temporary_folder(folder), identity, advice, **parts)
         self.every, self.saved = dev_score.task.settings.save_minutes * 60, time.monotonic()
         if found := self.progress.read():
             state, arrays = found
             self.step = state["step"]
             self.stopped = state["stopped"]
             losses.sums, losses.texts, losses.seconds = state["losses"]
-            dev_score.go_on(state["dev_score"], arrays)
+            dev_score.restore(state["dev_score"], arrays)
             log.info("resuming after step %d, from %s", self.step, folder)
 
     def on_train_batch_end(self, batch, logs=None):

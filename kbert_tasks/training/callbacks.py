@@ -148,7 +148,7 @@ class DevScore(Callback):
         state["best_report"] = dataclasses.asdict(self.best_report) if self.best_report else None
         return state, {f"best/{i}": array for i, array in enumerate(self.best_weights or ())}
 
-    def go_on(self, state, arrays):
+    def restore(self, state, arrays):
         for name in self.NUMBERS:
             setattr(self, name, state[name])
         self.best_report = Report(**state["best_report"]) if state["best_report"] else None

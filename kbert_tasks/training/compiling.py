@@ -19,7 +19,7 @@ PER_SIZE = 1.0  # time to compile the four chains that all layers share, for eac
 SAVED = 8e-9  # time saved for each number that a compiled chain processes, forward and backward
 
 
-def chosen(settings, config, computed_in, first_only, strategy, lengths):
+def resolve_compile(settings, config, computed_in, first_only, strategy, lengths):
     """Returns the setting `compile` of a fine-tuning as "on" or "off", with a reason, as a Resolved.
 
     Args:

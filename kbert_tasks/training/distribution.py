@@ -15,7 +15,7 @@ from typing import Any
 
 from .._keras import is_tpu, tensorflow
 from ..cluster import chief, cluster, me
-from ..data.batches import Deal
+from ..data.batches import Replicas
 from ..encoder.gradients import held_by_graph
 from ..errors import InputError
 from ..settings import check_device
@@ -140,20 +140,20 @@ def _machines(device):
     )
 
 
-def agreed(strategy, told):
+def check_agreement(strategy, identity):
     """Checks that all workers train the same model with the same data.
 
     Args:
         strategy: the strategy of this worker.
-        told: dict (JSON) whose values must be equal on all workers.
+        identity: dict (JSON) whose values must be equal on all workers.
 
     Raises:
         InputError: the values differ; the message contains the first name with different values.
     """
     if len(cluster()) < 2:
         return
-    sums = [zlib.crc32(json.dumps(value, sort_keys=True).encode()) for value in told.values()]
-    for name, found in zip(told, _everywhere(strategy, sums).T, strict=True):
+    sums = [zlib.crc32(json.dumps(value, sort_keys=True).encode()) for value in identity.values()]
+    for name, found in zip(identity, _everywhere(strategy, sums).T, strict=True):
         if len(set(found.tolist())) > 1:
             raise InputError(f"the workers do not have the same {name}: give each the same command, and the same files")
 
@@ -176,7 +176,7 @@ def _everywhere(strategy, numbers):
     return gathered().numpy()
 
 
-def telling(run):
+def explain_lost_worker(run):
     """Decorator: raises an InputError with one sentence if another worker disappears."""
 
     @functools.wraps(run)
@@ -195,18 +195,18 @@ def telling(run):
     return running
 
 
-@telling
-def meet(device):
+@explain_lost_worker
+def wait_for_workers(device):
     """Waits until all workers reach this call, because the first worker to exit breaks the connection of the others."""
-    agreed(_found(device)[0], {"end": True})
+    check_agreement(_found(device)[0], {"end": True})
 
 
-def dealt(strategy, batches, size, parts, length):
+def distributed(strategy, batches, size, parts, length):
     """Returns the dataset for `fit`, distributed over the devices of the strategy.
 
     Args:
         strategy: the strategy that trains the model.
-        batches: a function; `batches(deal=None or a batches.Deal)` returns (a `tf.data.Dataset`, steps).
+        batches: a function; `batches(replicas=None or a batches.Replicas)` returns (a `tf.data.Dataset`, steps).
         size: number of texts in a batch, over all devices.
         parts: number of micro-batches on each device.
         length: maximum number of tokens in a text.
@@ -220,7 +220,7 @@ def dealt(strategy, batches, size, parts, length):
     def of_worker(context):
         here = copies // context.num_input_pipelines
         first = context.input_pipeline_id * here
-        return batches(deal=Deal(copies, range(first, first + here), *shape))[0]
+        return batches(replicas=Replicas(copies, range(first, first + here), *shape))[0]
 
     return strategy.distribute_datasets_from_function(of_worker)
 

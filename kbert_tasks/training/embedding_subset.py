@@ -27,7 +27,7 @@ def encoded(windows, used):
     return [[dataclasses.replace(each, ids=renumbered(each.ids, used)) for each in parts] for parts in windows]
 
 
-def narrow(encoder, used, build):
+def restrict(encoder, used, build):
     """Returns an encoder with only the used rows of the embedding table, and the whole table (vocabulary, hidden).
 
     Args:
@@ -42,7 +42,7 @@ def narrow(encoder, used, build):
     return small, table
 
 
-def widen(model, table, used, whole):
+def expand(model, table, used, whole):
     """Copies the trained weights into a model with the whole embedding table and returns it.
 
     Args:

@@ -36,7 +36,7 @@ class AdamW(keras.optimizers.legacy.Adam):
         kwargs: arguments of `keras.optimizers.legacy.Adam`, such as `global_clipnorm`.
 
     Examples:
-        >>> AdamW(warmed(1e-4, 1000, 10000), weight_decay=0.01, global_clipnorm=1.0).get_config()["weight_decay"]
+        >>> AdamW(warmup_schedule(1e-4, 1000, 10000), weight_decay=0.01, global_clipnorm=1.0).get_config()["weight_decay"]
         0.01
     """
 
@@ -80,7 +80,7 @@ class AdamW(keras.optimizers.legacy.Adam):
         return super().get_config() | {"weight_decay": self.weight_decay, "rates": self.rates}
 
 
-def chosen(settings, steps, layers):
+def build_optimizer(settings, steps, layers):
     """Returns the optimizer for the settings of a task: plain Adam if they need nothing else, otherwise AdamW.
 
     Args:
@@ -91,7 +91,7 @@ def chosen(settings, steps, layers):
     """
     rate = settings.learning_rate
     if settings.warmup_ratio or settings.schedule != "constant":
-        rate = warmed(rate, round(settings.warmup_ratio * steps), steps, settings.schedule)
+        rate = warmup_schedule(rate, round(settings.warmup_ratio * steps), steps, settings.schedule)
     clipped = {} if settings.global_clipnorm is None else {"global_clipnorm": settings.global_clipnorm}
     rates = falling(layers, settings.layerwise_lr_decay) | heads(layers, settings.head_lr_multiplier)
     if not settings.weight_decay and set(rates.values()) <= {1}:
@@ -102,7 +102,7 @@ def chosen(settings, steps, layers):
     return AdamW(rate, settings.weight_decay, epsilon, rates, **clipped)
 
 
-def begun(optimizer, weights):
+def with_slots(optimizer, weights):
     """Creates the moments of the optimizer and returns it.
 
     If the first step created them, TensorFlow would trace the step twice.
@@ -136,7 +136,7 @@ def heads(layers, multiplier):
     return {name: multiplier for name in layers if numbered(name) is None and name != POOLER}
 
 
-def warmed(peak, warmup_steps, steps, schedule="linear"):
+def warmup_schedule(peak, warmup_steps, steps, schedule="linear"):
     """Returns a learning rate schedule with a linear warm-up, followed by a linear decay to 0.
 
     Args:

@@ -24,7 +24,7 @@ SPARE = 1.1  # safety factor for errors of the estimate
 NOTE = "in-parts"  # file in the progress folder while training runs; it remains if the run is killed
 
 
-def planned(task, examples, dev, windows, lengths, rows, computed_in, copies=1, backup=None, resolved=None):
+def make_plan(task, examples, dev, windows, lengths, rows, computed_in, copies=1, backup=None, resolved=None):
     """Logs the plan of a training and returns it as a dict (JSON) with `lines` (sentences) and the numbers in them.
 
     Args:
@@ -42,28 +42,28 @@ def planned(task, examples, dev, windows, lengths, rows, computed_in, copies=1, 
         InputError: training needs more memory than the limit allows, and `auto_micro_batches` is not set.
     """
     settings, size = task.settings, math.ceil(min(task.settings.batch_size, len(windows)) / copies)
-    room, demand = memory.room(), Demand.of(task, windows, size, rows, computed_in, bool(dev.rows))
-    parts = _parts(demand, room, settings, size, backup)
-    steps, needed = math.ceil(len(windows) / settings.batch_size), room.held + demand.bytes(parts)
+    available, demand = memory.available(), Demand.of(task, windows, size, rows, computed_in, bool(dev.rows))
+    parts = _parts(demand, available, settings, size, backup)
+    steps, needed = math.ceil(len(windows) / settings.batch_size), available.held + demand.bytes(parts)
     plan = {
         "texts": len(examples.rows), "windows": len(windows), "steps": steps * settings.epochs,
         "lengths": {name: int(np.percentile(lengths, share)) for name, share in LENGTHS.items()},
         "notes": {"training": dict(examples.notes), "development": dict(dev.notes)},
         "batch_size": settings.batch_size, "micro_batches": parts,
-        "memory": {"needed": int(needed), "room": int(room.bytes) if room.bytes < math.inf else None},
+        "memory": {"needed": int(needed), "available": int(available.bytes) if available.bytes < math.inf else None},
     }  # fmt: skip
-    plan["lines"] = [*about(examples, dev), *_lines(plan, settings, steps, room), *_resolved_lines(resolved or {})]
+    plan["lines"] = [*about(examples, dev), *_lines(plan, settings, steps, available), *_resolved_lines(resolved or {})]
     for line in plan["lines"]:
         log.info("plan: %s", line)
     for doubt in task.doubtful_answers(examples.rows):
         log.warning("%s", doubt)
         plan["lines"].append(doubt)
-    if needed > room.bytes:
+    if needed > available.bytes:
         problem = (
-            f"the training needs about {needed / GIB:.1f} GiB of memory, and {room.of} leaves {room.bytes / GIB:.1f} GiB: "
-            + _advice(demand, room, settings, size)
+            f"the training needs about {needed / GIB:.1f} GiB of memory, and {available.of} leaves {available.bytes / GIB:.1f} GiB: "
+            + _advice(demand, available, settings, size)
         )
-        if room.limit and not settings.auto_micro_batches:
+        if available.limit and not settings.auto_micro_batches:
             raise InputError(problem)
         log.warning("%s", problem)
     return plan
@@ -77,7 +77,7 @@ def about(*parts):
 LENGTHS = {"median": 50, "95 %": 95, "longest": 100}
 
 
-def _lines(plan, settings, steps, room):
+def _lines(plan, settings, steps, available):
     windows = f" in {plan['windows']:,} windows" if plan["windows"] != plan["texts"] else ""
     lengths = ", ".join(f"{name} {tokens:,}" for name, tokens in plan["lengths"].items())
     yield f"{plan['texts']:,} training texts{windows}; tokens per text: {lengths}"
@@ -91,7 +91,7 @@ def _lines(plan, settings, steps, room):
         f"epochs {settings.epochs}, {steps:,} steps each, {plan['steps']:,} in total; batch_size {plan['batch_size']}{parts}, "
         f"learning_rate {settings.learning_rate:g}{_schedule(settings, plan['steps'])}, seed {settings.seed}"
     )
-    there = f", and {room.of} leaves {room.bytes / GIB:.1f} GiB" if room.bytes < math.inf else ""
+    there = f", and {available.of} leaves {available.bytes / GIB:.1f} GiB" if available.bytes < math.inf else ""
     yield f"about {plan['memory']['needed'] / GIB:.1f} GiB of memory at the peak{there}"
 
 
@@ -108,7 +108,7 @@ def _schedule(settings, steps):
     )
 
 
-def _parts(demand, room, settings, size, backup):
+def _parts(demand, available, settings, size, backup):
     """Returns the number of micro-batches: the setting, or with `auto_micro_batches` a number that fits in memory."""
     parts, killed = settings.micro_batches, _killed(backup)
     if killed and not settings.auto_micro_batches:
@@ -118,11 +118,11 @@ def _parts(demand, room, settings, size, backup):
     if not settings.auto_micro_batches:
         return parts
     parts = min(max(parts, 2 * killed), size)
-    return next((each for each in _more(parts, size) if _fits(demand, room, each)), size)
+    return next((each for each in _more(parts, size) if _fits(demand, available, each)), size)
 
 
-def _fits(demand, room, parts, length=None):
-    return room.held + SPARE * demand.bytes(parts, length) <= room.bytes
+def _fits(demand, available, parts, length=None):
+    return available.held + SPARE * demand.bytes(parts, length) <= available.bytes
 
 
 def _more(parts, size):
@@ -133,11 +133,11 @@ def _more(parts, size):
     yield size
 
 
-def _advice(demand, room, settings, size):
+def _advice(demand, available, settings, size):
     """Returns a sentence with the settings that would fit in memory."""
-    parts = next((each for each in _more(settings.micro_batches, size) if _fits(demand, room, each)), None)
+    parts = next((each for each in _more(settings.micro_batches, size) if _fits(demand, available, each)), None)
     lengths = range(demand.length // 16 * 16, 0, -16)
-    length = next((each for each in lengths if _fits(demand, room, settings.micro_batches, each)), None)
+    length = next((each for each in lengths if _fits(demand, available, settings.micro_batches, each)), None)
     options = {f"--micro-batches {parts} (same result)": parts, f"--max-length {length}": length}
     would = " or ".join(name for name, value in options.items() if value)
     if not would:
@@ -150,7 +150,7 @@ def _advice(demand, room, settings, size):
 # Running the plan ------------------------------------------------------------------------------------------------
 
 
-def carried_out(plan, attempt, auto, backup=None):
+def run_with_retries(plan, attempt, auto, backup=None):
     """Runs `attempt(parts)` with the micro-batches of the plan, and with `auto` retries when memory runs out.
 
     Each retry doubles the number of micro-batches, up to one text in each. `plan["micro_batches"]` is updated to the

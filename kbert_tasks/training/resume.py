@@ -22,14 +22,19 @@ class Progress:
 
     Args:
         folder: folder of the saves.
-        aside: temporary folder next to it, where a save is written before it is renamed.
-        told: dict (JSON) of everything that determines the result; a run resumes only if it is the same.
-        anew: advice on how to start over, shown in error messages.
+        temporary: temporary folder next to it, where a save is written before it is renamed.
+        identity: dict (JSON) of everything that determines the result; a run resumes only if it is the same.
+        advice: advice on how to start over, shown in error messages.
         parts: objects that `tf.train.Checkpoint` saves, by name.
     """
 
-    def __init__(self, folder, aside, told, anew, **parts):
-        self.folder, self.aside, self.told, self.anew = folder, aside, json.loads(json.dumps(told)), anew
+    def __init__(self, folder, temporary, identity, advice, **parts):
+        self.folder, self.temporary, self.identity, self.advice = (
+            folder,
+            temporary,
+            json.loads(json.dumps(identity)),
+            advice,
+        )
         self.parts = tensorflow().train.Checkpoint(**parts)
 
     def read(self):
@@ -46,19 +51,19 @@ class Progress:
         last = saves[-1]
         try:
             state = json.loads((last / STATE).read_text(encoding="utf-8"))
-            before = state["told"]
+            before = state["identity"]
         except (OSError, ValueError, KeyError, TypeError):
-            raise InputError(f"{last / STATE} is damaged: {self.anew}") from None
-        if different := _difference(before, self.told):
+            raise InputError(f"{last / STATE} is damaged: {self.advice}") from None
+        if different := _difference(before, self.identity):
             name, old, new = different
             raise InputError(
-                f"{self.folder}: the saved progress used {name} {old}, this run uses {new}: use the same value, or {self.anew}"
+                f"{self.folder}: the saved progress used {name} {old}, this run uses {new}: use the same value, or {self.advice}"
             )
         try:
             self.parts.read(str(last / WEIGHTS)).assert_existing_objects_matched()
             arrays = load_file(last / ARRAYS)
         except Exception as error:  # TensorFlow raises a different error for each kind of damage
-            raise InputError(f"{last} is damaged ({str(error).splitlines()[0][:120]}): {self.anew}") from None
+            raise InputError(f"{last} is damaged ({str(error).splitlines()[0][:120]}): {self.advice}") from None
         return state, arrays
 
     def write(self, state, arrays=None):
@@ -71,51 +76,51 @@ class Progress:
         from safetensors.numpy import save
 
         target = self.folder / f"step-{state['step']:09d}"
-        with told(self.folder.parent, self.aside):
-            shutil.rmtree(self.aside, ignore_errors=True)
-            self.aside.mkdir(parents=True)
+        with explained(self.folder.parent, self.temporary):
+            shutil.rmtree(self.temporary, ignore_errors=True)
+            self.temporary.mkdir(parents=True)
             with _root_logger_left_alone():
-                self.parts.write(str(self.aside / WEIGHTS))
-            (self.aside / ARRAYS).write_bytes(save(arrays or {}))
-            text = json.dumps(state | {"told": self.told}, ensure_ascii=False, indent=2)
+                self.parts.write(str(self.temporary / WEIGHTS))
+            (self.temporary / ARRAYS).write_bytes(save(arrays or {}))
+            text = json.dumps(state | {"identity": self.identity}, ensure_ascii=False, indent=2)
             # JSON decodes the backslash escape of an unpaired surrogate back to the original character.
-            (self.aside / STATE).write_text(text + "\n", encoding="utf-8", errors="backslashreplace")
+            (self.temporary / STATE).write_text(text + "\n", encoding="utf-8", errors="backslashreplace")
             self.folder.mkdir(exist_ok=True)
             shutil.rmtree(target, ignore_errors=True)
-            self.aside.rename(target)
+            self.temporary.rename(target)
         for path in self.folder.glob("step-*"):
             if path != target:
                 shutil.rmtree(path, ignore_errors=True)
 
     def delete(self):
-        delete(self.folder, self.aside)
+        delete(self.folder, self.temporary)
 
 
-def aside_of(folder):
+def temporary_folder(folder):
     """Returns the temporary folder next to a folder of saves."""
     return folder.with_name(f"{folder.name}.writing")
 
 
-def delete(folder, aside=None):
+def delete(folder, temporary=None):
     """Deletes a folder of saves.
 
-    The folder is renamed to `aside` first, because a partly deleted folder would look like a damaged save.
+    The folder is renamed to `temporary` first, because a partly deleted folder would look like a damaged save.
     """
-    aside = aside or aside_of(folder)
-    shutil.rmtree(aside, ignore_errors=True)
+    temporary = temporary or temporary_folder(folder)
+    shutil.rmtree(temporary, ignore_errors=True)
     if folder.exists():
-        folder.rename(aside)
-        shutil.rmtree(aside, ignore_errors=True)
+        folder.rename(temporary)
+        shutil.rmtree(temporary, ignore_errors=True)
 
 
 @contextlib.contextmanager
-def told(folder, aside):
+def explained(folder, temporary):
     """Raises an InputError with one sentence if the disk is full, and always deletes the temporary folder."""
     try:
         with written(folder, "and run the same command again to resume from the last save"):
             yield
     finally:
-        shutil.rmtree(aside, ignore_errors=True)
+        shutil.rmtree(temporary, ignore_errors=True)
 
 
 @contextlib.contextmanager

@@ -23,7 +23,7 @@ def build(trainer):
         checkpoint.config_file, checkpoint.checkpoint_file, encoder=settings.encoder, first_only=task.first_only
     )
     with trainer.strategy.scope():
-        encoder, table = embedding_subset.narrow(
+        encoder, table = embedding_subset.restrict(
             encoder, trainer.used, lambda number: encoder_of(task, vocab_size=number)
         )
         for layer in encoder.layers:
@@ -63,10 +63,10 @@ class Run:
         _, self.steps = self.batches()
         with strategy.scope():
             self.model = model = Stepped(task.model, micro_batches, settings.fgm_epsilon)
-            optimizer = optimizers.chosen(
+            optimizer = optimizers.build_optimizer(
                 settings, self.steps * settings.epochs, [layer.name for layer in model.layers]
             )
-            optimizer = optimizers.begun(precision.scaled(optimizer, trainer.precision), model.trainable_weights)
+            optimizer = optimizers.with_slots(precision.scaled(optimizer, trainer.precision), model.trainable_weights)
             model.compile(optimizer, task.loss())
         if not is_tpu(strategy):
             check_task(task, model, trainer.windows)
@@ -79,7 +79,7 @@ class Run:
         first = (*[average] * bool(average), losses, *self.copies, self.dev_score, events)
         # The backup comes after the user's callbacks, because it saves whether one of them has stopped the training.
         self.callbacks = [*first, *trainer.callbacks, self.backup]
-        distribution.agreed(strategy, {"progress": self.backup.step})
+        distribution.check_agreement(strategy, {"progress": self.backup.step})
         log.info("training on %d texts or windows of texts, %d steps per epoch", len(trainer.windows), self.steps)
 
     def fit(self):
@@ -92,7 +92,7 @@ class Run:
             if epoch >= self.settings.epochs or self.backup.stopped:
                 break
             rest = functools.partial(self.batches, self.backup.step)
-            dataset = distribution.dealt(
+            dataset = distribution.distributed(
                 self.strategy, rest, self.settings.batch_size, self.micro_batches, self.settings.max_length
             )
             with _without_advice():

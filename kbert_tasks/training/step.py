@@ -50,25 +50,25 @@ class Stepped(keras.Model):
 
     @tf.autograph.experimental.do_not_convert
     def train_step(self, data):
-        x, y, *dealt = data
-        *counted, texts = dealt or [tf.shape(next(iter(x.values())))[0]]
+        x, y, *replica = data
+        *counted, texts = replica or [tf.shape(next(iter(x.values())))[0]]
         logs, gradients = self._gradients(x, y, counted, texts)
         if self.adversarial:
             table = self.get_layer(TABLE).trainable_weights[0]
             place = next(i for i, each in enumerate(self.trainable_weights) if each is table)
             before, uphill = tf.identity(table), tf.convert_to_tensor(gradients[place])
-            if dealt:
+            if replica:
                 uphill = distribution.summed(uphill)
             distribution.assigned(table, before + uphill * (self.adversarial / tf.maximum(tf.norm(uphill), 1e-12)))
             _, more = self._gradients(x, y, counted, texts)
             distribution.assigned(table, before)
             gradients = [tf.convert_to_tensor(one) + other for one, other in zip(gradients, more, strict=True)]
-        if dealt:
+        if replica:
             gradients = distribution.summed(gradients)
         # The gradients are already summed. Keras's sum would leak this graph into TensorFlow's registry (gradients.py).
         named = zip(gradients, self.trainable_weights, strict=True)
         self.optimizer.apply_gradients(named, experimental_aggregate_gradients=False)
-        if dealt:
+        if replica:
             logs = dict(zip(logs, tf.unstack(distribution.summed(tf.stack([*logs.values()]))), strict=True))
         return logs | {"texts": texts}
 

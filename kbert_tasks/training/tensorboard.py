@@ -20,7 +20,7 @@ class TensorBoard(Callback):
 
     Args:
         folder: folder for the logs of all trainings, or None to write no logs.
-        told: dict (JSON) of everything that determines the result.
+        identity: dict (JSON) of everything that determines the result.
         dev_score: a DevScore, which must precede this callback.
         resumed: whether the run resumes from a save.
 
@@ -28,13 +28,13 @@ class TensorBoard(Callback):
         InputError: the folder cannot be written.
     """
 
-    def __init__(self, folder, told, dev_score, resumed):
+    def __init__(self, folder, identity, dev_score, resumed):
         super().__init__()
         self.dev_score, self.writer = dev_score, None
         if folder is None or not distribution.chief():
             return
         tf = tensorflow()
-        folder = f"{folder}/seed-{told['settings']['seed']}-{sha256(json.dumps(told).encode()).hexdigest()[:8]}"
+        folder = f"{folder}/seed-{identity['settings']['seed']}-{sha256(json.dumps(identity).encode()).hexdigest()[:8]}"
         try:
             tf.io.gfile.makedirs(folder)
             if not resumed:

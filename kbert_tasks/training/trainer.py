@@ -59,14 +59,14 @@ class Trainer:
         self.requested = self.settings = task.settings
         self.resolved, self.seconds, self.baseline, self.dev_score = {}, {}, {}, None
         if not examples.rows:
-            raise InputError(f"there is nothing to train on: {examples.told()}")
+            raise InputError(f"there is nothing to train on: {examples.summary()}")
         if dev is None:
             self.resolved["validation_split"] = defaults.held_out_share(self.requested, len(examples.rows))
             examples, dev = hold_out(task, examples, self.resolved["validation_split"].value)
         task.prepare(examples.rows)
         dev = task.examples(*dev) if isinstance(dev, tuple) else task.examples(dev)
         if dev.read and not dev.rows:
-            raise InputError(f"there are no usable development rows: {dev.told()}")
+            raise InputError(f"there are no usable development rows: {dev.summary()}")
         if self.requested.patience not in (AUTO, 0) and not dev.rows:
             raise InputError(
                 "patience needs development examples: give a development file, or a validation_split above 0"
@@ -78,7 +78,7 @@ class Trainer:
 
     # The plan ------------------------------------------------------------------------------------------------
 
-    @distribution.telling
+    @distribution.explain_lost_worker
     def plan(self):
         """Loads the checkpoint, encodes the texts, resolves "auto" settings, and logs and checks the plan."""
         task = self.task
@@ -104,11 +104,11 @@ class Trainer:
             "rows": rows,
             "precision": self.precision,
         }
-        distribution.agreed(self.strategy, self.identity)
+        distribution.check_agreement(self.strategy, self.identity)
         self.used = embedding_subset.numbers(
             [x["Input-Token"] for x, _ in self.windows] + [w.ids for parts in self.encoded_dev for w in parts]
         )
-        self.planned = plan.planned(
+        self.planned = plan.make_plan(
             task, self.examples, self.dev, self.windows, self.lengths, len(self.used), self.precision,
             self.strategy.num_replicas_in_sync, self.resume_dir, self.resolved,
         )  # fmt: skip
@@ -122,7 +122,7 @@ class Trainer:
         self.precision, why = precision.choose(settings.precision, settings.encoder)
         log.info("computing in %s: %s", self.precision, why)
         tokens = [len(x["Input-Token"]) for x, _ in self.windows]
-        found["compile"] = compiling.chosen(
+        found["compile"] = compiling.resolve_compile(
             settings, task.config, self.precision, task.first_only, self.strategy, tokens
         )
         self.settings = task.settings = dataclasses.replace(settings, compile=found["compile"].value)
@@ -130,7 +130,7 @@ class Trainer:
 
     # Training ------------------------------------------------------------------------------------------------
 
-    @distribution.telling
+    @distribution.explain_lost_worker
     def fit(self):
         """Fits the baseline, then trains the model; with `auto_micro_batches`, again if memory runs out."""
         self._fit_baseline()
@@ -139,10 +139,10 @@ class Trainer:
             for x, target in self.windows
         ]
         self.encoded_dev = embedding_subset.encoded(self.encoded_dev, self.used)
-        table = plan.carried_out(self.planned, self._attempt, self.settings.auto_micro_batches, self.resume_dir)
+        table = plan.run_with_retries(self.planned, self._attempt, self.settings.auto_micro_batches, self.resume_dir)
         with precision.computing(self.precision):
             model = self.task.build(encoder_of(self.task))
-            self.task.model = embedding_subset.widen(self.task.model, table, self.used, model)
+            self.task.model = embedding_subset.expand(self.task.model, table, self.used, model)
 
     def _attempt(self, micro_batches):
         """Trains with this number of micro-batches; returns the embedding table of the checkpoint."""

@@ -117,7 +117,7 @@ def test_they_are_logged_before_training_and_kept(checkpoint, caplog, monkeypatc
         raise Stop
 
     plans = []
-    monkeypatch.setattr("kbert_tasks.training.plan.carried_out", lambda plan, *_: plans.append(plan) or fit())
+    monkeypatch.setattr("kbert_tasks.training.plan.run_with_retries", lambda plan, *_: plans.append(plan) or fit())
     frame = pd.DataFrame({"text": ["好", "坏", "吃"], "label": ["Good", "good", "bad"]})
     with caplog.at_level(logging.WARNING, "kbert_tasks"), pytest.raises(Stop):
         kb.TextClassifier(checkpoint, max_length=32, baseline=False).fit(frame)

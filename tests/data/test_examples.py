@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 import kbert_tasks as kb
 from kbert_tasks import tasks
 from kbert_tasks.data.cells import text_of
-from kbert_tasks.data.examples import Skip, joined
+from kbert_tasks.data.examples import Skip, join_rows
 from kbert_tasks.data.split import folds_of, hold_out
 from kbert_tasks.metrics.formatting import run_text
 from kbert_tasks.tasks.relation.triples import Triple, triples_of
@@ -28,7 +28,7 @@ def test_one_triple_a_row_becomes_one_row_a_text(tmp_path):
     path.write_text(
         "id,text,s,p,o\n1,b,b,x,NA\n2,a,a,x,007\n3,b,b,y,d\n4,c,,,\n5,a,,,\n6,,e,z,f\n7,,,,\n", encoding="utf-8"
     )
-    made, sources = joined(kb.read(path), ["text"], ("s", "p", "o"), "made")
+    made, sources = join_rows(kb.read(path), ["text"], ("s", "p", "o"), "made")
     assert list(made.columns) == ["id", "text", "made"]
     assert list(made["id"]) == ["1", "2", "4", "6", "7"]  # of a text's first row
     assert rows(made, "made") == [
@@ -46,14 +46,14 @@ def test_one_triple_a_row_becomes_one_row_a_text(tmp_path):
 
 def test_a_row_that_holds_a_part_of_a_triple_is_not_lost():
     table = pd.DataFrame([("a", "x", None, float("nan"))], columns=["text", *NAMES])
-    ((text, (cells,)),) = rows(joined(table, ["text"], NAMES, "spo_list")[0])
+    ((text, (cells,)),) = rows(join_rows(table, ["text"], NAMES, "spo_list")[0])
     assert (text, [text_of(cell) for cell in cells]) == ("a", ["x", "", ""])
 
 
 def test_the_table_that_is_joined_stays_as_it_was():
     table = pd.DataFrame([("a", "x", "y", "z"), ("a", "x", "y", "w")], columns=["text", *NAMES], index=[7, 5])
     before = table.copy()
-    made, sources = joined(table, ["text"], NAMES, "spo_list")
+    made, sources = join_rows(table, ["text"], NAMES, "spo_list")
     pd.testing.assert_frame_equal(table, before)
     assert list(made.index) == [7] and sources == [(0, 1)]
 
@@ -63,7 +63,7 @@ cells = st.sampled_from(["", " ", "x", "y", None])
 
 @given(st.lists(st.tuples(st.sampled_from(["a", "b", " ", "", None]), cells, cells, cells), min_size=1))
 def test_a_joined_table_has_every_triple_at_its_text(table):
-    made, sources = joined(pd.DataFrame(table, columns=["text", *NAMES]), ["text"], NAMES, "spo_list")
+    made, sources = join_rows(pd.DataFrame(table, columns=["text", *NAMES]), ["text"], NAMES, "spo_list")
     expected = {}  # in the order of the texts; an empty text is one by itself
     for position, (text, *strings) in enumerate(table):
         found = expected.setdefault((text or "").strip() or position, [])
@@ -78,7 +78,7 @@ def test_a_joined_table_has_every_triple_at_its_text(table):
 
 def test_rows_that_differ_in_a_key_stay_apart():
     table = pd.DataFrame([("a", "k", "x"), ("a", "l", "y"), ("a", "k", "z")], columns=["text", "kind", "s"])
-    made, _ = joined(table, ["text", "kind"], ["s"], "all")
+    made, _ = join_rows(table, ["text", "kind"], ["s"], "all")
     assert made.values.tolist() == [["a", "k", [["x"], ["z"]]], ["a", "l", [["y"]]]]
 
 

@@ -470,5 +470,5 @@ def test_one_text_is_refused_in_every_type():
         ):
             tables.table(one)
         with pytest.raises(kb.InputError, match="expected a list of labels, one for each text, found "):
-            label_forms.beside(one)
+            label_forms.label_list(one)
     assert list(tables.table(tf.constant(["abc"]))["text"].map(text_of)) == ["abc"]

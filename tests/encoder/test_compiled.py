@@ -103,7 +103,7 @@ def test_rows_are_filled_up_to_few_numbers(rows, size):
 def decided(lengths, precision="bfloat16", strategy=None, config=None, **settings):
     settings = ClassifySettings(epochs=1, **settings)
     strategy = strategy or tf.distribute.get_strategy()
-    return compiling.chosen(settings, config or tiny.config(), precision, False, strategy, lengths)
+    return compiling.resolve_compile(settings, config or tiny.config(), precision, False, strategy, lengths)
 
 
 def test_auto_compiles_where_the_steps_save_more_time_than_it_takes():

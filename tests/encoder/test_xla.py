@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 
 from kbert_tasks._keras import keras2, tensorflow
-from kbert_tasks.data.batches import Deal, training_batches
+from kbert_tasks.data.batches import Replicas, training_batches
 from kbert_tasks.encoder import bert, ops, precision
 from kbert_tasks.encoder.loading import build_encoder
 from kbert_tasks.encoder.ops import dropped, seeded
@@ -48,9 +48,9 @@ def trained(name, compiled, settings=None, **how):
     model = Stepped(task.build(build_encoder(config, first_only=task.first_only)), **how)
     adam = keras.optimizers.legacy.Adam(1e-3)
     if settings:
-        adam = optimizers.chosen(task.settings, 2, [layer.name for layer in model.layers])
-    model.compile(optimizers.begun(adam, model.trainable_weights), task.loss(), jit_compile=compiled)
-    batches, _ = training_batches(windows, task.sample_target, 6, 1, 1, deal=Deal(2, range(2), ROWS, LENGTH))
+        adam = optimizers.build_optimizer(task.settings, 2, [layer.name for layer in model.layers])
+    model.compile(optimizers.with_slots(adam, model.trainable_weights), task.loss(), jit_compile=compiled)
+    batches, _ = training_batches(windows, task.sample_target, 6, 1, 1, replicas=Replicas(2, range(2), ROWS, LENGTH))
     (x, y, counted, texts) = batches.element_spec
     assert all(spec.shape.is_fully_defined() for spec in (*x.values(), *y.values(), counted, texts))
     losses = []

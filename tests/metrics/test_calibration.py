@@ -14,7 +14,7 @@ from kbert_tasks.metrics.calibration import (
     reliability,
     reliable_temperature,
     tempered,
-    told,
+    calibration_scores,
 )
 
 temperatures = st.floats(COLDEST, HOTTEST)
@@ -88,7 +88,7 @@ def test_the_temperature_that_was_put_in_is_found_again():
     sure = tempered(true, 1 / 2.5, False)
     found = best_temperature(sure, gold, False)
     assert found == pytest.approx(2.5, rel=0.03)
-    scores = told(tempered(sure, found, False), gold, found, False)
+    scores = calibration_scores(tempered(sure, found, False), gold, found, False)
     assert scores["ece"] < 0.015 < 0.15 < scores["ece_uncalibrated"]
     assert scores["ece_uncalibrated"] == pytest.approx(calibration_error(sure, gold, False))
 

@@ -115,8 +115,8 @@ def test_another_value_is_another_run_and_auto_is_what_it_chose(
     with pytest.raises(KeyboardInterrupt):
         training.train(corpus, tmp_path / "run", config, **quick | {"compile": before})
     monkeypatch.undo()
-    found = training.Saves.go_on
-    monkeypatch.setattr(training.Saves, "go_on", resumed)
+    found = training.Saves.restore
+    monkeypatch.setattr(training.Saves, "restore", resumed)
     same, other = ("off", "on") if before == "auto" else ("on", "auto")
     with pytest.raises(InputError, match="settings compile .*, this one has .*: say the same, or delete"):
         training.train(corpus, tmp_path / "run", config, **quick | {"compile": other})

@@ -3,13 +3,13 @@
 import pytest
 
 from kbert_tasks.errors import InputError
-from kbert_tasks.files import aside
+from kbert_tasks.files import replacing_folder
 from kbert_tasks.pretraining.writing import writable
 
 
 def test_what_a_killed_preparation_left_is_deleted(tmp_path):
     folder = tmp_path / "run"
-    with aside(folder / "data") as fresh:
+    with replacing_folder(folder / "data") as fresh:
         fresh.mkdir()
         name, left = fresh.parent.name, folder / fresh.parent.name
     left.mkdir()

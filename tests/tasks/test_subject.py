@@ -9,7 +9,7 @@ import pytest
 import kbert_tasks as kb
 from kbert_tasks import cli
 from kbert_tasks.data.tables import table
-from kbert_tasks.tasks.subject.subjects import Subject, apart
+from kbert_tasks.tasks.subject.subjects import Subject, without_overlaps
 from kbert_tasks.tasks.subject.task import SubjectExtractor
 from kbert_tasks.text.spans import Span
 from kbert_tasks.text.tokenizer import read_vocabulary
@@ -128,7 +128,7 @@ def test_every_published_subject_gives_itself_back(shared, tokens, lost):
 def test_of_overlapping_subjects_the_most_probable_stays_and_each_string_once():
     spans = [(2, 6), (0, 4), (8, 12), (14, 18), (6, 8)]
     found = [Subject(str(i % 3), Span(*span), 0.9 - i / 10) for i, span in enumerate(spans)]
-    assert [each.span for each in apart(found)] == [(2, 6), (8, 12), (6, 8)]
+    assert [each.span for each in without_overlaps(found)] == [(2, 6), (8, 12), (6, 8)]
 
 
 def test_a_type_that_always_had_a_subject_is_answered():

@@ -17,7 +17,7 @@ from hypothesis import strategies as st
 
 import kbert_tasks as kb
 from kbert_tasks._keras import tensorflow
-from kbert_tasks.data.batches import Deal, training_batches
+from kbert_tasks.data.batches import Replicas, training_batches
 from kbert_tasks.training import distribution
 
 from .. import curves, tiny
@@ -121,9 +121,9 @@ def test_a_cluster_that_comes_too_late_is_told(monkeypatch, anew):
 
 @given(st.integers(1, 20), st.integers(1, 6), st.integers(1, 8))
 def test_a_batch_is_dealt_out_once(texts, copies, rows):
-    deal, found = Deal(copies, range(copies), rows), []
+    replicas, found = Replicas(copies, range(copies), rows), []
     for number in range(copies):
-        part, counted = deal.part(list(range(texts)), number)
+        part, counted = replicas.part(list(range(texts)), number)
         assert len(part) == len(counted) >= rows
         found += [text for text, counts in zip(part, counted, strict=True) if counts]
     assert sorted(found) == list(range(texts))
@@ -139,7 +139,7 @@ def test_parts_of_batches_say_what_counts(length):
             "text": np.int32(target),
         }
 
-    dataset, steps = training_batches(encoded, draw, 5, 1, 2, deal=Deal(2, range(2), 3, length))
+    dataset, steps = training_batches(encoded, draw, 5, 1, 2, replicas=Replicas(2, range(2), 3, length))
     parts = [*dataset]
     assert steps == 3 and len(parts) == 2 * 2 * steps
     assert [int(texts) for *_, texts in parts[::2]] == [int(texts) for *_, texts in parts[1::2]]

@@ -7,7 +7,7 @@ from hypothesis import strategies as st
 
 from kbert_tasks._keras import keras2, tensorflow
 from kbert_tasks.errors import InputError
-from kbert_tasks.training.optimizers import AdamW, WarmUp, falling, warmed
+from kbert_tasks.training.optimizers import AdamW, WarmUp, falling, warmup_schedule
 
 tf, keras = tensorflow(), keras2()
 
@@ -27,7 +27,7 @@ def test_matrices_decay_and_vectors_do_not(scheduled):
     draw = np.random.default_rng(0)
     start = {"kernel": draw.normal(size=(3, 4)), "gamma": draw.normal(size=4), "table": draw.normal(size=(5, 2))}
     gradients = [{name: draw.normal(size=each.shape) for name, each in start.items()} for _ in range(7)]
-    schedule = warmed(0.1, 3, 10)
+    schedule = warmup_schedule(0.1, 3, 10)
     variables = {name: tf.Variable(each.astype("float32"), name=name) for name, each in start.items()}
     adam = AdamW(schedule if scheduled else 0.1, weight_decay=0.5)
     for each in gradients:
@@ -83,7 +83,7 @@ def test_gradients_are_clipped_together():
 
 
 def test_its_config_makes_it_again():
-    adam = AdamW(warmed(0.1, 2, 9), weight_decay=0.3, global_clipnorm=1.0)
+    adam = AdamW(warmup_schedule(0.1, 2, 9), weight_decay=0.3, global_clipnorm=1.0)
     again = AdamW.from_config(adam.get_config())
     assert type(again) is AdamW and again.weight_decay == 0.3 and again.epsilon == 1e-6 and again.global_clipnorm == 1.0
     assert [float(again.learning_rate(i)) for i in range(9)] == [float(adam.learning_rate(i)) for i in range(9)]
@@ -93,10 +93,10 @@ def test_its_config_makes_it_again():
 @given(st.integers(1, 500), st.data())
 def test_the_rate_goes_up_and_down_in_lines(steps, data):
     up = data.draw(st.integers(0, steps))
-    rates = np.array([float(warmed(2.0, up, steps)(i)) for i in (*range(min(steps, 40)), steps - 1, steps)])
+    rates = np.array([float(warmup_schedule(2.0, up, steps)(i)) for i in (*range(min(steps, 40)), steps - 1, steps)])
     assert (rates[:-1] > 0).all() and rates.max() <= 2.0
     assert rates[-1] == 0 or up == steps
-    schedule = warmed(2.0, up, steps)
+    schedule = warmup_schedule(2.0, up, steps)
     assert float(schedule(max(up - 1, 0))) == pytest.approx(2.0)
     if up > 1:
         assert float(schedule(0)) == pytest.approx(2.0 / up)
@@ -104,5 +104,5 @@ def test_the_rate_goes_up_and_down_in_lines(steps, data):
 
 def test_a_warm_up_longer_than_the_training_is_refused():
     with pytest.raises(InputError, match="at most the 10 steps"):
-        warmed(0.1, 11, 10)
-    assert isinstance(warmed(0.1, 10, 10), WarmUp)
+        warmup_schedule(0.1, 11, 10)
+    assert isinstance(warmup_schedule(0.1, 10, 10), WarmUp)

@@ -43,8 +43,8 @@ def room(monkeypatch):
     """Makes the memory that there is so large; `limit`: as a limit, not as what is free."""
 
     def make(bytes_, limit=True):
-        found = memory.Room(bytes_, 0, "the limit of ulimit -v" if limit else "this machine", limit)
-        monkeypatch.setattr(memory, "room", lambda: found)
+        found = memory.Available(bytes_, 0, "the limit of ulimit -v" if limit else "this machine", limit)
+        monkeypatch.setattr(memory, "available", lambda: found)
 
     return make
 
@@ -297,14 +297,14 @@ from kbert_tasks import memory
 from kbert_tasks.training import plan
 from kbert_tasks.cli import train
 
-def planned(*args, usual=plan.planned, **more):
+def planned(*args, usual=plan.make_plan, **more):
     # As `ulimit -v` would have it, whatever this machine's libraries take: room for 600 MiB.
     with open("/proc/self/statm") as file:
         limit = int(file.read().split()[0]) * resource.getpagesize() + int(memory.ADDRESSES) + 600 * 2**20
     resource.setrlimit(resource.RLIMIT_AS, (limit, limit))
     return usual(*args, **more)
 
-plan.planned = planned
+plan.make_plan = planned
 sys.exit(train(sys.argv[1:]))
 """
 

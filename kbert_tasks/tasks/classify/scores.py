@@ -28,7 +28,7 @@ def report(task, examples, predictions):
     elif task.settings.min_confidence is not None:
         scores |= classification.answered(gold, found)
     p = np.array([[*each.probabilities.values()] for each in predictions])
-    scores |= calibration.told(p, task.marked_gold(examples), task.temperature_, several)
+    scores |= calibration.calibration_scores(p, task.marked_gold(examples), task.temperature_, several)
     if task.temperature_note_:
         scores["temperature_note"] = task.temperature_note_
     report = classification.Report(scores)

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 
 from ...data import doubts, tables
 from ...data.cells import blank, text_of
-from ...data.examples import Skip, joined
+from ...data.examples import Skip, join_rows
 from ...errors import InputError
 from ...metrics.classification import Report
 from ...settings import option
@@ -98,7 +98,7 @@ class RelationExtractor(SpanTask[Prediction]):
         for name in ("text_column", *COLUMNS):
             tables.column(rows, getattr(settings, name), name)
         spans = [name for name in ("subject_span", "object_span") if name in rows]
-        rows, sources = joined(rows, [settings.text_column], [*names, *spans], settings.label_column)
+        rows, sources = join_rows(rows, [settings.text_column], [*names, *spans], settings.label_column)
         parts = ("subject", "predicate", "object", *spans)
         lists = [[dict(zip(parts, cells, strict=True)) for cells in each] for each in rows[settings.label_column]]
         return rows.assign(**{settings.label_column: lists}), sources

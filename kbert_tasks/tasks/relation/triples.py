@@ -8,7 +8,7 @@ import numpy as np
 
 from ...data.cells import blank, each_key_once, missing, text_of
 from ...errors import RowError
-from ...text.spans import Span, told
+from ...text.spans import Span, read_span
 
 PARTS = ("subject", "predicate", "object")
 WANTED = 'expected {"subject": ..., "predicate": ..., "object": ...} or [subject, predicate, object]'
@@ -105,8 +105,8 @@ def _read(each, text):
     if blank(predicate):
         raise RowError(f"the predicate between {subject[:40]!r} and {str(object_)[:40]!r} is empty; {WANTED}")
     filled = {name: slot for name, slot in slots.items() if not blank(slot)} or {"@value": slots.get("@value", "")}
-    subject_span = told(each.get("subject_span"), subject, text)
-    object_span = told(each.get("object_span"), slots.get("@value", ""), text)
+    subject_span = read_span(each.get("subject_span"), subject, text)
+    object_span = read_span(each.get("object_span"), slots.get("@value", ""), text)
     return [
         Triple(subject, predicate, slot, subject_span, object_span)
         if name == "@value"

@@ -8,7 +8,7 @@ import numpy as np
 
 from ...data.cells import blank, each_key_once, text_of
 from ...errors import RowError
-from ...text.spans import Span, told
+from ...text.spans import Span, read_span
 
 NONE = ("", "NaN", "NAN")  # values that mean "no subject" in published data sets
 
@@ -63,12 +63,12 @@ def subjects_of(text, cell, span=None):
             raise RowError(f'expected a subject or {{"subject": ..., "span": ...}}, found {str(cell)[:60]}')
         return subjects_of(text, cell["subject"], cell.get("span"))
     string = text_of(cell)
-    span = told(span, string, text)
+    span = read_span(span, string, text)
     none = blank(string) or (string.strip() in NONE and string not in text)
     return [] if none else [Subject(string, span)]
 
 
-def apart(found):
+def without_overlaps(found):
     """Removes subjects that overlap a more probable one, and repeated strings, from a list with the most probable first."""
     kept, strings = [], set()
     for each in found:

@@ -7,7 +7,7 @@ import numpy as np
 
 from ...data import doubts
 from ...data.cells import blank, text_of, texts_of
-from ...data.examples import Skip, joined
+from ...data.examples import Skip, join_rows
 from ...errors import InputError
 from ...metrics.classification import Report
 from ...settings import option
@@ -15,7 +15,7 @@ from ...text.spans import FLOOR, likely, marked, span_of
 from ..presentation import Presentation
 from ..span_task import SpanSettings, SpanTask
 from .scores import subjects as subject_scores
-from .subjects import NO_SUBJECT, Subject, apart, subjects_of
+from .subjects import NO_SUBJECT, Subject, subjects_of, without_overlaps
 
 
 @dataclass(frozen=True)
@@ -90,7 +90,7 @@ class SubjectExtractor(SpanTask[Prediction]):
         text, kind, label = (getattr(self.settings, f"{name}_column") for name in ("text", "type", "label"))
         if text not in rows or label not in rows or (self.typed_ and kind not in rows):  # `columns` reports it
             return super().group_rows(rows)
-        return joined(
+        return join_rows(
             rows, [text, kind] if self.typed_ else [text], [label, *["subject_span"] * ("subject_span" in rows)], label
         )
 
@@ -203,7 +203,7 @@ class SubjectExtractor(SpanTask[Prediction]):
                 span, score = span_of(window, first, last), float(p[first, last])
                 if span.end - span.start <= self.longest_ and (span not in found or found[span].probability < score):
                     found[span] = Subject(example.text[slice(*span)], span, score)
-        return apart(sorted(found.values(), key=lambda s: (-s.probability, s.span)))
+        return without_overlaps(sorted(found.values(), key=lambda s: (-s.probability, s.span)))
 
     def span_probabilities(self, window, outputs):
         """Returns the probability of each span of a window, (first token, last token); 0 if it cannot be an answer."""
