@@ -120,7 +120,7 @@ def test_a_cluster_that_is_set_too_late_is_reported(monkeypatch, anew):
 
 
 @given(st.integers(1, 20), st.integers(1, 6), st.integers(1, 8))
-def test_a_batch_is_distributed_once(texts, copies, rows):
+def test_a_batch_is_dealt_out_once(texts, copies, rows):
     deal, found = Deal(copies, range(copies), rows), []
     for number in range(copies):
         part, counted = deal.part(list(range(texts)), number)
