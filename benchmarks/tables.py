@@ -14,7 +14,7 @@ def times(found, steps, tokens=None):
         tokens: in a step, where a column is to tell how many are done in a second.
     """
     more = tokens is not None
-    yield "| | median, s | fastest to slowest | times ours | CPU, s | times ours |" + more * " tokens/s |"
+    yield "| | median, s | fastest to slowest | ratio to ours | CPU, s | ratio to ours |" + more * " tokens/s |"
     yield "|---|---|---|---|---|---|" + more * "---|"
     medians = {}
     for name, answers in found.items():
@@ -29,7 +29,7 @@ def times(found, steps, tokens=None):
 
 def memory(found):
     """GiB, and how many times as much as ours."""
-    yield "| | GiB | times ours |"
+    yield "| | GiB | ratio to ours |"
     yield "|---|---|---|"
     peaks = {name: max(each["peak_bytes"] for each in answers) for name, answers in found.items()}
     for name, peak in peaks.items():

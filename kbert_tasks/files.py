@@ -54,12 +54,12 @@ def sha256(file):
 
 
 @contextlib.contextmanager
-def replacing(file, beside=None, then="and run the same command again"):
+def replacing(file, temporary_folder=None, then="and run the same command again"):
     """Opens a temporary text file that replaces `file` if the block succeeds. Lone surrogates are escaped.
 
     Args:
         file: path of the file; a device such as /dev/null is written directly.
-        beside: folder of the temporary file, on the same disk (default: the folder of `file`).
+        temporary_folder: folder of the temporary file, on the same disk (default: the folder of `file`).
         then: what the user should do after freeing disk space, for the message about a full disk.
 
     Raises:
@@ -68,7 +68,7 @@ def replacing(file, beside=None, then="and run the same command again"):
     """
     file = Path(file)
     device = file.exists() and not file.is_file()
-    temporary = file if device else temporary_of(file, beside)
+    temporary = file if device else temporary_of(file, temporary_folder)
     with contextlib.nullcontext() if device else locked(file):
         try:
             with open(temporary, "w", encoding="utf-8", errors="backslashreplace", newline="") as stream:
@@ -83,8 +83,8 @@ def replacing(file, beside=None, then="and run the same command again"):
             temporary.replace(file)
 
 
-def temporary_of(file, beside=None):
+def temporary_of(file, temporary_folder=None):
     """Returns the path of the temporary file of `replacing`."""
-    if beside is None:
+    if temporary_folder is None:
         return file.with_name(f".{file.name}.writing")
-    return beside / f".{file.parent.name}.{file.name}.writing"
+    return temporary_folder / f".{file.parent.name}.{file.name}.writing"

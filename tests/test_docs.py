@@ -60,7 +60,7 @@ def test_a_page_is_there_in_both_languages_with_the_same_commands(page):
     assert len(blocks(page)) == len(blocks(chinese))
 
 
-def test_every_page_stands_in_the_menu():
+def test_every_page_is_in_the_menu():
     menu = (ROOT / "mkdocs.yml").read_text(encoding="utf-8")
     for page in DOCS.rglob("*.md"):
         assert page.name.endswith(".zh.md") or f": {page.relative_to(DOCS).as_posix()}\n" in menu, page
@@ -155,7 +155,7 @@ def test_every_message_of_the_guide_is_one_of_the_package():
     assert [message for message in messages("") if not any(holds(message, each) for each in every)] == []
 
 
-def test_every_error_of_the_package_stands_in_the_guide():
+def test_every_error_of_the_package_is_in_the_guide():
     # A message that begins with what is not known, and has nothing else, would hold all of them.
     known = [message for message in messages("") if len(re.sub(rf"[{UNKNOWN}\W]", "", message)) > 3]
     _, errors = source()
@@ -174,7 +174,7 @@ VAGUE = {
 }  # whose parts are told apart in the guide
 
 
-def test_both_languages_tell_the_same_messages():
+def test_both_languages_list_the_same_messages():
     assert messages("") == messages(".zh")
 
 

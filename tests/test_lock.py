@@ -104,7 +104,7 @@ def test_a_lock_that_was_deleted_after_it_was_opened_is_not_taken(tmp_path, monk
         assert (tmp_path / ".a.lock").exists()
 
 
-def test_a_disk_without_locks_is_said_and_used(tmp_path, monkeypatch, caplog):
+def test_a_disk_without_locks_is_reported_and_used(tmp_path, monkeypatch, caplog):
     fcntl = pytest.importorskip("fcntl")
     import errno
 

@@ -75,7 +75,7 @@ def test_an_address_gives_the_badge_and_what_pip_installs(script):
 
 
 @pytest.mark.slow
-def test_a_failing_notebook_is_told_and_the_others_still_run(script, tmp_path, monkeypatch, capsys):
+def test_a_failing_notebook_is_reported_and_the_others_still_run(script, tmp_path, monkeypatch, capsys):
     pytest.importorskip("nbclient")
     pytest.importorskip("ipykernel")
     (tmp_path / "1_wrong.py").write_text("# %%\n1 / 0\n", "utf-8")

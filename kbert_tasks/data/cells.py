@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 
 # Invisible characters that are not white space, control or format characters: fillers, the empty braille cell, and the
 # replacement character for undecodable bytes, which Google's tokenizer also drops.
-UNSEEN = re.compile(
+INVISIBLE = re.compile(
     "[\u034f\u115f\u1160\u17b4\u17b5\u180b-\u180f\u2800\u3164\ufe00-\ufe0f\uffa0\ufffd\U000e0100-\U000e01ef]"
 )
 
@@ -151,16 +151,16 @@ def filled(value: Any) -> bool:
 
 def blank(text: str) -> bool:
     """Returns whether a text is empty or consists only of white space, control and invisible characters."""
-    return not any(map(_seen, text))
+    return not any(map(_visible, text))
 
 
-def without_unseen(text: str) -> str:
+def without_invisible(text: str) -> str:
     """Removes invisible characters and replaces each run of white space with one space."""
-    return " ".join("".join(letter for letter in text if letter.isspace() or _seen(letter)).split())
+    return " ".join("".join(letter for letter in text if letter.isspace() or _visible(letter)).split())
 
 
-def _seen(letter: str) -> bool:
-    return not (letter.isspace() or unicodedata.category(letter) in ("Cc", "Cf") or UNSEEN.match(letter))
+def _visible(letter: str) -> bool:
+    return not (letter.isspace() or unicodedata.category(letter) in ("Cc", "Cf") or INVISIBLE.match(letter))
 
 
 def _scalar(value: Any) -> Any:

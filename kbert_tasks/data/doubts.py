@@ -5,7 +5,7 @@ import unicodedata
 from collections import Counter, defaultdict
 from collections.abc import Iterator, Mapping, Sequence
 
-from .cells import blank, without_unseen
+from .cells import blank, without_invisible
 from .label_forms import listed
 
 SEPARATORS = (",", "，", ";", "；", "、", "/", "|", "\t", "\n", " ")  # common separators between several labels
@@ -23,7 +23,7 @@ SHOWN = 5  # maximum number of groups of similar names in the warnings
 def likeness(name: str) -> str:
     """Normalizes a name; names that differ only by case, width, white space or invisible characters become equal."""
     letters = (unicodedata.normalize("NFKC", each) if _is_wide(each) else each for each in name)
-    return without_unseen(unicodedata.normalize("NFC", "".join(letters))).casefold()
+    return without_invisible(unicodedata.normalize("NFC", "".join(letters))).casefold()
 
 
 def _is_wide(letter: str) -> bool:

@@ -13,7 +13,7 @@ class VocabularySettings(Options):
     cased: bool = option(False, "keep capital letters and accents")
     unused: int = option(99, "number of free slots, [unused1] and so on, for later extensions", least=0)
     min_count: int | None = option(
-        None, "how often a token must stand in the text (default 1, and 5 with --extend)", least=1
+        None, "minimum number of occurrences of a token in the text (default 1, and 5 with --extend)", least=1
     )
     most: int | None = option(None, "maximum number of slots that --extend fills (default all)", least=1)
     text_column: str = option("text", "column of the text in tables")

@@ -50,7 +50,7 @@ def reasons(report):
     return Table("Reasons and notes", ["what", *parts], rows)
 
 
-def beside_baseline(report):
+def with_baseline(report):
     """Returns the scores of each set of texts, followed by those of the baseline if there is one, as input of `scores`."""
     baseline = (report.get("baseline") or {}).get("scores", {})
     found = {}

@@ -9,5 +9,5 @@ def path(task, language, part):
     """The file of a task's sample, such as ("classify", "zh", "train")."""
     found = sorted(Path(__file__).parent.glob(f"{task}.{language}.{part}.*"))
     if not found:
-        raise InputError(f"there is no {part} sample for the task {task} in {language}: name a file with --{part}")
+        raise InputError(f"there is no {part} sample for the task {task} in {language}: give a file with --{part}")
     return found[0]

@@ -65,14 +65,14 @@ def _found(device):
     if device == "tpu" or (device == "auto" and _may_have_tpu()):
         tpu, problem = _tpu()
         if tpu:
-            return tpu, f"a TPU of {tpu.num_replicas_in_sync} cores, found by TensorFlow"
+            return tpu, f"a TPU of {tpu.num_replicas_in_sync} cores: found by TensorFlow"
         log.warning("no usable TPU: %s", problem)
     gpus = tf.config.list_physical_devices("GPU")
     if len(gpus) > 1:
-        return tf.distribute.MirroredStrategy(), f"{len(gpus)} GPUs, found by TensorFlow"
+        return tf.distribute.MirroredStrategy(), f"{len(gpus)} GPUs: found by TensorFlow"
     if device == "gpu" and not gpus:
         log.warning("TensorFlow finds no GPU: see its installation guide for the drivers that it needs")
-    return tf.distribute.get_strategy(), "the GPU, found by TensorFlow" if gpus else "the CPU, no faster device found"
+    return tf.distribute.get_strategy(), "the GPU: found by TensorFlow" if gpus else "the CPU: no faster device found"
 
 
 def _may_have_tpu():
@@ -109,10 +109,10 @@ def _processor(number):
             f"with kbert_tasks.strategy({name!r})"
         ) from None
     if number == 1:
-        return tf.distribute.get_strategy(), "the CPU, as requested"
+        return tf.distribute.get_strategy(), "the CPU: as requested"
     return tf.distribute.MirroredStrategy(
         [f"/cpu:{i}" for i in range(number)]
-    ), f"{number} devices of the CPU, as requested"
+    ), f"{number} devices of the CPU: as requested"
 
 
 def _machines(device):

@@ -61,14 +61,14 @@ def test_a_folder_without_config(tmp_path):
 
 
 @pytest.mark.parametrize("keep", [0.99, 0.5, 0.0])
-def test_truncated_weights_are_told(folder, keep):
+def test_truncated_weights_are_reported(folder, keep):
     data = folder / "bert_model.ckpt.data-00000-of-00001"
     raw = data.read_bytes()
     data.write_bytes(raw[: int(keep * len(raw))])
     assert "incomplete or damaged" in problem(folder)
 
 
-def test_a_flipped_byte_is_told(folder):
+def test_a_flipped_byte_is_reported(folder):
     data = folder / "bert_model.ckpt.data-00000-of-00001"
     raw = bytearray(data.read_bytes())
     raw[len(raw) // 2] ^= 1
@@ -76,7 +76,7 @@ def test_a_flipped_byte_is_told(folder):
     assert "incomplete or damaged" in problem(folder)
 
 
-def test_a_damaged_index_is_told(folder):
+def test_a_damaged_index_is_reported(folder):
     (folder / "bert_model.ckpt.index").write_bytes(b"not an index at all" * 10)
     assert "bert_model.ckpt.index is damaged" in problem(folder)
 
@@ -148,7 +148,7 @@ def test_capital_letters_in_the_vocabulary_say_cased(tmp_path):
     assert (found.cased, found.casing) == (True, "its vocabulary has 3 tokens with capital letters")
 
 
-def test_every_check_is_told_and_what_could_not_be_checked(folder):
+def test_every_check_is_reported_and_what_could_not_be_checked(folder):
     assert [f.problem for f in examine(folder)] == [None] * 6
     (folder / "bert_config.json").write_text("{")
     findings = {f.check: f for f in examine(folder)}

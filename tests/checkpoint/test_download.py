@@ -122,7 +122,7 @@ def test_a_cut_connection_is_taken_up_where_it_ended(server, target):
     assert ranges(server) == [None, "bytes=1000-", "bytes=1500-"]
 
 
-def test_after_giving_up_the_next_call_goes_on(server, target):
+def test_after_giving_up_the_next_call_continues_the_download(server, target):
     server.cuts = [1000] * 5
     with pytest.raises(InputError, match=r"received 5,000 of 10,240 bytes.*to continue the download.*--mirror"):
         fetch(server, target)
@@ -140,7 +140,7 @@ def test_tries_that_bring_much_are_not_counted(server, target, monkeypatch):
     assert whole(target)
 
 
-def test_a_server_without_ranges_starts_anew(server, target):
+def test_a_server_without_ranges_restarts_the_download(server, target):
     server.ranges, server.cuts = False, [1000]
     fetch(server, target)
     assert whole(target)
@@ -210,7 +210,7 @@ def test_a_refusal_names_the_other_ways(server, target, status, words):
     [(OSError(-2, "Name or service not known"), "Name or service not known"), (TimeoutError(), "no answer for 30"),
      (ConnectionRefusedError(111, "Connection refused"), "Connection refused")],
 )  # fmt: skip
-def test_an_unreachable_server_is_said_at_once(target, monkeypatch, reason, words):
+def test_an_unreachable_server_is_reported_at_once(target, monkeypatch, reason, words):
     calls = []
 
     def fail(*_, **__):

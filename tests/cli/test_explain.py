@@ -33,13 +33,13 @@ def test_a_text_may_begin_with_a_dash(folder, capsys, text):
 
 
 @pytest.mark.parametrize("words", [["RUN", "-ab"], ["RUN", "--好"], ["--json", "RUN", "--好"]])
-def test_a_text_that_looks_like_an_option_is_told_the_two_dashes(capsys, words):
+def test_a_text_that_looks_like_an_option_gets_advice_about_two_dashes(capsys, words):
     assert run(*words) == 2
     (error,) = capsys.readouterr().err.splitlines()
     assert f"required: TEXT; {words[-1]} was read as an option: put -- before a text" in error
 
 
-def test_a_value_that_looks_like_an_option_is_told_the_equals_sign(capsys):
+def test_a_value_that_looks_like_an_option_gets_advice_about_the_equals_sign(capsys):
     assert run("RUN", "好", "--text-b", "-5", "--answer", "--好") == 2
     assert "--answer: expected one argument; put = between an option and a value" in capsys.readouterr().err
 

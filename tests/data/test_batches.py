@@ -63,7 +63,7 @@ def drawn(x, target, chance):
     return x, target | {"number": np.int64(chance.integers(2**40))}
 
 
-def test_training_goes_on_from_any_step_with_the_same_batches():
+def test_training_resumes_from_any_step_with_the_same_batches():
     rows = list(encoded(23))
     whole, steps = training_batches(rows, drawn, 5, seed=3, epochs=3)
     assert steps == 5

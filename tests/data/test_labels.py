@@ -30,7 +30,7 @@ def test_a_label_that_all_texts_have_has_weights_too():
     assert balanced(np.ones((4, 1), bool), several=True) == [[2.0, 0.5]]
 
 
-def test_a_threshold_stands_half_way_between_two_probabilities():
+def test_a_threshold_is_half_way_between_two_probabilities():
     p = np.array([[0.9, 0.2], [0.3, 0.6], [0.2, 0.4], [0.1, 0.1]])
     gold = np.array([[1, 0], [1, 0], [0, 0], [0, 0]], bool)
     assert thresholds(p, gold) == [pytest.approx(0.25), 0.5]  # the second stands in no text

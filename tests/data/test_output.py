@@ -90,7 +90,7 @@ def test_predictions_keep_a_carriage_return(hotel, tmp_path, capsys):
 
 
 @pytest.mark.skipif(not os.path.exists("/dev/full"), reason="Linux has a file that is always full")
-def test_a_full_disk_is_told_with_the_file(capsys):
+def test_a_full_disk_is_reported_with_the_file(capsys):
     with pytest.raises(
         kb.InputError, match=r"/dev/full could not be written \(No space left on device\): free disk space"
     ):

@@ -59,7 +59,7 @@ def test_sheets_are_of_excel_files(tmp_path):
         kb.read(tmp_path / "a.csv", sheet=1)
 
 
-def test_a_first_sheet_without_rows_is_said(tmp_path):
+def test_a_first_sheet_without_rows_is_reported(tmp_path):
     for first in (pd.DataFrame(), GOOD[:0]):
         path = book(tmp_path / "a.xlsx", 说明=first, 数据=GOOD, 空=GOOD[:0])
         with pytest.raises(

@@ -102,7 +102,7 @@ def test_json_has_an_object_a_line_or_all_in_one_array(tmp_path, name, content):
         ("[]", "has no rows"),
     ],
 )
-def test_what_is_wrong_with_json_is_said_with_its_place(tmp_path, content, words):
+def test_what_is_wrong_with_json_is_reported_with_its_place(tmp_path, content, words):
     assert words in refused(put(tmp_path, "a.json", content))
 
 
@@ -270,7 +270,7 @@ def test_missing_values_of_every_kind():
     assert [text_of(value) for value in values] == [""] * 5
 
 
-def test_labels_beside_a_table():
+def test_labels_given_separately_from_a_table():
     assert rows(tables.table(pd.DataFrame({"text": ["a"], "label": ["old"]}), ["new"])) == [
         {"text": "a", "label": "new"}
     ]
@@ -435,7 +435,7 @@ def test_keys_that_differ_by_case_where_rows_would_lose_their_value(tmp_path):
     assert texts(pd.DataFrame({"text": ["a", ""], "TEXT": ["b", "c"]})) == ["a"]
 
 
-def test_a_key_that_stands_twice_in_one_object(tmp_path):
+def test_a_duplicate_key_in_one_object(tmp_path):
     path = put(tmp_path, "a.jsonl", '{"text": "a"}\n{"text": "b", "text": "c"}\n')
     assert "line 2: an object has the key 'text' twice: rename one" in refused(path)
     path = put(tmp_path, "b.jsonl", '{"text": "a", "spo_list": [{"subject": "a", "subject": "b"}]}\n')
@@ -448,7 +448,7 @@ def test_a_key_that_stands_twice_in_one_object(tmp_path):
     (kb.RelationExtractor, '[{"subject": "a", "subject": "b", "predicate": "p", "object": "b"}]'),
     (kb.SubjectExtractor, '[{"subject": "a", "subject": "b"}]'),
 ])  # fmt: skip
-def test_a_key_that_stands_twice_in_the_json_of_a_cell(task, cell):
+def test_a_duplicate_key_in_the_json_of_a_cell(task, cell):
     with pytest.raises(kb.InputError, match="row 1: an object has the key 'subject' twice: rename one"):
         task().examples(["ab"], [cell])
 

@@ -68,7 +68,7 @@ def test_outputs_equal_on_real_weights_and_text(folder, encoder):
 
 
 @pytest.mark.parametrize("encoder", ["fast", "keras-bert"])
-def test_every_weight_trains_and_the_count_is_said(checkpoint, encoder, caplog):
+def test_every_weight_trains_and_the_count_is_reported(checkpoint, encoder, caplog):
     with caplog.at_level(logging.INFO, "kbert_tasks"):
         model = load(checkpoint, encoder=encoder)
     weights = [name for name in kb.Checkpoint.open(checkpoint).tensors() if name.startswith("bert/")]

@@ -159,7 +159,7 @@ def test_the_probability_of_a_triple_is_the_product_of_its_parts(relation):
     assert found.probability == pytest.approx(p, abs=1e-5)
 
 
-def test_a_triple_is_told_in_any_form_or_found(relation):
+def test_a_triple_is_given_in_any_form_or_found(relation):
     forms = Triple(*TRIPLE), TRIPLE, list(TRIPLE), "酒店 | 好 | 早餐", json.dumps(TRIPLE)
     found = [kb.explain(relation, TEXT, answer=each, steps=1) for each in forms]
     assert {each.answer.strings for each in found} == {TRIPLE} and len({each.score for each in found}) == 1

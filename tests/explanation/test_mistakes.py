@@ -134,7 +134,7 @@ def test_time_and_length_have_an_end(task, monkeypatch):
     assert mistakes.explained(task, places(task.answers_)) == {}
 
 
-def test_a_failure_is_told_and_nothing_else_is_lost(task, tmp_path, monkeypatch, caplog):
+def test_a_failure_is_reported_and_nothing_else_is_lost(task, tmp_path, monkeypatch, caplog):
     monkeypatch.setattr(mistakes, "explain", lambda *_, **__: 1 / 0)
     with caplog.at_level(logging.WARNING, "kbert_tasks"):
         page = reported(task, tmp_path / "page.html")

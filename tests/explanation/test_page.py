@@ -66,7 +66,7 @@ def test_the_sign_can_be_seen_without_colour_and_the_number_read():
     assert re.search(r"\.for, .*solid", STYLE) and re.search(r"\.against {.*dashed", STYLE)
 
 
-def test_what_the_model_did_not_read_is_told_apart():
+def test_what_the_model_did_not_read_is_distinguished():
     found = dataclasses.replace(made("很好的房间很好", spans=[(3, 4), (4, 5)]), cut=5)
     page = fragment(found)
     assert re.findall(r'class="unread"[^>]*>([^<]*)<', page) == ["很好的", "很好"]
@@ -110,7 +110,7 @@ def test_without_any_attribution():
     assert "--share: 0.000" in fragment(found) and "+0.000" in table(found) and found.close
 
 
-def test_the_font_stands_in_the_head(monkeypatch):
+def test_the_font_is_in_the_head(monkeypatch):
     page = html(made("</head> 好坏"))
     monkeypatch.setattr(fonts, "face", lambda font, text: "@font-face { x }")
     found = fonts.embedded(page, fonts.Font("a file", "a name", True))

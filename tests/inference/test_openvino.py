@@ -166,7 +166,7 @@ def test_where_bfloat16_is_fast_it_is_used_and_near(exported, monkeypatch):
 
 
 @pytest.mark.parametrize("fast", [True, False])
-def test_the_precision_may_be_told(fast, monkeypatch):
+def test_the_precision_can_be_set(fast, monkeypatch):
     monkeypatch.setattr(openvino, "fast_bfloat16", lambda: fast)
     told = {name: openvino._precision(name) for name in settings.PRECISIONS}
     assert told == {"auto": "bf16" if fast else "f32", "float32": "f32", "bfloat16": "bf16", "float16": "f32"}
@@ -184,7 +184,7 @@ def test_what_was_trained_in_16_bits_is_exported_in_32(run):
 # The export --------------------------------------------------------------------------------------------------------
 
 
-def test_it_is_made_once_and_the_difference_told(run, said):
+def test_it_is_exported_once_and_the_difference_is_logged(run, said):
     first = answers(run)
     assert [text[: text.index("Keras ")] for text in said()] == [
         f"openvino: exported to {run / 'openvino'}; probabilities differ from those of "
@@ -307,7 +307,7 @@ def test_it_loads_is_moved_and_saved_over(exported, tmp_path, said):
     assert answers(run) == wanted and len(said()) == 1
 
 
-def test_files_beside_the_export_are_not_deleted(exported, tmp_path):
+def test_files_next_to_the_export_are_not_deleted(exported, tmp_path):
     run = Path(shutil.copytree(exported, tmp_path / "run"))
     (run / "openvino" / "notes.txt").write_text("precious")
     with pytest.raises(kb.InputError, match=r"contains other files \(openvino/notes.txt\)"):
@@ -315,7 +315,7 @@ def test_files_beside_the_export_are_not_deleted(exported, tmp_path):
     assert (run / "openvino" / "notes.txt").read_text() == "precious"
 
 
-def test_what_is_trained_anew_is_keras_again(exported, checkpoint):
+def test_a_task_that_is_trained_again_uses_keras(exported, checkpoint):
     task = kb.load(exported, engine="openvino")
     task.checkpoint = checkpoint
     task.fit(["好", "坏", "很好", "太坏"], list("abab"))
@@ -326,7 +326,7 @@ def test_what_is_trained_anew_is_keras_again(exported, checkpoint):
 
 
 @pytest.mark.parametrize("command", ["predict", "evaluate"])
-def test_a_missing_package_is_told(run, tmp_path, monkeypatch, capsys, command):
+def test_a_missing_package_is_reported(run, tmp_path, monkeypatch, capsys, command):
     (tmp_path / "texts.csv").write_text("text,label\n好,好\n", encoding="utf-8")
     monkeypatch.setitem(sys.modules, "openvino", None)
     assert getattr(cli, command)([str(run), str(tmp_path / "texts.csv"), "--engine", "openvino"]) == 2

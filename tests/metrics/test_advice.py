@@ -61,7 +61,7 @@ def beside(accuracy):
     return BASELINE | {"scores": {"test": {"accuracy": accuracy}}}
 
 
-def test_nothing_is_said_of_a_run_that_went_well():
+def test_no_advice_for_a_run_that_went_well():
     assert advice(report(one_label(GOOD), baseline=beside(0.9), best_epoch=3)) == []
     assert advice(report(one_label(GOOD), baseline=beside(0.975))) == []  # as good is good enough
     assert advice(report(one_label(GOOD))) == []
@@ -109,7 +109,7 @@ def test_chance_is_the_share_of_the_most_frequent_label():
     assert advice(report(one_label(["a"] * 5, ["a"] * 5))) == []  # nothing can be above it
 
 
-def test_one_label_for_all_texts_is_said_of_each_part():
+def test_one_label_for_all_texts_is_reported_for_each_part():
     same = one_label(["a"] * 200)
     made = report(one_label(GOOD)) | {"scores": {"dev": same, "test": one_label(GOOD)}}
     assert advice(made)[0] == "The model predicts the same label for all 200 dev texts: a."

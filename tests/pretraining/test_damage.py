@@ -74,7 +74,7 @@ def test_few_files_are_open_at_a_time(tmp_path):
     made.abandon()
 
 
-def test_what_stops_the_writing_is_told(tmp_path, monkeypatch):
+def test_what_stops_the_writing_is_reported(tmp_path, monkeypatch):
     def refused(*_):
         raise tensorflow().errors.ResourceExhaustedError(None, None, "a.tfrecord; Too many open files")
 

@@ -64,7 +64,7 @@ def test_other_weights_in_the_same_folder_are_seen(tmp_path):
         ("a " * 70 + "[MASK]", 5, "has 73 tokens, .CLS. and .SEP. included, and uncased_tiny reads 64 at most"),
     ],
 )
-def test_what_cannot_be_filled_is_told(checkpoint, text, top, message):
+def test_what_cannot_be_filled_is_reported(checkpoint, text, top, message):
     with pytest.raises(InputError, match=message):
         kb.fill_mask(checkpoint, text, top)
 

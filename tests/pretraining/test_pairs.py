@@ -45,7 +45,7 @@ texts = st.lists(st.lists(st.integers(1, 60), min_size=1, max_size=8), min_size=
 
 @settings(deadline=None, max_examples=60)
 @given(texts, st.integers(LEAST, 80), st.integers(0, 99))
-def test_every_token_stands_in_one_pair_or_is_counted(sizes, length, seed):
+def test_every_token_is_in_one_pair_or_is_counted(sizes, length, seed):
     made = pairs(documents(sizes), length, draw(seed), SPECIAL)
     total = sum(map(sum, sizes))
     if total < 2:

@@ -57,7 +57,7 @@ def test_prepared_before_or_at_once_is_the_same(made, tmp_path, capsys):
     assert "held-out text: masked words loss" in out and f"saved in {tmp_path / 'run'}" in out
 
 
-def test_the_same_command_goes_on_after_a_kill(made, tmp_path, monkeypatch):
+def test_the_same_command_resumes_after_a_kill(made, tmp_path, monkeypatch):
     before = training.Saves.on_train_batch_end
 
     def stop(self, batch, logs=None):
@@ -153,7 +153,7 @@ def test_bad_input_is_one_sentence_and_writes_nothing(made, tmp_path, monkeypatc
     assert not list(tmp_path.iterdir()) and sorted(made.rglob("*")) == before
 
 
-def test_another_text_does_not_go_on_with_the_old_data(made, tmp_path, monkeypatch, capsys):
+def test_another_text_does_not_use_the_old_data(made, tmp_path, monkeypatch, capsys):
     def killed(*_, **settings):
         raise KeyboardInterrupt
 

@@ -163,7 +163,7 @@ def test_what_is_not_ours_is_not_touched(run, corpus, config, tmp_path):
         ({"batch_size": 0}, "batch_size should be at least 1"),
     ],
 )
-def test_what_cannot_be_is_told_before_anything_is_written(corpus, config, tmp_path, arguments, message):
+def test_what_cannot_be_is_reported_before_anything_is_written(corpus, config, tmp_path, arguments, message):
     with pytest.raises(InputError, match=message):
         training.train(corpus, tmp_path / "run", **{"config": config} | QUICK | arguments)
     assert not (tmp_path / "run").exists()

@@ -66,7 +66,7 @@ def test_a_real_kill_changes_nothing_either(run, corpus, config, tmp_path):
     assert files(tmp_path / "run") == files(folder)
 
 
-def test_killed_in_the_middle_of_a_save_it_goes_on_from_the_one_before(run, corpus, config, tmp_path, monkeypatch):
+def test_killed_in_the_middle_of_a_save_it_resumes_from_the_previous_save(run, corpus, config, tmp_path, monkeypatch):
     folder, _ = run
     replace = google_format.write
 
@@ -97,13 +97,13 @@ def test_killed_in_the_middle_of_a_save_it_goes_on_from_the_one_before(run, corp
         ({"compile": "on"}, "settings compile off, this run uses on"),
     ],
 )
-def test_a_run_of_other_settings_does_not_go_on(stopped, corpus, config, changes, message):
+def test_a_run_with_other_settings_does_not_resume(stopped, corpus, config, changes, message):
     with pytest.raises(InputError, match=message):
         training.train(corpus, stopped, config, **QUICK | changes)
     assert (stopped / "progress" / "step-000000010").is_dir()
 
 
-def test_damaged_progress_is_told(stopped, corpus, config):
+def test_damaged_progress_is_reported(stopped, corpus, config):
     save = stopped / "progress" / "step-000000010"
     index = (save / "state.index").read_bytes()
     for name, content in (("state.index", index[:40]), ("state.json", b"{"), ("state.json", b"[]")):
@@ -114,7 +114,7 @@ def test_damaged_progress_is_told(stopped, corpus, config):
         (save / name).write_bytes(before)
 
 
-def test_another_text_does_not_go_on(stopped, config, tmp_path):
+def test_a_run_with_another_text_does_not_resume(stopped, config, tmp_path):
     other = small.corpus(tmp_path / "other", seed=9)
     with pytest.raises(InputError, match="the saved progress used corpus"):
         training.train(other, stopped, config, **QUICK)
@@ -132,7 +132,7 @@ def test_16_bits_resume_too(corpus, config, tmp_path, killed_at, monkeypatch):
     assert files(tmp_path / "run") == files(tmp_path / "whole")
 
 
-def test_a_full_disk_is_told_and_the_last_save_stays(stopped, corpus, config, monkeypatch):
+def test_a_full_disk_is_reported_and_the_last_save_stays(stopped, corpus, config, monkeypatch):
     before = files(stopped)
 
     def full(*_):

@@ -83,7 +83,7 @@ def test_train_has_whole_batches_without_end_and_all_text_in_each_epoch():
     assert labels.mean() == pytest.approx(0.5, abs=0.01)
 
 
-def test_epochs_draw_anew():
+def test_each_epoch_samples_again():
     corpus = Made(1, documents=8)
     made = some(corpus, 200)
     masked = [set(y["MLM"][y["MLM"] >= 0].tolist()) for _, y in made]
@@ -164,7 +164,7 @@ def test_too_little_text():
         next(batches(one, "train", 32, 8, 1))
 
 
-def test_what_is_cut_and_repeated_is_told_once(caplog):
+def test_what_is_cut_and_repeated_is_reported_once(caplog):
     corpus = Made(1, documents=20)
     with caplog.at_level("INFO", "kbert_tasks"):
         some(corpus, 200)

@@ -44,7 +44,7 @@ def test_where_not_all_fits_rare_characters_go_first(text):
     assert [t for t in vocabulary.learn(text, 400, min_count=6) if vocabulary.is_chinese(t)] == ["的", "一", "丁"]
 
 
-def test_without_room_for_ascii_the_least_size_is_told(text):
+def test_without_room_for_ascii_the_least_size_is_reported(text):
     with pytest.raises(kb.InputError, match="size is 200; .* 99 unused slots .* need 208"):
         vocabulary.learn(text, 200)
 

@@ -17,7 +17,7 @@ def test_text_that_was_prepared_without_them_is_refused(corpus, config, tmp_path
     assert not (tmp_path / "run").exists()
 
 
-def test_words_that_are_known_and_not_masked_are_told(corpus, config, tmp_path, caplog):
+def test_words_that_are_known_and_not_masked_are_reported(corpus, config, tmp_path, caplog):
     known = Corpus(corpus.folder, corpus.manifest | {"whole_word_mask": True}, corpus.vocabulary)
     with caplog.at_level(logging.INFO, "kbert_tasks"):
         training.train(known, tmp_path / "run", config, **QUICK | {"steps": 1})

@@ -73,7 +73,7 @@ def test_text_stays_text():
         assert read.words.count(HOSTILE) > 2 and read.loaded == []
 
 
-def test_calibration_is_told_before_and_after():
+def test_calibration_is_shown_before_and_after():
     report, answers = made.classify()
     report["scores"]["test"] |= {"temperature": 1.25, "ece": 0.03, "ece_uncalibrated": 0.08}
     wanted = "Temperature 1.2500, fitted on the development texts; error 0.0800 without it, 0.0300 with it."
@@ -91,7 +91,7 @@ def test_calibration_is_told_before_and_after():
     assert "no temperature was fitted, because there were no development texts" in Page(html(report, answers)).words
 
 
-def test_what_was_chosen_on_the_development_texts_is_told():
+def test_what_was_tuned_on_the_development_texts_is_shown():
     def told(report, answers):
         return re.search(
             r"whose scores are therefore optimistic: (.*?)\. The test texts", Page(html(report, answers)).words
@@ -109,7 +109,7 @@ def test_what_was_chosen_on_the_development_texts_is_told():
     assert "0.3750" in Page(html(report, answers)).words
 
 
-def test_why_stands_under_its_mistake():
+def test_the_explanation_is_under_its_mistake():
     report, answers = made.classify()
     order = mistakes.places(answers)
     assert [answers[place]["loss"] for place in order] == sorted((answers[p]["loss"] for p in order), reverse=True)
@@ -235,7 +235,7 @@ def test_what_is_shown_of_a_long_text():
     assert "长" * 1500 in page and "长" * 1501 not in page and "… 3,501 more characters" in page
 
 
-def test_settings_are_told_as_they_are():
+def test_settings_are_shown_unchanged():
     page = Page(html(*made.classify())).words
     assert "learning_rate 1e-05" in page and "patience –" in page
 
@@ -262,7 +262,7 @@ def test_the_errors_with_the_highest_loss_come_first():
     assert worst[0]["probable"][0] == ("差评", 0.6)
 
 
-def test_gold_and_predicted_are_told_apart_in_the_text():
+def test_gold_and_predicted_are_distinguished_in_the_text():
     page = html(*made.relation())
     for kind, string in (("both", "雪的体重"), ("predicted", "作者"), ("gold", "方小雪")):
         assert re.search(f'<mark class="{kind}" [^>]*>{string}</mark>', page)

@@ -66,14 +66,14 @@ def test_what_is_not_a_saved_task(run, tmp_path):
     )
 
 
-def test_another_format_is_told(run):
+def test_another_format_is_reported(run):
     about = json.loads((run / "task.json").read_text(encoding="utf-8"))
     (run / "task.json").write_text(json.dumps(about | {"format": FORMAT + 1, "kbert_tasks": "9.0"}), encoding="utf-8")
     assert f"has format {FORMAT + 1}, this is kbert_tasks" in refused(run) and "kbert_tasks 9.0" in refused(run)
 
 
 @pytest.mark.parametrize("name", ["task.json", "bert_config.json", "report.json", "model.safetensors"])
-def test_a_file_cut_short_is_told(run, name):
+def test_a_file_cut_short_is_reported(run, name):
     raw = (run / name).read_bytes()
     (run / name).write_bytes(raw[: len(raw) // 2])
     assert re.search(f"{name} is (damaged|not JSON)", refused(run))
@@ -120,7 +120,7 @@ def full(monkeypatch):
         yield patched
 
 
-def test_a_full_disk_is_said_with_the_folder_and_what_is_needed(task, run, full):
+def test_a_full_disk_is_reported_with_the_folder_and_what_is_needed(task, run, full):
     before = {path.name: path.read_bytes() for path in run.iterdir()}
     size = sum(len(raw) for name, raw in before.items() if name != layout.PAGE) / 1e6
     with pytest.raises(kb.InputError) as caught:
@@ -133,7 +133,7 @@ def test_a_full_disk_is_said_with_the_folder_and_what_is_needed(task, run, full)
     assert [path.name for path in run.parent.iterdir()] == ["run"]
 
 
-def test_after_a_full_disk_the_same_command_goes_on(checkpoint, tmp_path, full, capsys, caplog):
+def test_after_a_full_disk_the_same_command_resumes(checkpoint, tmp_path, full, capsys, caplog):
     (tmp_path / "a.csv").write_text("text,label\n" + "好,a\n坏,b\n" * 4, encoding="utf-8")
     words = (
         f"--checkpoint {checkpoint} --train {tmp_path / 'a.csv'} --output {tmp_path / 'run'} --epochs 1 --max-length 16"
@@ -201,7 +201,7 @@ def test_the_files_can_be_read_by_whom_the_folder_allows(run):
     "content",
     ["[]", "{}", f'{{"format": {FORMAT}}}', f'{{"format": {FORMAT}, "task": "classify", "settings": 3}}', '"格式"'],
 )
-def test_a_damaged_task_file_is_told(run, content):
+def test_a_damaged_task_file_is_reported(run, content):
     (run / "task.json").write_text(content, encoding="gb18030")
     assert "task.json is damaged" in refused(run) or "has format None" in refused(run)
 

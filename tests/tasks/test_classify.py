@@ -178,7 +178,7 @@ def test_the_best_epoch_is_kept_and_patience_stops(checkpoint):
 @pytest.mark.parametrize(  # what is no number is scored too, and of a linear schedule Keras has no rate
     "dev, schedule", [(None, "constant"), ((GOOD, ["1"] * 6), "linear")]
 )
-def test_a_loss_that_is_not_a_number_is_told(checkpoint, dev, schedule):
+def test_a_loss_that_is_not_a_number_is_reported(checkpoint, dev, schedule):
     from kbert_tasks.tasks.classify.losses import LabelLoss
 
     class Spoilt(kb.TextClassifier):
@@ -223,7 +223,7 @@ def test_scores_against_numbers_worked_out_by_hand():
     assert "no predictions" in str(classification.Report(scores))
 
 
-def test_texts_without_an_answer_are_not_right_and_stand_in_no_column():
+def test_texts_without_an_answer_are_not_right_and_in_no_column():
     gold, predicted = ["a", "a", "b", "b"], ["a", None, None, "a"]
     scores = classification.classification(gold, predicted, ["a", "b"])
     assert scores["accuracy"] == 1 / 4

@@ -107,7 +107,7 @@ def test_it_trains_from_the_command_line(copy, checkpoint, tmp_path):
 
 
 @pytest.mark.slow
-def test_a_rating_that_is_no_number_is_told_with_its_row(copy, checkpoint, tmp_path):
+def test_a_rating_that_is_no_number_is_reported_with_its_row(copy, checkpoint, tmp_path):
     (tmp_path / "train.csv").write_text("text,rating\n好,5\n坏,很差\n", encoding="utf-8")
     program = "import sys; from kbert_tasks.cli import train; sys.exit(train(sys.argv[1:]))"
     told = [

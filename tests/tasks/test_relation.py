@@ -117,7 +117,7 @@ def test_objects_that_are_subjects_of_one_token_can_be_learnt(fitted):
     assert fitted.evaluate(CHAINS)["f1"] == 1.0
 
 
-def test_the_places_are_told_and_the_score(fitted):
+def test_the_spans_and_the_score_are_reported(fitted):
     (first, *rest), text = fitted.predict(["stay hotel"])[0].triples, "stay hotel"
     for triple in (first, *rest):
         assert text[slice(*triple.subject_span)] == triple.subject and text[slice(*triple.object_span)] == triple.object
@@ -144,7 +144,7 @@ def test_no_batch_changes_a_prediction(fitted, monkeypatch):
             assert one.triples == other.triples
 
 
-def test_a_long_text_is_read_in_windows_and_no_triple_told_twice(fitted):
+def test_a_long_text_is_read_in_windows_and_no_triple_is_repeated(fitted):
     parts = ["stay hotel", "the good food", "hotel room stay", "was very nice and", "service food"] * 4
     found = fitted.predict([" . ".join(parts)])[0].triples
     strings = [t.strings for t in found]
@@ -157,13 +157,13 @@ def test_a_long_text_is_read_in_windows_and_no_triple_told_twice(fitted):
     )
 
 
-def test_the_threshold_can_be_told(fitted):
+def test_the_threshold_can_be_set(fitted):
     few = RelationExtractor(threshold=0.999)
     few.__dict__ |= {name: value for name, value in fitted.__dict__.items() if name != "settings"}
     assert len(few.predict(["stay hotel"])[0].triples) < len(fitted.predict(["stay hotel"])[0].triples)
 
 
-def test_what_is_missing_and_what_is_spurious_is_told(fitted):
+def test_what_is_missing_and_what_is_spurious_is_reported(fitted):
     gold = [["stay", "in", "hotel"], ["stay", "has", "hotel"]]
     (error,) = fitted.evaluate(
         [{"text": "", "spo_list": []}, {"text": "stay hotel", "spo_list": gold}, CHAINS[0]]
@@ -234,7 +234,7 @@ def test_gold_with_places_is_learnt_and_scored_by_its_places():
     assert task.target(there, window) == {(1, 1): [(0, (3, 3))], (2, 2): [(0, (3, 3))]}
 
 
-def test_the_spans_of_a_step_are_drawn_anew_and_again_by_the_seed():
+def test_the_spans_of_a_step_are_sampled_again_and_depend_on_the_seed():
     task = extractor(max_sampled_spans=2)
     (example,) = task.examples([CHAINS[0]]).rows
     task.prepare([example])

@@ -248,7 +248,7 @@ def test_types_that_differ_in_white_space_are_one():
     assert [len(e.subjects) for e in extractor().examples(rows).rows] == [2]
 
 
-def test_a_subject_longer_than_any_in_training_is_told():
+def test_a_subject_longer_than_any_in_training_is_reported():
     task = extractor(extractor().examples(ROWS).rows)
     (example,) = task.examples([{"text": "早餐好，服务好", "event_type": "好", "subject": "早餐好"}]).rows
     assert [*task.notes_on(example, task.encode(example))] == [

@@ -43,7 +43,7 @@ def test_other_devices_are_refused(device):
 
 
 @pytest.mark.parametrize("device, what", [("tpu", "no usable TPU: ."), ("gpu", "TensorFlow finds no GPU")])
-def test_where_it_is_not_there_the_next_best_is_taken_and_the_reason_told(device, what, anew, caplog):
+def test_a_missing_device_is_replaced_and_the_reason_is_logged(device, what, anew, caplog):
     with caplog.at_level(logging.INFO, "kbert_tasks"):
         assert kb.strategy(device).num_replicas_in_sync == 1
     assert re.search(what, caplog.text) and "training on the CPU" in caplog.text
@@ -60,7 +60,7 @@ def test_a_problem_without_words_is_a_reason_too(anew, monkeypatch):
     distribution._tpu.cache_clear()
 
 
-def test_devices_that_come_too_late_are_told(anew):
+def test_devices_that_are_set_too_late_are_reported(anew):
     tf.constant(1.0) + 1.0
     with pytest.raises(kb.InputError, match=r"device cpu:3 cannot be set.*kbert_tasks.strategy\('cpu:3'\)"):
         kb.strategy("cpu:3")
@@ -103,13 +103,13 @@ def test_the_chief_is_the_first_worker(monkeypatch):
         (config("worker", 0, worker=["a:1", "b:1"]), "cpu:2", "2 workers, but device cpu:2 is for one worker"),
     ],
 )
-def test_what_is_wrong_with_a_cluster_is_told(told, device, words, monkeypatch, anew):
+def test_what_is_wrong_with_a_cluster_is_reported(told, device, words, monkeypatch, anew):
     monkeypatch.setenv("TF_CONFIG", told)
     with pytest.raises(kb.InputError, match=words):
         kb.strategy(device)
 
 
-def test_a_cluster_that_comes_too_late_is_told(monkeypatch, anew):
+def test_a_cluster_that_is_set_too_late_is_reported(monkeypatch, anew):
     tf.constant(1.0) + 1.0
     monkeypatch.setenv("TF_CONFIG", config("worker", 0, worker=["127.0.0.1:1", "127.0.0.1:2"]))
     with pytest.raises(kb.InputError, match="TensorFlow has already started: restart Python and call"):

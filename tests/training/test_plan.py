@@ -97,7 +97,7 @@ def test_the_plan_tells_lengths_cuts_and_steps(still, caplog):
     assert [f"plan: {line}" for line in told["lines"]] == [m for m in caplog.messages if m.startswith("plan: ")]
 
 
-def test_gold_that_cannot_be_found_is_told(still):
+def test_gold_that_cannot_be_found_is_reported(still):
     gold = {"subject": "room", "predicate": "is", "object": "good"}
     rows = [{"text": "the room was good", "spo_list": [gold, gold | {"object": "hotel"}]}]
     told = kb.RelationExtractor(still, **SETTINGS | {"max_length": 16}).fit(rows * 3, dev=rows).report_["plan"]
@@ -106,7 +106,7 @@ def test_gold_that_cannot_be_found_is_told(still):
     assert told["notes"]["training"][reason] == 3 and told["notes"]["development"][reason] == 1
 
 
-def test_windows_are_told_apart_from_texts(still):
+def test_windows_are_distinguished_from_texts(still):
     rows = [{"text": "the room was good " * 8, "label": n % 2} for n in range(4)]
     told = kb.TextClassifier(still, **SETTINGS, truncation="windows").fit(rows).report_["plan"]
     assert told["texts"] == 4 and told["windows"] > 4 and told["lengths"]["longest"] == 34
@@ -144,7 +144,7 @@ def test_what_takes_more(more, less):
 # Too little of it ------------------------------------------------------------------------------------------------
 
 
-def test_a_limit_that_is_too_small_is_told_with_what_would_fit(still, room, tmp_path, monkeypatch):
+def test_a_limit_that_is_too_small_is_reported_with_what_would_fit(still, room, tmp_path, monkeypatch):
     monkeypatch.setattr(plan, "SPARE", 1.0)
     monkeypatch.setattr(
         "kbert_tasks.training.memory_estimate.GRAPH", 0
@@ -162,7 +162,7 @@ def test_a_limit_that_is_too_small_is_told_with_what_would_fit(still, room, tmp_
     assert not (tmp_path / "progress").exists() and task.model is None
 
 
-def test_where_nothing_fits_that_is_said(still, room):
+def test_an_error_says_that_nothing_fits(still, room):
     room(1000)
     with pytest.raises(kb.InputError, match="no smaller batch would fit, use a smaller checkpoint"):
         kb.TextClassifier(still, **SETTINGS).fit(ROWS)
@@ -250,7 +250,7 @@ def killed(killed_once, tmp_path):
     return shutil.copytree(killed_once, tmp_path / "progress")
 
 
-def test_a_killed_run_is_told_and_goes_on(still, killed, caplog):
+def test_a_killed_run_is_reported_and_resumes(still, killed, caplog):
     with caplog.at_level(logging.INFO, "kbert_tasks"):
         kb.TextClassifier(still, **SETTINGS).fit(ROWS, resume_dir=killed)
     told = " ".join(caplog.messages)
@@ -258,7 +258,7 @@ def test_a_killed_run_is_told_and_goes_on(still, killed, caplog):
     assert not (killed / plan.NOTE).exists() and list(killed.glob("step-*"))
 
 
-def test_auto_batch_goes_on_from_a_killed_run_with_more_parts(still, killed, caplog):
+def test_auto_micro_batches_resumes_a_killed_run_with_more_parts(still, killed, caplog):
     with caplog.at_level(logging.INFO, "kbert_tasks"):
         task = kb.TextClassifier(still, **SETTINGS, auto_micro_batches=True).fit(ROWS, resume_dir=killed)
     assert task.report_["plan"]["micro_batches"] == 2
@@ -268,7 +268,7 @@ def test_auto_batch_goes_on_from_a_killed_run_with_more_parts(still, killed, cap
 # Prediction ------------------------------------------------------------------------------------------------------
 
 
-def test_prediction_goes_on_in_halves_and_ends_in_advice(still, monkeypatch):
+def test_prediction_continues_in_halves_and_ends_in_advice(still, monkeypatch):
     task = kb.TextClassifier(still, **SETTINGS).fit(ROWS)
     texts = [row["text"] for row in ROWS]
     before, usual = task.predict(texts), type(task).run_model

@@ -77,13 +77,13 @@ def test_seeds_take_development_texts_with_labels(checkpoint):
     assert best.report_["examples"]["dev"]["used"] == 3 and len(best.report_["seeds"]["each"]) == 2
 
 
-def test_an_impossible_seed_is_told_before_the_first_training(checkpoint, monkeypatch):
+def test_an_impossible_seed_is_reported_before_the_first_training(checkpoint, monkeypatch):
     monkeypatch.setattr(kb.TextClassifier, "fit", lambda *_, **__: pytest.fail("trained"))
     with pytest.raises(kb.InputError, match="seed should be at most 2147483647, not 2147483648"):
         kb.fit_seeds(kb.TextClassifier(checkpoint, **FEW | {"seed": 2**31 - 1}), rows(), seeds=2)
 
 
-def test_folds_without_a_label_are_told_before_the_first_training(checkpoint, monkeypatch):
+def test_folds_without_a_label_are_reported_before_the_first_training(checkpoint, monkeypatch):
     monkeypatch.setattr(kb.TextClassifier, "fit", lambda *_, **__: pytest.fail("trained"))
     texts = [f"text {n}" for n in range(31)]
     with pytest.raises(

@@ -135,7 +135,7 @@ def test_a_run_that_patience_had_stopped_stays_stopped(checkpoint, tmp_path, sto
 
 
 @pytest.mark.parametrize("change", ["settings", "rows"])
-def test_another_run_is_not_gone_on_with(change, checkpoint, kept):
+def test_another_run_is_not_resumed(change, checkpoint, kept):
     settings = SETTINGS | ({"learning_rate": 2e-3} if change == "settings" else {})
     task, less = kb.TextClassifier(checkpoint, **settings), rows("classify").head(39 if change == "rows" else 40)
     with pytest.raises(
@@ -151,7 +151,7 @@ def test_a_row_moved_from_training_to_development_is_another_run(checkpoint, tmp
         task.fit(some.head(29), dev=some.tail(11), resume_dir=tmp_path / "progress")
 
 
-def test_a_processor_that_computes_in_other_numbers_does_not_go_on(checkpoint, kept, tmp_path, monkeypatch):
+def test_a_processor_with_another_precision_does_not_resume(checkpoint, kept, tmp_path, monkeypatch):
     (tmp_path / "cpuinfo").write_text("flags : amx_bf16 avx512_bf16\n")
     monkeypatch.setattr(precision, "CPU", tmp_path / "cpuinfo")
     with pytest.raises(
@@ -169,7 +169,7 @@ def test_what_is_deleted_is_gone_at_once(tmp_path, monkeypatch):
     assert not folder.exists() and [each.name for each in tmp_path.iterdir()] == ["run.progress.writing"]
 
 
-def test_a_damaged_save_is_told(checkpoint, kept):
+def test_a_damaged_save_is_reported(checkpoint, kept):
     (save,) = kept.iterdir()
     (save / "state.json").write_text("{")
     with pytest.raises(
@@ -179,7 +179,7 @@ def test_a_damaged_save_is_told(checkpoint, kept):
 
 
 @pytest.mark.slow
-def test_the_command_goes_on_after_a_kill(checkpoint, tmp_path):
+def test_the_command_resumes_after_a_kill(checkpoint, tmp_path):
     def command(output, *more):
         words = ["--checkpoint", str(checkpoint), "--train", str(tmp_path / "rows.csv"), "--output", str(output)]
         words += ["--epochs", "4", "--max-length", "16", "--batch-size", "2", "--save-minutes", "1e-6", *more]

@@ -16,7 +16,7 @@ from kbert_tasks.training.callbacks import DevScore
 from .. import tiny
 
 
-def test_a_text_that_stands_in_several_examples_is_held_out_in_all_of_them():
+def test_a_text_that_occurs_in_several_examples_is_held_out_in_all_of_them():
     rows = [SimpleNamespace(text=f"text {i // 3}") for i in range(90)]
     examples = Examples(rows, [(i,) for i in range(90)])
     settings = SimpleNamespace(validation_split=0.1, seed=1)
