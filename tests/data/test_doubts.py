@@ -7,6 +7,7 @@ import pytest
 
 import kbert_tasks as kb
 from kbert_tasks import tasks
+from kbert_tasks.tasks.classify import scores
 
 ALIKE = "differ only by case, width, white space or invisible characters"
 
@@ -64,7 +65,7 @@ def test_a_label_that_training_knows_in_another_spelling_is_counted_in_evaluatio
     task = kb.TextClassifier()
     task.prepare(task.examples(["x", "y"], ["good", "bad"]).rows)
     rows = task.examples(["x", "y", "z"], ["Good", "bad\u200b", "new"]).rows
-    assert task._unseen(rows) == {
+    assert scores._unseen(task, rows) == {
         "label not in the training data: counted as wrong": 3,
         "a label not in the training data differs from a training label only by case, width, white space or invisible characters": 2,
     }

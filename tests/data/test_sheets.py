@@ -74,8 +74,8 @@ def test_a_first_sheet_without_rows_is_reported(tmp_path):
 def test_the_sheet_comes_to_the_plan_and_stays_with_a_share_of_the_rows(months):
     settings = types.SimpleNamespace(text_column="text", label_column="label")
     task = types.SimpleNamespace(
-        settings=settings, SECOND=None, named=lambda rows: rows.rename(columns=str), columns=lambda gold: (),
-        grouped=lambda rows: (rows, [(i,) for i in range(len(rows))]), example=lambda row, gold: row["text"],
+        settings=settings, SECOND=None, name_columns=lambda rows: rows.rename(columns=str), columns=lambda with_answer: (),
+        group_rows=lambda rows: (rows, [(i,) for i in range(len(rows))]), read_row=lambda row, with_answer: row["text"],
     )  # fmt: skip
     examples = examples_of(task, kb.read(months))
     about = f"{months}: sheet '一月' is read, 2 others are not (二月, 1)"

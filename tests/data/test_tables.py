@@ -441,7 +441,7 @@ def test_a_duplicate_key_in_one_object(tmp_path):
     path = put(tmp_path, "b.jsonl", '{"text": "a", "spo_list": [{"subject": "a", "subject": "b"}]}\n')
     assert "line 1: an object has the key 'subject' twice" in refused(path)
     path = put(tmp_path, "c.json", '[{"text": "a"}, {"text": "b", "label": "x", "label": "y"}]')
-    assert refused(path) == f"{path}: one object has two values of 'label': rename one"
+    assert refused(path) == f"{path}: an object has the key 'label' twice: rename one"
 
 
 @pytest.mark.parametrize("task, cell", [

@@ -10,11 +10,11 @@ from kbert_tasks.metrics.calibration import (
     HOTTEST,
     best_temperature,
     calibration_error,
+    calibration_scores,
     losses,
     reliability,
     reliable_temperature,
     tempered,
-    calibration_scores,
 )
 
 temperatures = st.floats(COLDEST, HOTTEST)
