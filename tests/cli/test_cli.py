@@ -258,7 +258,7 @@ def test_the_console_is_quiet(checkpoint, tmp_path):
     done, _ = fresh(f"from kbert_tasks.cli import train; raise SystemExit(train({words!r}))")
     patterns = [
         r"no development file: 48 of 480 training examples are held out \(seed 1\)",
-        r"training on the (CPU|GPU): .+",
+        r"training on the (CPU|GPU).+",
         r"checkpoint uncased_tiny: uncased \(from the name uncased_tiny\)",
         r"computing in (float32|bfloat16): the processor .+",
         r"plan: 432 training texts; tokens per text: .+",
