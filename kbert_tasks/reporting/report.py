@@ -25,8 +25,8 @@ def html(report, answers, why=None):
             classify: also `text_b` and `probabilities`; gold and predicted are labels or lists of labels, and predicted is
             None if the model abstained.
             relation: gold and predicted are lists of {subject, predicate, object}, optionally with subject_span,
-            object_span and score.
-            subject: also `event_type`; gold and predicted are lists of {subject}, optionally with span and score.
+            object_span and probability.
+            subject: also `event_type`; gold and predicted are lists of {subject}, optionally with span and probability.
             Spans are [start, end) in characters.
         why: dict of the index of a wrong answer in `answers` to a list of (what is explained, HTML), as returned by
             `explanation.mistakes`, or None.

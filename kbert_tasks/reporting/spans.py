@@ -62,7 +62,7 @@ def verdicts(answer, parts):
         parts: the keys that identify an answer, such as ("subject", "predicate", "object").
 
     Returns:
-        A list of (verdict, strings, score or None) without duplicates. The verdict is "right", "missed" (only gold) or
+        A list of (verdict, strings, probability or None) without duplicates. The verdict is "right", "missed" (only gold) or
         "wrong" (only predicted). Gold answers come first.
     """
     gold, predicted = (
