@@ -1,4 +1,4 @@
-"""A process that was forked after TensorFlow had started says so, where it would hang."""
+"""A process that was forked after TensorFlow was started says so, where it would hang."""
 
 import os
 import time
@@ -31,7 +31,7 @@ def test_all_that_computes_refuses_in_another_process(hotel, checkpoint, monkeyp
     task.predict(TEXTS)
     monkeypatch.setattr(_keras, "_process", os.getpid() + 1)
     for name, use in uses(task, folder, checkpoint).items():
-        with pytest.raises(kb.InputError, match="was forked from process .* after TensorFlow had started"):
+        with pytest.raises(kb.InputError, match="was forked from process .* after TensorFlow was started"):
             use()
             pytest.fail(name)
 

@@ -25,15 +25,15 @@ def test_auto_compiles_in_bfloat16_if_the_steps_save_more_time_than_it_takes(cor
     short, long = decided(corpus, steps=1), decided(corpus)
     assert (short.value, long.value) == ("off", "on")
     assert "s of CPU time and saves about" in long.reason and "in 10,000 steps" in long.reason
-    assert (decided(corpus, "float32").value, decided(corpus, "float32").reason) == ("off", "it is for bfloat16")
+    assert (decided(corpus, "float32").value, decided(corpus, "float32").reason) == ("off", "it needs bfloat16")
     assert decided(corpus, compile="off").value == "off"
     assert decided(corpus, "float32", compile="on").value == "on"
 
 
 def test_several_processors_do_not_compile(corpus, monkeypatch):
     monkeypatch.setattr(training.compiling, "is_on_cpu", lambda: False)
-    assert decided(corpus).reason == "it is for training on one processor"
-    with pytest.raises(InputError, match="compile cannot be on: it is for training on one processor"):
+    assert decided(corpus).reason == "it needs training on one processor"
+    with pytest.raises(InputError, match="compile cannot be on: it needs training on one processor"):
         decided(corpus, compile="on")
 
 
@@ -49,7 +49,7 @@ def test_the_choice_is_logged_and_written(run, corpus, config, tmp_path, caplog,
     folder, _ = run
     written = json.loads((folder / "pretraining.json").read_text(encoding="utf-8"))
     assert written["settings"]["compile"] == "off"
-    assert written["resolved"]["compile"] == {"value": "off", "reason": "it is for bfloat16"}
+    assert written["resolved"]["compile"] == {"value": "off", "reason": "it needs bfloat16"}
     monkeypatch.setattr(training, "_fit", lambda network, *_: None)
     with caplog.at_level("INFO", "kbert_tasks"):
         training.train(corpus, tmp_path / "run", config, **QUICK | {"precision": "bfloat16", "steps": 1})
@@ -118,7 +118,7 @@ def test_another_value_is_another_run_and_auto_is_what_it_chose(
     found = training.Saves.restore
     monkeypatch.setattr(training.Saves, "restore", resumed)
     same, other = ("off", "on") if before == "auto" else ("on", "auto")
-    with pytest.raises(InputError, match="settings compile .*, this one has .*: say the same, or delete"):
+    with pytest.raises(InputError, match="settings compile .*, this run uses .*: use the same value, or delete"):
         training.train(corpus, tmp_path / "run", config, **quick | {"compile": other})
     with pytest.raises(Enough):
         training.train(corpus, tmp_path / "run", config, **quick | {"compile": same})
