@@ -148,6 +148,16 @@ def test_the_models_of_the_tasks(build, tmp_path):
     check(build(), tmp_path)
 
 
+@pytest.mark.parametrize("build", [classifier, pytest.param(pretraining, marks=pytest.mark.slow)])
+def test_a_saved_model_contains_the_generator_of_dropout(build, tmp_path):
+    model = build()
+    x = batch_for(model)
+    model.save(tmp_path / "folder", save_format="tf")
+    made = keras.models.load_model(tmp_path / "folder")
+    for one, other in zip(*(tf.nest.flatten(each(x, training=False)) for each in (made, model)), strict=True):
+        assert np.array_equal(one, other)
+
+
 @pytest.mark.parametrize("build", [pretraining, stepped])
 def test_the_models_that_train(build, tmp_path):
     """Not as .h5: such a file holds a model's class and an activation by their bare names, and Keras refuses to guess."""

@@ -39,6 +39,10 @@ class Parser(argparse.ArgumentParser):
         self._given = sys.argv[1:] if args is None else list(args)
         return super().parse_known_args(args, namespace)
 
+    def _get_option_tuples(self, option_string):
+        """Returns no matches: argparse would read a word such as -h好 as the option -h with something after it."""
+        return []
+
     def error(self, message):
         dashed = [word for word in self._given if word.startswith("-") and not self._known(word)]
         advice = ""

@@ -17,6 +17,8 @@ NAMES = {",": "commas", "\t": "tabs", ";": "semicolons", "|": "vertical bars"}  
 ROWS = 10_000  # maximum number of rows in a part
 DECLARED = re.compile(r'"?sep=([^\w\s"]|\t)"?[ ,;\t]*(?:\r\n|\r|\n)', re.I)  # first line of CSV files for Excel
 QUOTED = re.compile(r'"(?:[^"]|"")*"')
+CLOSED = re.compile(QUOTED.pattern + '(?!")')
+LINE_END = re.compile(r"\r\n|\r|\n")
 
 
 class _Odd(ValueError):
@@ -35,9 +37,10 @@ def table(path, text, mark, header):
     Raises:
         InputError: a line has the wrong number of cells.
     """
-    text = text.lstrip("\r\n")
+    whole, text = text, text.lstrip("\r\n")
     if declared := DECLARED.match(text):
         mark, text = _declared(path, declared), text[declared.end() :]
+    skipped = whole[: len(whole) - len(text)]
     lines = text.replace("\r\n", "\n").replace("\r", "\n").split("\n")
     mark = mark if declared else _found(path, mark, lines[:1] if header else lines)
     if mark in QUOTED.sub("", lines[0]):  # with one column alone, blank lines at the end are rows
@@ -46,7 +49,7 @@ def table(path, text, mark, header):
             lines.pop()
     quoted = mark != "\t" or not bare(lines)
     try:
-        with _strictly():
+        with _strictly(lambda: _line_of_open_mark(skipped, text, mark)):
             # `text` keeps its carriage returns, which belong to the cell inside quotation marks.
             found = _with_nul(text, lambda source: _whole(path, source, mark, quoted, header))
         if not quoted or mark != "\t" or _in_marks(lines[0]) or not _run_together(found):
@@ -202,8 +205,12 @@ def _parsed(source, mark, quoted, **how):
 
 
 @contextlib.contextmanager
-def _strictly():
-    """Raises _Odd for cells that pandas would drop or use as an index, and for lines that it cannot parse."""
+def _strictly(opened=None):
+    """Raises _Odd for cells that pandas would drop or use as an index, and for lines that it cannot parse.
+
+    Args:
+        opened: function that returns the number of the line with an unclosed quotation mark, or None if it is not known.
+    """
     import pandas as pd
 
     try:
@@ -215,8 +222,33 @@ def _strictly():
             "the first line has fewer cells than later lines: put texts that contain commas in quotation marks"
         ) from None
     except (pd.errors.ParserError, pd.errors.EmptyDataError) as error:
+        if "EOF inside string" in str(error):
+            line = opened and opened()
+            where = f" in line {line}" if line else ""
+            raise _Odd(
+                f"a quotation mark that opens a cell{where} is never closed: check the quotation marks there"
+            ) from None
         reason = str(error).replace("Error tokenizing data. C error: ", "").strip()
         raise _Odd(f"{reason}: check the quotation marks and commas of this line") from None
+
+
+def _line_of_open_mark(skipped, text, mark):
+    """Returns the number of the line in which the quotation mark opens that no other one closes, or None.
+
+    Args:
+        skipped: the start of the file, which is not parsed.
+        text: the rest of the file.
+        mark: the separator of the cells.
+    """
+    end_of_cell, place = re.compile(f"{re.escape(mark)}|\r\n|\r|\n"), 0
+    while True:
+        if text.startswith('"', place):
+            if not (cell := CLOSED.match(text, place)):
+                return len(LINE_END.findall(skipped + text[:place])) + 1
+            place = cell.end()
+        if not (found := end_of_cell.search(text, place)):
+            return None
+        place = found.end()
 
 
 def _run_together(table):

@@ -1,5 +1,7 @@
 """Reads one sheet of an Excel file as a table."""
 
+import zipfile
+
 from ..errors import InputError
 from .cells import each_once
 
@@ -13,11 +15,11 @@ def table(path, header, sheet=None):
         sheet: name of the sheet, or its number from 1; None reads the first sheet.
 
     Raises:
-        InputError: the sheet does not exist, or `sheet` is None and only other sheets than the first have rows.
+        InputError: the sheet does not exist or is a chart, or `sheet` is None and only other sheets than the first have rows.
     """
     import pandas as pd
 
-    with pd.ExcelFile(path) as book:
+    with _opened(path) as book:
 
         def rows(name):
             if header:  # pandas would rename the second of two columns with the same name
@@ -28,6 +30,12 @@ def table(path, header, sheet=None):
             )
 
         names = list(map(str, book.sheet_names))
+        charts = [str(each.title) for each in getattr(book.book, "chartsheets", ())]  # pandas does not list these
+        if charts and (not names or (sheet in charts and sheet not in names)):
+            raise InputError(
+                f"{path}: sheet {(sheet if sheet in charts else charts[0])!r} has only a chart; sheets with cells: "
+                f"{', '.join(names) or 'none'}: choose a sheet with cells by --sheet (in Python sheet=)"
+            )
         name = _named(path, names, sheet)
         found = rows(name)
         if sheet is None and not len(found):
@@ -44,6 +52,19 @@ def table(path, header, sheet=None):
             f"({', '.join(unread[:8])}{', ...' * (len(unread) > 8)})"
         )
     return found
+
+
+def _opened(path):
+    """Opens the file with pandas; openpyxl raises an AttributeError for a chart sheet without a chart."""
+    import pandas as pd
+
+    try:
+        return pd.ExcelFile(path)
+    except AttributeError:
+        with zipfile.ZipFile(path) as parts:
+            if not any(name.startswith("xl/chartsheets/") for name in parts.namelist()):
+                raise
+    raise InputError(f"{path} has a chart sheet that cannot be read: delete this sheet, and save the file again")
 
 
 def _named(path, names, sheet):

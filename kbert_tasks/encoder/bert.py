@@ -81,8 +81,22 @@ class Layer(keras.layers.Layer):
         """
 
 
+class Random:
+    """Base class of the layers with dropout, which makes TensorFlow save its generator in a SavedModel.
+
+    A SavedModel contains the graph of the training, and its format requires each variable that the graph uses. Checkpoints of
+    weights do not contain the generator.
+    """
+
+    def _trackable_children(self, save_type="checkpoint", **kwargs):
+        children = super()._trackable_children(save_type, **kwargs)
+        if save_type == "savedmodel":
+            children = children | {"generator": tf.random.get_global_generator()}
+        return children
+
+
 @register
-class Dropout(keras.layers.Dropout):
+class Dropout(Random, keras.layers.Dropout):
     """The same as Keras's Dropout, but with fewer random bits."""
 
     def call(self, x, training=None):
@@ -141,7 +155,7 @@ class LayerNormalization(Layer):
 
 
 @register
-class SumNormalization(LayerNormalization):
+class SumNormalization(Random, LayerNormalization):
     """Applies layer normalisation to x + dropout(y), for the inputs [x, y], both (batch, time, hidden)."""
 
     compiled = False  # whether training uses XLA, see `compiling.py`
@@ -192,7 +206,7 @@ class PaddingBias(keras.layers.Layer):
 
 
 @register
-class SelfAttention(Layer):
+class SelfAttention(Random, Layer):
     """Multi-head self-attention on [(batch, time, hidden), padding bias], with dropout on the probabilities.
 
     With `first_only`, only the first token has a query, and the output is (batch, 1, hidden).

@@ -59,9 +59,12 @@ def held_out_share(settings, texts):
         texts: number of training texts.
     """
     if texts < FEW_TEXTS:
-        found = Resolved(
-            0.0, f"{texts} texts are too few to hold some out: train on all of them, for a fixed number of steps"
+        how = (
+            "a fixed number of steps"
+            if settings.epochs == AUTO
+            else f"the requested number of epochs, {settings.epochs}"
         )
+        found = Resolved(0.0, f"{texts} texts are too few to hold some out: train on all of them, for {how}")
     else:
         found = Resolved(HELD_OUT, f"{texts:,} texts are enough to hold out a tenth, to choose the best epoch")
     return _chosen(settings.validation_split, found)

@@ -203,6 +203,18 @@ def test_predict_reads_lines_of_standard_input(folder, capsys, monkeypatch):
     assert "1 of 3 rows have no answer (empty text 1)" in seen.err
 
 
+WITHIN = [("train",), ("evaluate",), ("predict",), ("explain",), ("compare",), ("checkpoint",), ("checkpoint", "list"),
+          ("pretrain",), ("pretrain", "train")]  # fmt: skip
+
+
+@pytest.mark.parametrize("words", WITHIN, ids=" ".join)
+def test_a_word_that_begins_like_an_option_is_not_read_as_it(words, capsys):
+    name, *more = words
+    assert getattr(cli, name)([*more, "-h好"]) == 2
+    out, err = capsys.readouterr()
+    assert out == "" and "-h好" in err
+
+
 @pytest.mark.parametrize("number, said", [(19, False), (20, True)])
 def test_predict_says_that_all_answers_are_the_same(folder, tmp_path, capsys, number, said):
     (tmp_path / "in.txt").write_text("好\n" * number, encoding="utf-8")

@@ -89,3 +89,45 @@ def test_the_option_is_for_the_excel_files_among_all(months, tmp_path):
     arguments = types.SimpleNamespace(header=True, encoding=None, sheet="二月")
     found = cli.tables(arguments, {"train": str(months), "dev": str(tmp_path / "dev.csv")})
     assert [cells.text_of(table["text"][0]) for table in found.values()] == ["太吵", "很好"]
+
+
+@pytest.fixture
+def with_chart(tmp_path):
+    """A function that writes a workbook with the chart sheet `Chart` first."""
+    import openpyxl
+    import openpyxl.chart
+
+    def write(chart=True, rows=True):
+        made = openpyxl.Workbook()
+        sheet = made.create_chartsheet("Chart", 0)
+        if chart:
+            sheet.add_chart(openpyxl.chart.BarChart())
+        made.active = 1
+        made.worksheets[0].title = "Rows"
+        for row in (("text", "label"), ("很好", "好评")):
+            made.worksheets[0].append(row)
+        if not rows:
+            made.remove(made["Rows"])
+            made.active = 0
+        made.save(tmp_path / "a.xlsx")
+        return tmp_path / "a.xlsx"
+
+    return write
+
+
+def test_a_chart_sheet_is_named_in_one_sentence(with_chart):
+    path = with_chart()
+    assert [*kb.read(path)["text"]] == [*kb.read(path, sheet=1)["text"]] == ["很好"]
+    with pytest.raises(kb.InputError, match="sheet 'Chart' has only a chart; sheets with cells: Rows: choose a sheet"):
+        kb.read(path, sheet="Chart")
+    path = with_chart(rows=False)
+    for sheet in (None, "Chart", 1):
+        with pytest.raises(kb.InputError, match="sheet 'Chart' has only a chart; sheets with cells: none: choose"):
+            kb.read(path, sheet=sheet)
+
+
+def test_a_chart_sheet_without_a_chart_which_openpyxl_cannot_read(with_chart):
+    with pytest.raises(
+        kb.InputError, match="a.xlsx has a chart sheet that cannot be read: delete this sheet, and save"
+    ):
+        kb.read(with_chart(chart=False))

@@ -230,7 +230,7 @@ def test_without_tables_the_extra_is_named(tmp_path, monkeypatch, kind):
         ("a.doc", "x", "should end in one of .csv, .tsv"),
         ("a.csv", "", "a.csv is empty"),
         ("a.csv", "text,label\n", "has a header line and no rows"),
-        ("a.csv", 'text,label\na,1\n"b,2\n', "check the quotation marks"),
+        ("a.csv", 'text,label\na,1\n"b,2\n', "line 3 is never closed: check the quotation marks"),
         ("a.csv", "text,label\na,1\nb,2,3\n", "line 3"),
         ("a.csv", "text,label\nhello, world,1\n", "the first line has fewer cells"),
         ("a.csv", "text,label\nhello, world,1\nfine, thanks,2\n", "the first line has fewer cells"),
@@ -242,6 +242,25 @@ def test_bad_files(tmp_path, name, content, words):
     if content is not None:
         put(tmp_path, name, content)
     assert words in refused(tmp_path / name)
+
+
+@pytest.mark.parametrize(
+    "text, line",
+    [
+        ('text,label\na,1\n"b,2\nc,3\n', 3),
+        ('\n\nsep=;\ntext;label\n"a\nb";1\nc;"2\n', 7),  # blank lines, the line of Excel, a cell of two lines
+        ('text,label\r\n"say ""hi""",1\r\nx"y,2\r\n"c ""d,3\r\n', 4),
+        ('text,label\ra,1\r"b,2\r', 3),
+    ],
+)
+def test_the_line_of_an_unclosed_quotation_mark_is_named_in_our_words(tmp_path, text, line):
+    path = tmp_path / "a.csv"
+    path.write_bytes(text.encode())
+    found = refused(path)
+    assert found.endswith(
+        f"a quotation mark that opens a cell in line {line} is never closed: check the quotation marks there"
+    )
+    assert "EOF" not in found and "tokenizing" not in found
 
 
 def test_a_tsv_whose_lines_would_run_together_is_refused(tmp_path):

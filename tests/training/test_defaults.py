@@ -89,7 +89,8 @@ def test_few_texts_are_not_held_out():
     for texts, share in ((299, 0.0), (300, 0.1)):
         assert defaults.held_out_share(Settings(), texts).value == share
         assert defaults.held_out_share(Settings(validation_split=0.5), texts).value == 0.5
-    assert "too few to hold some out" in defaults.held_out_share(Settings(), 20).reason
+    assert "for a fixed number of steps" in defaults.held_out_share(Settings(), 20).reason
+    assert "for the requested number of epochs, 3" in defaults.held_out_share(Settings(epochs=3), 20).reason
 
 
 def test_without_development_texts_nothing_stops_early():
