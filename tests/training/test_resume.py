@@ -195,7 +195,7 @@ def test_the_command_resumes_after_a_kill(checkpoint, tmp_path):
     killed.communicate()
     assert not (tmp_path / "run").exists()
     refused = command(tmp_path / "run", "--learning-rate", "0.5")
-    assert b"is of a run with settings learning_rate" in refused.communicate()[1] and refused.returncode == 2
+    assert b"the saved progress used settings learning_rate" in refused.communicate()[1] and refused.returncode == 2
     others = [command(tmp_path / "run"), command(tmp_path / "whole")]
     told = [each.communicate()[1].decode() for each in others]
     assert [each.returncode for each in others] == [0, 0]
