@@ -65,7 +65,7 @@ def _curves(comparison, font):
     for start in range(1, len(drawn), TOGETHER):
         lines = {name: line for name, line in (drawn[0], *drawn[start : start + TOGETHER]) if set(line) - {None}}
         if lines:
-            y = f"development {compare.said(score)}", "开发集得分"
+            y = f"development {compare.said(score)}", "验证集得分"
             made.append(plots.curves(lines, f"dev-{start}", font, y, share=True))
     return made
 

@@ -56,7 +56,7 @@ def reliability(counts, sure, right, font):
         axes.scatter(sure, right, s=area, color=FIRST, zorder=3)
         axes.set(xlim=(-0.03, 1.03), ylim=(-0.03, 1.03), aspect="equal")
         axes.set_xlabel(_both(font, "mean probability", "平均概率"))
-        axes.set_ylabel(_both(font, "accuracy", "正确率"))
+        axes.set_ylabel(_both(font, "accuracy", "准确率"))
 
     return svg(draw, "calibration", font, 3.9, 3.6)
 
@@ -105,7 +105,7 @@ def by_length(groups, font):
         axes.set(xlim=(-0.6, len(groups) - 0.4), ylim=(-0.02, 1.04))
         axes.grid(False, axis="x")
         axes.set_xlabel(_both(font, "tokens per text", "文本的词元数"))
-        axes.set_ylabel(_both(font, "accuracy", "正确率"))
+        axes.set_ylabel(_both(font, "accuracy", "准确率"))
 
     return svg(draw, "by-length", font)
 

@@ -77,7 +77,7 @@ def _training(report, font):
     drawn = {"loss": plots.curves(losses, "loss", font, ("loss", "损失"))}
     if scores:
         best = report.get("best_epoch")
-        drawn["score"] = plots.curves(scores, "scores", font, ("development score", "开发集得分"), best, share=True)
+        drawn["score"] = plots.curves(scores, "scores", font, ("development score", "验证集得分"), best, share=True)
     return drawn | {"table": tables.epochs(report["history"])}
 
 

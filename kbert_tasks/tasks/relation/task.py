@@ -78,7 +78,7 @@ class RelationExtractor(SpanTask[Prediction]):
     ANSWERS = "triples"
     FORMAT = "jsonl"
     presentation = Presentation(
-        "Relation extraction", "关系抽取", "predicate", "各关系",
+        "Relation extraction", "关系抽取", "predicate", "各谓词",
         keys=("subject", "predicate", "object"), entities=("subject", "object"),
     )  # fmt: skip
 
