@@ -64,6 +64,7 @@ class DevScore(Callback):
         task: a task with its model.
         examples, encoded: the development examples.
         average: an `Average` whose weights are scored and kept instead of the model's own, or None.
+        keep_last: whether the weights of the last epoch are kept too, because other callbacks may change them.
 
     Attributes:
         history: for each epoch a dict with `epoch`, `loss`, `dev` (scores) and `seconds` (training time only).
@@ -72,8 +73,9 @@ class DevScore(Callback):
         seconds: time spent on scoring.
     """
 
-    def __init__(self, task, examples, encoded, average=None):
+    def __init__(self, task, examples, encoded, average=None, keep_last=False):
         super().__init__()
+        self.keep_last = keep_last
         self.task, self.examples, self.encoded, self.average = task, examples, encoded, average
         self.history, self.best_epoch, self.best_report, self.seconds = [], None, None, 0.0
         self.best = self.best_weights = self.best_learned = None
@@ -94,7 +96,8 @@ class DevScore(Callback):
         parts = ", ".join(f"{name} {value:.4f}" for name, value in entry.get("losses", {}).items())
         parts = f" ({parts})" if parts else ""
         log.info("epoch %d: loss %.4f%s%s, %.1f s", epoch + 1, entry["loss"], parts, shown, entry["seconds"])
-        self.model.stop_training = self.stops
+        # `stops` comes first, because all machines have to compute it. A user's callback may have stopped within the epoch.
+        self.model.stop_training = self.stops or self.model.stop_training
         zeros = [each["epoch"] for each in self.history if each.get("dev", {}).get("f1") == 0]
         last = self.model.stop_training or entry["epoch"] == self.task.settings.epochs
         if zeros == [entry["epoch"]] and not last:
@@ -116,7 +119,7 @@ class DevScore(Callback):
         found = [main, -math.inf if entry["dev_loss"] is None else -entry["dev_loss"]]
         if self.best is None or found > self.best:
             self.best, self.best_epoch, self.best_report = found, entry["epoch"], report
-            last = entry["epoch"] == task.settings.epochs and not self.average
+            last = entry["epoch"] == task.settings.epochs and not self.average and not self.keep_last
             self.best_weights = None if last else self.model.get_weights()
             self.best_learned = {name: getattr(task, name) for name in task.LEARNED}
 
@@ -132,7 +135,7 @@ class DevScore(Callback):
         return distribution.as_chief(self.model, len(self.history) - self.best_epoch >= patience)
 
     def finish(self):
-        if self.best_weights is not None and (self.average or self.best_epoch != len(self.history)):
+        if self.best_weights is not None:  # also after the last epoch: a user's callback may have changed the weights
             self.model.set_weights(self.best_weights)
         elif self.average:
             self.average.take()

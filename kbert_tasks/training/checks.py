@@ -22,16 +22,16 @@ def check_task(task, model, windows):
         windows: list of (x, target), at least one.
 
     Raises:
-        InputError: the outputs, the losses and the targets do not have the same names; a loss cannot be computed, does not
-            return one value for each text or for each token, or depends on the padding of the batch.
+        InputError: the outputs, the losses and the targets do not have the same names; a target cannot hold the padding; a
+            loss cannot be computed, does not return one value for each text or for each token, or depends on the padding
+            or on the other texts of the batch.
     """
     losses, name = task.loss(), type(task).__name__
-    outputs = (
-        dict(zip(model.output_names, model.outputs, strict=True)) if isinstance(model.outputs, list) else model.output
-    )
-    if outputs.keys() != losses.keys():
+    outputs = model.output  # not `model.output_names`, which are the names of the layers
+    if not isinstance(outputs, dict) or outputs.keys() != losses.keys():
+        found = _names(outputs) if isinstance(outputs, dict) else type(outputs).__name__
         raise InputError(
-            f"{name}.build returns the outputs {_names(outputs)} and {name}.loss has losses for {_names(losses)}: "
+            f"{name}.build returns the outputs {found} and {name}.loss has losses for {_names(losses)}: "
             "both must have the same names"
         )
     rows = [task.sample_target(*window, np.random.default_rng(0)) for window in _short_and_long(windows)]
@@ -42,6 +42,12 @@ def check_task(task, model, windows):
                 f"{name}.target should return a dict with arrays for {_names(losses)}, not {found}: "
                 "every output needs a target"
             )
+        for output, target in y.items():
+            if (kind := np.asarray(target).dtype).kind in "bu":
+                raise InputError(
+                    f"the target of the output {output!r} of {name} has the type {kind}, which cannot hold the padding "
+                    f"{PADDING}: use int32 or float32"
+                )
     x, y = (collate([row[i] for row in rows], pad) for i, pad in ((0, 0), (1, PADDING)))
     found = model(x, training=False)
     for output, loss in losses.items():
@@ -64,12 +70,16 @@ def _check_loss(name, output, loss, targets, together, found):
             f"not shape {tuple(each.shape)}, for {shapes}"
         )
     shape, padded = np.shape(targets[0]), together.shape[1:]
-    if shape == padded:
-        return
     # Axes of the target that are padded are axes of tokens. The output has the same axes, first after the batch axis.
-    alone = found[(slice(0, 1), *(slice(size) for size in shape[: found.shape.rank - 1]))]
+    sizes = [size if size != longest else None for size, longest in zip(shape, padded, strict=True)]
+    alone = found[(slice(0, 1), *(slice(size) for size in sizes[: found.shape.rank - 1]))]
     one = float(text_loss(loss, np.asarray(targets[0])[None], alone)[0])
     if not np.isclose(one, float(each[0]), rtol=TOLERANCE, atol=TOLERANCE):
+        if shape == padded:
+            raise InputError(
+                f"the loss of the output {output!r} of {name} depends on the other texts of the batch: it is {one:.4f} for "
+                f"a text alone and {float(each[0]):.4f} next to another text, for {shapes}"
+            )
         raise InputError(
             f"the loss of the output {output!r} of {name} depends on padding: it is {one:.4f} for a text alone and "
             f"{float(each[0]):.4f} next to a longer text, for {shapes}. Return one value for each token, so that tokens with "
@@ -78,9 +88,9 @@ def _check_loss(name, output, loss, targets, together, found):
 
 
 def _short_and_long(windows):
-    """Returns the windows with the fewest and with the most tokens among the first ones; one if all are as long."""
+    """Returns the windows with the fewest and with the most tokens among the first ones, or the only one."""
     some = sorted(windows[:SAMPLE], key=lambda window: len(window[0]["Input-Token"]))
-    return some[:1] if len(some[0][0]["Input-Token"]) == len(some[-1][0]["Input-Token"]) else [some[0], some[-1]]
+    return [some[0], some[-1]] if len(some) > 1 else some
 
 
 def _names(named):

@@ -73,7 +73,7 @@ class Run:
         self.copies = _prediction_copies(task, model, trainer.precision, strategy)
         average = Average(model.trainable_weights, settings.ema_decay) if settings.ema_decay else None
         losses = Losses(settings.learning_rate)
-        self.dev_score = DevScore(task, trainer.dev.rows, trainer.encoded_dev, average)
+        self.dev_score = DevScore(task, trainer.dev.rows, trainer.encoded_dev, average, bool(trainer.callbacks))
         self.backup = Backup(trainer.resume_dir, identity, model, average, losses, self.dev_score)
         events = TensorBoard(settings.tensorboard, identity, self.dev_score, resumed=self.backup.step > 0)
         first = (*[average] * bool(average), losses, *self.copies, self.dev_score, events)

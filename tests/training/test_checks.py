@@ -125,3 +125,34 @@ def test_what_does_not_fit_is_named_with_the_shapes(task, made, said):
 @pytest.mark.parametrize("size", [1, 2])
 def test_windows_of_one_length_are_checked_too(size):
     check_task(Tagger(), model(), windows()[:1] * size)
+
+
+@pytest.mark.parametrize("parts", [1, 2])
+def test_outputs_are_named_by_the_dict_and_not_by_the_layers(parts):
+    made = model()
+    made = Stepped(
+        keras.Model(made.inputs, {"tags": keras.layers.Dense(TAGS, name="other")(made.output["tags"])}), parts
+    )
+    check_task(Tagger(), made, windows())
+
+
+def test_sparse_targets_with_an_axis_of_one_are_accepted():
+    check_task(
+        Tagger(target=lambda length: {"tags": np.arange(length, dtype="int32")[:, None] % TAGS}), model(), windows()
+    )
+
+
+@pytest.mark.parametrize("kind", ["uint8", "bool"])
+def test_targets_that_cannot_hold_the_padding_are_refused(kind):
+    task = Tagger(target=lambda length: {"tags": np.ones(length, kind)})
+    with pytest.raises(kb.InputError, match=f"has the type {kind}, which cannot hold the padding -1"):
+        check_task(task, model(), windows())
+
+
+def test_a_loss_that_depends_on_the_other_texts_is_refused():
+    def loss(y, p):  # (batch, 1) - (batch,) is (batch, batch)
+        return tf.square(tf.cast(y, tf.float32) - tf.reduce_sum(p, [1, 2]))
+
+    task = Tagger({"tags": loss}, lambda length: {"tags": np.ones(1, "float32")})
+    with pytest.raises(kb.InputError, match="depends on the other texts of the batch"):
+        check_task(task, model(1), windows())

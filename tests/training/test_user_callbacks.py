@@ -73,3 +73,30 @@ def test_what_is_no_callback_is_refused(checkpoint):
         kb.InputError, match=r"callbacks\[1\] should be a tf_keras.callbacks.Callback, found builtins.str"
     ):
         kb.TextClassifier(checkpoint, **SETTINGS).fit(ROWS, callbacks=[Seen(), "early"])
+
+
+class StopsWithin(Callback):
+    """Stops the training in the first step."""
+
+    def on_train_batch_end(self, batch, logs=None):
+        self.model.stop_training = True
+
+
+def test_stopping_within_an_epoch_ends_the_training(checkpoint):
+    task = kb.TextClassifier(checkpoint, **SETTINGS).fit(ROWS, dev=ROWS, callbacks=[StopsWithin()])
+    assert len(task.report_["history"]) == 1
+
+
+class Changes(Seen):
+    """Changes the weights at the end, like EarlyStopping with restore_best_weights."""
+
+    def on_train_end(self, logs=None):
+        self.model.set_weights([0 * each for each in self.model.get_weights()])
+
+
+@pytest.mark.parametrize("epochs", [1, 4])
+def test_the_weights_are_those_of_the_reported_epoch(checkpoint, epochs):
+    task = kb.TextClassifier(checkpoint, **SETTINGS | {"epochs": epochs})
+    task.fit(ROWS, dev=ROWS, callbacks=[Changes(1)])
+    losses = [answer["loss"] for answer in task.evaluate(ROWS).answers]
+    assert sum(losses) / len(losses) == pytest.approx(task.report_["history"][0]["dev_loss"], abs=1e-4)
