@@ -121,7 +121,8 @@ class Task(Estimator, Hooks, Generic[P]):
                 interrupted, the same call resumes from this folder and gives the same model. The folder is not deleted.
             callbacks: `tf_keras.callbacks.Callback`s. At the end of an epoch their `logs` contain `loss` and the
                 development scores, such as `dev_accuracy`. If one sets `model.stop_training`, training ends with that
-                epoch. Their own state is not part of the saved progress.
+                epoch. Their own state is not part of the saved progress, and they cannot change the learning rate, which
+                the setting `schedule` determines.
 
         Returns:
             self.

@@ -114,9 +114,13 @@ class DevScore(Callback):
         logs |= {f"dev_{name}": value for name, value in entry["dev"].items()}
         if entry["dev_loss"] is not None:
             logs["dev_loss"] = entry["dev_loss"]
+        score = report[task.MAIN_SCORE] or 0.0
         # While the score is 0, a lower loss is better.
-        main = report[task.MAIN_SCORE] or -entry["loss"]
-        found = [main, -math.inf if entry["dev_loss"] is None else -entry["dev_loss"]]
+        found = [
+            score,
+            -entry["loss"] if score == 0 else 0.0,
+            -math.inf if entry["dev_loss"] is None else -entry["dev_loss"],
+        ]
         if self.best is None or found > self.best:
             self.best, self.best_epoch, self.best_report = found, entry["epoch"], report
             last = entry["epoch"] == task.settings.epochs and not self.average and not self.keep_last

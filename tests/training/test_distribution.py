@@ -285,7 +285,7 @@ def test_a_worker_that_was_killed_and_started_again(still, tmp_path):
     os.kill(second.pid, signal.SIGKILL)
     told = first.communicate()[0].decode()
     second.communicate()
-    assert first.returncode == 2 and "another worker stopped: give every worker its command again" in told, told
+    assert first.returncode == 2 and "another worker stopped: run the command again on every worker" in told, told
     assert not output.exists()
     both = [start(command(still, file, output), worker=i, ports=ports[2:]) for i in range(2)]
     told = [each.communicate()[0].decode() for each in both]

@@ -43,7 +43,9 @@ def test_the_epoch_that_is_kept(monkeypatch, scores, losses, best):
     )  # fmt: skip
     monkeypatch.setattr("kbert_tasks.training.callbacks.decoded", lambda *_: [])
     callback, weights = DevScore(task, ["an example"], []), []
-    callback.model = SimpleNamespace(get_weights=lambda: task.threshold_, set_weights=weights.append)
+    callback.model = SimpleNamespace(
+        get_weights=lambda: task.threshold_, set_weights=weights.append, stop_training=False
+    )
     for epoch, loss in enumerate(losses):
         task.threshold_ = epoch + 1  # as tuned in that epoch
         callback.on_epoch_end(epoch, {"loss": loss, "seconds": 1.0})
@@ -70,7 +72,7 @@ def test_an_f1_of_0_is_called_usual_once_and_not_in_the_last_epoch(monkeypatch, 
     monkeypatch.setattr("kbert_tasks.training.callbacks.decoded", lambda *_: [])
     monkeypatch.setattr("kbert_tasks.training.callbacks.distribution.as_chief", lambda _, value: value)
     callback = DevScore(task, ["an example"], [])
-    callback.model, found = SimpleNamespace(get_weights=list), []
+    callback.model, found = SimpleNamespace(get_weights=list, stop_training=False), []
     for epoch in range(len(scores)):
         caplog.clear()
         with caplog.at_level("INFO", "kbert_tasks"):
