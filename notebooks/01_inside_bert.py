@@ -5,16 +5,16 @@
 #
 # **How long it takes.** A minute on two CPU cores. It needs no GPU. (Not run on a GPU or TPU.)
 #
-# **你将得到什么。** 你会看到从一个中文句子到 BERT 猜出被遮住的字，中间的每一步。所有计算都由你自己用 NumPy 完成，权重来自一个真实的检查点，结果与 Keras 模型的数字一致。只需要会 Python 和一点 NumPy，不需要深度学习基础。
+# **你将得到什么。** 从输入一个中文句子，到 BERT 猜出被掩码的字，你会看到其中的每一步。所有计算都由你用 NumPy 亲手完成，权重来自真实的检查点，结果与 Keras 模型一致。只需要会 Python 和一点 NumPy，不需要深度学习基础。
 #
-# **需要多久。** 双核 CPU 上约需一分钟，不需要 GPU。（未在 GPU 和 TPU 上运行过。）
+# **需要多久。** 在双核 CPU 上约需一分钟，不需要 GPU。（未在 GPU 和 TPU 上运行过。）
 
 # %% [markdown]
 # ## Set-up · 准备
 #
 # This cell installs the package where it is missing, as in Colab. It keeps the TensorFlow that is there, and it does not matter whether Keras 3 has been imported already.
 #
-# 如果还没有安装本软件包（例如在 Colab 中），这个单元格会安装它。已有的 TensorFlow 保持不变，是否已经导入过 Keras 3 也没有关系。
+# 如果还没有安装本包（例如在 Colab 中），这个单元格会安装它。已有的 TensorFlow 保持不变；已经导入过 Keras 3 也没有影响。
 
 # %%
 import importlib
@@ -78,11 +78,11 @@ def heat(axes, values, title, rows=None, columns=None, signed=False, **more):
 #
 # These lines are the only ones that you change to look at text of your own. The first sentence says: *The master rode a white horse, the disciples carried the luggage, and they went westward all the way.* The second: *It was getting dark, and they stayed in a temple.*
 #
-# `tiny-zh` is the small checkpoint that comes with the package. It has read four old Chinese novels and some manuals. A large one, such as `bert-base-chinese`, has the same parts, only more of them; it is downloaded (400 MB) when you name it here.
+# `tiny-zh` is the small checkpoint that comes with the package. It was trained on dialogues, encyclopaedia articles, laws, novels and manuals. A large one, such as `bert-base-chinese`, has the same parts, only more of them; it is downloaded (400 MB) when you name it here.
 #
 # 想看自己的文本，只需要改下面这几行。
 #
-# `tiny-zh` 是随包附带的小检查点，读过四部古典小说和一些技术手册。更大的检查点（如 `bert-base-chinese`）结构完全相同，只是层数更多、向量更长；在这里写上它的名字，就会自动下载（400 MB）。
+# `tiny-zh` 是包内自带的小检查点，训练语料是对话、百科条目、法律、小说和技术手册。更大的检查点（如 `bert-base-chinese`）结构完全相同，只是层数更多、向量更长；在这里写上它的名字，就会自动下载（400 MB）。
 
 # %%
 CHECKPOINT = "tiny-zh"
@@ -95,7 +95,7 @@ HIDDEN = "师父骑着白马，徒[MASK]挑着担子，一路向西去了。"
 #
 # BERT learned from text alone. Words were hidden from it, and it had to guess them. Here it guesses the word at `[MASK]`; behind each guess stands the probability. At the end of this notebook you will have computed these very numbers yourself.
 #
-# BERT 只从文本本身学习：把一些词遮住，让它猜。下面它猜的是 `[MASK]` 处的字，后面是概率。读完这个笔记本，你会亲手算出这些数字。
+# BERT 只从文本本身学习：把一些词掩码（mask），让它来猜。下面它猜的是 `[MASK]` 处的字，每个猜测后面是概率。学完这个 notebook，你会亲手算出这些数字。
 
 # %%
 guesses = kb.fill_mask(CHECKPOINT, HIDDEN)[0]
@@ -107,7 +107,7 @@ for token, probability in guesses:
 #
 # A network computes with numbers, so text is cut into **tokens**, and each token has a number, its line in the vocabulary. A Chinese character is a token; a rare English word becomes several pieces (`##` marks a piece inside a word). Two special tokens are added: `[CLS]` stands at the beginning, `[SEP]` ends each text. The **segment** says whether a token belongs to the first or to the second text.
 #
-# 神经网络只会算数，所以文本先切成**词元**（token），每个词元用它在词表中的行号表示。一个汉字就是一个词元；少见的英文单词会切成几段（`##` 表示词的中间部分）。另外还要加上两个特殊词元：`[CLS]` 放在开头，`[SEP]` 放在每段文本的末尾。**片段编号**（segment）表示词元属于第一段还是第二段文本。
+# 神经网络只能处理数字，所以文本先要切成**词元**（token），每个词元用它在词表中的行号表示。一个汉字就是一个词元；少见的英文单词会切成几段（`##` 表示词的中间部分）。另外还要加上两个特殊词元：`[CLS]` 放在开头，`[SEP]` 放在每段文本的末尾。**片段编号**（segment）表示词元属于第一段还是第二段文本。
 
 # %%
 checkpoint = kb.find_checkpoint(CHECKPOINT)
@@ -126,7 +126,7 @@ print("\nEnglish · 英文:", tokenizer.tokens(tokenizer.encode("unbelievable").
 #
 # All that BERT knows is in its weights: arrays of numbers with names. Here are those outside the layers, and those of the first layer; each further layer has the same. `size` below is the length of the vector that stands for a token everywhere in the network.
 #
-# BERT 学到的一切都在权重里，也就是一些有名字的数组。下面列出的是各层之外的权重和第一层的权重；其余各层与第一层一样。`size` 是网络中代表一个词元的向量的长度。
+# BERT 学到的一切都在权重里。权重是一些有名字的数组。下面列出的是各层之外的权重和第一层的权重；其余各层与第一层一样。`size` 是网络中代表一个词元的向量的长度。
 
 # %%
 weights = checkpoint.tensors()
@@ -195,9 +195,9 @@ for character in "马三东说":
 #
 # BERT has a plain table instead, a row for each position, which is learned like all other weights. Google started from random numbers. `tiny-zh` started from the waves, which saves a small model much training, and then learned on. The third picture is what it changed.
 #
-# 最初的 Transformer（Vaswani 等，2017）用一排快慢不同的波来表示位置：位置 $p$ 的第 $2i$ 个数是 $\sin(p / 10000^{2i/size})$，第 $2i+1$ 个数是相应的余弦，没有任何需要学习的东西。相邻位置的向量相近；而且向后移动 $k$ 个位置总是同一个旋转，所以一个矩阵就能在任何地方找到“前一个词元”。
+# 最初的 Transformer（Vaswani 等，2017）用一组频率不同的波来表示位置：位置 $p$ 的第 $2i$ 个数是 $\sin(p / 10000^{2i/size})$，第 $2i+1$ 个数是相应的余弦，其中没有需要学习的参数。相邻位置的向量相近；而且向后移动 $k$ 个位置总是同一个旋转，所以一个矩阵就能在任何地方找到“前一个词元”。
 #
-# BERT 改用一张普通的表，每个位置一行，和其他权重一样通过训练学到。Google 从随机数开始；`tiny-zh` 则从这些波开始（小模型可以少训练很多），然后继续学习。第三张图是它学到的变化。
+# BERT 改用一张普通的表，每个位置一行，和其他权重一样通过训练学到。Google 从随机数开始；`tiny-zh` 则从这些波开始（小模型因此可以少训练很多步），然后继续学习。第三张图是它学到的变化。
 
 # %%
 from kbert_tasks.pretraining.model import waves
@@ -248,11 +248,11 @@ rotated = np.stack([sine * np.cos(turn) + cosine * np.sin(turn), cosine * np.cos
 print("rotated = 3 places on · 旋转等于后移 3 位:", np.allclose(rotated.reshape(fixed.shape)[:-3], fixed[3:]))
 
 # %% [markdown]
-# ## 6. A batch, and padding · 批与填充
+# ## 6. A batch, and padding · 批次与填充
 #
 # Several texts are computed at once, as a **batch**. Arrays are rectangular, so shorter texts are filled up with `[PAD]`, token 0. Our batch has two texts: the pair from above, and its second sentence alone. Then the three embeddings are added and each vector is **normalised**: mean 0 and standard deviation 1 over its numbers, then scaled and moved by two learned vectors. This is *layer normalisation*; it comes again twice in each layer.
 #
-# 多条文本一起计算，称为一**批**（batch）。数组必须是矩形的，所以短的文本用 `[PAD]`（0 号词元）补齐。我们的批里有两条文本：上面的句对，以及单独的第二句。三种嵌入相加以后，每个向量还要**归一化**：使其中各数的均值为 0、标准差为 1，再用两个学到的向量缩放和平移。这就是*层归一化*，之后每一层里还会出现两次。
+# 多条文本一起计算，称为一个**批次**（batch）。数组必须是矩形的，所以短文本用 `[PAD]`（0 号词元）补齐。我们的批次里有两条文本：上面的句对，以及单独的第二句。三种嵌入相加以后，每个向量还要**归一化**：使其中各数的均值为 0、标准差为 1，再用两个学到的向量缩放和平移。这就是*层归一化*，之后的每一层里还会出现两次。
 
 # %%
 from kbert_tasks.inference.predict import inputs
@@ -322,7 +322,7 @@ print("key    [batch, heads, length, size/heads] ", key.shape)
 print("value  [batch, heads, length, size/heads] ", value.shape)
 
 # %% [markdown]
-# ## 8. Scaled attention · 缩放的注意力
+# ## 8. Scaled attention · 缩放点积注意力
 #
 # The **score** of two tokens is the product of the one's query with the other's key. The **softmax** turns the scores of a token into probabilities, which add up to 1; with these weights the values are averaged:
 #
@@ -330,11 +330,11 @@ print("value  [batch, heads, length, size/heads] ", value.shape)
 #
 # Why divide by the root? A sum of $d$ products of random numbers has a standard deviation of $\sqrt d$. Without the division, long vectors would give large scores, the softmax would put nearly all on one token, and the gradient, from which the network learns, would vanish. Try it with random vectors:
 #
-# 两个词元的**分数**是一个的查询与另一个的键的内积。**softmax** 把一个词元的各个分数变成总和为 1 的概率，再用这些概率对值做加权平均：
+# 两个词元的**分数**是一个的查询与另一个的键的内积。**softmax** 把一个词元的各个分数变成总和为 1 的概率，再用这些概率对各个值（value）做加权平均：
 #
 # $$\mathrm{attention}(Q, K, V) = \mathrm{softmax}\left(\frac{Q K^\top}{\sqrt{size/heads}}\right) V$$
 #
-# 为什么要除以这个根号？$d$ 个随机数乘积之和的标准差是 $\sqrt d$。如果不除，向量越长分数越大，softmax 几乎把全部概率给了一个词元，网络赖以学习的梯度也就消失了。用随机向量试一下：
+# 为什么要除以这个根号？$d$ 个随机数乘积之和的标准差是 $\sqrt d$。如果不除，向量越长，分数越大，softmax 会把几乎全部概率给一个词元，梯度随之消失，网络就学不到东西。用随机向量试一下：
 
 
 # %%
@@ -353,11 +353,11 @@ for d in (4, 16, 64, 256, 1024):
     print(f"{d:4d}   {scores.std():8.1f}                    {plain:8.2f}         {scaled:8.2f}")
 
 # %% [markdown]
-# ## 9. Masks · 掩码
+# ## 9. Masks · 注意力掩码
 #
 # `[PAD]` means nothing, and nobody should gather from it. So -10000 is added to its scores before the softmax, and its probability becomes 0. Below is the second text, whose right half is padding, without the mask and with it (the head that would look at padding most; the root of the probabilities, so that small ones show). The check underneath: with the mask, a text in a batch gets the same vectors as alone.
 #
-# `[PAD]` 没有含义，不应该从它那里收集信息。所以在 softmax 之前，给它的分数加上 -10000，概率就变成 0。下图是第二条文本（右半部分是填充），左边不加掩码，右边加掩码；选的是最容易看向填充的那个头，颜色是概率的平方根，小的概率也看得见。图下面的检查说明：加了掩码，一条文本放在批里算和单独算，得到的向量相同。
+# `[PAD]` 没有含义，不应该从它那里收集信息。所以在 softmax 之前，给它的分数加上 -10000，概率就变成 0。下图是第二条文本（右半部分是填充），左边不加掩码，右边加掩码；这里选的是分给填充的注意力最多的头；颜色表示概率的平方根，这样小的概率也看得见。图下面的检查说明：加了掩码，一条文本放在批次里计算和单独计算，得到的向量相同。
 
 
 # %%
@@ -398,7 +398,7 @@ print("each row adds up to 1 · 每行之和为 1:", np.allclose(probabilities.s
 #
 # What attention gathers does not replace the token's vector, it is **added** to it: the *residual connection*. So nothing is lost on the way up, and when the network learns, the gradient has a straight way down through all layers. The sum is normalised again, so that numbers stay of one size however many layers there are. The histogram shows all numbers of the first text.
 #
-# 注意力收集到的内容不是取代词元的向量，而是**加**到它上面，这叫*残差连接*。这样，向上传递时什么也不会丢失；学习时，梯度也能顺着它直达最底层。相加之后再做一次归一化，所以无论多少层，数值的大小都差不多。直方图是第一条文本的全部数值。
+# 注意力收集到的内容不是取代词元的向量，而是**加**到它上面，这叫*残差连接*。这样，信息逐层向上传递时不会丢失；训练时，梯度也能沿着它直达最底层。相加之后再做一次归一化，所以无论有多少层，数值都保持同样的量级。直方图是第一条文本的全部数值。
 
 # %%
 added = x + mixed
@@ -424,7 +424,7 @@ plt.show()
 #
 # Attention mixes tokens. The **feed-forward** part then works on each token by itself: the vector becomes four times as long, goes through a bend, and becomes `size` long again. Most of a layer's weights are here. The bend is GELU; without one, all layers together would be no more than a single matrix. Then residual and normalisation once more.
 #
-# 注意力让词元之间交换信息；接着的**前馈网络**则单独处理每个词元：向量先变成四倍长，经过一个弯曲的函数，再变回 `size` 长。一层的大部分权重都在这里。弯曲的函数是 GELU；如果没有它，所有层加起来也只相当于一个矩阵。最后再做一次残差和归一化。
+# 注意力让词元之间交换信息；随后的**前馈网络**单独处理每个词元：向量先扩大到四倍长，经过一个非线性的激活函数，再变回 `size` 长。一层的大部分权重都在这里。激活函数是 GELU；如果没有它，所有层加起来也只相当于一个矩阵。最后再做一次残差和归一化。
 
 
 # %%
@@ -460,7 +460,7 @@ plt.show()
 #
 # That was one layer. The encoder is the embeddings and then this layer again and again, each time with other weights: a dozen lines of NumPy. Next to it we load the same checkpoint as a Keras model, as you would to fine-tune it, and compare the vectors after each layer. The difference is rounding.
 #
-# 以上是一层。编码器就是嵌入，再加上一层又一层同样的计算，只是每层的权重不同：十来行 NumPy 代码。我们再把同一个检查点加载成 Keras 模型（微调时就是这样加载的），比较每一层之后的向量。两者只差舍入误差。
+# 以上是一层。编码器就是嵌入，再加上一层又一层同样的计算，只是每层的权重不同，用 NumPy 写只要十几行。我们再把同一个检查点加载成 Keras 模型（微调时就是这样加载的），比较每一层之后的向量。两者只差舍入误差。
 
 
 # %%
@@ -500,7 +500,7 @@ assert np.allclose(states[1], after_layer, atol=1e-5)
 #
 # What do the heads attend to? Each picture is a head: the row is the token that asks, the column the one that is asked. A bright diagonal is a head that looks at the token itself, a line beside the diagonal one that looks at a neighbour; two squares are a head whose tokens keep to their own sentence; and a bright column is a token that all look at, often `[SEP]`: that is how a head says "nothing for me here". The maps come from the package (`kbert-explain` draws the same for a fine-tuned model); ours are equal.
 #
-# 各个头在看什么？每张小图是一个头：行是发出查询的词元，列是被查询的词元。对角线亮，说明这个头看词元自己；对角线旁边有一条亮线，说明它看相邻的词元；出现两个方块，说明每个词元只看自己那句话；某一列亮，说明大家都看同一个词元，常常是 `[SEP]`，相当于这个头说“这里没有我要的”。图由本软件包算出（`kbert-explain` 对微调后的模型画的也是它），与我们自己算的相同。
+# 各个头关注什么？每张小图是一个头：行是发出查询的词元，列是被查询的词元。对角线亮，说明这个头关注词元自己；对角线旁边有一条亮线，说明它关注相邻的词元；出现两个方块，说明每个词元只关注自己那句话；某一列亮，说明所有词元都关注同一个词元，往往是 `[SEP]`，相当于这个头在说“这里没有我要找的”。这些图由本包计算（`kbert-explain` 对微调后的模型画的是同样的图），与我们自己算的相同。
 
 # %%
 from kbert_tasks.explanation import attention as explained
@@ -541,7 +541,7 @@ plt.show()
 # %% [markdown]
 # One sentence can mislead. So over 60 texts of the package's sample we count how much of its attention each head gives, on average, to the token itself, to the tokens before and after it, and to the special tokens.
 #
-# 只看一句话容易看走眼。所以我们用随包示例中的 60 条文本，统计每个头平均把多少注意力分给词元自己、前一个和后一个词元，以及特殊词元。
+# 只看一句话容易得出错误的结论。所以我们用包内示例数据中的 60 条文本，统计每个头平均把多少注意力分给词元自己、前一个和后一个词元，以及特殊词元。
 
 # %%
 from kbert_tasks.samples import path
@@ -560,9 +560,9 @@ looks = np.mean(looks, axis=0).reshape(len(kinds), -1)  # [kinds, layers * heads
 figure, axes = plt.subplots(figsize=(11, 3.4), layout="constrained")
 kinds = ["itself · 自己", "token before · 前一个", "token after · 后一个", "[CLS]", "[SEP]"]
 head_names = [f"{i + 1}.{j + 1}" for i in range(layers) for j in range(heads)]
-image = heat(axes, looks, "What each head attends to · 每个头在看什么", kinds, vmax=1)
+image = heat(axes, looks, "What each head attends to · 每个头关注什么", kinds, vmax=1)
 axes.set_xticks(range(len(head_names)), head_names, fontsize=8)
-axes.set(xlabel="layer.head · 层.头", ylabel="attends to · 看向")
+axes.set(xlabel="layer.head · 层.头", ylabel="attends to · 关注")
 for (i, j), share in np.ndenumerate(looks) if looks.shape[1] <= 24 else ():
     axes.text(j, i, f"{share:.2f}", ha="center", va="center", fontsize=7, color="white" if share > 0.5 else "black")
 figure.colorbar(image, ax=axes, label="share of attention · 注意力占比")
@@ -573,7 +573,7 @@ plt.show()
 #
 # The table of embeddings has one vector for 打, whether it opens a door (打开), asks around (打听) or strikes someone (打了). The layers tell these apart. The character stands at the same place in all three sentences, so at the beginning its vectors are equal, with a cosine of 1; from layer to layer each takes up what stands around it. This is why BERT's vectors serve tasks better than fixed word vectors.
 #
-# 在嵌入表里，“打”只有一个向量，不管是打开、打听还是打人。把它们区分开来的是各层。在下面三句话里，“打”的位置相同，所以开始时向量完全一样，余弦为 1；之后每过一层，它都从周围吸收一些信息。正因为如此，BERT 的向量比固定的词向量更好用。
+# 在嵌入表里，“打”只有一个向量，不管是打开、打听还是打人。能区分它们的是各层。在下面三句话里，“打”的位置相同，所以开始时向量完全一样，余弦为 1；之后每经过一层，它都从上下文吸收一些信息。正因为如此，BERT 的向量用于各种任务时比固定的词向量效果更好。
 
 # %%
 SAME, CONTEXTS = "打", ["他打开大门走了出去。", "他打听师父的消息。", "他打了那人一拳。"]
@@ -596,11 +596,11 @@ axes.grid(alpha=0.3)
 plt.show()
 
 # %% [markdown]
-# ## 15. How it learned: masked words · 如何学习：遮盖词预测
+# ## 15. How it learned: masked words · 如何学习：掩码词预测
 #
 # In training, 15 % of the tokens are to be guessed. Of these, 80 % are replaced by `[MASK]`, 10 % by a random token, and 10 % stay as they are, because later, in real texts, there is no `[MASK]`: the network has to keep a good vector for every token, since any of them may be asked for. The masks are drawn anew each time. Five draws for our pair; below each changed place stands what it should be.
 #
-# 训练时，15% 的词元需要猜。其中 80% 换成 `[MASK]`，10% 换成随机词元，10% 保持原样。因为以后在真实文本中没有 `[MASK]`，而任何词元都可能被问到，所以网络必须为每个词元都保留一个好的向量。每次训练都重新抽取。下面对我们的句对抽五次；每行后面列出要猜的词元及正确答案。
+# 训练时，15% 的词元需要预测。其中 80% 替换为 `[MASK]`，10% 替换为随机词元，10% 保持不变。这样做是因为实际使用的文本中没有 `[MASK]`；既然任何词元都可能要预测，网络就必须为每个词元保留一个好的向量。每次都重新采样。下面对我们的句对采样五次，每次下面列出改动的位置和正确答案。
 
 # %%
 from kbert_tasks.pretraining import masking
@@ -622,10 +622,10 @@ shown, gold = masking.mask([whole] * draws, draw, numbers)
 asked = gold["MLM"] >= 0
 now = np.take_along_axis(shown["Input-Token"], shown["Masked-Position"], axis=1)[asked]
 ordinary = sum(token not in ("[CLS]", "[SEP]", "[UNK]") for token in tokens)
-print(f"\nto guess · 需要猜   {asked.sum() / draws / ordinary:.3f}")
+print(f"\nto guess · 需要预测   {asked.sum() / draws / ordinary:.3f}")
 print(f"[MASK]              {(now == numbers.mask).mean():.3f}")
 print(f"random · 随机       {((now != numbers.mask) & (now != gold['MLM'][asked])).mean():.3f}")
-print(f"unchanged · 原样    {(now == gold['MLM'][asked]).mean():.3f}")
+print(f"unchanged · 不变    {(now == gold['MLM'][asked]).mean():.3f}")
 
 # %% [markdown]
 # ## 16. The guess, by hand · 亲手算出猜测
@@ -650,7 +650,7 @@ for token, probability in guesses:
 # %% [markdown]
 # The second thing that BERT learned: does the second text of a pair follow the first in the original? That is read off the vector of `[CLS]`. Here for our pair, and for one whose second sentence comes from a database manual (*Then restart the database service.*). A small model may be wrong.
 #
-# BERT 学的第二件事：句对中的第二段在原文中是否紧接第一段？答案从 `[CLS]` 的向量读出。下面是我们的句对，以及一个第二句来自数据库手册的句对。小模型也可能答错。
+# BERT 学的第二件事是下一句预测：在原文中，句对的第二段是否紧接第一段？答案由 `[CLS]` 的向量得出。下面一个是我们的句对，另一个的第二句来自数据库手册。小模型也可能答错。
 
 # %%
 for second in (FOLLOWING, "然后重启数据库服务。"):
@@ -664,7 +664,7 @@ for second in (FOLLOWING, "然后重启数据库服务。"):
 #
 # `bert` is an ordinary Keras model from tokens and segments to a vector for each token, and all of its weights train. Put your own layers on top, or let the package do so: [02_classify](02_classify.ipynb) for labels of texts, [03_relation](03_relation.ipynb) for relations, [04_subject](04_subject.ipynb) for the subjects of events, and [05_pretrain](05_pretrain.ipynb) to go on with pretraining on text of your own.
 #
-# `bert` 就是普通的 Keras 模型：输入词元和片段编号，输出每个词元的向量，全部权重都可训练。你可以在上面加自己的层，也可以直接用本软件包：文本分类见 [02_classify](02_classify.ipynb)，关系抽取见 [03_relation](03_relation.ipynb)，事件主体见 [04_subject](04_subject.ipynb)，在自己的文本上继续预训练见 [05_pretrain](05_pretrain.ipynb)。
+# `bert` 就是普通的 Keras 模型：输入词元和片段编号，输出每个词元的向量，全部权重都可训练。你可以在上面加自己的层，也可以直接用本包：文本分类见 [02_classify](02_classify.ipynb)，关系抽取见 [03_relation](03_relation.ipynb)，事件主体见 [04_subject](04_subject.ipynb)，在自己的文本上继续预训练见 [05_pretrain](05_pretrain.ipynb)。
 
 # %%
 mine = tokenizer.encode("今天的风很大。")

@@ -5,16 +5,16 @@
 #
 # **How long it takes.** A minute or a little more on two CPU cores (65 seconds measured, beside other programs) with `tiny-zh`, the small checkpoint that comes with the package. With a released checkpoint such as `bert-base-chinese` each text takes about fifty times the computing, so choose a GPU there (in Colab: Runtime, Change runtime type). (Not run on a GPU or TPU.)
 #
-# **你将得到什么。** 一个能判断中文评论是好评还是差评的 BERT：在这里用 1600 条带标签的评论微调，在另外 120 条它从未见过的评论上打分；还有对答案的解释，以及一个可以带走的文件夹。
+# **你将得到什么。** 一个能判断中文评论是好评还是差评的 BERT：用 1,600 条带标签的评论微调，在 120 条没有见过的评论上评估；还有对答案的解释，以及一个可以带走的文件夹。
 #
-# **需要多久。** 用随包附带的小检查点 `tiny-zh`，双核 CPU 上约需一分多钟（实测 65 秒，当时还有其他程序在运行）。换成 `bert-base-chinese` 这样的正式检查点，每条文本的计算量大约是它的五十倍，请使用 GPU（Colab：“代码执行程序” → “更改运行时类型”）。（未在 GPU 和 TPU 上运行过。）
+# **需要多久。** 用包内自带的小检查点 `tiny-zh`，在双核 CPU 上约需一分多钟（实测 65 秒，当时还有其他程序在运行）。换成正式发布的检查点（如 `bert-base-chinese`），每条文本的计算量大约是五十倍，请使用 GPU（Colab：“代码执行程序” → “更改运行时类型”）。（未在 GPU 和 TPU 上运行过。）
 
 # %% [markdown]
 # ## Set-up · 准备
 #
 # This cell installs the package where it is missing, as in Colab. It keeps the TensorFlow that is there, and it does not matter whether Keras 3 has been imported already.
 #
-# 如果还没有安装本软件包（例如在 Colab 中），这个单元格会安装它。已有的 TensorFlow 保持不变，是否已经导入过 Keras 3 也没有关系。
+# 如果还没有安装本包（例如在 Colab 中），这个单元格会安装它。已有的 TensorFlow 保持不变；已经导入过 Keras 3 也没有影响。
 
 # %%
 import importlib
@@ -56,7 +56,7 @@ print(f"kbert_tasks {kb.__version__}, TensorFlow {version('tensorflow')}, Python
 #
 # **Your own data: change this one line.** A file has the columns `text` and `label`; CSV, TSV, JSONL, Excel and Parquet are read. In Colab, upload the files by the folder icon on the left. The labels may be any words, in any number: they are read off the training file.
 #
-# **换成你自己的数据：只改这一行。** 文件中要有 `text` 和 `label` 两列，支持 CSV、TSV、JSONL、Excel 和 Parquet。在 Colab 中，点左侧的文件夹图标上传文件。标签可以是任意的词，个数不限，会从训练文件中读出。
+# **换成你自己的数据：只改这一行。** 文件中要有 `text` 和 `label` 两列，支持 CSV、TSV、JSONL、Excel 和 Parquet。在 Colab 中，点左侧的文件夹图标上传文件。标签可以是任意词语，个数不限，程序从训练文件中读取。
 
 # %%
 from kbert_tasks.samples import path
@@ -75,7 +75,7 @@ train.head(6).style.set_properties(**{"text-align": "left"})
 #
 # Learning rate, epochs and the other settings of the training are automatic: the plan prints each value with its reason. A small checkpoint such as `tiny-zh` gets a higher rate than a released one, `kb.TextClassifier("bert-base-chinese")`.
 #
-# 检查点的每一层都参与训练，上面再加一个新的层，给每个标签打分。训练文本的十分之一留作开发集；每一轮（把训练文本过一遍）之后在开发集上评分，保留最好的一轮。
+# 检查点的所有层都参与训练，最上面新加一层，给每个标签打分。训练文本的十分之一划作验证集；每一轮（遍历一次训练文本）结束后在验证集上评估，保留得分最高的一轮。
 #
 # 学习率、轮数等训练设置是自动确定的：训练计划会打印每个值及其理由。`tiny-zh` 这样的小检查点，学习率比正式发布的检查点（`kb.TextClassifier("bert-base-chinese")`）高。
 
@@ -89,7 +89,7 @@ print("seconds · 秒:", task.report_["seconds"])
 # %% [markdown]
 # **Look at the curves.** The loss on the training texts falls as long as you train. The score on the development texts rises at first and then stands still or falls, when the model learns the training texts by heart instead of what makes a review positive.
 #
-# **看一看曲线。** 训练损失会随着训练一直下降；开发集上的得分先升高，然后停滞甚至下降，这时模型开始背诵训练文本，而不是学习怎样的评论是好评。
+# **看曲线。** 训练损失会一直下降；验证集得分先升高，然后停滞甚至下降，这时模型开始过拟合：它记住了训练文本，而不是学会判断什么是好评。
 
 # %%
 history = task.report_["history"]
@@ -99,7 +99,7 @@ axes[0].plot(epochs, [each["loss"] for each in history], marker="o")
 axes[0].set(title="Training loss · 训练损失", xlabel="epoch · 轮次", ylabel="loss · 损失", ylim=(0, None))
 axes[1].plot(epochs, [each["dev"]["accuracy"] for each in history], marker="o", color="tab:green")
 axes[1].axvline(task.report_["best_epoch"], color="gray", linestyle=":", label="kept · 保留的一轮")
-axes[1].set(title="Development texts · 开发集", xlabel="epoch · 轮次", ylabel="accuracy · 准确率", ylim=(0, 1))
+axes[1].set(title="Development texts · 验证集", xlabel="epoch · 轮次", ylabel="accuracy · 准确率", ylim=(0, 1))
 axes[1].legend()
 for each in axes:
     each.set_xticks(epochs)
@@ -113,9 +113,9 @@ plt.show()
 #
 # **The score to expect** with the automatic settings: an accuracy of 0.817 on the test texts, with seed 1; the baseline (TF-IDF with logistic regression) that is shown beside it reaches 0.808. Guessing gives 0.5, and with 120 texts a difference of less than 0.09 says little. `tiny-zh` is for trying things out; a released checkpoint is what you take for work that counts.
 #
-# 测试文本只在最后用一次，没有用它做任何选择。
+# 测试集只在最后用一次，没有用它做任何选择。
 #
-# **预期得分**（使用自动设置）：测试文本上的准确率 0.817（种子 1），旁边显示的基线（TF-IDF 加逻辑回归）为 0.808。随机猜测是 0.5；测试文本只有 120 条，小于 0.09 的差别说明不了什么。`tiny-zh` 只供试用，真正的工作请用正式发布的检查点。
+# **预期得分**（使用自动设置）：测试文本上的准确率 0.817（随机种子 1），旁边显示的基线（TF-IDF 加逻辑回归）为 0.808。随机猜测是 0.5；测试文本只有 120 条，小于 0.09 的差别没有多大意义。`tiny-zh` 只供试用，实际工作请使用正式发布的检查点。
 
 # %%
 report = task.evaluate(test)
@@ -124,7 +124,7 @@ print(report)
 # %% [markdown]
 # Wrong answers teach more than the score does. Read some of them: are the labels right? Would you have known?
 #
-# 错误的答案比得分更有启发。读几条看看：标签标对了吗？换作你，能判断出来吗？
+# 看错误答案比看得分更有收获。读几条：标注对吗？换成你，能判断出来吗？
 
 # %%
 for error in report.errors[:5]:
@@ -135,7 +135,7 @@ for error in report.errors[:5]:
 #
 # New texts: *The room is clean and the owner is friendly, we will come again.* And: *Delivered a week late, and the box was crushed too.*
 #
-# 给它几条新的文本。
+# 对两条新文本做预测。
 
 # %%
 NEW = ["房间很干净，老板也热情，下次还来住。", "快递晚了一个星期，盒子还被压坏了，太差了。"]
@@ -145,7 +145,7 @@ for text, answer in zip(NEW, task.predict(NEW), strict=True):
 # %% [markdown]
 # **Why this answer?** Integrated gradients divide the answer's score among the tokens: red speaks for it, blue against it. (`kbert-explain` makes a page of it, with the attention of every head.)
 #
-# **为什么是这个答案？** 积分梯度把答案的得分分摊给各个词元：红色表示支持这个答案，蓝色表示反对。（`kbert-explain` 会生成一个网页，还画出每个注意力头。）
+# **为什么是这个答案？** 积分梯度把答案的得分分摊给各个词元：红色表示支持这个答案，蓝色表示反对。（`kbert-explain` 会生成一个网页，还显示每个注意力头的注意力。）
 
 # %%
 found = kb.explain(task, NEW[1], steps=20 if FAST else 50)
@@ -164,7 +164,7 @@ plt.show()
 #
 # The folder holds all that is needed: no checkpoint, no network. `kb.report` writes a page with curves, tables and the worst mistakes. In Colab, download it or copy it to your Drive, as Colab forgets its files.
 #
-# 保存的文件夹包含所需的一切，不再需要检查点，也不需要联网。`kb.report` 生成一个网页，有曲线、表格和最严重的错误。Colab 不会保留文件，请下载，或复制到你的云端硬盘。
+# 保存的文件夹包含所需的全部内容，不依赖原检查点，也不需要联网。`kb.report` 生成一个网页，有曲线、表格和最严重的错误。Colab 不会保留文件，请下载文件夹，或复制到 Google Drive。
 
 # %%
 task.save("runs/reviews")
@@ -174,7 +174,7 @@ assert again.predict(NEW) == task.predict(NEW)
 print(*sorted(each.name for each in Path("runs/reviews").iterdir()), sep="\n")
 
 # %% [markdown]
-# The same from the command line, without a notebook · 不用笔记本，在命令行中完成同样的事：
+# The same from the command line, without a notebook · 不用 notebook，在命令行中完成同样的事：
 #
 # ```
 # kbert-train --task classify --checkpoint tiny-zh \
@@ -184,4 +184,4 @@ print(*sorted(each.name for each in Path("runs/reviews").iterdir()), sep="\n")
 #
 # More: `multi_label=True` for several labels a text; a column `text_b` for pairs of texts; `kb.fit_seeds(task, rows, seeds=5)` for a score with its spread. Next: [03_relation](03_relation.ipynb).
 #
-# 更多：`multi_label=True` 用于一条文本有多个标签；`text_b` 列用于文本对；`kb.fit_seeds(task, rows, seeds=5)` 给出得分及其波动。下一篇：[03_relation](03_relation.ipynb)。
+# 更多用法：多标签用 `multi_label=True`；文本对用 `text_b` 列；`kb.fit_seeds(task, rows, seeds=5)` 给出得分及其波动。下一篇：[03_relation](03_relation.ipynb)。

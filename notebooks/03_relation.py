@@ -5,16 +5,16 @@
 #
 # **How long it takes.** A minute and a half on two CPU cores (76 seconds measured, beside other programs) with `tiny-zh`, the small checkpoint that comes with the package. With a released checkpoint choose a GPU (in Colab: Runtime, Change runtime type). (Not run on a GPU or TPU.)
 #
-# **你将得到什么。** 一个能读句子并给出其中“主体—谓词—客体”三元组的 BERT：谁写了什么，谁出生在哪里。在这里用 1284 个句子微调，用另外 80 个句子打分；你会看到它找到了什么、漏了什么、为什么，最后得到一个可以带走的文件夹。
+# **你将得到什么。** 一个能从句子中抽取“主体—谓词—客体”三元组的 BERT：谁写了什么，谁出生在哪里。用 1,284 个句子微调，在另外 80 个句子上评估；你会看到它找到了什么，漏掉了什么，原因是什么，最后得到一个可以带走的文件夹。
 #
-# **需要多久。** 用随包附带的小检查点 `tiny-zh`，双核 CPU 上约需一分半（实测 76 秒，当时还有其他程序在运行）。换成正式发布的检查点，请使用 GPU（Colab：“代码执行程序” → “更改运行时类型”）。（未在 GPU 和 TPU 上运行过。）
+# **需要多久。** 用包内自带的小检查点 `tiny-zh`，在双核 CPU 上约需一分半（实测 76 秒，当时还有其他程序在运行）。换成正式发布的检查点，请使用 GPU（Colab：“代码执行程序” → “更改运行时类型”）。（未在 GPU 和 TPU 上运行过。）
 
 # %% [markdown]
 # ## Set-up · 准备
 #
 # This cell installs the package where it is missing, as in Colab. It keeps the TensorFlow that is there, and it does not matter whether Keras 3 has been imported already.
 #
-# 如果还没有安装本软件包（例如在 Colab 中），这个单元格会安装它。已有的 TensorFlow 保持不变，是否已经导入过 Keras 3 也没有关系。
+# 如果还没有安装本包（例如在 Colab 中），这个单元格会安装它。已有的 TensorFlow 保持不变；已经导入过 Keras 3 也没有影响。
 
 # %%
 import importlib
@@ -56,7 +56,7 @@ print(f"kbert_tasks {kb.__version__}, TensorFlow {version('tensorflow')}, Python
 #
 # **Your own data: change this one line.** JSONL as DuIE and WebNLG are published, `{"text": ..., "spo_list": [{"subject": ..., "predicate": ..., "object": ...}]}`, or a CSV file with a triple a row and the columns `text`, `subject`, `predicate`, `object`. The predicates are read off the training file. A text without a triple has an empty list.
 #
-# **换成你自己的数据：只改这一行。** JSONL，格式与 DuIE、WebNLG 发布时相同：`{"text": ..., "spo_list": [{"subject": ..., "predicate": ..., "object": ...}]}`；或者每行一个三元组的 CSV，列名为 `text`、`subject`、`predicate`、`object`。谓词从训练文件中读出。没有三元组的文本给一个空列表。
+# **换成你自己的数据：只改这一行。** JSONL，格式与 DuIE、WebNLG 发布时相同：`{"text": ..., "spo_list": [{"subject": ..., "predicate": ..., "object": ...}]}`；或者每行一个三元组的 CSV，列名为 `text`、`subject`、`predicate`、`object`。谓词从训练文件中读取。没有三元组的文本写空列表。
 
 # %%
 from kbert_tasks.samples import path
@@ -80,9 +80,9 @@ for text, triples in zip(train["text"][:3], train["spo_list"][:3], strict=True):
 #
 # **F1 stays near 0 for the first epochs, and that is normal.** A triple counts only if all of it is right, and at the beginning nothing is. Watch the loss instead: as long as it falls, the model learns.
 #
-# 模型给文本的每个片段（由首词元和尾词元确定）打两个分：作为主体的分和作为客体的分。得分高的片段两两配对，每一对再按每个谓词打分。所以一个片段可以是一个三元组的主体，同时又是另一个的客体；片段可以重叠；两个实体之间也可以有多种关系。三元组的概率是三者之积；达到多大概率才给出，在开发集上确定。
+# 模型给文本的每个片段（由首词元和尾词元确定）打两个分：作为主体的得分和作为客体的得分。得分最高的片段两两配对，每一对再按每个谓词打分。所以一个片段可以是某个三元组的主体，同时又是另一个三元组的客体；片段可以重叠；两个实体之间也可以有多种关系。三元组的概率是三者之积；输出三元组的阈值在验证集上确定。
 #
-# **最初几轮 F1 接近 0 是正常的。** 一个三元组要完全正确才算对，而开始时什么都不对。请看损失：只要它还在下降，模型就在学习。
+# **最初几轮 F1 接近 0 是正常的。** 三元组完全正确才算对，而训练初期还没有完全正确的。请看损失：只要损失还在下降，模型就在学习。
 
 # %%
 CHECKPOINT = "tiny-zh"
@@ -99,7 +99,7 @@ axes[0].plot(epochs, [each["loss"] for each in history], marker=".")
 axes[0].set(title="Training loss · 训练损失", xlabel="epoch · 轮次", ylabel="loss · 损失", ylim=(0, None))
 axes[1].plot(epochs, [each["dev"]["f1"] or 0 for each in history], marker=".", color="tab:green")
 axes[1].axvline(task.report_["best_epoch"], color="gray", linestyle=":", label="kept · 保留的一轮")
-axes[1].set(title="Development texts · 开发集", xlabel="epoch · 轮次", ylabel="F1", ylim=(0, 1))
+axes[1].set(title="Development texts · 验证集", xlabel="epoch · 轮次", ylabel="F1", ylim=(0, 1))
 axes[1].legend()
 for each in axes:
     each.grid(alpha=0.3)
@@ -113,9 +113,9 @@ plt.show()
 #
 # **The score to expect** with the automatic settings: an F1 of about 0.47 on the test texts (0.465 and 0.483 in two runs with seed 1). A small model has read 1,284 sentences, and no subject of the test texts occurs in them. Expect much more from more texts and a released checkpoint.
 #
-# *精确率*：给出的三元组中有多少是对的。*召回率*：标注的三元组中找到了多少。*F1*：两者的调和平均。主体、谓词、客体完全一致才算对。得分下面的表格给出每个谓词的得分，以及三元组不共享实体、共享一个实体、共享两个实体的文本上的得分。
+# *精确率*：预测的三元组中有多少是正确的。*召回率*：标注的三元组中找到了多少。*F1*：两者的调和平均。主体、谓词、客体完全一致才算对。得分下面的表格给出每个谓词的得分，并按文本中的三元组不共享实体、共享一个实体、共享两个实体分别给出得分。
 #
-# **预期得分**（使用自动设置）：测试文本上 F1 约为 0.47（种子 1 的两次运行分别为 0.465 和 0.483）。这个小模型读了 1,284 个句子，测试文本中的主体没有一个在其中出现过。文本更多、检查点更大时，得分会高得多。
+# **预期得分**（使用自动设置）：测试文本上 F1 约为 0.47（随机种子 1 的两次运行分别为 0.465 和 0.483）。小模型只用 1,284 个句子训练，测试文本中的主体没有一个在训练集中出现过。文本更多，再换成正式发布的检查点，得分会高得多。
 
 # %%
 report = task.evaluate(test)
@@ -133,7 +133,7 @@ for error in report.errors[:4]:
 #
 # Two new sentences with invented names: *Lin Qiuhe, who directed "Night Boat", was born in Yunxi county.* And: *"Letters Under the Lamp" is a novel by Xu Nianbei.* Behind each triple stands its probability, and its place in the text: `text[start:end]` is the subject. Where nothing is printed, no triple was probable enough.
 #
-# 两个新句子，名字都是虚构的。每个三元组后面是它的概率，以及主体在原文中的位置：`text[start:end]` 就是主体。没有输出的句子，说明没有哪个三元组的概率够高。
+# 两个新句子，名字都是虚构的。每个三元组后面是它的概率，以及主体在原文中的位置：`text[start:end]` 就是主体。如果一个句子没有输出，说明没有三元组的概率达到阈值。
 
 # %%
 NEW = ["执导《夜航船》的林秋鹤出生于云溪县。", "《灯下书简》是许念北的长篇小说。"]
@@ -141,14 +141,14 @@ for text, answer in zip(NEW, task.predict(NEW), strict=True):
     print(text)
     for triple in answer.triples:
         print(f"    {' | '.join(triple.strings)}   {triple.probability:.2f}   {tuple(triple.subject_span)}")
-print("\nleast probability of an answer · 给出答案的最低概率:", round(task.threshold_, 3))
+print("\nleast probability of an answer · 输出答案的最低概率:", round(task.threshold_, 3))
 
 # %% [markdown]
 # ## Save, load · 保存与加载
 #
 # The folder holds all that is needed: no checkpoint, no network. `kb.report` writes a page with curves, tables and the worst mistakes. In Colab, download it or copy it to your Drive, as Colab forgets its files.
 #
-# 保存的文件夹包含所需的一切，不再需要检查点，也不需要联网。`kb.report` 生成一个网页，有曲线、表格和最严重的错误。Colab 不会保留文件，请下载，或复制到你的云端硬盘。
+# 保存的文件夹包含所需的全部内容，不依赖原检查点，也不需要联网。`kb.report` 生成一个网页，有曲线、表格和最严重的错误。Colab 不会保留文件，请下载文件夹，或复制到 Google Drive。
 
 # %%
 task.save("runs/relations")
@@ -158,7 +158,7 @@ assert again.predict(NEW) == task.predict(NEW)
 print(*sorted(each.name for each in Path("runs/relations").iterdir()), sep="\n")
 
 # %% [markdown]
-# The same from the command line, without a notebook · 不用笔记本，在命令行中完成同样的事：
+# The same from the command line, without a notebook · 不用 notebook，在命令行中完成同样的事：
 #
 # ```
 # kbert-train --task relation --checkpoint tiny-zh \
@@ -169,4 +169,4 @@ print(*sorted(each.name for each in Path("runs/relations").iterdir()), sep="\n")
 #
 # With a released checkpoint: `kb.RelationExtractor("bert-base-chinese")`. Next: [04_subject](04_subject.ipynb).
 #
-# 用正式发布的检查点：`kb.RelationExtractor("bert-base-chinese")`。下一篇：[04_subject](04_subject.ipynb)。
+# 使用正式发布的检查点：`kb.RelationExtractor("bert-base-chinese")`。下一篇：[04_subject](04_subject.ipynb)。

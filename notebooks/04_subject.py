@@ -5,16 +5,16 @@
 #
 # **How long it takes.** A minute or a little more on two CPU cores (64 seconds measured, beside other programs) with `tiny-zh`, the small checkpoint that comes with the package. With a released checkpoint choose a GPU (in Colab: Runtime, Change runtime type). (Not run on a GPU or TPU.)
 #
-# **你将得到什么。** 一个这样的 BERT：给它一条新闻和一个事件类型，它回答这件事发生在哪家公司或哪个人身上，或者回答没有。在这里用 700 行标注数据微调，用另外 70 行打分，最后得到一个文件夹。
+# **你将得到什么。** 一个 BERT 模型：给定一条新闻和一个事件类型，它找出事件发生在哪家公司或哪个人身上，也可能没有。用 700 行标注数据微调，在另外 70 行上评估，最后得到一个可以带走的文件夹。
 #
-# **需要多久。** 用随包附带的小检查点 `tiny-zh`，双核 CPU 上约需一分多钟（实测 64 秒，当时还有其他程序在运行）。换成正式发布的检查点，请使用 GPU（Colab：“代码执行程序” → “更改运行时类型”）。（未在 GPU 和 TPU 上运行过。）
+# **需要多久。** 用包内自带的小检查点 `tiny-zh`，在双核 CPU 上约需一分多钟（实测 64 秒，当时还有其他程序在运行）。换成正式发布的检查点，请使用 GPU（Colab：“代码执行程序” → “更改运行时类型”）。（未在 GPU 和 TPU 上运行过。）
 
 # %% [markdown]
 # ## Set-up · 准备
 #
 # This cell installs the package where it is missing, as in Colab. It keeps the TensorFlow that is there, and it does not matter whether Keras 3 has been imported already.
 #
-# 如果还没有安装本软件包（例如在 Colab 中），这个单元格会安装它。已有的 TensorFlow 保持不变，是否已经导入过 Keras 3 也没有关系。
+# 如果还没有安装本包（例如在 Colab 中），这个单元格会安装它。已有的 TensorFlow 保持不变；已经导入过 Keras 3 也没有影响。
 
 # %%
 import importlib
@@ -60,7 +60,7 @@ print(f"kbert_tasks {kb.__version__}, TensorFlow {version('tensorflow')}, Python
 #
 # **换成你自己的数据：只改这一行。** 文件中要有 `text`、`event_type` 和 `subject` 三列。同一文本、同一类型有多个主体时写成多行，没有主体时留空。CCKS 2019 发布的原始文件用 `kb.read(file, header=False)` 直接读取。没有 `event_type` 列时，模型学习的是“这条文本的主体”。
 #
-# 一条新闻里可能有好几家公司：有的召回产品，有的是有问题的零件的供应商。事件类型说明问的是哪件事。
+# 一条新闻可能涉及几家公司：一家召回产品，另一家供应了有缺陷的零件。事件类型说明问的是哪个事件。
 
 # %%
 from kbert_tasks.samples import path
@@ -79,9 +79,9 @@ train.head(6).style.set_properties(**{"text-align": "left"})
 #
 # As with all tasks that find parts of a text, the scores of the first epochs are low. The automatic learning rate is high and the epochs are many because `tiny-zh` is small and the rows are few.
 #
-# BERT 把事件类型和文本作为一对来读：`[CLS] 类型 [SEP] 文本 [SEP]`。文本的每个片段（由首词元和尾词元确定）各有独立的概率，所以有两个主体的文本可以给出两个高概率的答案。多大的概率才给出答案，在开发集上确定。
+# BERT 把事件类型和文本作为文本对读取：`[CLS] 类型 [SEP] 文本 [SEP]`。文本的每个片段（由首词元和尾词元确定）各有独立的概率，所以有两个主体的文本可以得到两个高概率的答案。输出答案的阈值在验证集上确定。
 #
-# 和所有在文本中找片段的任务一样，最初几轮得分很低。`tiny-zh` 很小，数据又少，所以自动设置的学习率较高、轮数较多。
+# 与所有抽取文本片段的任务一样，最初几轮得分很低。`tiny-zh` 很小，数据又少，所以自动设置的学习率较高、轮数较多。
 
 # %%
 CHECKPOINT = "tiny-zh"
@@ -99,7 +99,7 @@ axes[0].set(title="Training loss · 训练损失", xlabel="epoch · 轮次", yla
 for name, label in (("f1", "F1"), ("accuracy", "accuracy · 准确率")):
     axes[1].plot(epochs, [each["dev"][name] or 0 for each in history], marker=".", label=label)
 axes[1].axvline(task.report_["best_epoch"], color="gray", linestyle=":", label="kept · 保留的一轮")
-axes[1].set(title="Development texts · 开发集", xlabel="epoch · 轮次", ylabel="score · 得分", ylim=(0, 1))
+axes[1].set(title="Development texts · 验证集", xlabel="epoch · 轮次", ylabel="score · 得分", ylim=(0, 1))
 axes[1].legend()
 for each in axes:
     each.grid(alpha=0.3)
@@ -113,13 +113,13 @@ plt.show()
 #
 # **The score to expect** with the automatic settings: an accuracy of about 0.55 and an F1 of about 0.63 on the test texts (0.547 and 0.633 in one run with seed 1). With 64 of them a difference of less than 0.12 says little.
 #
-# **Why is the development score higher?** The development texts were drawn from the training file, so some are about companies that the model has seen in training. No company of the test file is in the training file: there it has to understand the sentence. When you split data of your own, keep all texts about one name on the same side, or your score will flatter you. With the 10,920 pairs of CCKS 2019 a small BERT came to an accuracy of 0.742 (README, *What to expect*).
+# **Why is the development score higher?** The development texts were drawn from the training file, so some are about companies that the model has seen in training. No company of the test file is in the training file: there it has to understand the sentence. When you split data of your own, keep all texts about one name on the same side, or your score will flatter you. With the 10,920 pairs of CCKS 2019 a small BERT came to an accuracy of 0.742 (`benchmarks/scores.md`).
 #
-# *准确率*：第一个答案是任一标注主体，或者正确地回答没有。*精确率*、*召回率*和 *F1* 计入全部主体，必须完全一致；`f1_tolerant` 忽略两端的引号和括号。下面还按类型、按主体个数（一个、多个、没有）分别列出。
+# *准确率*：第一个答案是标注主体之一，或者正确地判断为没有主体。*精确率*、*召回率*和 *F1* 按全部主体计算，必须完全匹配；`f1_tolerant` 忽略两端的引号和括号。下面还按类型、按主体个数（一个、多个、没有）分别列出。
 #
-# **预期得分**（使用自动设置）：测试文本上准确率约 0.55，F1 约 0.63（种子 1 的一次运行为 0.547 和 0.633）。测试文本只有 64 条，小于 0.12 的差别说明不了什么。
+# **预期得分**（使用自动设置）：测试文本上准确率约 0.55，F1 约 0.63（随机种子 1 的一次运行为 0.547 和 0.633）。测试文本只有 64 条，小于 0.12 的差别没有多大意义。
 #
-# **为什么开发集上的得分更高？** 开发集取自训练文件，其中一些公司模型在训练时已经见过。测试文件中的公司没有一家在训练文件中出现过，模型必须读懂句子才行。划分自己的数据时，请把同一个名字的所有文本放在同一边，否则得分会虚高。用 CCKS 2019 的 10,920 个“文本—类型”对，一个小型 BERT 的准确率达到 0.742（见 README 的“预期效果”）。
+# **为什么验证集得分更高？** 验证集取自训练文件，其中一些公司模型在训练时已经见过。测试文件中的公司没有一家在训练文件中出现过，模型必须理解句子。划分自己的数据时，请把同一个名称的所有文本放在同一边，否则得分会虚高。用 CCKS 2019 的 10,920 个“文本—类型”对训练，一个小型 BERT 的准确率达到 0.742（见 `benchmarks/scores.md`）。
 
 # %%
 report = task.evaluate(test)
@@ -136,7 +136,7 @@ for error in report.errors[:5]:
 #
 # One text, two questions: *Chenfan Cars recalls 3,000 cars because of faulty batteries; Suyun Batteries, which delivered them, changes its chairman.* Whose recall, and whose change of management? (The names are invented.) If both answers are the same, the model has not learned yet to mind the type: with 700 rows that is no surprise.
 #
-# 同一条文本问两个问题：产品召回的是谁？高管变动的是谁？名字都是虚构的。如果两个答案一样，说明模型还没有学会看事件类型：只有 700 行数据，这并不奇怪。
+# 同一条文本，两个问题：产品召回的主体是谁？高管变动的主体是谁？名称都是虚构的。如果两个答案相同，说明模型还没有学会区分事件类型：只有 700 行数据，这并不意外。
 
 # %%
 text = "晨帆汽车因电池存在隐患，将召回三千辆轿车；供应商溯云电池同日宣布更换董事长。"
@@ -150,7 +150,7 @@ for (_, event_type), answer in zip(NEW, task.predict(NEW), strict=True):
 #
 # The folder holds all that is needed: no checkpoint, no network. `kb.report` writes a page with curves, tables and the worst mistakes. In Colab, download it or copy it to your Drive, as Colab forgets its files.
 #
-# 保存的文件夹包含所需的一切，不再需要检查点，也不需要联网。`kb.report` 生成一个网页，有曲线、表格和最严重的错误。Colab 不会保留文件，请下载，或复制到你的云端硬盘。
+# 保存的文件夹包含所需的全部内容，不依赖原检查点，也不需要联网。`kb.report` 生成一个网页，有曲线、表格和最严重的错误。Colab 不会保留文件，请下载文件夹，或复制到 Google Drive。
 
 # %%
 task.save("runs/events")
@@ -160,7 +160,7 @@ assert again.predict(NEW) == task.predict(NEW)
 print(*sorted(each.name for each in Path("runs/events").iterdir()), sep="\n")
 
 # %% [markdown]
-# The same from the command line, without a notebook · 不用笔记本，在命令行中完成同样的事：
+# The same from the command line, without a notebook · 不用 notebook，在命令行中完成同样的事：
 #
 # ```
 # kbert-train --task subject --checkpoint tiny-zh \
@@ -170,4 +170,4 @@ print(*sorted(each.name for each in Path("runs/events").iterdir()), sep="\n")
 #
 # With a released checkpoint: `kb.SubjectExtractor("bert-base-chinese")`. Next: [05_pretrain](05_pretrain.ipynb).
 #
-# 用正式发布的检查点：`kb.SubjectExtractor("bert-base-chinese")`。下一篇：[05_pretrain](05_pretrain.ipynb)。
+# 使用正式发布的检查点：`kb.SubjectExtractor("bert-base-chinese")`。下一篇：[05_pretrain](05_pretrain.ipynb)。
