@@ -111,13 +111,13 @@ plt.show()
 #
 # *Accuracy*: the first answer is one of the gold subjects, or rightly nobody. *Precision*, *recall* and *F1* count all subjects, exactly as written; `f1_tolerant` forgives quotation marks and brackets at the ends. Below they stand for each type, and for texts with one, several and no subjects.
 #
-# **The score to expect** with the automatic settings: an accuracy of about 0.55 and an F1 of about 0.63 on the test texts (0.547 and 0.633 in one run with seed 1). With 64 of them a difference of less than 0.12 says little.
+# **The score to expect** with the automatic settings: an accuracy of about 0.59 and an F1 of about 0.64 on the test texts (F1 0.624, 0.613 and 0.677 with seeds 1 to 3). With 64 of them a difference of less than 0.12 says little.
 #
 # **Why is the development score higher?** The development texts were drawn from the training file, so some are about companies that the model has seen in training. No company of the test file is in the training file: there it has to understand the sentence. When you split data of your own, keep all texts about one name on the same side, or your score will flatter you. With the 10,920 pairs of CCKS 2019 a small BERT came to an accuracy of 0.742 (`benchmarks/scores.md`).
 #
 # *准确率*：第一个答案是标注主体之一，或者正确地判断为没有主体。*精确率*、*召回率*和 *F1* 按全部主体计算，必须完全匹配；`f1_tolerant` 忽略两端的引号和括号。下面还按类型、按主体个数（一个、多个、没有）分别列出。
 #
-# **预期得分**（使用自动设置）：测试文本上准确率约 0.55，F1 约 0.63（随机种子 1 的一次运行为 0.547 和 0.633）。测试文本只有 64 条，小于 0.12 的差别没有多大意义。
+# **预期得分**（使用自动设置）：测试文本上准确率约 0.59，F1 约 0.64（随机种子 1 到 3 的 F1：0.624、0.613、0.677）。测试文本只有 64 条，小于 0.12 的差别没有多大意义。
 #
 # **为什么验证集得分更高？** 验证集取自训练文件，其中一些公司模型在训练时已经见过。测试文件中的公司没有一家在训练文件中出现过，模型必须理解句子。划分自己的数据时，请把同一个名称的所有文本放在同一边，否则得分会虚高。用 CCKS 2019 的 10,920 个“文本—类型”对训练，一个小型 BERT 的准确率达到 0.742（见 `benchmarks/scores.md`）。
 
