@@ -1,9 +1,9 @@
 # %% [markdown]
 # # Classify texts · 文本分类
 #
-# **What you will get.** A BERT that tells whether a Chinese review is positive (好评) or negative (差评), fine-tuned here on 1,600 labelled reviews; its score on 120 others that it never saw; an explanation of its answers; and a folder that you can take with you.
+# **What you will get.** A BERT that classifies a Chinese review as positive (好评) or negative (差评). You fine-tune it on 1,600 labelled reviews and score it on 120 other reviews that are not in the training data. You also get an explanation of its answers and a folder with the saved model that you can copy.
 #
-# **How long it takes.** A minute or a little more on two CPU cores (65 seconds measured, beside other programs) with `tiny-zh`, the small checkpoint that comes with the package. With a released checkpoint such as `bert-base-chinese` each text takes about fifty times the computing, so choose a GPU there (in Colab: Runtime, Change runtime type). (Not run on a GPU or TPU.)
+# **How long it takes.** A little over a minute on two CPU cores with `tiny-zh`, the small checkpoint that comes with the package. We measured 65 seconds while other programs were running. A released checkpoint such as `bert-base-chinese` needs about fifty times as much computation for each text, so use a GPU for it (in Colab: Runtime, Change runtime type). (We have not run this notebook on a GPU or TPU.)
 #
 # **你将得到什么。** 一个能判断中文评论是好评还是差评的 BERT：用 1,600 条带标签的评论微调，在 120 条没有见过的评论上评估；还有对答案的解释，以及一个可以带走的文件夹。
 #
@@ -12,7 +12,7 @@
 # %% [markdown]
 # ## Set-up · 准备
 #
-# This cell installs the package where it is missing, as in Colab. It keeps the TensorFlow that is there, and it does not matter whether Keras 3 has been imported already.
+# This cell installs the package if it is missing, for example in Colab. It keeps the installed version of TensorFlow. It also works if Keras 3 has already been imported.
 #
 # 如果还没有安装本包（例如在 Colab 中），这个单元格会安装它。已有的 TensorFlow 保持不变；已经导入过 Keras 3 也没有影响。
 
@@ -54,7 +54,7 @@ print(f"kbert_tasks {kb.__version__}, TensorFlow {version('tensorflow')}, Python
 # %% [markdown]
 # ## The data · 数据
 #
-# **Your own data: change this one line.** A file has the columns `text` and `label`; CSV, TSV, JSONL, Excel and Parquet are read. In Colab, upload the files by the folder icon on the left. The labels may be any words, in any number: they are read off the training file.
+# **Your own data: change this one line.** A file needs the columns `text` and `label`. It can be CSV, TSV, JSONL, Excel or Parquet. In Colab, click the folder icon on the left to upload files. The labels can be any words, and you can have any number of them. The program reads them from the training file.
 #
 # **换成你自己的数据：只改这一行。** 文件中要有 `text` 和 `label` 两列，支持 CSV、TSV、JSONL、Excel 和 Parquet。在 Colab 中，点左侧的文件夹图标上传文件。标签可以是任意词语，个数不限，程序从训练文件中读取。
 
@@ -71,9 +71,9 @@ train.head(6).style.set_properties(**{"text-align": "left"})
 # %% [markdown]
 # ## Train · 训练
 #
-# Every layer of the checkpoint is trained, and on top a new layer that gives each label a score. A tenth of the training texts is held out; after each epoch (a pass over the texts) they are scored, and the best epoch is kept.
+# The training updates every layer of the checkpoint. It also adds a new top layer that gives each label a score. A tenth of the training texts becomes the development set. After each epoch (one pass over the training texts), the program computes the score on the development set. It keeps the best epoch.
 #
-# Learning rate, epochs and the other settings of the training are automatic: the plan prints each value with its reason. A small checkpoint such as `tiny-zh` gets a higher rate than a released one, `kb.TextClassifier("bert-base-chinese")`.
+# The program chooses the learning rate, the number of epochs and the other training settings automatically. The training plan prints each value with the reason for it. A small checkpoint such as `tiny-zh` gets a higher learning rate than a released one, for example `kb.TextClassifier("bert-base-chinese")`.
 #
 # 检查点的所有层都参与训练，最上面新加一层，给每个标签打分。训练文本的十分之一划作验证集；每一轮（遍历一次训练文本）结束后在验证集上评估，保留得分最高的一轮。
 #
@@ -87,7 +87,7 @@ task.fit(train)
 print("seconds · 秒:", task.report_["seconds"])
 
 # %% [markdown]
-# **Look at the curves.** The loss on the training texts falls as long as you train. The score on the development texts rises at first and then stands still or falls, when the model learns the training texts by heart instead of what makes a review positive.
+# **Look at the curves.** The training loss falls throughout the training. The score on the development set rises at first. Later it stops rising or falls. The model then overfits: it memorises the training texts and does not learn what makes a review positive.
 #
 # **看曲线。** 训练损失会一直下降；验证集得分先升高，然后停滞甚至下降，这时模型开始过拟合：它记住了训练文本，而不是学会判断什么是好评。
 
@@ -109,9 +109,9 @@ plt.show()
 # %% [markdown]
 # ## The score · 得分
 #
-# The test texts are looked at once, at the end; nothing was chosen by them.
+# We use the test set only once, at the end. We did not use it to choose anything.
 #
-# **The score to expect** with the automatic settings: an accuracy of 0.75 to 0.82 on the test texts (seeds 1 to 3: 0.817, 0.750, 0.783); the baseline (TF-IDF with logistic regression), which is shown next to it, reaches about 0.81. Guessing gives 0.5, and with 120 texts a difference of less than 0.09 says little. `tiny-zh` is for trying things out; a released checkpoint is what you take for work that counts.
+# **The score to expect** with the automatic settings: an accuracy of 0.75 to 0.82 on the test texts (seeds 1 to 3: 0.817, 0.750, 0.783). The baseline (TF-IDF with logistic regression) reaches about 0.81. Random guessing gives 0.5. There are only 120 test texts, so a difference of less than 0.09 means little. Use `tiny-zh` only to try things out. Use a released checkpoint for real work.
 #
 # 测试集只在最后用一次，没有用它做任何选择。
 #
@@ -122,7 +122,7 @@ report = task.evaluate(test)
 print(report)
 
 # %% [markdown]
-# Wrong answers teach more than the score does. Read some of them: are the labels right? Would you have known?
+# You learn more from the wrong answers than from the score. Read some of them. Are the labels correct? Could you have chosen the correct label yourself?
 #
 # 看错误答案比看得分更有收获。读几条：标注对吗？换成你，能判断出来吗？
 
@@ -133,7 +133,7 @@ for error in report.errors[:5]:
 # %% [markdown]
 # ## Use it · 使用
 #
-# New texts: *The room is clean and the owner is friendly, we will come again.* And: *Delivered a week late, and the box was crushed too.*
+# Predict the labels of two new texts: *The room is clean and the owner is friendly, we will come again.* And: *The delivery was a week late, and the box was crushed too.*
 #
 # 对两条新文本做预测。
 
@@ -143,7 +143,7 @@ for text, answer in zip(NEW, task.predict(NEW), strict=True):
     print(f"{answer.label}  {answer.probability:.2f}  {text}")
 
 # %% [markdown]
-# **Why this answer?** Integrated gradients divide the answer's score among the tokens: red speaks for it, blue against it. (`kbert-explain` makes a page of it, with the attention of every head.)
+# **Why this answer?** Integrated gradients divide the score of the answer among the tokens. Red tokens support the answer. Blue tokens oppose it. (`kbert-explain` writes a web page that also shows the attention of every head.)
 #
 # **为什么是这个答案？** 积分梯度把答案的得分分摊给各个词元：红色表示支持这个答案，蓝色表示反对。（`kbert-explain` 会生成一个网页，还显示每个注意力头的注意力。）
 
@@ -162,7 +162,7 @@ plt.show()
 # %% [markdown]
 # ## Save, load · 保存与加载
 #
-# The folder holds all that is needed: no checkpoint, no network. `kb.report` writes a page with curves, tables and the worst mistakes. In Colab, download it or copy it to your Drive, as Colab forgets its files.
+# The saved folder contains everything that the model needs. It needs neither the original checkpoint nor a network connection. `kb.report` writes a web page with curves, tables and the worst mistakes. Colab does not keep files, so download the folder or copy it to Google Drive.
 #
 # 保存的文件夹包含所需的全部内容，不依赖原检查点，也不需要联网。`kb.report` 生成一个网页，有曲线、表格和最严重的错误。Colab 不会保留文件，请下载文件夹，或复制到 Google Drive。
 
@@ -174,7 +174,7 @@ assert again.predict(NEW) == task.predict(NEW)
 print(*sorted(each.name for each in Path("runs/reviews").iterdir()), sep="\n")
 
 # %% [markdown]
-# The same from the command line, without a notebook · 不用 notebook，在命令行中完成同样的事：
+# Do the same from the command line, without a notebook · 不用 notebook，在命令行中完成同样的事：
 #
 # ```
 # kbert-train --task classify --checkpoint tiny-zh \
@@ -182,6 +182,6 @@ print(*sorted(each.name for each in Path("runs/reviews").iterdir()), sep="\n")
 # kbert-predict runs/reviews new.csv --output answers.csv
 # ```
 #
-# More: `multi_label=True` for several labels a text; a column `text_b` for pairs of texts; `kb.fit_seeds(task, rows, seeds=5)` for a score with its spread. Next: [03_relation](03_relation.ipynb).
+# More options: use `multi_label=True` if a text can have several labels. Add a column `text_b` to classify pairs of texts. Call `kb.fit_seeds(task, rows, seeds=5)` to get a score and its spread. Next: [03_relation](03_relation.ipynb).
 #
 # 更多用法：多标签用 `multi_label=True`；文本对用 `text_b` 列；`kb.fit_seeds(task, rows, seeds=5)` 给出得分及其波动。下一篇：[03_relation](03_relation.ipynb)。
