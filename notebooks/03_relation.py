@@ -1,9 +1,9 @@
 # %% [markdown]
 # # Find relations · 关系抽取
 #
-# **What you will get.** A BERT that reads a sentence and gives its triples *subject, predicate, object*: who wrote what, who was born where. It is fine-tuned here on 1,284 sentences and scored on 80 others; you see what it finds, what it misses and why, and take it with you as a folder.
+# **What you will get.** A BERT that extracts triples *subject, predicate, object* from a sentence: who wrote what, who was born where. You fine-tune it on 1,284 sentences and score it on 80 others. You see what it finds, what it misses and why. At the end you have a folder with the saved model that you can copy.
 #
-# **How long it takes.** A minute and a half on two CPU cores (76 seconds measured, beside other programs) with `tiny-zh`, the small checkpoint that comes with the package. With a released checkpoint choose a GPU (in Colab: Runtime, Change runtime type). (Not run on a GPU or TPU.)
+# **How long it takes.** About a minute and a half on two CPU cores with `tiny-zh`, the small checkpoint that comes with the package. We measured 76 seconds while other programs were running. With a released checkpoint, use a GPU (in Colab: Runtime, Change runtime type). (We have not run this notebook on a GPU or TPU.)
 #
 # **你将得到什么。** 一个能从句子中抽取“主体—谓词—客体”三元组的 BERT：谁写了什么，谁出生在哪里。用 1,284 个句子微调，在另外 80 个句子上评估；你会看到它找到了什么，漏掉了什么，原因是什么，最后得到一个可以带走的文件夹。
 #
@@ -12,7 +12,7 @@
 # %% [markdown]
 # ## Set-up · 准备
 #
-# This cell installs the package where it is missing, as in Colab. It keeps the TensorFlow that is there, and it does not matter whether Keras 3 has been imported already.
+# This cell installs the package if it is missing, for example in Colab. It keeps the installed version of TensorFlow. It also works if Keras 3 has already been imported.
 #
 # 如果还没有安装本包（例如在 Colab 中），这个单元格会安装它。已有的 TensorFlow 保持不变；已经导入过 Keras 3 也没有影响。
 
@@ -54,7 +54,7 @@ print(f"kbert_tasks {kb.__version__}, TensorFlow {version('tensorflow')}, Python
 # %% [markdown]
 # ## The data · 数据
 #
-# **Your own data: change this one line.** JSONL as DuIE and WebNLG are published, `{"text": ..., "spo_list": [{"subject": ..., "predicate": ..., "object": ...}]}`, or a CSV file with a triple a row and the columns `text`, `subject`, `predicate`, `object`. The predicates are read off the training file. A text without a triple has an empty list.
+# **Your own data: change this one line.** Use JSONL in the published format of DuIE and WebNLG, `{"text": ..., "spo_list": [{"subject": ..., "predicate": ..., "object": ...}]}`, or a CSV file with one triple in each row and the columns `text`, `subject`, `predicate`, `object`. The program reads the predicates from the training file. Give a text without triples an empty list.
 #
 # **换成你自己的数据：只改这一行。** JSONL，格式与 DuIE、WebNLG 发布时相同：`{"text": ..., "spo_list": [{"subject": ..., "predicate": ..., "object": ...}]}`；或者每行一个三元组的 CSV，列名为 `text`、`subject`、`predicate`、`object`。谓词从训练文件中读取。没有三元组的文本写空列表。
 
@@ -76,9 +76,9 @@ for text, triples in zip(train["text"][:3], train["spo_list"][:3], strict=True):
 # %% [markdown]
 # ## How it works · 原理
 #
-# The model gives each part of the text (each *span*, a first and a last token) a score as a subject and one as an object. The best of them are paired, and each pair gets a score for each predicate. So a span may be the subject of one triple and the object of another, spans may overlap, and two entities may have several relations. A triple's probability is the product of the three; the least that is answered is found on the development texts.
+# A *span* is a part of the text with a first and a last token. The model gives each span two scores: one as a subject and one as an object. It pairs the spans with the highest scores and gives each pair a score for each predicate. So a span can be the subject of one triple and the object of another. Spans can overlap, and two entities can have several relations. The probability of a triple is the product of the three probabilities. The program chooses the lowest probability of an answer on the development set.
 #
-# **F1 stays near 0 for the first epochs, and that is normal.** A triple counts only if all of it is right, and at the beginning nothing is. Watch the loss instead: as long as it falls, the model learns.
+# **F1 stays near 0 for the first epochs, and that is normal.** A triple counts as correct only if all of its parts are correct, and early in the training no triple is. Look at the loss instead. The model is learning as long as the loss falls.
 #
 # 模型给文本的每个片段（由首词元和尾词元确定）打两个分：作为主体的得分和作为客体的得分。得分最高的片段两两配对，每一对再按每个谓词打分。所以一个片段可以是某个三元组的主体，同时又是另一个三元组的客体；片段可以重叠；两个实体之间也可以有多种关系。三元组的概率是三者之积；输出三元组的阈值在验证集上确定。
 #
@@ -109,9 +109,9 @@ plt.show()
 # %% [markdown]
 # ## The score · 得分
 #
-# *Precision*: how many of the triples it gave are right. *Recall*: how many of the gold triples it gave. *F1*: their harmonic mean. A triple is right if subject, predicate and object are, exactly. The table below the scores tells them for each predicate, and for texts in which triples share no, one or both entities.
+# *Precision* is the share of the predicted triples that are correct. *Recall* is the share of the gold triples that the model found. *F1* is the harmonic mean of the two. A triple is correct only if its subject, predicate and object all match exactly. The table below the scores shows the scores for each predicate. It also shows them for texts in which triples share no entity, one entity or both entities.
 #
-# **The score to expect** with the automatic settings: an F1 of about 0.6 on the test texts (0.575, 0.632 and 0.607 with seeds 1 to 3). A small model has read 1,284 sentences, and no subject of the test texts occurs in them. Expect much more from more texts and a released checkpoint.
+# **The score to expect** with the automatic settings: an F1 of about 0.6 on the test texts (0.575, 0.632 and 0.607 with seeds 1 to 3). The model is small, it trains on only 1,284 sentences, and no subject of the test texts occurs in them. Expect a much higher score with more texts and a released checkpoint.
 #
 # *精确率*：预测的三元组中有多少是正确的。*召回率*：标注的三元组中找到了多少。*F1*：两者的调和平均。主体、谓词、客体完全一致才算对。得分下面的表格给出每个谓词的得分，并按文本中的三元组不共享实体、共享一个实体、共享两个实体分别给出得分。
 #
@@ -131,7 +131,7 @@ for error in report.errors[:4]:
 # %% [markdown]
 # ## Use it · 使用
 #
-# Two new sentences with invented names: *Lin Qiuhe, who directed "Night Boat", was born in Yunxi county.* And: *"Letters Under the Lamp" is a novel by Xu Nianbei.* Behind each triple stands its probability, and its place in the text: `text[start:end]` is the subject. Where nothing is printed, no triple was probable enough.
+# Extract triples from two new sentences with invented names: *Lin Qiuhe, who directed "Night Boat", was born in Yunxi county.* And: *"Letters Under the Lamp" is a novel by Xu Nianbei.* The output shows each triple with its probability and the position of its subject in the text: `text[start:end]` is the subject. If a sentence has no output, no triple reached the lowest probability of an answer.
 #
 # 两个新句子，名字都是虚构的。每个三元组后面是它的概率，以及主体在原文中的位置：`text[start:end]` 就是主体。如果一个句子没有输出，说明没有三元组的概率达到阈值。
 
@@ -141,12 +141,12 @@ for text, answer in zip(NEW, task.predict(NEW), strict=True):
     print(text)
     for triple in answer.triples:
         print(f"    {' | '.join(triple.strings)}   {triple.probability:.2f}   {tuple(triple.subject_span)}")
-print("\nleast probability of an answer · 输出答案的最低概率:", round(task.threshold_, 3))
+print("\nlowest probability of an answer · 输出答案的最低概率:", round(task.threshold_, 3))
 
 # %% [markdown]
 # ## Save, load · 保存与加载
 #
-# The folder holds all that is needed: no checkpoint, no network. `kb.report` writes a page with curves, tables and the worst mistakes. In Colab, download it or copy it to your Drive, as Colab forgets its files.
+# The saved folder contains everything that the model needs. It needs neither the original checkpoint nor a network connection. `kb.report` writes a web page with curves, tables and the worst mistakes. Colab does not keep files, so download the folder or copy it to Google Drive.
 #
 # 保存的文件夹包含所需的全部内容，不依赖原检查点，也不需要联网。`kb.report` 生成一个网页，有曲线、表格和最严重的错误。Colab 不会保留文件，请下载文件夹，或复制到 Google Drive。
 
@@ -158,7 +158,7 @@ assert again.predict(NEW) == task.predict(NEW)
 print(*sorted(each.name for each in Path("runs/relations").iterdir()), sep="\n")
 
 # %% [markdown]
-# The same from the command line, without a notebook · 不用 notebook，在命令行中完成同样的事：
+# Do the same from the command line, without a notebook · 不用 notebook，在命令行中完成同样的事：
 #
 # ```
 # kbert-train --task relation --checkpoint tiny-zh \
@@ -167,6 +167,6 @@ print(*sorted(each.name for each in Path("runs/relations").iterdir()), sep="\n")
 # kbert-predict runs/relations new.txt --output more.jsonl --threshold 0.05
 # ```
 #
-# With a released checkpoint: `kb.RelationExtractor("bert-base-chinese")`. Next: [04_subject](04_subject.ipynb).
+# To use a released checkpoint: `kb.RelationExtractor("bert-base-chinese")`. Next: [04_subject](04_subject.ipynb).
 #
 # 使用正式发布的检查点：`kb.RelationExtractor("bert-base-chinese")`。下一篇：[04_subject](04_subject.ipynb)。
