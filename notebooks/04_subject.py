@@ -1,9 +1,9 @@
 # %% [markdown]
 # # Whom is it about? · 事件主体
 #
-# **What you will get.** A BERT that is given a piece of news and a type of event, and answers with the company or person whom that event happened to, or with nobody. It is fine-tuned here on 700 labelled rows and scored on 70 others; at the end you have it as a folder.
+# **What you will get.** A BERT that reads a news item and a type of event. It finds the company or person that the event happened to. It can also answer that there is nobody. You fine-tune it on 700 labelled rows and score it on 70 others. At the end you have a folder with the saved model that you can copy.
 #
-# **How long it takes.** A minute or a little more on two CPU cores (64 seconds measured, beside other programs) with `tiny-zh`, the small checkpoint that comes with the package. With a released checkpoint choose a GPU (in Colab: Runtime, Change runtime type). (Not run on a GPU or TPU.)
+# **How long it takes.** A little over a minute on two CPU cores with `tiny-zh`, the small checkpoint that comes with the package. We measured 64 seconds while other programs were running. With a released checkpoint, use a GPU (in Colab: Runtime, Change runtime type). (We have not run this notebook on a GPU or TPU.)
 #
 # **你将得到什么。** 一个 BERT 模型：给定一条新闻和一个事件类型，它找出事件发生在哪家公司或哪个人身上，也可能没有。用 700 行标注数据微调，在另外 70 行上评估，最后得到一个可以带走的文件夹。
 #
@@ -12,7 +12,7 @@
 # %% [markdown]
 # ## Set-up · 准备
 #
-# This cell installs the package where it is missing, as in Colab. It keeps the TensorFlow that is there, and it does not matter whether Keras 3 has been imported already.
+# This cell installs the package if it is missing, for example in Colab. It keeps the installed version of TensorFlow. It also works if Keras 3 has already been imported.
 #
 # 如果还没有安装本包（例如在 Colab 中），这个单元格会安装它。已有的 TensorFlow 保持不变；已经导入过 Keras 3 也没有影响。
 
@@ -54,9 +54,9 @@ print(f"kbert_tasks {kb.__version__}, TensorFlow {version('tensorflow')}, Python
 # %% [markdown]
 # ## The data · 数据
 #
-# **Your own data: change this one line.** A file has the columns `text`, `event_type` and `subject`. Several subjects of the same text and type are several rows; where there is none, the cell is empty. The file of CCKS 2019 is read as it was published, with `kb.read(file, header=False)`. Without the column `event_type` the model learns "the subject of this text".
+# **Your own data: change this one line.** A file needs the columns `text`, `event_type` and `subject`. If a text has several subjects of the same type, write one row for each subject. If there is no subject, leave the cell empty. Use `kb.read(file, header=False)` to read the file of CCKS 2019 as it was published. Without the column `event_type`, the model learns "the subject of this text".
 #
-# A news item may tell of several companies: who recalls its product, and who delivered the faulty part. The type says which event is asked about.
+# A news item can mention several companies: one recalls its product, and another delivered the faulty part. The type specifies the event that you ask about.
 #
 # **换成你自己的数据：只改这一行。** 文件中要有 `text`、`event_type` 和 `subject` 三列。同一文本、同一类型有多个主体时写成多行，没有主体时留空。CCKS 2019 发布的原始文件用 `kb.read(file, header=False)` 直接读取。没有 `event_type` 列时，模型学习的是“这条文本的主体”。
 #
@@ -75,9 +75,9 @@ train.head(6).style.set_properties(**{"text-align": "left"})
 # %% [markdown]
 # ## Train · 训练
 #
-# BERT reads type and text as a pair, `[CLS] type [SEP] text [SEP]`. Each part of the text (a first and a last token) gets a probability of its own, so that a text with two subjects can have two sure answers. How much is enough for an answer is found on the development texts.
+# BERT reads the type and the text as a pair, `[CLS] type [SEP] text [SEP]`. The model gives each part of the text (from a first to a last token) a separate probability. So a text with two subjects can have two answers with a high probability. The program chooses the lowest probability of an answer on the development set.
 #
-# As with all tasks that find parts of a text, the scores of the first epochs are low. The automatic learning rate is high and the epochs are many because `tiny-zh` is small and the rows are few.
+# The scores of the first epochs are low, as in all tasks that extract parts of a text. `tiny-zh` is small and there are few rows, so the automatic settings use a high learning rate and many epochs.
 #
 # BERT 把事件类型和文本作为文本对读取：`[CLS] 类型 [SEP] 文本 [SEP]`。文本的每个片段（由首词元和尾词元确定）各有独立的概率，所以有两个主体的文本可以得到两个高概率的答案。输出答案的阈值在验证集上确定。
 #
@@ -109,11 +109,11 @@ plt.show()
 # %% [markdown]
 # ## The score · 得分
 #
-# *Accuracy*: the first answer is one of the gold subjects, or rightly nobody. *Precision*, *recall* and *F1* count all subjects, exactly as written; `f1_tolerant` forgives quotation marks and brackets at the ends. Below they stand for each type, and for texts with one, several and no subjects.
+# *Accuracy* counts an answer as correct if the first subject is one of the gold subjects, or if the model correctly answers nobody. *Precision*, *recall* and *F1* count all subjects and require an exact match. `f1_tolerant` ignores quotation marks and brackets at both ends. The tables below show the scores for each type, and for texts with one subject, several subjects and no subject.
 #
-# **The score to expect** with the automatic settings: an accuracy of about 0.59 and an F1 of about 0.64 on the test texts (F1 0.624, 0.613 and 0.677 with seeds 1 to 3). With 64 of them a difference of less than 0.12 says little.
+# **The score to expect** with the automatic settings: an accuracy of about 0.59 and an F1 of about 0.64 on the test texts (F1 0.624, 0.613 and 0.677 with seeds 1 to 3). There are only 64 test texts, so a difference of less than 0.12 means little.
 #
-# **Why is the development score higher?** The development texts were drawn from the training file, so some are about companies that the model has seen in training. No company of the test file is in the training file: there it has to understand the sentence. When you split data of your own, keep all texts about one name on the same side, or your score will flatter you. With the 10,920 pairs of CCKS 2019 a small BERT came to an accuracy of 0.742 (`benchmarks/scores.md`).
+# **Why is the development score higher?** The development set comes from the training file, so some of its texts are about companies that also occur in the texts for training. No company of the test file occurs in the training file, so the model must understand the sentence. When you split your own data, keep all texts about the same name in the same part. Otherwise the score is too high. A small BERT reached an accuracy of 0.742 with the 10,920 pairs of CCKS 2019 (`benchmarks/scores.md`).
 #
 # *准确率*：第一个答案是标注主体之一，或者正确地判断为没有主体。*精确率*、*召回率*和 *F1* 按全部主体计算，必须完全匹配；`f1_tolerant` 忽略两端的引号和括号。下面还按类型、按主体个数（一个、多个、没有）分别列出。
 #
@@ -134,7 +134,7 @@ for error in report.errors[:5]:
 # %% [markdown]
 # ## Use it · 使用
 #
-# One text, two questions: *Chenfan Cars recalls 3,000 cars because of faulty batteries; Suyun Batteries, which delivered them, changes its chairman.* Whose recall, and whose change of management? (The names are invented.) If both answers are the same, the model has not learned yet to mind the type: with 700 rows that is no surprise.
+# Ask two questions about one text: *Chenfan Cars recalls 3,000 cars because of faulty batteries; Suyun Batteries, which delivered them, changes its chairman.* Which company recalls a product? Which company changes its management? (The names are invented.) If both answers are the same, the model has not yet learned to distinguish the types of event. This is not surprising with only 700 rows.
 #
 # 同一条文本，两个问题：产品召回的主体是谁？高管变动的主体是谁？名称都是虚构的。如果两个答案相同，说明模型还没有学会区分事件类型：只有 700 行数据，这并不意外。
 
@@ -148,7 +148,7 @@ for (_, event_type), answer in zip(NEW, task.predict(NEW), strict=True):
 # %% [markdown]
 # ## Save, load · 保存与加载
 #
-# The folder holds all that is needed: no checkpoint, no network. `kb.report` writes a page with curves, tables and the worst mistakes. In Colab, download it or copy it to your Drive, as Colab forgets its files.
+# The saved folder contains everything that the model needs. It needs neither the original checkpoint nor a network connection. `kb.report` writes a web page with curves, tables and the worst mistakes. Colab does not keep files, so download the folder or copy it to Google Drive.
 #
 # 保存的文件夹包含所需的全部内容，不依赖原检查点，也不需要联网。`kb.report` 生成一个网页，有曲线、表格和最严重的错误。Colab 不会保留文件，请下载文件夹，或复制到 Google Drive。
 
@@ -160,7 +160,7 @@ assert again.predict(NEW) == task.predict(NEW)
 print(*sorted(each.name for each in Path("runs/events").iterdir()), sep="\n")
 
 # %% [markdown]
-# The same from the command line, without a notebook · 不用 notebook，在命令行中完成同样的事：
+# Do the same from the command line, without a notebook · 不用 notebook，在命令行中完成同样的事：
 #
 # ```
 # kbert-train --task subject --checkpoint tiny-zh \
@@ -168,6 +168,6 @@ print(*sorted(each.name for each in Path("runs/events").iterdir()), sep="\n")
 # kbert-predict runs/events new.csv --output subjects.csv
 # ```
 #
-# With a released checkpoint: `kb.SubjectExtractor("bert-base-chinese")`. Next: [05_pretrain](05_pretrain.ipynb).
+# To use a released checkpoint: `kb.SubjectExtractor("bert-base-chinese")`. Next: [05_pretrain](05_pretrain.ipynb).
 #
 # 使用正式发布的检查点：`kb.SubjectExtractor("bert-base-chinese")`。下一篇：[05_pretrain](05_pretrain.ipynb)。
