@@ -70,7 +70,7 @@ def keras2():
     return sys.modules["tf_keras"]
 
 
-def is_on_cpu():
+def is_on_cpu() -> bool:
     """Returns whether the graph that is being traced runs on the CPU."""
     tf = tensorflow()
     return not is_tpu(tf.distribute.get_strategy()) and not tf.config.list_logical_devices("GPU")
@@ -133,7 +133,7 @@ def import_keras_bert():
     return keras_bert
 
 
-def _is_bound_to(keras, module):
+def _is_bound_to(keras, module) -> bool:
     """Returns whether the names `keras` and `K` in a module of FAMILY, if they exist, belong to this Keras.
 
     Both names are checked: if TF_USE_LEGACY_KERAS is set after TensorFlow was imported, `keras` is Keras 2 and `K` is
@@ -152,7 +152,7 @@ def _without_seed_warning(build):
     """
 
     @functools.wraps(build)
-    def quiet(self, input_shape):
+    def quiet(self, input_shape) -> None:
         with warnings.catch_warnings():
             warnings.filterwarnings("ignore", message=r"The initializer \w+ is unseeded")
             build(self, input_shape)

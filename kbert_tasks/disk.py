@@ -52,5 +52,5 @@ def _free(path):
     return shutil.disk_usage(next(each for each in Path(path).absolute().parents if each.exists())).free
 
 
-def _megabytes(number):
+def _megabytes(number) -> str:
     return f"{number / 1e6:,.1f} MB"

@@ -54,7 +54,7 @@ def sha256(file):
 
 
 @contextlib.contextmanager
-def replacing(file, temporary_folder=None, then="and run the same command again"):
+def replacing(file, temporary_folder=None, then: str = "and run the same command again"):
     """Opens a temporary text file that replaces `file` if the block succeeds. Lone surrogates are escaped.
 
     Args:

@@ -94,7 +94,7 @@ def _opened(file):
         os.close(descriptor)
 
 
-def _lock(descriptor):
+def _lock(descriptor) -> bool:
     """Tries to lock the file and returns whether this succeeded; also True on a disk that does not support locks."""
     try:
         if fcntl is not None:
@@ -113,7 +113,7 @@ def _lock(descriptor):
     return True
 
 
-def _release(descriptor, file):
+def _release(descriptor, file) -> None:
     """Deletes the file while it is still locked; on Windows, a file must be closed before it can be deleted."""
     if fcntl is None:
         os.close(descriptor)  # also unlocks the file

@@ -43,7 +43,17 @@ GROUPS = {
 
 
 def option(
-    default, help, *, group="task", later=False, least=None, above=None, most=None, below=None, choices=None, check=None
+    default,
+    help,
+    *,
+    group: str = "task",
+    later: bool = False,
+    least=None,
+    above=None,
+    most=None,
+    below=None,
+    choices=None,
+    check=None,
 ):
     """Returns a dataclass field with a help text and the allowed values.
 
@@ -241,7 +251,7 @@ def kind_of(each):
     return next(part for part in parts if isinstance(part, type) and part is not type(None)), tuple(other)
 
 
-def add_options(parser, settings, leave_out=(), group=None):
+def add_options(parser, settings, leave_out=(), group=None) -> None:
     """Adds one option for each field of a Settings class to an argparse parser.
 
     The parsed namespace contains only the options that the user sets.
@@ -259,7 +269,7 @@ def add_options(parser, settings, leave_out=(), group=None):
         add_option(parser, each, each.metadata["help"] + default)
 
 
-def add_option(parser, each, help):
+def add_option(parser, each, help) -> None:
     """Adds the option of one field to an argparse parser."""
     kind, other = kind_of(each)
     flag = "--" + each.name.replace("_", "-")

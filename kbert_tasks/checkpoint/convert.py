@@ -242,7 +242,7 @@ def _new(target):
         fresh.rename(target)
 
 
-def _read(file, parse=lambda raw: dict(json.loads(raw)), kind="JSON"):
+def _read(file, parse=lambda raw: dict(json.loads(raw)), kind: str = "JSON"):
     """Returns the parsed content of a file.
 
     Raises:

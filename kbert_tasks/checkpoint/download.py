@@ -32,7 +32,7 @@ OTHER_WAYS = (
 class _Cut(Exception):
     """A failed attempt; another attempt may succeed."""
 
-    def __init__(self, reason, total=None, answered=True):
+    def __init__(self, reason, total=None, answered: bool = True) -> None:
         super().__init__(reason)
         self.total, self.answered = total, answered
 
@@ -189,7 +189,7 @@ def _bar(part, start, total):
     return tqdm(desc=name, initial=start, total=total, unit="B", unit_scale=True, unit_divisor=1024, disable=None)
 
 
-def _remember(note, url, headers):
+def _remember(note, url, headers) -> None:
     """Stores the version of the file; without a version, a later attempt starts from the beginning."""
     etag = headers.get("ETag", "")
     version = etag if etag.startswith('"') else headers.get("Last-Modified")  # If-Range does not accept weak ETags

@@ -31,7 +31,7 @@ class Reader:
         object_based: whether `tf.train.Checkpoint` saved the file; `model_garden` then provides the names.
     """
 
-    def __init__(self, prefix):
+    def __init__(self, prefix) -> None:
         self._reader = tensorflow().train.load_checkpoint(str(prefix))
         kinds = self._reader.get_variable_to_dtype_map()
         numeric = {name for name, kind in kinds.items() if kind.is_floating or kind.is_integer or kind.is_bool}
@@ -53,7 +53,7 @@ def is_checkpoint(folder):
     return (folder / CONFIG).is_file() or any(folder.glob(f"*/{CONFIG}"))
 
 
-def variables(config, pooler=True, heads=False):
+def variables(config, pooler: bool = True, heads: bool = False):
     """Returns the names and shapes of the weights of a BERT with this config.
 
     Args:
@@ -94,7 +94,7 @@ def variables(config, pooler=True, heads=False):
     return shapes
 
 
-def write(folder, config, vocabulary, tensors):
+def write(folder, config, vocabulary, tensors) -> None:
     """Writes a checkpoint folder in Google's format.
 
     Args:

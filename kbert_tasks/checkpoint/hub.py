@@ -117,7 +117,7 @@ def _file(repo, name, revision, mirror):
     raise InputError(f"hf:{repo} {problem}")
 
 
-def _unreachable(name, server, error):
+def _unreachable(name, server, error) -> str:
     reason = (str(error).strip() or type(error).__name__).splitlines()[0]
     return (
         f"could not be downloaded: no {name} from {server} ({reason}); "

@@ -82,7 +82,7 @@ def _in_transformer(part):
     return found if found and found[3].rpartition("/")[0] in INSIDE else None
 
 
-def _transformer_name(found):
+def _transformer_name(found) -> str:
     number = int(found[2]) - (len(EMBEDDINGS) if found.re is NUMBERED else 0)
     group, _, last = found[3].rpartition("/")
     return f"bert/encoder/layer_{number}/{INSIDE[group]}/{last}"

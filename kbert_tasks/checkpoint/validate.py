@@ -39,7 +39,7 @@ def examine(path, cased=None, parts=None):
             yield Finding(name, None, f"not checked, because the {missing.args[0].replace('_', ' ')} is missing")
 
 
-def _files(path, parts, cased):
+def _files(path, parts, cased) -> str:
     here = path if path.is_dir() else path.parent
     prefix = None if path.is_dir() else path.name.removesuffix(".index")
     folders = [here, *sorted(p for p in here.iterdir() if p.is_dir())] if here.is_dir() else []
@@ -79,7 +79,7 @@ def _files(path, parts, cased):
     return f"{google_format.CONFIG}, {google_format.VOCABULARY}, {prefix}.* in {found}"
 
 
-def _config(path, parts, cased):
+def _config(path, parts, cased) -> str:
     config = parts["config"] = read_config(parts["config_file"])
     sizes = "{num_hidden_layers} layers of {hidden_size}, {num_attention_heads} heads, {vocab_size} tokens".format(
         **config
@@ -87,7 +87,7 @@ def _config(path, parts, cased):
     return f"{sizes}, {config['max_position_embeddings']} positions"
 
 
-def _vocabulary(path, parts, cased):
+def _vocabulary(path, parts, cased) -> str:
     file = parts["vocabulary_file"]
     vocabulary = read_vocabulary(file)
     if "config" in parts and len(vocabulary) != parts["config"]["vocab_size"]:
@@ -99,7 +99,7 @@ def _vocabulary(path, parts, cased):
     return f"{len(vocabulary)} different tokens, including the special tokens"
 
 
-def _casing(path, parts, cased):
+def _casing(path, parts, cased) -> str:
     parts["cased"], parts["casing"] = _known_casing(parts, cased)
     return f"{'cased' if parts['cased'] else 'uncased'} ({parts['casing']})"
 
@@ -129,7 +129,7 @@ def _known_casing(parts, asked):
     return False, "its vocabulary has no capital letters"
 
 
-def _tensors(path, parts, cased):
+def _tensors(path, parts, cased) -> str:
     prefix, config = parts["checkpoint_file"], parts["config"]
     reader = _reader(prefix)
     shapes = reader.shapes
@@ -153,7 +153,7 @@ def _tensors(path, parts, cased):
     return f"all tensors of the config found{kind}; also: {', '.join(heads) or 'no heads'}"
 
 
-def _unknown_objects(prefix, missing, shapes):
+def _unknown_objects(prefix, missing, shapes) -> str:
     """Returns the error message for an object-based checkpoint that lacks a variable of the config."""
     found = ", ".join(sorted(shapes)[:3]) or "no tensors"
     return (
@@ -163,7 +163,7 @@ def _unknown_objects(prefix, missing, shapes):
     )
 
 
-def _data(path, parts, cased):
+def _data(path, parts, cased) -> str:
     prefix = parts["checkpoint_file"]
     reader = _reader(prefix)
     names = sorted(reader.shapes)

@@ -38,14 +38,14 @@ def checkpoint(argv):
     DO[arguments.do](arguments)
 
 
-def _casing(parser):
+def _casing(parser) -> None:
     parser.add_argument("--cased", action="store_true", default=None, help="keep capital letters and accents")
     parser.add_argument(
         "--uncased", action="store_false", dest="cased", default=None, help="lower-case the text and remove accents"
     )
 
 
-def _list(arguments):
+def _list(arguments) -> None:
     from ..checkpoint.catalog import entries
 
     needs("stdout", NO_OUTPUT)
@@ -59,7 +59,7 @@ def _list(arguments):
     print(f"{len(rows)} checkpoints; download one with kbert-checkpoint get NAME")
 
 
-def _get(arguments):
+def _get(arguments) -> None:
     from ..checkpoint.find import locate
 
     print(locate(arguments.name, into=arguments.into, mirror=arguments.mirror, proxy=arguments.proxy))
@@ -80,13 +80,13 @@ def _inspect(arguments):
         raise InputError(f"{arguments.path}: {problems} of the checks above failed")
 
 
-def _import(arguments):
+def _import(arguments) -> None:
     from ..checkpoint.convert import import_folder
 
     print(import_folder(arguments.source, arguments.target))
 
 
-def _export(arguments):
+def _export(arguments) -> None:
     from ..checkpoint.convert import export_folder
     from ..checkpoint.find import locate
 

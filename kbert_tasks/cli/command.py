@@ -28,7 +28,7 @@ def elapsed():
 class Parser(argparse.ArgumentParser):
     """An ArgumentParser that reports errors in one sentence, and does not read a text such as -5度 as an option."""
 
-    def __init__(self, **kwargs):
+    def __init__(self, **kwargs) -> None:
         super().__init__(allow_abbrev=False, **kwargs)
         self._given = []
         # argparse reads negative numbers as values; extend this to a dash followed by anything but a dash or a letter.
@@ -52,7 +52,7 @@ class Parser(argparse.ArgumentParser):
             advice = "; put = between an option and a value that begins with a dash"
         raise InputError(f"{message}{advice}; see {self.prog} --help")
 
-    def _known(self, word):
+    def _known(self, word) -> bool:
         return word in ("-", "--") or word.split("=")[0] in self._option_string_actions
 
 
@@ -60,7 +60,7 @@ def command(run):
     """Decorates `run(argv)` as a console command, which prints errors and returns the exit status."""
 
     @functools.wraps(run)
-    def main(argv=None):
+    def main(argv=None) -> int:
         global _began
         _began = _IMPORTED if argv is None else time.perf_counter()
         _closed[:] = _opened()
@@ -190,7 +190,7 @@ def page_file(path):
     return path
 
 
-def write_page(page, path):
+def write_page(page, path) -> None:
     """Writes the page to a temporary file and renames it."""
     from ..files import replacing
 

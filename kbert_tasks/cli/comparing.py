@@ -7,7 +7,7 @@ from .command import NO_OUTPUT, Parser, command, needs, page_file, write_page
 
 
 @command
-def compare(argv):
+def compare(argv) -> None:
     parser = Parser(
         prog="kbert-compare",
         description="Compare trained tasks: what differs, and whether the differences of their scores are significant.",

@@ -9,7 +9,7 @@ from .command import NO_OUTPUT, Parser, command, needs, page_file, write_page
 
 
 @command
-def explain(argv):
+def explain(argv) -> None:
     parser = Parser(
         prog="kbert-explain",
         description="Show which tokens of a text an answer comes from (integrated gradients), and what each head attends to.",

@@ -10,7 +10,7 @@ from .command import Parser, command, elapsed, file_options, tables
 
 
 @command
-def train(argv):
+def train(argv) -> None:
     first = Parser(prog="kbert-train", add_help=False)
     first.add_argument("--task", default="classify")
     task = tasks.find(first.parse_known_args(argv)[0].task)

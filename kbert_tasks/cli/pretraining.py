@@ -66,7 +66,7 @@ def _parser():
 TEXT = "text files: .txt (one sentence or paragraph per line, a blank line between documents), .jsonl, .csv, ..."
 
 
-def _text(parser):
+def _text(parser) -> None:
     parser.add_argument("--text", metavar="F", nargs="+", required=True, help=TEXT)
 
 
@@ -82,7 +82,7 @@ def _vocab(arguments):
         _write_vocab(arguments, output, said, values)
 
 
-def _write_vocab(arguments, output, said, values):
+def _write_vocab(arguments, output, said, values) -> None:
     from ..checkpoint.find import find_checkpoint
     from ..pretraining import vocabulary
 
@@ -115,7 +115,7 @@ def _write_vocab(arguments, output, said, values):
         )
 
 
-def _data(arguments):
+def _data(arguments) -> None:
     from ..pretraining.preparing import prepare
     from ..text.tokenizer import read_vocabulary
 
@@ -125,7 +125,7 @@ def _data(arguments):
     print(_counts(prepare(arguments.text, arguments.output, tokens, cased, **values)))
 
 
-def _train(arguments):
+def _train(arguments) -> None:
     values = settings.said(arguments, TrainingSettings)
     said = settings.said(arguments, DataSettings)
     # Check the values before downloading a checkpoint or preparing a long text.
@@ -208,7 +208,7 @@ def _prepared(arguments, folder, checkpoint, said):
     return corpus
 
 
-def _counts(corpus):
+def _counts(corpus) -> str:
     parts = corpus.manifest["parts"]
     counts = [f"{p['tokens']:,} tokens of {p['documents']:,} documents ({name})" for name, p in parts.items()]
     skipped = "".join(f"; {reason}: {count:,}" for reason, count in corpus.manifest["skipped"].items())

@@ -52,7 +52,7 @@ def _load(arguments):
 
 
 @command
-def evaluate(argv):
+def evaluate(argv) -> None:
     parser = _parser("kbert-evaluate", "Score a trained task on labelled texts.")
     parser.add_argument("file", metavar="F", help="labelled texts")
     parser.add_argument("--json", action="store_true", help="print the scores as JSON")
@@ -73,7 +73,7 @@ def evaluate(argv):
 
 
 @command
-def predict(argv):
+def predict(argv) -> None:
     parser = _parser("kbert-predict", "Predict with a trained task; the predictions have the order of the input.")
     parser.add_argument(
         "file", metavar="F", nargs="?", default="-", help="texts; - or nothing: lines of standard input"
@@ -115,13 +115,13 @@ def _kind(arguments, task):
     return arguments.format or task.FORMAT
 
 
-def _file(arguments):
+def _file(arguments) -> None:
     rows = tables(arguments, {"new": arguments.file})["new"]
     task = _load(arguments)
     _answer(task, rows, arguments.output, _kind(arguments, task))
 
 
-def _lines(arguments):
+def _lines(arguments) -> None:
     from ..data.tables import decoded, lines, table
 
     task = _load(arguments)
@@ -140,7 +140,7 @@ def _lines(arguments):
         _answer(task, rows(lines(text) if text else []), arguments.output, kind)
 
 
-def _answer(task, rows, output, kind):
+def _answer(task, rows, output, kind) -> None:
     """Writes each row with its answer, and prints the number of rows without an answer."""
     none, given = collections.Counter(), collections.Counter()
 
@@ -203,7 +203,7 @@ def _write(rows, kind, path):
         ) from None
 
 
-def _to(stream, rows, kind):
+def _to(stream, rows, kind) -> None:
     writer = None
     for row in rows:
         if kind == "jsonl":

@@ -44,7 +44,7 @@ class Difference:
     only_run: int = 0
     pairs: list[tuple[dict[str, Any], dict[str, Any]]] = field(default_factory=list, repr=False)
 
-    def __str__(self):
+    def __str__(self) -> str:
         if self.why_not:
             return f"{self.run} is not compared with {self.baseline}: {self.why_not}."
         name, main = next(iter(self.scores.items()))
@@ -93,7 +93,7 @@ class Comparison:
     table: "pd.DataFrame" = field(repr=False)
     differences: list[Difference]
 
-    def __str__(self):
+    def __str__(self) -> str:
         import pandas as pd
 
         cells = {
@@ -207,6 +207,6 @@ def points(share):
     return round(100 * share, 1) + 0.0
 
 
-def span(interval, sign=1):
+def span(interval, sign: int = 1):
     """Formats an Interval in percentage points, such as "-1.2 to 3.9"; `sign` -1 reverses the difference."""
     return " to ".join(f"{end:.1f}" for end in sorted(points(sign * end) for end in (interval.low, interval.high)))

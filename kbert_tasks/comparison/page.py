@@ -79,7 +79,7 @@ def _intervals(comparison, font):
     if not found:
         return None
 
-    def draw(axes):
+    def draw(axes) -> None:
         for i, (_, each) in enumerate(found):
             colour = THIRD if each.low > 0 else SECOND if each.high < 0 else FIRST
             axes.hlines(i, 100 * each.low, 100 * each.high, color=colour, linewidth=2)

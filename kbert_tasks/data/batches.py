@@ -44,7 +44,7 @@ def by_length(lengths, size):
     return [ranked[i : i + size] for i in range(0, len(ranked), size)]
 
 
-def collate(rows, pad=0, shapes=None):
+def collate(rows, pad: int = 0, shapes=None):
     """Stacks dicts of arrays into one dict of arrays with a leading batch axis.
 
     Args:
@@ -98,7 +98,7 @@ def _largest(encoded, draw, length, seed):
     return found
 
 
-def training_batches(encoded, draw, size, seed, epochs, first_step=0, replicas=None):
+def training_batches(encoded, draw, size, seed, epochs, first_step: int = 0, replicas=None):
     """Returns the batches of all epochs as one `tf.data.Dataset` of (x, y).
 
     Args:

@@ -151,7 +151,7 @@ def _whole(path, source, mark, quoted, header):
     return _parsed(source, mark, quoted, header=0 if header else None, skip_blank_lines=False)
 
 
-def _check_names(path, source, mark, quoted):
+def _check_names(path, source, mark, quoted) -> None:
     """Rejects duplicate column names, because pandas would rename the second one; then rewinds the source."""
     each_once(_parsed(source, mark, quoted, header=None, nrows=1, skip_blank_lines=True).iloc[0], path)
     source.seek(0)
@@ -173,10 +173,10 @@ def _with_nul(text, parse):
 class _WithoutNul(io.TextIOBase):
     """A file wrapper for reading in blocks that removes NUL, which no tokenizer keeps."""
 
-    def __init__(self, file, start=0):
+    def __init__(self, file, start: int = 0) -> None:
         self.file, self.start = file, start
 
-    def seek(self, place=0, whence=0):
+    def seek(self, place: int = 0, whence: int = 0):
         return self.file.seek(place or self.start, whence)
 
     def read(self, size=-1):

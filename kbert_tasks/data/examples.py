@@ -62,7 +62,7 @@ class Examples:
         some = self.part(sorted(set(range(len(self.rows))) - set(places)))
         return Examples(some.rows, some.sources, self.skipped.copy(), self.notes.copy(), self.about)
 
-    def skip(self, reasons):
+    def skip(self, reasons) -> None:
         """Moves examples to the skipped rows, in place.
 
         Args:
@@ -84,7 +84,7 @@ class Examples:
         used = {"read": self.read, "used": len(self.rows)} | joined
         return used | {"skipped": dict(self.skipped), "notes": dict(self.notes)}
 
-    def locate(self, report):
+    def locate(self, report) -> None:
         """Replaces `place` in each answer and error of a Report with row numbers of the table, from 1.
 
         `row` is the first row of the example. `rows` lists all its rows if several were joined.
@@ -98,13 +98,13 @@ class Examples:
         rest = {name: value for name, value in answer.items() if name != "place"}
         return {"row": rows[0]} | ({"rows": rows} if len(rows) > 1 else {}) | rest
 
-    def note(self, task, encoded):
+    def note(self, task, encoded) -> None:
         """Counts the task's remarks about the encoded examples."""
         remarks = (task.notes_on(example, windows) for example, windows in zip(self.rows, encoded, strict=True))
         self.notes.update(remark for each in remarks for remark in each)
 
 
-def examples_of(task, rows, labels=None, gold=True):
+def examples_of(task, rows, labels=None, gold: bool = True):
     """Makes a task's Examples from a table, file or list (see `kbert_tasks.data.tables.table`) and counts every row."""
     settings = task.settings
     second = getattr(settings, task.SECOND) if task.SECOND and task.paired is not False else None
@@ -154,7 +154,7 @@ def _is_name(cell, name):
     return cell.strip() == name
 
 
-def _note_second(task, rows):
+def _note_second(task, rows) -> None:
     """Logs a warning if the table has a column of second texts, or of types, that this task was trained without."""
     name = getattr(task.settings, task.SECOND) if task.SECOND else None
     if name in rows and task.paired is False and not all(map(blank, texts_of(rows, name))):

@@ -29,7 +29,7 @@ class Delimited:
         names: names of the columns.
     """
 
-    def __init__(self, stream, kind, names):
+    def __init__(self, stream, kind, names) -> None:
         self.stream = stream
         self.writer = csv.DictWriter(
             self,
@@ -41,7 +41,7 @@ class Delimited:
         )
         self.writer.writeheader()
 
-    def add(self, row):
+    def add(self, row) -> None:
         self.writer.writerow({name: self._cell(value) for name, value in row.items()})
 
     @staticmethod
@@ -50,6 +50,6 @@ class Delimited:
             return json.dumps(value, ensure_ascii=False)  # JSON escapes NUL itself
         return value.replace(*NUL) if isinstance(value, str) else value
 
-    def write(self, line):
+    def write(self, line) -> None:
         """Writes one line that `csv` has formatted."""
         self.stream.write(line.removesuffix("\r\n") + "\n")

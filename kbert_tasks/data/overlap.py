@@ -19,7 +19,7 @@ def _fingerprint(texts):
     return int.from_bytes(hashlib.blake2b(parts.encode("utf-8", "surrogatepass"), digest_size=8).digest(), "big")
 
 
-def note(task, examples, seen):
+def note(task, examples, seen) -> None:
     """Adds a note with the number of examples whose fingerprint is in `seen`."""
     again = int(np.isin(fingerprints(task, examples.rows), seen).sum())
     if again:

@@ -92,7 +92,7 @@ def read(
     return table
 
 
-def named(table, path, header=True, kind=None):
+def named(table, path, header: bool = True, kind=None):
     """Normalizes the column names, rejects duplicates, and stores the source of the table in `attrs`."""
     headed = (kind or path.suffix.lower()) in (*delimited.MARKS, EXCEL)
     if headed and not header:

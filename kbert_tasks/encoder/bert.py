@@ -21,7 +21,7 @@ TOKENS, SEGMENTS = "Input-Token", "Input-Segment"
 MASKED = -10000.0  # added to the attention score of a padded position before the softmax, as in Google's code
 
 
-def build(config, seq_len=None, output_layer_num=1, first_only=False):
+def build(config, seq_len=None, output_layer_num: int = 1, first_only: bool = False):
     """Returns a BERT encoder with random weights.
 
     Args:
@@ -73,7 +73,7 @@ def build(config, seq_len=None, output_layer_num=1, first_only=False):
 class Layer(keras.layers.Layer):
     """A layer with weights that is built only when it is called, even if Keras loads it from a saved model."""
 
-    def build_from_config(self, config):
+    def build_from_config(self, config) -> None:
         """Does nothing.
 
         Keras would build the layer twice, and the first time without its name in the variable names, which `optimizers`
@@ -88,7 +88,7 @@ class Random:
     weights do not contain the generator.
     """
 
-    def _trackable_children(self, save_type="checkpoint", **kwargs):
+    def _trackable_children(self, save_type: str = "checkpoint", **kwargs):
         children = super()._trackable_children(save_type, **kwargs)
         if save_type == "savedmodel":
             children = children | {"generator": tf.random.get_global_generator()}
@@ -119,14 +119,14 @@ class Embedding(Layer):
     input, so the graph and a saved copy of it include the sharing.
     """
 
-    def __init__(self, number, size, initializer="uniform", **kwargs):
+    def __init__(self, number, size, initializer: str = "uniform", **kwargs) -> None:
         super().__init__(**kwargs)
         self.number, self.size, self.initializer = number, size, keras.initializers.get(initializer)
 
-    def build(self, shape):
+    def build(self, shape) -> None:
         self.table = self.add_weight("embeddings", (self.number, self.size), initializer=self.initializer)
 
-    def call(self, numbers, whole=False):
+    def call(self, numbers, whole: bool = False):
         table = tf.convert_to_tensor(self.table)
         return table if whole else rows_of(table, numbers)
 
@@ -139,7 +139,7 @@ class Embedding(Layer):
 class LayerNormalization(Layer):
     """Normalises each vector of (batch, time, hidden), then multiplies it by gamma and adds beta."""
 
-    def build(self, shape):
+    def build(self, shape) -> None:
         # float32 also under mixed precision
         self.gamma = self.add_weight("gamma", shape[-1:], initializer="ones", experimental_autocast=False)
         self.beta = self.add_weight("beta", shape[-1:], initializer="zeros", experimental_autocast=False)
@@ -160,11 +160,11 @@ class SumNormalization(Random, LayerNormalization):
 
     compiled = False  # whether training uses XLA, see `compiling.py`
 
-    def __init__(self, rate, **kwargs):
+    def __init__(self, rate, **kwargs) -> None:
         super().__init__(**kwargs)
         self.rate = rate
 
-    def build(self, shapes):
+    def build(self, shapes) -> None:
         super().build(shapes[0])
 
     def call(self, inputs, training=None):
@@ -183,11 +183,11 @@ class SumNormalization(Random, LayerNormalization):
 class PositionEmbedding(Layer):
     """Adds a learned vector for each position to (batch, time, hidden)."""
 
-    def __init__(self, positions, **kwargs):
+    def __init__(self, positions, **kwargs) -> None:
         super().__init__(**kwargs)
         self.positions = positions
 
-    def build(self, shape):
+    def build(self, shape) -> None:
         self.table = self.add_weight("embeddings", (self.positions, shape[-1]), initializer="uniform")
 
     def call(self, x):
@@ -212,11 +212,11 @@ class SelfAttention(Random, Layer):
     With `first_only`, only the first token has a query, and the output is (batch, 1, hidden).
     """
 
-    def __init__(self, heads, dropout_rate, first_only=False, **kwargs):
+    def __init__(self, heads, dropout_rate, first_only: bool = False, **kwargs) -> None:
         super().__init__(**kwargs)
         self.heads, self.dropout_rate, self.first_only = heads, dropout_rate, first_only
 
-    def build(self, shapes):
+    def build(self, shapes) -> None:
         size = shapes[0][-1]
         for part in "qkvo":
             setattr(self, f"W{part}", self.add_weight(f"W{part}", (size, size), initializer="glorot_normal"))
@@ -271,11 +271,11 @@ class FeedForward(Layer):
 
     compiled = False  # whether training uses XLA, see `compiling.py`
 
-    def __init__(self, units, activation, **kwargs):
+    def __init__(self, units, activation, **kwargs) -> None:
         super().__init__(**kwargs)
         self.units, self.activation = units, activation
 
-    def build(self, shape):
+    def build(self, shape) -> None:
         size = shape[-1]
         self.W1 = self.add_weight("W1", (size, self.units), initializer="glorot_normal")
         self.b1 = self.add_weight("b1", (self.units,), initializer="zeros")

@@ -27,7 +27,7 @@ def custom_gradient(function):
     return call
 
 
-def held_by_graph(result):
+def held_by_graph(result) -> None:
     """Moves the registered gradient of a tensor from TensorFlow's registry to the graph of the tensor.
 
     Args:

@@ -60,7 +60,7 @@ class First(keras.layers.Layer):
 class OverTokens(keras.layers.Layer):
     """Returns the mean or maximum over the tokens that are not padding, for [(batch, time, hidden), token ids]."""
 
-    def __init__(self, how, **kwargs):
+    def __init__(self, how, **kwargs) -> None:
         super().__init__(**kwargs)
         self.how = how
 

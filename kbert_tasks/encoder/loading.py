@@ -24,7 +24,14 @@ if TYPE_CHECKING:
 log = logging.getLogger("kbert_tasks")
 
 
-def build_encoder(config, encoder="fast", training=False, seq_len=None, output_layer_num=1, first_only=False):
+def build_encoder(
+    config,
+    encoder: str = "fast",
+    training: bool = False,
+    seq_len=None,
+    output_layer_num: int = 1,
+    first_only: bool = False,
+):
     """Returns the encoder with random weights.
 
     Args:
@@ -55,7 +62,7 @@ def build_encoder(config, encoder="fast", training=False, seq_len=None, output_l
     return model
 
 
-def _with_named_gelu(model):
+def _with_named_gelu(model) -> None:
     """Replaces the gelu of keras-bert's layers with the function of this package, which has the same formula.
 
     Keras saves keras-bert's function under the name gelu and would load its own gelu instead, which uses the error

@@ -12,7 +12,7 @@ tf = tensorflow()
 register = keras2().utils.register_keras_serializable(package="kbert_tasks")
 
 
-def seeded(number):
+def seeded(number) -> None:
     """Sets all random seeds to `number`.
 
     Dropout uses TensorFlow's global generator. Its state is a variable, so an interrupted run can resume with the same
@@ -122,7 +122,7 @@ def one_product(x, *weights):
 
 
 @custom_gradient
-def normalised(x, gamma, beta, epsilon=1e-12):
+def normalised(x, gamma, beta, epsilon: float = 1e-12):
     """Applies layer normalisation to x (..., hidden) in float32, with the factor gamma and the offset beta."""
     wide = tf.cast(x, tf.float32)
     away = wide - tf.reduce_mean(wide, -1, keepdims=True)

@@ -13,7 +13,7 @@ from ..errors import InputError
 CPU = Path("/proc/cpuinfo")
 
 
-def fast_bfloat16():
+def fast_bfloat16() -> bool:
     """Returns whether the CPU multiplies bfloat16 faster than float32, which requires Intel AMX.
 
     The bfloat16 instructions of AVX-512 alone do not help: on a machine with them, bfloat16 products took twice as long.
@@ -24,7 +24,7 @@ def fast_bfloat16():
         return False
 
 
-def choose(precision, encoder="fast"):
+def choose(precision, encoder: str = "fast"):
     """Chooses the precision of the encoder.
 
     Args:

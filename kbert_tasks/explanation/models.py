@@ -26,7 +26,7 @@ def _built(task, model):
         return task.build(build_encoder(task.config, task.settings.encoder))
 
 
-def forget():
+def forget() -> None:
     """Deletes the copy, which needs as much memory as the model."""
     _built.cache_clear()
     _reader.cache_clear()

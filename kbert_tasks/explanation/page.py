@@ -24,7 +24,7 @@ def html(explanation):
     return _template("page").render(explanation=explanation, body=fragment(explanation), family=fonts.FAMILY)
 
 
-def fragment(explanation, brief=False):
+def fragment(explanation, brief: bool = False):
     """Returns the HTML fragment of one explanation.
 
     The page around it must include style.css and explanation.css and, if any fragment has attention maps, attention.js at

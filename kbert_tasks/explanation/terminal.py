@@ -6,7 +6,7 @@ LONGEST = 24  # maximum width of a token, in columns
 BAR = 30  # width of the longest bar, in columns
 
 
-def summary(explanation):
+def summary(explanation) -> str:
     """Returns the answer, its log-odds, and the accuracy of the attributions, in three lines."""
     e = explanation
     odds = f"log-odds {e.score:+.3f} for the text, {e.baseline:+.3f} if each token is [MASK]"

@@ -17,7 +17,7 @@ STYLE = {
 }  # fmt: skip
 
 
-def svg(draw, name, font, width=4.3, height=2.8):
+def svg(draw, name, font, width: float = 4.3, height: float = 2.8):
     """Returns a plot as an SVG element that can be embedded in an HTML page.
 
     The function changes no global state and ignores the user's matplotlib style. Characters that are not in the font

@@ -48,7 +48,7 @@ def chinese():
     return None
 
 
-def face(font, text):
+def face(font, text) -> str:
     """Returns CSS that embeds the characters of `text` from HAN on; "" if the font has none of them.
 
     Args:

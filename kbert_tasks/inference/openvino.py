@@ -175,7 +175,7 @@ def _difference(task, run):
     return max(found, key=lambda each: (np.isnan(each), each))
 
 
-def _keep(model, folder):
+def _keep(model, folder) -> None:
     """Writes the export to a temporary folder and renames it, which replaces an earlier export.
 
     Raises:

@@ -59,7 +59,7 @@ def _shared_notes(parts):
     return {note: numbers for note, numbers in found.items() if len(numbers) > 1}
 
 
-def baseline_text(baseline):
+def baseline_text(baseline) -> str:
     """Describes the baseline and the rows that it was fitted on."""
     of = f" of the {baseline['of']:,}" if baseline["rows"] < baseline["of"] else ""
     return f"{baseline['name']}, fitted on {baseline['rows']:,}{of} training rows"

@@ -24,7 +24,7 @@ def counted(gold, predicted):
     }
 
 
-def best_threshold(gold, answers, least=0.0):
+def best_threshold(gold, answers, least: float = 0.0):
     """Returns the minimum score of an answer that maximizes F1 over all texts.
 
     Args:

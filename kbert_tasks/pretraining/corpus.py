@@ -61,7 +61,7 @@ class Corpus:
         whole_word_mask: whether the characters of Chinese words are joined, see `Document.joined`.
     """
 
-    def __init__(self, folder, manifest, vocabulary):
+    def __init__(self, folder, manifest, vocabulary) -> None:
         self.folder = folder
         self.manifest = manifest
         self.vocabulary = vocabulary

@@ -39,7 +39,7 @@ class Reading:
     skipped: Counter = field(default_factory=Counter)
 
 
-def read(files, text_column="text", encoding=None, *, longest=LONGEST, reading=None):
+def read(files, text_column: str = "text", encoding=None, *, longest=LONGEST, reading=None):
     """Yields the documents of text files, each a list of sentences.
 
     In a `.txt` file, each line is a sentence or a paragraph, and a blank line ends a document. Paragraphs are split into

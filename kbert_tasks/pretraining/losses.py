@@ -70,7 +70,7 @@ def next_sentence(gold, logits):
 class Accuracy(keras.metrics.Mean):
     """Share of gold ids whose logit is the largest; ids of -1 are ignored."""
 
-    def __init__(self, name="accuracy", **kwargs):
+    def __init__(self, name: str = "accuracy", **kwargs) -> None:
         super().__init__(name, **kwargs)
 
     def update_state(self, gold, logits, sample_weight=None):

@@ -48,7 +48,7 @@ class Numbers:
         return cls(*(ids[token] for token in SPECIAL), words.astype(np.int32))
 
 
-def mask(pairs_batch, draw, numbers, share=SHARE, whole_word_mask=False, width=None):
+def mask(pairs_batch, draw, numbers, share=SHARE, whole_word_mask: bool = False, width=None):
     """Makes a training batch from pairs, and samples the tokens to predict.
 
     In each text, a share of the tokens is predicted, not counting special tokens and [UNK]. The number is rounded to whole

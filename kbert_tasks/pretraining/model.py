@@ -97,7 +97,7 @@ class Pretraining(keras.Model):
     """A `keras.Model` whose variable `tokens` counts the training tokens, without padding."""
 
     # These are the parameters of a functional model, so that Keras can clone and load it.
-    def __init__(self, inputs, outputs, name=None, trainable=True, **kwargs):
+    def __init__(self, inputs, outputs, name=None, trainable: bool = True, **kwargs) -> None:
         super().__init__(inputs, outputs, name=name, trainable=trainable, **kwargs)
         self.tokens = tf.Variable(0, dtype=tf.int64, trainable=False, name="tokens")
 
@@ -129,11 +129,11 @@ class TokenScores(encoder.Layer):
         number: size of the vocabulary.
     """
 
-    def __init__(self, number, **kwargs):
+    def __init__(self, number, **kwargs) -> None:
         super().__init__(**kwargs)
         self.number = number
 
-    def build(self, shapes):
+    def build(self, shapes) -> None:
         self.bias = self.add_weight("bias", (self.number,), initializer="zeros", experimental_autocast=False)
 
     def call(self, inputs):
@@ -156,10 +156,10 @@ def places(config):
     }
     found = {name: (layer, 0) for name, layer in layers.items()}
 
-    def pair(google, layer, first=0, parts=("kernel", "bias"), join="/"):
+    def pair(google, layer, first: int = 0, parts=("kernel", "bias"), join: str = "/") -> None:
         found.update({f"{google}{join}{part}": (layer, first + i) for i, part in enumerate(parts)})
 
-    def norm(google, layer):
+    def norm(google, layer) -> None:
         pair(f"{google}/LayerNorm", layer, parts=("gamma", "beta"))
 
     norm("bert/embeddings", "Embedding-Norm")

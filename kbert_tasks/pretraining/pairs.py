@@ -101,13 +101,13 @@ class Pairs(Sequence):
         repeated: number of tokens that are in two pairs, because an exchanged part was extended.
     """
 
-    def __init__(self, text, places, following, special, cut=0, repeated=0):
+    def __init__(self, text, places, following, special, cut: int = 0, repeated: int = 0) -> None:
         """Stores the text and `places`, int64 (pairs, 4): start and stop of a, start and stop of b."""
         self._text, self._places, self._special = text, places, special
         self.next, self.cut, self.repeated = following, cut, repeated
         self.lengths = places[:, 1] - places[:, 0] + places[:, 3] - places[:, 2] + SPECIAL
 
-    def __len__(self):
+    def __len__(self) -> int:
         return len(self.lengths)
 
     def __getitem__(self, number):

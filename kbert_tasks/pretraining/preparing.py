@@ -31,11 +31,11 @@ def prepare(
     vocabulary,
     cased,
     *,
-    held_out=0.01,
-    whole_word_mask=False,
-    shard_tokens=1_000_000,
-    seed=1,
-    text_column="text",
+    held_out: float = 0.01,
+    whole_word_mask: bool = False,
+    shard_tokens: int = 1_000_000,
+    seed: int = 1,
+    text_column: str = "text",
     encoding=None,
 ):
     """Tokenizes text files into a new folder; if it fails, the folder is not created.

@@ -25,13 +25,13 @@ class Shards:
         unknown: id of [UNK], for counting.
     """
 
-    def __init__(self, folder, part, expected, size, draw, unknown):
+    def __init__(self, folder, part, expected, size, draw, unknown) -> None:
         self.folder, self.part, self.size, self.draw, self.unknown = folder, part, size, draw, unknown
         self.left = expected
         self.shards = []  # entries for the manifest
         self.open, self.space = {}, 0  # index of an open file -> (writer, its entry in `shards`)
 
-    def add(self, document):
+    def add(self, document) -> None:
         """Writes a Document."""
         if self.space <= 0:
             self._next()
@@ -57,16 +57,16 @@ class Shards:
             entry |= {"bytes": path.stat().st_size, "sha256": sha256(path)}
         return {name: sum(entry[name] for entry in self.shards) for name in COUNTED} | {"shards": self.shards}
 
-    def abandon(self):
+    def abandon(self) -> None:
         """Closes open files after a failure; the caller deletes them with their folder."""
         self.open = {}  # deleting a writer closes its file without raising the error again
 
-    def _next(self):
+    def _next(self) -> None:
         self._end()
         self.places = min(OPEN, max(1, math.ceil(self.left / self.size)))
         self.space = 2 * self.places * self.size
 
-    def _end(self):
+    def _end(self) -> None:
         for writer, _ in self.open.values():
             writer.close()
         self.open = {}

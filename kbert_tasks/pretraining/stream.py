@@ -26,7 +26,7 @@ SHARDS, PAIRS, MASKS = range(1, 4)  # first part of each random key, because Num
 ADVICE = {TRAIN: "", HELD_OUT: ", or prepare it again with --held-out 0"}
 
 
-def batches(corpus, part, length, size, seed, first_step=0, whole_word_mask=False):
+def batches(corpus, part, length, size, seed, first_step: int = 0, whole_word_mask: bool = False):
     """Returns a generator of the batches of a part of the corpus, see `masking.mask`.
 
     Pairs of similar length are batched together. The batches of "train" are endless. Each epoch has new pairs, masks and
@@ -58,7 +58,7 @@ def batches(corpus, part, length, size, seed, first_step=0, whole_word_mask=Fals
     return _made(corpus, part, length, size, seed if part == TRAIN else 0, first_step, whole_word_mask)
 
 
-def dataset(corpus, part, length, size, seed, first_step=0, whole_word_mask=False):
+def dataset(corpus, part, length, size, seed, first_step: int = 0, whole_word_mask: bool = False):
     """Returns `batches` as a `tf.data.Dataset`, which makes batches in the background; checks the corpus first."""
     next(batches(corpus, part, length, size, seed))
     tf = tensorflow()

@@ -120,13 +120,13 @@ def _compiles(corpus, settings, config, computed_in):
     return compiling.decide(settings.compile, config, computed_in, strategy, rows, settings.steps)
 
 
-def _batches(corpus, part, settings, first_step=0):
+def _batches(corpus, part, settings, first_step: int = 0):
     return stream.dataset(
         corpus, part, settings.max_length, settings.batch_size, settings.seed, first_step, settings.whole_word_mask
     )
 
 
-def _fit(network, corpus, settings, saves):
+def _fit(network, corpus, settings, saves) -> None:
     """Trains in epochs of `save_every` steps, and then the remaining steps."""
     every = settings.save_every
     for count, size in (((settings.steps - saves.step) // every, every), (1, settings.steps % every)):
@@ -152,13 +152,13 @@ class Saves(Callback):
         seconds: duration of the training without saves and evaluations.
     """
 
-    def __init__(self, progress, corpus, held_out, about):
+    def __init__(self, progress, corpus, held_out, about) -> None:
         super().__init__()
         self.progress, self.corpus, self.held_out, self.about = progress, corpus, held_out, about
         self.network = progress.parts.model
         self.history, self.step, self.seconds, self._bar = [], 0, 0.0, None
 
-    def restore(self):
+    def restore(self) -> None:
         """Resumes from the last save; if there is none, evaluates the initial weights for the first row of the log."""
         if found := self.progress.read():
             state, _ = found
@@ -168,11 +168,11 @@ class Saves(Callback):
         found = self.network.evaluate(self.held_out, return_dict=True, verbose=0) if self.held_out else {}
         self._log(found, "held_out_")
 
-    def on_train_begin(self, logs=None):
+    def on_train_begin(self, logs=None) -> None:
         settings = self.about["settings"]
         self._bar = tqdm(total=settings["steps"], initial=self.step, unit="step", disable=None, leave=False)
 
-    def on_epoch_begin(self, epoch, logs=None):
+    def on_epoch_begin(self, epoch, logs=None) -> None:
         self._began = time.perf_counter()
 
     def on_train_batch_end(self, batch, logs=None):
@@ -196,14 +196,14 @@ class Saves(Callback):
         self.progress.write({"step": self.step, "history": self.history, "seconds": self.seconds})
         self._write()
 
-    def on_train_end(self, logs=None):
+    def on_train_end(self, logs=None) -> None:
         self._bar.close()
 
     def _diverged(self, what):
         rate = self.about["settings"]["learning_rate"]
         return InputError(f"{what}: learning_rate {rate} is too high; use a tenth of it, in a new folder")
 
-    def _log(self, logs, prefix, **more):
+    def _log(self, logs, prefix, **more) -> None:
         row = {"step": self.step, "tokens": int(self.network.tokens), "seconds": round(self.seconds, 3)}
         row |= {f"{prefix}{name}".lower(): float(value) for name, value in logs.items()}
         self.history.append(row | more)
@@ -215,7 +215,7 @@ class Saves(Callback):
         message = ", ".join(words.format(self.history[-1][name]) for name, words in shown if name in self.history[-1])
         log.info("step %d of %d: %s", self.step, self.about["settings"]["steps"], message)
 
-    def _write(self):
+    def _write(self) -> None:
         tokens, trained = int(self.network.tokens), round(self.seconds, 3)
         self.report = self.about | {
             "versions": versions(),

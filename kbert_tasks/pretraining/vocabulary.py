@@ -20,7 +20,17 @@ MARKS = "!\"#$%&'()*+,-./:;<=>?@[\\]^_`{|}~"
 DIGITS, LETTERS = "0123456789", "abcdefghijklmnopqrstuvwxyz"
 
 
-def learn(files, size, cased=False, *, unused=99, min_count=1, pieces=0.2, text_column="text", encoding=None):
+def learn(
+    files,
+    size,
+    cased: bool = False,
+    *,
+    unused: int = 99,
+    min_count: int = 1,
+    pieces: float = 0.2,
+    text_column: str = "text",
+    encoding=None,
+):
     """Learns a WordPiece vocabulary in the order of Google's vocabularies.
 
     The order is: [PAD], [unused1] and so on, [UNK], [CLS], [SEP], [MASK]; ASCII punctuation, digits and letters with their
@@ -67,7 +77,9 @@ def learn(files, size, cased=False, *, unused=99, min_count=1, pieces=0.2, text_
     return special + basic + chinese + _most_frequent(frequent, space)
 
 
-def extend(vocabulary, files, cased=False, *, most=None, min_count=5, text_column="text", encoding=None):
+def extend(
+    vocabulary, files, cased: bool = False, *, most=None, min_count: int = 5, text_column: str = "text", encoding=None
+):
     """Replaces [unused] slots by frequent characters and words of the text; other ids do not change.
 
     Characters that the vocabulary lacks come first, the most frequent first. Then come the words that save the most tokens
@@ -112,7 +124,7 @@ def extend(vocabulary, files, cased=False, *, most=None, min_count=5, text_colum
     return extended, filled
 
 
-def coverage(vocabulary, files, cased=False, *, text_column="text", encoding=None):
+def coverage(vocabulary, files, cased: bool = False, *, text_column: str = "text", encoding=None):
     """Measures how well a vocabulary covers a text.
 
     Args:
@@ -158,7 +170,7 @@ def coverage(vocabulary, files, cased=False, *, text_column="text", encoding=Non
     }
 
 
-def count(files, cased=False, text_column="text", encoding=None):
+def count(files, cased: bool = False, text_column: str = "text", encoding=None):
     """Counts the words of text files, split by BERT's basic tokenization; returns a Counter.
 
     Raises:
@@ -183,7 +195,7 @@ def count(files, cased=False, text_column="text", encoding=None):
     return words
 
 
-def _most_frequent(counts, most, least=1):
+def _most_frequent(counts, most, least: int = 1):
     """Returns at most `most` tokens that occur at least `least` times, the most frequent first, ties in code point order."""
     fit = [token for token, times in counts.items() if times >= least]
     return sorted(fit, key=lambda token: (-counts[token], token))[:most]

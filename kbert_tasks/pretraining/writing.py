@@ -61,7 +61,7 @@ def _left_over(path):
     return bool(LEFT.fullmatch(path.name)) and path.is_dir() and {each.name for each in path.iterdir()} <= {DATA}
 
 
-def write(folder, config, vocabulary, tensors, history, about):
+def write(folder, config, vocabulary, tensors, history, about) -> None:
     """Writes the checkpoint, the log and `pretraining.json`; each file is replaced after it has been written completely.
 
     The two weight files are replaced one after the other, so that for a moment they do not match. Their checksums reveal

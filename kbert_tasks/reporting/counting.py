@@ -69,7 +69,7 @@ def sureness(answers):
     return np.clip(np.array(sure, float), 0, 1), np.array(right)
 
 
-def confused(matrix, labels, texts, most=20):
+def confused(matrix, labels, texts, most: int = 20):
     """Returns the pairs of labels that are confused most often.
 
     Args:

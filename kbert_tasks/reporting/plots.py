@@ -8,7 +8,7 @@ LINES = ((FIRST, "-", "o"), (SECOND, "--", "s"), (THIRD, ":", "^"), (INK, "-.", 
 NAMED = 45  # maximum number of labels in a heat map whose names are legible
 
 
-def curves(values, name, font, y, best=None, share=False):
+def curves(values, name, font, y, best=None, share: bool = False):
     """Plots lines over epochs.
 
     Args:
@@ -20,7 +20,7 @@ def curves(values, name, font, y, best=None, share=False):
         share: whether the numbers are between 0 and 1.
     """
 
-    def draw(axes):
+    def draw(axes) -> None:
         from matplotlib.ticker import MaxNLocator
 
         for i, (line, numbers) in enumerate(values.items()):
@@ -48,7 +48,7 @@ def curves(values, name, font, y, best=None, share=False):
 def reliability(counts, sure, right, font):
     """Plots the share of right answers against the mean probability; Args as returned by `calibration.reliability`."""
 
-    def draw(axes):
+    def draw(axes) -> None:
         axes.plot([0, 1], [0, 1], color=INK, linewidth=0.8, linestyle=(0, (2, 3)))
         axes.vlines(sure, sure, right, color=SECOND, linewidth=2.2)
         axes.plot(sure, right, color=FIRST, linewidth=1.2)
@@ -71,7 +71,7 @@ def lengths(parts, limit, font):
     """
     import numpy as np
 
-    def draw(axes):
+    def draw(axes) -> None:
         longest = max(max(tokens) for tokens in parts.values())
         step = max(1, math.ceil(longest / 30))
         for (part, tokens), (colour, dash, _) in zip(parts.items(), LINES, strict=False):
@@ -96,7 +96,7 @@ def lengths(parts, limit, font):
 def by_length(groups, font):
     """Plots the share of right answers, with its 95 % interval, for each length group of `counting.by_length`."""
 
-    def draw(axes):
+    def draw(axes) -> None:
         for i, group in enumerate(groups):
             axes.vlines(i, group["low"], group["high"], color=FIRST, linewidth=1.4)
             axes.plot(i, group["right"], "o", color=FIRST, markersize=6)
@@ -119,7 +119,7 @@ def heat(matrix, labels, font):
     share = counts / np.maximum(counts.sum(1, keepdims=True), 1)
     named = len(labels) <= NAMED
 
-    def draw(axes):
+    def draw(axes) -> None:
         # An image cannot use the colours of the page, so use one that is visible on white and on black.
         blue = LinearSegmentedColormap.from_list("", [(0.15, 0.5, 0.9, 0.2), (0.15, 0.5, 0.9, 1)])
         # Plot the square root, so that an error rate of 5 % is visible.

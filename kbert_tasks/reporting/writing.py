@@ -52,7 +52,7 @@ def report(task: "Task[Any]", file: str | PathLike[str], explain: bool = True) -
         raise InputError(f"{path} could not be written ({error.strerror}): choose another file") from None
 
 
-def write_into(task, folder):
+def write_into(task, folder) -> None:
     """Writes report.html into the folder of a saved task. A failure is logged: the saved task is complete without it."""
     folder = Path(folder).resolve()
     try:
@@ -61,7 +61,7 @@ def write_into(task, folder):
         log.warning("%s could not be created (%s: %s); everything else is saved", PAGE, type(error).__name__, error)
 
 
-def update_seconds(report, folder):
+def update_seconds(report, folder) -> None:
     """Updates report.json and the total duration in report.html of a saved folder."""
     folder = Path(folder).resolve()
     _replace(folder / REPORT, json.dumps(report, ensure_ascii=False, indent=2) + "\n")
@@ -70,7 +70,7 @@ def update_seconds(report, folder):
         _replace(folder / PAGE, with_total(page, report["seconds"]["total"]))
 
 
-def _replace(file, text):
+def _replace(file, text) -> None:
     """Replaces a file of a saved task."""
     folder = file.parent.resolve()
     with locked(folder), replacing(folder / file.name, folder.parent, "the training itself is saved") as stream:

@@ -99,7 +99,7 @@ def json_lines(file):
     return _parsed(file, lines=True)
 
 
-def _parsed(file, lines=False):
+def _parsed(file, lines: bool = False):
     try:
         text = file.read_text(encoding="utf-8")
         return [json.loads(part) for part in (text.split("\n")[:-1] if lines else [text])]
@@ -107,7 +107,7 @@ def _parsed(file, lines=False):
         raise InputError(f"{file} is damaged: {error}; copy the folder again") from None
 
 
-def recover(folder):
+def recover(folder) -> None:
     """Restores the earlier folder if a save was killed between its two renames."""
     if previous_of(folder).is_dir() and not folder.exists():
         previous_of(folder).rename(folder)
@@ -118,7 +118,7 @@ def writing(folder):
     return re.compile(re.escape(f".{folder.name}.") + r"\d+\.writing")
 
 
-def sweep(folder):
+def sweep(folder) -> None:
     """Deletes temporary folders of killed runs: those older than an hour, which no running process is writing."""
     if folder.parent.is_dir():
         for left in folder.parent.iterdir():

@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 _BUILT: "weakref.WeakSet[Model]" = weakref.WeakSet()
 
 
-def built(task, engine="keras"):
+def built(task, engine: str = "keras"):
     """Returns the model of a task with random weights.
 
     Args:

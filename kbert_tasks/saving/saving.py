@@ -34,7 +34,7 @@ SEEN = "seen"
 AGAIN = "and save again; kbert-train resumes from its last save if you run the same command again"
 
 
-def save(task, folder):
+def save(task, folder) -> None:
     """Saves the trained task to `folder` in one atomic step and replaces an earlier saved task there.
 
     Args:
@@ -73,7 +73,7 @@ def _save(task, folder):
     shutil.rmtree(previous, ignore_errors=True)
 
 
-def _write(task, folder, temporary):
+def _write(task, folder, temporary) -> None:
     """Writes the files of `folder` to the folder `temporary`."""
     from safetensors.numpy import save
 

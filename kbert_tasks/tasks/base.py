@@ -32,7 +32,7 @@ _TRACED: "weakref.WeakSet[Task[Any]]" = weakref.WeakSet()
 
 
 @atexit.register
-def _forget():
+def _forget() -> None:
     """Deletes traced functions at exit: TensorFlow 2.16 fails if they outlive its modules."""
     for task in _TRACED:
         task._made.clear()
@@ -70,7 +70,7 @@ class Task(Estimator, Hooks, Generic[P]):
     errors_: list[dict[str, Any]]
     answers_: list[dict[str, Any]]
 
-    def __init__(self, checkpoint: "str | PathLike[str] | Checkpoint | None" = None, **settings: Any):
+    def __init__(self, checkpoint: "str | PathLike[str] | Checkpoint | None" = None, **settings: Any) -> None:
         self.checkpoint = checkpoint
         self.settings = self.Settings.of(settings)
         self._next: Settings | None = None  # settings for the next `fit`, if `set_params` changed a trained task
@@ -89,7 +89,7 @@ class Task(Estimator, Hooks, Generic[P]):
             _TRACED.add(self)
         return made
 
-    def examples(self, rows, labels=None, gold=True):
+    def examples(self, rows, labels=None, gold: bool = True):
         """Converts a table, file or list to Examples.
 
         Args:
@@ -144,7 +144,7 @@ class Task(Estimator, Hooks, Generic[P]):
         self._take_over(fresh)
         return self
 
-    def _take_over(self, trained):
+    def _take_over(self, trained) -> None:
         """Replaces the results of earlier trainings by those of another object of this class."""
         # Attributes that start with "_" and that a task does not have were set by scikit-learn's searches.
         for name in [name for name in vars(self) if name[0] != "_" and name not in vars(trained)]:
@@ -211,7 +211,7 @@ class Task(Estimator, Hooks, Generic[P]):
         found = self.evaluate(rows, labels)[self.MAIN_SCORE]
         return float("nan") if found is None else float(found)
 
-    def add_test(self, report, seconds, examples=()):
+    def add_test(self, report, seconds, examples=()) -> None:
         """Adds the results on a test set to `report_`, `errors_` and `answers_`.
 
         Args:

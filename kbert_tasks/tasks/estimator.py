@@ -70,7 +70,7 @@ class Estimator:
             input_tags=InputTags(two_d_array=False, string=True),
         )
 
-    def __sklearn_is_fitted__(self):
+    def __sklearn_is_fitted__(self) -> bool:
         return self.model is not None
 
     # Copies: pickle, copy and joblib call these two ------------------------------------------------------------
@@ -82,7 +82,7 @@ class Estimator:
         # Traced and compiled functions cannot be pickled; the copy makes them again.
         return self.__dict__ | {"_made": {}, "model": model, "engine_": self.engine_ and self.engine_.folder}
 
-    def __setstate__(self, state):
+    def __setstate__(self, state) -> None:
         from ..inference.openvino import start
         from ..saving.model import built, fill
 

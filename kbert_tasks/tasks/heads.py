@@ -28,11 +28,11 @@ class SpanScores(Layer):
         size: dimension of the vectors.
     """
 
-    def __init__(self, kinds, size=64, dtype="float32", **kwargs):
+    def __init__(self, kinds, size: int = 64, dtype: str = "float32", **kwargs) -> None:
         super().__init__(dtype=dtype, **kwargs)
         self.kinds, self.size = kinds, size
 
-    def build(self, shape):
+    def build(self, shape) -> None:
         self.W = self.add_weight("W", (shape[-1], self.kinds * (2 * self.size + 2)), initializer="glorot_uniform")
         self.b = self.add_weight("b", (self.kinds * (2 * self.size + 2),), initializer="zeros")
         self.lengths = self.add_weight("lengths", (FAR + 1, self.kinds), initializer="zeros")
@@ -64,11 +64,11 @@ class PairScores(Layer):
         kinds: number of predicates.
     """
 
-    def __init__(self, kinds, dtype="float32", **kwargs):
+    def __init__(self, kinds, dtype: str = "float32", **kwargs) -> None:
         super().__init__(dtype=dtype, **kwargs)
         self.kinds = kinds
 
-    def build(self, shapes):
+    def build(self, shapes) -> None:
         size = shapes[0][-1]
         self.subject = self.add_weight("subject", (2 * size, size), initializer="glorot_uniform")
         self.object = self.add_weight("object", (2 * size, size), initializer="glorot_uniform")

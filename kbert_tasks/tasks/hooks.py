@@ -103,7 +103,7 @@ class Hooks(Answers):
 
     # Training ----------------------------------------------------------------------------------------------
 
-    def new_tokenizer(self, vocabulary, cased, by_character=False):
+    def new_tokenizer(self, vocabulary, cased, by_character: bool = False):
         """Returns the Tokenizer for a vocabulary (list of tokens).
 
         Args:
@@ -121,7 +121,7 @@ class Hooks(Answers):
         """
         return {}
 
-    def check_targets(self, examples, targets):
+    def check_targets(self, examples, targets) -> None:
         """Checks that the training targets contain something to learn; by default accepts all targets.
 
         Args:
@@ -159,7 +159,7 @@ class Hooks(Answers):
         """
         return None
 
-    def tune(self, examples, candidates):
+    def tune(self, examples, candidates) -> None:
         """Sets the decision thresholds and other LEARNED attributes that `decide` uses.
 
         Args:

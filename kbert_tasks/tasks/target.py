@@ -37,7 +37,7 @@ class Target:
     more: dict[str, Any] = field(default_factory=dict)
     record: Any = None
 
-    def __post_init__(self):
+    def __post_init__(self) -> None:
         if self.record is None and self.answer is not None:
             object.__setattr__(self, "record", self.shown)
 

@@ -58,7 +58,7 @@ def occurrences(text, entity):
     return whole or found
 
 
-def _is_whole(text, span):
+def _is_whole(text, span) -> bool:
     before, after = text[span.start - 1 : span.start], text[span.end : span.end + 1]
     return not (_joins(before, text[span.start]) or _joins(text[span.end - 1], after))
 
@@ -67,7 +67,7 @@ def _joins(left, right):
     return all(c and c.isalnum() and not "⺀" <= c <= "鿿" and not "가" <= c <= "힣" for c in (left, right))
 
 
-def tokens_of(encoded, span, segment=0):
+def tokens_of(encoded, span, segment: int = 0):
     """Returns the first and the last token, both inclusive, that match a span exactly.
 
     Args:
@@ -105,7 +105,7 @@ def marked(spans, length):
     return target
 
 
-def likely(probability, encoded, segment=0, floor=FLOOR):
+def likely(probability, encoded, segment: int = 0, floor=FLOOR):
     """Returns at most MOST spans with a probability above `floor`, the most probable first.
 
     Args:

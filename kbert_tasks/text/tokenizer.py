@@ -80,7 +80,7 @@ class Tokenizer:
         [[0, 0], [0, 3], [3, 4], [0, 0]]
     """
 
-    def __init__(self, vocabulary: list[str], cased: bool, by_character: bool = False):
+    def __init__(self, vocabulary: list[str], cased: bool, by_character: bool = False) -> None:
         self.vocabulary = vocabulary
         self.cased = cased
         self.by_character = by_character

@@ -16,7 +16,7 @@ _CHINESE = re.compile(
 )
 
 
-def words(text, cased, by_character=False):
+def words(text, cased, by_character: bool = False):
     """Splits a text at white space, around Chinese characters and around punctuation.
 
     The function removes control and format characters and U+FFFD. It lower-cases an uncased text and strips its accents

@@ -29,7 +29,7 @@ class Backup(Callback):
         stopped: whether the training was stopped early, by `patience` or by another callback.
     """
 
-    def __init__(self, folder, identity, model, average, losses, dev_score):
+    def __init__(self, folder, identity, model, average, losses, dev_score) -> None:
         super().__init__()
         self.step, self.losses, self.dev_score, self.progress = 0, losses, dev_score, None
         self.stopped = False
@@ -52,18 +52,18 @@ class Backup(Callback):
             dev_score.restore(state["dev_score"], arrays)
             log.info("resuming after step %d, from %s", self.step, folder)
 
-    def on_train_batch_end(self, batch, logs=None):
+    def on_train_batch_end(self, batch, logs=None) -> None:
         self.step += 1
         ends = batch + 1 == self.params["steps"]  # on_epoch_end saves after the epoch is scored
         if self.progress and not ends and time.monotonic() - self.saved > self.every:
             self._save()
 
-    def on_epoch_end(self, epoch, logs=None):
+    def on_epoch_end(self, epoch, logs=None) -> None:
         self.stopped = bool(self.model.stop_training)
         if self.progress:
             self._save()
 
-    def _save(self):
+    def _save(self) -> None:
         if distribution.chief():
             state, arrays = self.dev_score.state()
             losses = [self.losses.sums, self.losses.texts, self.losses.seconds]

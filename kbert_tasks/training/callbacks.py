@@ -28,11 +28,11 @@ class Losses(Callback):
         rate: the learning rate, shown in the error message.
     """
 
-    def __init__(self, rate):
+    def __init__(self, rate) -> None:
         super().__init__()
         self.rate, self.sums, self.texts, self.seconds = rate, {}, 0, 0.0
 
-    def on_epoch_begin(self, epoch, logs=None):
+    def on_epoch_begin(self, epoch, logs=None) -> None:
         self._began = time.perf_counter() - self.seconds
 
     def on_train_batch_end(self, batch, logs=None):
@@ -45,7 +45,7 @@ class Losses(Callback):
         logs.update(self._means())
         self.seconds = time.perf_counter() - self._began
 
-    def on_epoch_end(self, epoch, logs=None):
+    def on_epoch_end(self, epoch, logs=None) -> None:
         logs.update(self._means(), seconds=round(self.seconds, 3))
         self.sums, self.texts, self.seconds = {}, 0, 0.0
 
@@ -73,14 +73,14 @@ class DevScore(Callback):
         seconds: time spent on scoring.
     """
 
-    def __init__(self, task, examples, encoded, average=None, keep_last=False):
+    def __init__(self, task, examples, encoded, average=None, keep_last: bool = False) -> None:
         super().__init__()
         self.keep_last = keep_last
         self.task, self.examples, self.encoded, self.average = task, examples, encoded, average
         self.history, self.best_epoch, self.best_report, self.seconds = [], None, None, 0.0
         self.best = self.best_weights = self.best_learned = None
 
-    def on_epoch_end(self, epoch, logs=None):
+    def on_epoch_end(self, epoch, logs=None) -> None:
         entry = {"epoch": epoch + 1, "loss": float(logs["loss"]), "seconds": logs["seconds"]}
         if parts := {
             name.removesuffix("_loss"): float(value) for name, value in logs.items() if name.endswith("_loss")
@@ -103,7 +103,7 @@ class DevScore(Callback):
         if zeros == [entry["epoch"]] and not last:
             log.info("an F1 of 0 is usual in the first epochs, as long as the loss falls")
 
-    def _score(self, entry, logs):
+    def _score(self, entry, logs) -> None:
         task = self.task
         candidates = decoded(task, self.examples, self.encoded)
         task.tune(self.examples, candidates)
@@ -138,7 +138,7 @@ class DevScore(Callback):
             return False
         return distribution.as_chief(self.model, len(self.history) - self.best_epoch >= patience)
 
-    def finish(self):
+    def finish(self) -> None:
         if self.best_weights is not None:  # also after the last epoch: a user's callback may have changed the weights
             self.model.set_weights(self.best_weights)
         elif self.average:
@@ -155,7 +155,7 @@ class DevScore(Callback):
         state["best_report"] = dataclasses.asdict(self.best_report) if self.best_report else None
         return state, {f"best/{i}": array for i, array in enumerate(self.best_weights or ())}
 
-    def restore(self, state, arrays):
+    def restore(self, state, arrays) -> None:
         for name in self.NUMBERS:
             setattr(self, name, state[name])
         self.best_report = Report(**state["best_report"]) if state["best_report"] else None
@@ -170,14 +170,14 @@ class Copied(Callback):
         other: a model with the same layer names, used for prediction on another device.
     """
 
-    def __init__(self, trained, other):
+    def __init__(self, trained, other) -> None:
         super().__init__()
         self.trained, self.other = trained, other
 
-    def on_epoch_end(self, epoch, logs=None):
+    def on_epoch_end(self, epoch, logs=None) -> None:
         self.copy()
 
-    def copy(self):
+    def copy(self) -> None:
         for layer in self.other.layers:
             layer.set_weights(self.trained.get_layer(layer.name).get_weights())
 
@@ -190,21 +190,21 @@ class ProgressBar(Callback):
         done: number of steps of the first epoch that are already completed.
     """
 
-    def __init__(self, steps, done=0):
+    def __init__(self, steps, done: int = 0) -> None:
         super().__init__()
         self.steps, self.done = steps, done
 
-    def on_epoch_begin(self, epoch, logs=None):
+    def on_epoch_begin(self, epoch, logs=None) -> None:
         name = f"epoch {epoch + 1}/{self.params['epochs']}"
         self._bar = tqdm(total=self.steps, initial=self.done, desc=name, unit="batch", disable=None, leave=False)
         self.done = 0
 
-    def on_train_batch_end(self, batch, logs=None):
+    def on_train_batch_end(self, batch, logs=None) -> None:
         self._bar.update()
         if batch % 10 == 0:
             self._bar.set_postfix(loss=f"{logs['loss']:.4f}", refresh=False)
 
-    def on_epoch_end(self, epoch, logs=None):
+    def on_epoch_end(self, epoch, logs=None) -> None:
         self._bar.close()
 
 

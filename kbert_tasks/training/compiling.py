@@ -42,7 +42,17 @@ def resolve_compile(settings, config, computed_in, first_only, strategy, lengths
     )  # fmt: skip
 
 
-def decide(requested, config, computed_in, strategy, rows, steps, parts=1, encoder="fast", first_only=False):
+def decide(
+    requested,
+    config,
+    computed_in,
+    strategy,
+    rows,
+    steps,
+    parts: int = 1,
+    encoder: str = "fast",
+    first_only: bool = False,
+):
     """Returns the setting `compile` of any training as "on" or "off", with a reason, as a Resolved.
 
     Args:
@@ -71,7 +81,7 @@ def decide(requested, config, computed_in, strategy, rows, steps, parts=1, encod
     return _by_cost(rows(), steps, parts * layers * _saved_for_a_token(config))
 
 
-def set_compiled(model, value):
+def set_compiled(model, value) -> None:
     """Sets whether the layers of a model compile their chains in training; `value` is "on" or "off"."""
     for layer in model.layers:
         if hasattr(layer, "compiled"):

@@ -79,7 +79,7 @@ def pooling(settings, hidden):
     return _chosen(settings.pooling, found)
 
 
-def resolve(settings, recipe, hidden, windows, developing, on_tpu=False):
+def resolve(settings, recipe, hidden, windows, developing, on_tpu: bool = False):
     """Replaces each "auto" in the settings with a value and returns the reasons.
 
     Args:

@@ -196,7 +196,7 @@ def explain_lost_worker(run):
 
 
 @explain_lost_worker
-def wait_for_workers(device):
+def wait_for_workers(device) -> None:
     """Waits until all workers reach this call, because the first worker to exit breaks the connection of the others."""
     check_agreement(_found(device)[0], {"end": True})
 
@@ -238,10 +238,10 @@ def summed(values):
     return result
 
 
-def assigned(variable, value):
+def assigned(variable, value) -> None:
     """Assigns a value that is the same on all devices to a variable. Call it inside a training step."""
 
-    def together(strategy, value):
+    def together(strategy, value) -> None:
         strategy.extended.update(variable, lambda each, one: each.assign(one), args=(value,))
 
     tensorflow().distribute.get_replica_context().merge_call(together, args=(value,))

@@ -26,17 +26,17 @@ class Average(Callback):
         steps: a variable with the number of steps.
     """
 
-    def __init__(self, weights, decay):
+    def __init__(self, weights, decay) -> None:
         super().__init__()
         self.of, self.decay = list(weights), decay
         self.averages = [tf.Variable(each, trainable=False) for each in self.of]
         self.steps = tf.Variable(0, dtype=tf.int64, trainable=False)
         self._move = tf.function(self._moved, autograph=False)
 
-    def on_train_batch_end(self, batch, logs=None):
+    def on_train_batch_end(self, batch, logs=None) -> None:
         self._move()
 
-    def _moved(self):
+    def _moved(self) -> None:
         steps = tf.cast(self.steps.assign_add(1), tf.float32)
         # After the first step, the average is nearly equal to the weights.
         towards = 1 - tf.minimum(self.decay, steps / (steps + 9))
@@ -55,7 +55,7 @@ class Average(Callback):
             for weight, before in zip(self.of, own, strict=True):
                 weight.assign(before)
 
-    def take(self):
+    def take(self) -> None:
         """Replaces the weights of the model with the averages."""
         for weight, average in zip(self.of, self.averages, strict=True):
             weight.assign(average)

@@ -40,7 +40,15 @@ class AdamW(keras.optimizers.legacy.Adam):
         0.01
     """
 
-    def __init__(self, learning_rate=1e-4, weight_decay=0.01, epsilon=1e-6, rates=None, name="AdamW", **kwargs):
+    def __init__(
+        self,
+        learning_rate: float = 1e-4,
+        weight_decay: float = 0.01,
+        epsilon: float = 1e-6,
+        rates=None,
+        name: str = "AdamW",
+        **kwargs,
+    ) -> None:
         super().__init__(learning_rate, epsilon=epsilon, name=name, **kwargs)
         self.weight_decay, self.rates = weight_decay, dict(rates or {})
 
@@ -136,7 +144,7 @@ def heads(layers, multiplier):
     return {name: multiplier for name in layers if numbered(name) is None and name != POOLER}
 
 
-def warmup_schedule(peak, warmup_steps, steps, schedule="linear"):
+def warmup_schedule(peak, warmup_steps, steps, schedule: str = "linear"):
     """Returns a learning rate schedule with a linear warm-up, followed by a linear decay to 0.
 
     Args:
@@ -160,7 +168,7 @@ def warmup_schedule(peak, warmup_steps, steps, schedule="linear"):
 class WarmUp(keras.optimizers.schedules.LearningRateSchedule):
     """Learning rate schedule of `warmed`."""
 
-    def __init__(self, peak, warmup_steps, steps, schedule="linear"):
+    def __init__(self, peak, warmup_steps, steps, schedule: str = "linear") -> None:
         super().__init__()
         self.peak, self.warmup_steps, self.steps, self.schedule = peak, warmup_steps, steps, schedule
 

@@ -24,7 +24,7 @@ SPARE = 1.1  # safety factor for errors of the estimate
 NOTE = "in-parts"  # file in the progress folder while training runs; it remains if the run is killed
 
 
-def make_plan(task, examples, dev, windows, lengths, rows, computed_in, copies=1, backup=None, resolved=None):
+def make_plan(task, examples, dev, windows, lengths, rows, computed_in, copies: int = 1, backup=None, resolved=None):
     """Logs the plan of a training and returns it as a dict (JSON) with `lines` (sentences) and the numbers in them.
 
     Args:

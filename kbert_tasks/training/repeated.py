@@ -143,7 +143,7 @@ def _in(resume_dir, name):
     return None if resume_dir is None else Path(resume_dir) / name
 
 
-def _test(task, rows):
+def _test(task, rows) -> None:
     began = time.perf_counter()
     report = task.evaluate(rows)
     task.add_test(report, time.perf_counter() - began, rows.rows)

@@ -28,7 +28,7 @@ class Progress:
         parts: objects that `tf.train.Checkpoint` saves, by name.
     """
 
-    def __init__(self, folder, temporary, identity, advice, **parts):
+    def __init__(self, folder, temporary, identity, advice, **parts) -> None:
         self.folder, self.temporary, self.identity, self.advice = (
             folder,
             temporary,
@@ -66,7 +66,7 @@ class Progress:
             raise InputError(f"{last} is damaged ({str(error).splitlines()[0][:120]}): {self.advice}") from None
         return state, arrays
 
-    def write(self, state, arrays=None):
+    def write(self, state, arrays=None) -> None:
         """Saves all parts, the state and the arrays, and deletes earlier saves.
 
         Args:
@@ -92,7 +92,7 @@ class Progress:
             if path != target:
                 shutil.rmtree(path, ignore_errors=True)
 
-    def delete(self):
+    def delete(self) -> None:
         delete(self.folder, self.temporary)
 
 
@@ -101,7 +101,7 @@ def temporary_folder(folder):
     return folder.with_name(f"{folder.name}.writing")
 
 
-def delete(folder, temporary=None):
+def delete(folder, temporary=None) -> None:
     """Deletes a folder of saves.
 
     The folder is renamed to `temporary` first, because a partly deleted folder would look like a damaged save.
@@ -134,7 +134,7 @@ def _root_logger_left_alone():
         root.removeHandler(nothing)
 
 
-def _difference(before, now, name=""):
+def _difference(before, now, name: str = ""):
     """Returns (name, old, new) of the first entry, at any depth, that differs between two dicts, or None."""
     for key in sorted(before.keys() | now.keys()):
         old, new = before.get(key), now.get(key)

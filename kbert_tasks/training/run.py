@@ -48,7 +48,7 @@ class Run:
         micro_batches: number of parts of a batch that are computed one after the other.
     """
 
-    def __init__(self, trainer, micro_batches):
+    def __init__(self, trainer, micro_batches) -> None:
         from .backup import Backup
         from .callbacks import DevScore, Losses
         from .ema import Average
@@ -134,7 +134,7 @@ def _without_advice():
     """
     logger = tensorflow().get_logger()
 
-    def other(record):
+    def other(record) -> bool:
         message = record.getMessage()
         return "is slow compared to the batch time" not in message and "triggered tf.function retracing" not in message
 

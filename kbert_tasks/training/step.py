@@ -31,7 +31,7 @@ class Stepped(keras.Model):
         adversarial: norm of the FGM perturbation of the embedding table; 0 turns it off.
     """
 
-    def __init__(self, model, parts=1, adversarial=0.0):
+    def __init__(self, model, parts: int = 1, adversarial: float = 0.0) -> None:
         super().__init__(model.inputs, model.output, name=model.name)
         self.parts, self.adversarial = parts, adversarial
         self.distribute_reduction_method = "first"  # the step already sums the logs over all devices

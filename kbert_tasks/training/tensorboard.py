@@ -28,7 +28,7 @@ class TensorBoard(Callback):
         InputError: the folder cannot be written.
     """
 
-    def __init__(self, folder, identity, dev_score, resumed):
+    def __init__(self, folder, identity, dev_score, resumed) -> None:
         super().__init__()
         self.dev_score, self.writer = dev_score, None
         if folder is None or not distribution.chief():
@@ -46,11 +46,11 @@ class TensorBoard(Callback):
             raise InputError(f"tensorboard: {folder} cannot be written ({error.message.splitlines()[0]})") from None
         self._write()  # a resumed run writes the earlier epochs if their log is missing in this folder
 
-    def on_epoch_end(self, epoch, logs=None):
+    def on_epoch_end(self, epoch, logs=None) -> None:
         if self.writer:
             self._write()
 
-    def _write(self):
+    def _write(self) -> None:
         tf = tensorflow()
         # TensorBoard recognises scalars by this metadata.
         kind = tf.compat.v1.SummaryMetadata(plugin_data={"plugin_name": "scalars"}, data_class="DATA_CLASS_SCALAR")

@@ -53,7 +53,7 @@ class Trainer:
         InputError: the data or the settings are not valid, or training fails because of them.
     """
 
-    def __init__(self, task, examples, dev=None, resume_dir=None, callbacks=()):
+    def __init__(self, task, examples, dev=None, resume_dir=None, callbacks=()) -> None:
         computes_here()
         self.task, self.resume_dir, self.callbacks = task, resume_dir, callbacks
         self.requested = self.settings = task.settings
@@ -79,7 +79,7 @@ class Trainer:
     # The plan ------------------------------------------------------------------------------------------------
 
     @distribution.explain_lost_worker
-    def plan(self):
+    def plan(self) -> None:
         """Loads the checkpoint, encodes the texts, resolves "auto" settings, and logs and checks the plan."""
         task = self.task
         with self._timed("load"):
@@ -113,7 +113,7 @@ class Trainer:
             self.strategy.num_replicas_in_sync, self.resume_dir, self.resolved,
         )  # fmt: skip
 
-    def _resolve(self):
+    def _resolve(self) -> None:
         """Replaces each "auto" in the settings of the task by a value."""
         task, hidden = self.task, self.checkpoint.config["hidden_size"]
         settings, found = defaults.resolve(
@@ -131,7 +131,7 @@ class Trainer:
     # Training ------------------------------------------------------------------------------------------------
 
     @distribution.explain_lost_worker
-    def fit(self):
+    def fit(self) -> None:
         """Fits the baseline, then trains the model; with `auto_micro_batches`, again if memory runs out."""
         self._fit_baseline()
         self.windows = [
@@ -156,7 +156,7 @@ class Trainer:
         self.dev_score = Run(self, micro_batches).fit()
         return table
 
-    def _fit_baseline(self):
+    def _fit_baseline(self) -> None:
         """Sets `baseline_` of the task, and `baseline`, its entry in the report."""
         task, began = self.task, time.perf_counter()
         task.baseline_ = task.baseline(self.examples.rows)
@@ -170,7 +170,7 @@ class Trainer:
 
     # The report ----------------------------------------------------------------------------------------------
 
-    def finish(self):
+    def finish(self) -> None:
         """Sets `report_`, `errors_` and `answers_` of the task, and gives it the requested settings back."""
         task, history, best = self.task, self.dev_score.history, self.dev_score.best_report
         self.seconds["train"] = sum(epoch["seconds"] for epoch in history)

@@ -32,7 +32,7 @@ class Baseline:
         about: dict for report.json: `name`, `rows` (number used for fitting), `of` (number of training rows), `features`.
     """
 
-    def __init__(self, task, examples):
+    def __init__(self, task, examples) -> None:
         # Do not keep a reference to the task: it holds the model and would be copied with the baseline.
         self.labels, self.several, self.pairs = task.labels_, task.multi_label_, task.pairs_
         used = _affordable(examples, len(self.labels))

@@ -9,7 +9,7 @@ tf = tensorflow()
 keras: Any = keras2()
 
 
-def loss(several, weights=None, focal=0.0, smoothing=0.0):
+def loss(several, weights=None, focal: float = 0.0, smoothing: float = 0.0):
     """Returns the Keras cross entropy on logits, or a LabelLoss if any of the options is used; Args as in LabelLoss."""
     if weights is None and not focal and not smoothing:
         kind = keras.losses.BinaryCrossentropy if several else keras.losses.SparseCategoricalCrossentropy
@@ -38,7 +38,9 @@ class LabelLoss(keras.losses.Loss):
         smoothing: share of the gold probability that is spread over all classes, including the right one.
     """
 
-    def __init__(self, several, weights=None, focal=0.0, smoothing=0.0, name="label_loss", **kwargs):
+    def __init__(
+        self, several, weights=None, focal: float = 0.0, smoothing: float = 0.0, name: str = "label_loss", **kwargs
+    ) -> None:
         super().__init__(name=name, **kwargs)
         self.several, self.weights, self.focal, self.smoothing = several, weights, focal, smoothing
 

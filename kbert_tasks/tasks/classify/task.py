@@ -211,7 +211,7 @@ class TextClassifier(Task[Prediction]):
         p = truncation.merged(p, self.settings.window_pooling)
         return p if self.multi_label_ else p / p.sum()
 
-    def tune(self, examples, candidates):
+    def tune(self, examples, candidates) -> None:
         p, gold, several = np.array(candidates), self.marked_gold(examples), self.multi_label_
         if self.settings.calibrate:
             self.temperature_, self.temperature_note_ = calibration.reliable_temperature(p, gold, several)

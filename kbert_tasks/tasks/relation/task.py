@@ -210,7 +210,7 @@ class RelationExtractor(SpanTask[Prediction]):
         report.examples["notes"] = dict(collections.Counter(remark for each in candidates for remark in each.remarks))
         return report
 
-    def tune(self, examples, candidates):
+    def tune(self, examples, candidates) -> None:
         gold = [{t.strings for t in example.triples} for example in examples]
         answers = [[(t.strings, t.probability) for t in found] for found in candidates]
         self.threshold_ = self.best_threshold(gold, answers)

@@ -209,7 +209,7 @@ class SubjectExtractor(SpanTask[Prediction]):
         """Returns the probability of each span of a window, (first token, last token); 0 if it cannot be an answer."""
         return np.where(self._answers(window.segments) == 0, self.probabilities(outputs["spans"][0]), 0.0)
 
-    def tune(self, examples, candidates):
+    def tune(self, examples, candidates) -> None:
         gold = [{each.subject for each in example.subjects} for example in examples]
         answers = [
             [(s.subject, 1.0 if s is found[0] and example.event_type in self.always_ else s.probability) for s in found]
