@@ -28,13 +28,13 @@ from pathlib import Path
 
 PACKAGE = "kbert-tasks"
 spec = importlib.util.find_spec("kbert_tasks")
-if spec is None or spec.origin is None:  # a folder of that name without the package is none
-    clone = Path.cwd().parent  # where this notebook lies in a clone of the repository
+if spec is None or spec.origin is None:  # origin is None if a folder has this name but is not the package
+    clone = Path.cwd().parent  # the repository, if the notebook runs inside a clone
     source = str(clone) if (clone / "kbert_tasks").is_dir() else PACKAGE
     kept = [f"tensorflow=={each.version}" for each in distributions() if each.name == "tensorflow"]
     if subprocess.run([sys.executable, "-m", "pip", "install", "--quiet", source, *kept]).returncode:
         raise SystemExit(
-            f"pip could not install {source}: set PACKAGE to the repository, 'git+https://...', and run this again"
+            f"pip could not install {source}: set PACKAGE to the repository, for example 'git+https://...', and run this cell again"
         )
     importlib.invalidate_caches()
 
@@ -43,12 +43,12 @@ import matplotlib.pyplot as plt
 import kbert_tasks as kb
 from kbert_tasks.html import fonts
 
-warnings.filterwarnings("ignore", message="IProgress not found")  # without ipywidgets there is no progress bar
+warnings.filterwarnings("ignore", message="IProgress not found")  # tqdm warns if ipywidgets is missing
 for handler in logging.getLogger("kbert_tasks").handlers:
-    handler.setStream(sys.stdout)  # not on red
+    handler.setStream(sys.stdout)  # Jupyter shows stderr in red
 if font := fonts.chinese():
-    plt.rcParams["font.family"] = ["DejaVu Sans", font.name]  # so that Chinese shows in the plots
-FAST = os.environ.get("KBERT_FAST") == "1"  # `make notebooks` sets it: less training, to see that everything runs
+    plt.rcParams["font.family"] = ["DejaVu Sans", font.name]  # this font can show Chinese in the plots
+FAST = os.environ.get("KBERT_FAST") == "1"  # `make notebooks` sets it, to test the code with less training
 print(f"kbert_tasks {kb.__version__}, TensorFlow {version('tensorflow')}, Python {sys.version.split()[0]}")
 
 # %% [markdown]

@@ -18,15 +18,20 @@ if TYPE_CHECKING:
 CPU = Path("/proc/cpuinfo")
 
 
-def fast_bfloat16() -> bool:
-    """Returns whether the CPU multiplies bfloat16 faster than float32, which requires Intel AMX.
+def fast_bfloat16() -> str:
+    """Returns why the CPU multiplies bfloat16 faster than float32, or "" if it does not.
 
-    The bfloat16 instructions of AVX-512 alone do not help: on a machine with them, bfloat16 products took twice as long.
+    Two kinds of processors do: those with Intel's AMX, and those by AMD with the bfloat16 instructions of AVX-512 (Zen 4
+    and later). An Intel processor that has these instructions but not AMX took twice as long for bfloat16
+    (benchmarks/speed.md).
     """
     try:
-        return "amx_bf16" in CPU.read_text(encoding="utf-8", errors="replace").split()
+        words = set(CPU.read_text(encoding="utf-8", errors="replace").split())
     except OSError:  # not Linux
-        return False
+        return ""
+    if "amx_bf16" in words:
+        return "AMX"
+    return "AVX-512 of AMD" if {"AuthenticAMD", "avx512_bf16"} <= words else ""
 
 
 def choose(precision: str, encoder: str = "fast") -> tuple[str, str]:
@@ -60,8 +65,8 @@ def choose(precision: str, encoder: str = "fast") -> tuple[str, str]:
             if ability >= (7, 0)
             else ("float32", "the GPU supports no faster format")
         )
-    if fast_bfloat16():
-        return "bfloat16", "the processor supports it (AMX)"
+    if instructions := fast_bfloat16():
+        return "bfloat16", f"the processor supports it ({instructions})"
     return "float32", "the processor supports no faster format"
 
 

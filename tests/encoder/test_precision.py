@@ -57,7 +57,9 @@ def test_float16_scales_the_loss():
 @pytest.mark.parametrize(
     "flags, gpu, wanted",
     [
-        ("fma avx512_bf16", None, "float32"),
+        ("GenuineIntel avx512_bf16", None, "float32"),
+        ("AuthenticAMD avx512f", None, "float32"),
+        ("AuthenticAMD avx512_bf16", None, "bfloat16"),
         ("avx512_bf16 amx_bf16 amx_tile", None, "bfloat16"),
         ("", (7, 5), "float16"),
         ("", (8, 0), "bfloat16"),
