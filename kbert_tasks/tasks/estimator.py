@@ -8,6 +8,7 @@ import dataclasses
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
+    from sklearn.utils import Tags
     from typing_extensions import Self
 
 
@@ -57,10 +58,10 @@ class Estimator:
         return self
 
     @property
-    def _estimator_type(self):  # scikit-learn before 1.6
+    def _estimator_type(self) -> str | None:  # scikit-learn before 1.6
         return self.KIND
 
-    def __sklearn_tags__(self):
+    def __sklearn_tags__(self) -> "Tags":
         from sklearn.utils import ClassifierTags, InputTags, Tags, TargetTags
 
         return Tags(
@@ -75,14 +76,14 @@ class Estimator:
 
     # Copies: pickle, copy and joblib call these two ------------------------------------------------------------
 
-    def __getstate__(self):
+    def __getstate__(self) -> dict[str, Any]:
         from ..saving.model import arrays_of
 
         model = self.model and arrays_of(self.model)
         # Traced and compiled functions cannot be pickled; the copy makes them again.
         return self.__dict__ | {"_made": {}, "model": model, "engine_": self.engine_ and self.engine_.folder}
 
-    def __setstate__(self, state) -> None:
+    def __setstate__(self, state: dict[str, Any]) -> None:
         from ..inference.openvino import start
         from ..saving.model import built, fill
 
