@@ -5,11 +5,13 @@ they are the fields of Settings. Importing BaseEstimator would also double the i
 """
 
 import dataclasses
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, cast
 
 if TYPE_CHECKING:
     from sklearn.utils import Tags
     from typing_extensions import Self
+
+    from .base import Task
 
 
 class Estimator:
@@ -90,5 +92,6 @@ class Estimator:
         arrays, folder = state["model"], state["engine_"]
         self.__dict__.update(state | {"model": None, "engine_": None})
         if arrays is not None:
-            self.model = fill(built(self, "openvino" if folder else "keras"), arrays)
-            self.engine_ = folder and start(self, folder)
+            task = cast("Task[Any]", self)  # only Task inherits from Estimator
+            self.model = fill(built(task, "openvino" if folder else "keras"), arrays)
+            self.engine_ = folder and start(task, folder)

@@ -1,7 +1,7 @@
 """Hooks: the methods with defaults for reading rows, for training and for prediction."""
 
 from collections.abc import Hashable, Iterable, Iterator, Sequence
-from typing import TYPE_CHECKING, Any, Protocol
+from typing import TYPE_CHECKING, Any, Protocol, cast
 
 import numpy as np
 from scipy.special import expit
@@ -18,6 +18,7 @@ if TYPE_CHECKING:
 
     from .._keras import Model
     from ..typing import Labels
+    from .base import Task
 
 
 class FittedBaseline(Protocol):
@@ -201,7 +202,8 @@ class Hooks(Answers):
         """
         from ..inference.predict import inputs, run, unpadded
 
-        return unpadded(self, run(self)(inputs(encoded)), encoded)
+        task = cast("Task[Any]", self)  # only Task inherits from Hooks
+        return unpadded(task, run(task)(inputs(encoded)), encoded)
 
     @staticmethod
     def prediction_model(model: "Model") -> "Model":

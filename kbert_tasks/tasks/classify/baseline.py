@@ -76,12 +76,12 @@ class Baseline:
             return [str(label) for label in found]
         return [tuple(label for label, its in zip(self.labels, row, strict=False) if its) for row in found]
 
-    def _gold(self, examples: Sequence[Example]) -> Sequence[str | tuple[str, ...]]:
+    def _gold(self, examples: Sequence[Example]) -> Sequence[Sequence[str]]:  # labels, or tuples of labels
         if self.several:
             return [example.labels for example in examples]
         return [known(example.label) for example in examples]
 
-    def _targets(self, examples: Sequence[Example]) -> Sequence[str | tuple[str, ...]] | np.ndarray:
+    def _targets(self, examples: Sequence[Example]) -> Sequence[Sequence[str]] | np.ndarray:
         if not self.several:
             return self._gold(examples)
         # Add an empty column, because scikit-learn treats a single column as a binary problem.
