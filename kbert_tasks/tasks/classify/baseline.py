@@ -87,9 +87,7 @@ class Baseline:
         # Add an empty column, because scikit-learn treats a single column as a binary problem.
         return np.pad(marked([example.labels for example in examples], self.labels), ((0, 0), (0, 1)))
 
-    def _classifier(
-        self, targets: Sequence[str | tuple[str, ...]] | np.ndarray
-    ) -> "DummyClassifier | OneVsRestClassifier":
+    def _classifier(self, targets: Sequence[Sequence[str]] | np.ndarray) -> "DummyClassifier | OneVsRestClassifier":
         from sklearn.dummy import DummyClassifier
         from sklearn.linear_model import LogisticRegression
         from sklearn.multiclass import OneVsRestClassifier
