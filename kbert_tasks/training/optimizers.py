@@ -9,8 +9,8 @@ from collections.abc import Iterable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any, TypeAlias
 
 from .._keras import keras2, tensorflow
-from ..encoder.bert import register
-from ..encoder.layers import POOLER
+from ..encoder.ops import register
+from ..encoder.pooling import POOLER
 from ..errors import InputError
 from . import distribution
 

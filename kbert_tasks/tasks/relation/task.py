@@ -130,7 +130,7 @@ class RelationExtractor(SpanTask[Prediction]):
 
     def build(self, encoder: "Model") -> "Model":
         from ..._keras import keras2
-        from ...encoder.bert import Dropout
+        from ...encoder.layers import Dropout
         from ..heads import PairScores, SpanScores
 
         keras = keras2()

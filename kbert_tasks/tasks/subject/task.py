@@ -143,7 +143,7 @@ class SubjectExtractor(SpanTask[Prediction]):
 
     def build(self, encoder: "Model") -> "Model":
         from ..._keras import keras2
-        from ...encoder.bert import Dropout
+        from ...encoder.layers import Dropout
         from ..heads import SpanScores
 
         x = Dropout(self.settings.dropout, name="Head-Dropout")(encoder.output)
