@@ -3,6 +3,8 @@
 from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING, Any
 
+import numpy as np
+
 from .._keras import keras2, tensorflow
 from . import bfloat16, compiled, ops
 from .ops import dropped, normalised, register
@@ -70,8 +72,10 @@ class LayerNormalization(Layer):
         gamma, beta = tf.convert_to_tensor(self.gamma), tf.convert_to_tensor(self.beta)
         if training:
             return normalised(x, gamma, beta)
-        # TensorFlow and OpenVINO recognise this form and compute it as one operation.
         wide = tf.cast(x, tf.float32)
+        if isinstance(self.gamma, np.ndarray):
+            return tf.cast(ops.normalised_by_onednn(wide, self.gamma, self.beta), x.dtype)
+        # OpenVINO recognises this form and computes it as one operation.
         mean, variance = tf.nn.moments(wide, [-1], keepdims=True)
         return tf.cast(tf.nn.batch_normalization(wide, mean, variance, beta, gamma, 1e-12), x.dtype)
 
@@ -134,7 +138,7 @@ class SelfAttention(Random, Layer):
         y = tf.transpose(tf.matmul(probabilities, values), (0, 2, 1, 3))
         time = 1 if self.first_only else tf.shape(x)[1]
         y, bias = tf.reshape(y, (-1, size)) @ self.Wo, tf.convert_to_tensor(self.bo)
-        y = bfloat16.biased(y, bias) if training and bfloat16.applies(x) else y + bias
+        y = bfloat16.biased(y, bias) if training and bfloat16.applies(x) else tf.nn.bias_add(y, bias)
         return tf.reshape(y, (tf.shape(x)[0], time, size))
 
     def heads_of(self, x: tf.Tensor, parts: str, training: bool | None = None) -> list[tf.Tensor]:
@@ -150,9 +154,13 @@ class SelfAttention(Random, Layer):
         """
         size = x.shape[-1]
         batch, time = tf.unstack(tf.shape(x)[:2])
-        weights = [tf.convert_to_tensor(getattr(self, kind + part)) for kind in "Wb" for part in parts]
-        one_product = bfloat16.one_product if training and bfloat16.applies(x) else ops.one_product
-        y = one_product(tf.reshape(x, (-1, size)), *weights)
+        flat = tf.reshape(x, (-1, size))
+        if isinstance(self.Wq, np.ndarray):  # constants, see `inference/keras_engine.py`
+            W, b = (np.concatenate([getattr(self, kind + part) for part in parts], -1) for kind in "Wb")
+            y = tf.nn.bias_add(flat @ W, b)
+        else:
+            weights = [tf.convert_to_tensor(getattr(self, kind + part)) for kind in "Wb" for part in parts]
+            y = (bfloat16 if training and bfloat16.applies(x) else ops).one_product(flat, *weights)
         y = tf.reshape(y, (batch, time, len(parts), self.heads, size // self.heads))
         return tf.unstack(tf.transpose(y, (2, 0, 3, 1, 4)))
 
@@ -183,12 +191,12 @@ class FeedForward(Layer):
         if training and self.activation == "gelu":
             weights = (tf.convert_to_tensor(each) for each in (self.W1, self.b1, self.W2, self.b2))
             return tf.reshape(self.with_gelu(x)(flat, *weights), tf.shape(x))
-        y = flat @ self.W1 + self.b1
+        y = tf.nn.bias_add(flat @ self.W1, self.b1)
         if self.activation == "gelu":  # TensorFlow can fuse this form with the product
             y = tf.nn.gelu(y, approximate=True)
         else:
             y = keras.activations.get(self.activation)(y)
-        return tf.reshape(y @ self.W2 + self.b2, tf.shape(x))
+        return tf.reshape(tf.nn.bias_add(y @ self.W2, self.b2), tf.shape(x))
 
     def with_gelu(self, x: tf.Tensor) -> Callable[..., tf.Tensor]:
         """Returns the function to use for training on x (batch, time, hidden)."""

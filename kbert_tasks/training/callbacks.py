@@ -126,7 +126,7 @@ class DevScore(Callback):
 
     def _score(self, entry: dict[str, Any], logs: dict[str, Any]) -> None:
         task = self.task
-        candidates = decoded(task, self.examples, self.encoded)
+        candidates = decoded(task, self.examples, self.encoded, training=True)
         task.tune(self.examples, candidates)
         report = task.score_candidates(self.examples, self.encoded, candidates)
         entry["dev"] = report.numbers()
