@@ -38,7 +38,7 @@ GROUPS = {
     "regularisation": "regularisation",
     "memory": "memory",
     "output": "output",
-    "task": "this task",
+    "task": "options of this task",
 }
 
 
@@ -287,7 +287,7 @@ def add_option(parser, each, help):
             action="store_false",
             dest="cased",
             default=argparse.SUPPRESS,
-            help="uncased: convert the text to lower case and remove accents",
+            help="convert the text to lower case and remove accents",
         )
     elif kind is bool:
         parser.add_argument(flag, action=argparse.BooleanOptionalAction, **common)
