@@ -33,9 +33,9 @@ def check_task(task: "Task[Any]", model: "Model", windows: "Sequence[Window]") -
         windows: list of (x, target), at least one.
 
     Raises:
-        InputError: the outputs, the losses and the targets do not have the same names; a loss is a name or a class; a target cannot hold the padding; a
-            loss cannot be computed, does not return one value for each text or for each token, or depends on the padding
-            or on the other texts of the batch.
+        InputError: the outputs, the losses and the targets do not have the same names; a loss is a name or a class; a
+            target cannot hold the padding; a loss cannot be computed, does not return one value for each text or for each
+            token, or depends on the padding or on the other texts of the batch.
     """
     losses, name = task.loss(), type(task).__name__
     outputs = model.output  # not `model.output_names`, which are the names of the layers
