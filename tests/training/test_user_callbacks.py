@@ -75,6 +75,18 @@ def test_objects_that_are_not_callbacks_are_rejected(checkpoint):
         kb.TextClassifier(checkpoint, **SETTINGS).fit(ROWS, callbacks=[Recorder(), "early"])
 
 
+@pytest.mark.parametrize(
+    ("given", "message"),
+    [
+        (None, r"callbacks\[0\] is None: give"),
+        (Seen, r"callbacks\[0\] is the class Seen: give an object, Seen\(\.\.\.\)"),
+    ],
+)
+def test_callback_classes_and_none_are_rejected(checkpoint, given, message):
+    with pytest.raises(kb.InputError, match=message):
+        kb.TextClassifier(checkpoint, **SETTINGS).fit(ROWS, callbacks=given)
+
+
 class StopsWithin(Callback):
     """Stops the training in the first step."""
 
