@@ -10,7 +10,7 @@ ROWS = [{"text": f"text {i}", "label": "ab"[i % 2]} for i in range(24)]
 SETTINGS = {"epochs": 4, "max_length": 16, "batch_size": 8, "precision": "float32", "patience": 0, "ema_decay": 0}
 
 
-class Recorder(Callback):
+class Seen(Callback):
     def __init__(self, stop_after=None):
         super().__init__()
         self.logs, self.stop_after = [], stop_after
@@ -22,7 +22,7 @@ class Recorder(Callback):
 
 
 def test_logs_contain_the_development_scores(checkpoint):
-    recorder = Recorder()
+    recorder = Seen()
     task = kb.TextClassifier(checkpoint, **SETTINGS).fit(ROWS, dev=ROWS, callbacks=[recorder])
     history = task.report_["history"]
     assert [each["dev_accuracy"] for each in recorder.logs] == [each["dev"]["accuracy"] for each in history]
@@ -35,7 +35,7 @@ def test_stop_training_ends_the_training_and_is_saved(checkpoint, tmp_path):
         task = kb.TextClassifier(checkpoint, **SETTINGS)
         return task.fit(ROWS, dev=ROWS, resume_dir=tmp_path / "progress", callbacks=callbacks)
 
-    first = fit(Recorder(2))
+    first = fit(Seen(2))
     assert len(first.report_["history"]) == 2
     again = fit()  # the training is finished: no further step
     assert len(again.report_["history"]) == 2
@@ -58,7 +58,7 @@ def test_stopping_in_a_resumed_epoch_ends_the_training(checkpoint, tmp_path, mon
         patched.setattr(backup.Backup, "on_train_batch_end", stop)
         kb.TextClassifier(checkpoint, **SETTINGS).fit(ROWS, dev=ROWS, resume_dir=tmp_path / "progress")
     task = kb.TextClassifier(checkpoint, **SETTINGS)
-    task.fit(ROWS, dev=ROWS, resume_dir=tmp_path / "progress", callbacks=[Recorder(2)])
+    task.fit(ROWS, dev=ROWS, resume_dir=tmp_path / "progress", callbacks=[Seen(2)])
     assert len(task.report_["history"]) == 2
 
 
@@ -72,7 +72,7 @@ def test_objects_that_are_not_callbacks_are_rejected(checkpoint):
     with pytest.raises(
         kb.InputError, match=r"callbacks\[1\] should be a tf_keras.callbacks.Callback, found builtins.str"
     ):
-        kb.TextClassifier(checkpoint, **SETTINGS).fit(ROWS, callbacks=[Recorder(), "early"])
+        kb.TextClassifier(checkpoint, **SETTINGS).fit(ROWS, callbacks=[Seen(), "early"])
 
 
 @pytest.mark.parametrize(
@@ -99,7 +99,7 @@ def test_stopping_within_an_epoch_ends_the_training(checkpoint):
     assert len(task.report_["history"]) == 1
 
 
-class ChangesWeights(Recorder):
+class ChangesWeights(Seen):
     """Changes the weights at the end of the training, like EarlyStopping with restore_best_weights."""
 
     def on_train_end(self, logs=None):
