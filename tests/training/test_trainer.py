@@ -41,7 +41,7 @@ def test_best_epoch_is_kept(monkeypatch, scores, losses, best):
         MAIN_SCORE="f1", LEARNED=("threshold_",), threshold_=None, tune=lambda *_: None, score_candidates=lambda *_: next(reports),
         settings=SimpleNamespace(epochs=len(scores), patience=None),
     )  # fmt: skip
-    monkeypatch.setattr("kbert_tasks.training.callbacks.decoded", lambda *_: [])
+    monkeypatch.setattr("kbert_tasks.training.callbacks.decoded", lambda *_, **__: [])
     callback, weights = DevScore(task, ["an example"], []), []
     callback.model = SimpleNamespace(
         get_weights=lambda: task.threshold_, set_weights=weights.append, stop_training=False
@@ -71,7 +71,7 @@ def test_f1_of_0_is_explained_once_and_not_in_the_last_epoch(
     settings = SimpleNamespace(epochs=epochs, patience=patience)
     task = SimpleNamespace(MAIN_SCORE="f1", LEARNED=(), tune=lambda *_: None, score_candidates=lambda *_: next(reports))
     task.settings = settings
-    monkeypatch.setattr("kbert_tasks.training.callbacks.decoded", lambda *_: [])
+    monkeypatch.setattr("kbert_tasks.training.callbacks.decoded", lambda *_, **__: [])
     monkeypatch.setattr("kbert_tasks.training.callbacks.distribution.as_chief", lambda _, value: value)
     callback = DevScore(task, ["an example"], [])
     callback.model, epochs_with_message = SimpleNamespace(get_weights=list, stop_training=False), []
@@ -142,17 +142,17 @@ def test_second_training_does_not_depend_on_the_first(checkpoint):
 
 
 def test_alternating_tasks_are_traced_once(hotel, monkeypatch):
-    from kbert_tasks.inference import predict
+    from kbert_tasks.inference import keras_engine
 
     tasks = [kb.load(hotel[1]) for _ in range(2)]
-    traced, original = [], predict.graph
+    traced, original = [], keras_engine._traced
 
-    def graph(task):
-        traced.append(task)
-        return original(task)
+    def counted(model):
+        traced.append(model)
+        return original(model)
 
-    monkeypatch.setattr(predict, "graph", graph)
+    monkeypatch.setattr(keras_engine, "_traced", counted)
     for _ in range(3):
         for task in tasks:
             task.predict(["好"])
-    assert traced == tasks
+    assert traced == [task.model for task in tasks]
