@@ -72,7 +72,11 @@ def test_the_architecture_page_names_every_folder_and_only_files_that_exist(lang
     tree = set(re.findall(r"^  ([\w/.]+)", blocks(DOCS / f"ARCHITECTURE{language}.md")[0][1], re.M))
     own = [each for each in PACKAGE.iterdir() if each.suffix == ".py" or each.is_dir() and each.name != "__pycache__"]
     assert tree == {f"{each.name}/" if each.is_dir() else each.name for each in own}
-    files = [path.relative_to(ROOT).as_posix() for folder in (PACKAGE, ROOT / "tests") for path in folder.rglob("*.*")]
+    files = [
+        path.relative_to(ROOT).as_posix()
+        for folder in (PACKAGE, ROOT / "tests", ROOT / "benchmarks")
+        for path in folder.rglob("*.*")
+    ]
     for name in set(re.findall(r"`([\w/]+\.(?:py|js))`", text)):
         assert any(f"/{file}".endswith(f"/{name}") for file in files), name
 
