@@ -64,7 +64,7 @@ if TYPE_CHECKING:  # the same names for type checkers and editors, which then kn
     from .training.repeated import fit_seeds as fit_seeds
 else:
 
-    def __getattr__(name):
+    def __getattr__(name: str) -> object:
         if name not in _HOME:
             raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
         value = getattr(importlib.import_module(f".{_HOME[name]}", __name__), name)
@@ -72,5 +72,5 @@ else:
         return value
 
 
-def __dir__():
+def __dir__() -> list[str]:
     return sorted([*globals(), *_HOME])

@@ -14,13 +14,17 @@ import os
 import sys
 import tempfile
 import warnings
-from typing import TYPE_CHECKING
+from collections.abc import Callable, Iterator
+from types import ModuleType
+from typing import TYPE_CHECKING, Any
 
 from .errors import InputError
 
 if TYPE_CHECKING:
+    import tensorflow as tf
     from tf_keras import Model as Model
     from tf_keras.callbacks import Callback as Callback
+    from tf_keras.layers import Layer as Layer
 
 # keras-bert and its dependencies that bind `tensorflow.keras` at import.
 FAMILY = (
@@ -30,7 +34,7 @@ FAMILY = (
 PATHS = ("tensorflow.keras", "tensorflow.keras.backend", "tensorflow.keras.utils", "tensorflow.keras.optimizers")
 
 
-def tensorflow():
+def tensorflow() -> ModuleType:
     """Imports TensorFlow without its start-up messages and with oneDNN's kernels, unless the user has set the variables."""
     if "tensorflow" not in sys.modules:
         os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
@@ -42,13 +46,13 @@ def tensorflow():
     return sys.modules["tensorflow"]
 
 
-def is_tpu(strategy):
+def is_tpu(strategy: "tf.distribute.Strategy") -> bool:
     """Returns whether a strategy trains on a TPU, which needs batches of one shape because it compiles each new shape."""
     return isinstance(strategy, tensorflow().distribute.TPUStrategy)
 
 
 @functools.cache
-def keras2():
+def keras2() -> ModuleType:
     """Imports Keras 2 (`tf_keras`), independently of the Keras version that the user has imported.
 
     Raises:
@@ -70,7 +74,7 @@ def keras2():
     return sys.modules["tf_keras"]
 
 
-def is_on_cpu():
+def is_on_cpu() -> bool:
     """Returns whether the graph that is being traced runs on the CPU."""
     tf = tensorflow()
     return not is_tpu(tf.distribute.get_strategy()) and not tf.config.list_logical_devices("GPU")
@@ -79,7 +83,7 @@ def is_on_cpu():
 _process: int | None = None  # id of the process in which TensorFlow started to compute
 
 
-def computes_here():
+def computes_here() -> None:
     """Raises InputError in a process that was forked after TensorFlow had started to compute in its parent.
 
     A fork does not copy TensorFlow's threads, so a computation in the child would wait for them forever. Call this
@@ -96,7 +100,7 @@ def computes_here():
         )
 
 
-def registered_gradients():
+def registered_gradients() -> dict[str, dict[str, Any]]:
     """Returns TensorFlow's registry of `tf.RegisterGradient` and `tf.custom_gradient`.
 
     The registry is a dict from name to a dict with the function as "type". TensorFlow never removes an entry and has no
@@ -106,7 +110,7 @@ def registered_gradients():
 
 
 @functools.cache
-def import_keras_bert():
+def import_keras_bert() -> ModuleType:
     """Imports keras_bert and binds it to Keras 2.
 
     Raises:
@@ -133,7 +137,7 @@ def import_keras_bert():
     return keras_bert
 
 
-def _is_bound_to(keras, module):
+def _is_bound_to(keras: ModuleType, module: ModuleType) -> bool:
     """Returns whether the names `keras` and `K` in a module of FAMILY, if they exist, belong to this Keras.
 
     Both names are checked: if TF_USE_LEGACY_KERAS is set after TensorFlow was imported, `keras` is Keras 2 and `K` is
@@ -144,7 +148,7 @@ def _is_bound_to(keras, module):
     return layers.Layer is keras.layers.Layer and backend.epsilon is keras.backend.epsilon
 
 
-def _without_seed_warning(build):
+def _without_seed_warning(build: "Callable[[Layer, Any], None]") -> "Callable[[Layer, Any], None]":
     """Wraps a layer's `build` to ignore tf_keras's warning that its matrices share one unseeded initializer.
 
     The matrices are initially equal, but the values of a checkpoint replace them immediately. The filter is set for each
@@ -152,7 +156,7 @@ def _without_seed_warning(build):
     """
 
     @functools.wraps(build)
-    def quiet(self, input_shape):
+    def quiet(self: "Layer", input_shape: Any) -> None:
         with warnings.catch_warnings():
             warnings.filterwarnings("ignore", message=r"The initializer \w+ is unseeded")
             build(self, input_shape)
@@ -161,11 +165,11 @@ def _without_seed_warning(build):
 
 
 @contextlib.contextmanager
-def _tensorflow_keras_is(module):
+def _tensorflow_keras_is(module: ModuleType) -> Iterator[None]:
     """Makes `from tensorflow import keras` and `import tensorflow.keras...` import `module` inside the block."""
-    tf = tensorflow()
+    tf: Any = tensorflow()
     absent = object()
-    before_modules = {path: sys.modules.get(path, absent) for path in PATHS}
+    before_modules: dict[str, Any] = {path: sys.modules.get(path, absent) for path in PATHS}
     before_attribute = tf.__dict__.get("keras", absent)
     try:
         tf.keras = module
@@ -186,7 +190,7 @@ def _tensorflow_keras_is(module):
 
 
 @contextlib.contextmanager
-def _stderr_held_back():
+def _stderr_held_back() -> Iterator[None]:
     """Hides what native code writes to file descriptor 2, and prints it if the block fails.
 
     TensorFlow's libraries write their first lines before they read a log level.

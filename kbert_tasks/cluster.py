@@ -10,7 +10,7 @@ import os
 from .errors import InputError
 
 
-def cluster():
+def cluster() -> list[tuple[str, int]]:
     """Returns the workers in TF_CONFIG as [("chief" or "worker", number)], the chief first; [] without a cluster."""
     value = os.environ.get("TF_CONFIG") or "{}"
     try:
@@ -20,12 +20,12 @@ def cluster():
         raise InputError(f"TF_CONFIG should be JSON with a cluster and a task, found {value[:80]!r}") from None
 
 
-def chief():
+def chief() -> bool:
     """Returns whether this process writes the results: true for a single machine and for the first one of a cluster."""
     return len(cluster()) < 2 or me() == 0
 
 
-def me():
+def me() -> int:
     """Returns the index of this process in `cluster()`."""
     task = json.loads(os.environ["TF_CONFIG"]).get("task") or {}
     try:

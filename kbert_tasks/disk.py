@@ -5,6 +5,8 @@ import errno
 import re
 import shutil
 import sys
+from collections.abc import Iterator
+from os import PathLike
 from pathlib import Path
 
 from .errors import InputError
@@ -13,7 +15,7 @@ FULL = errno.ENOSPC, errno.EDQUOT, errno.EFBIG
 
 
 @contextlib.contextmanager
-def written(path, then, wanted=None):
+def written(path: str | PathLike[str], then: str, wanted: int | None = None) -> Iterator[None]:
     """Converts errors of Python or TensorFlow while writing `path` to an InputError.
 
     Args:
@@ -23,11 +25,11 @@ def written(path, then, wanted=None):
     """
     try:
         yield
-    except (OSError, *_of_tensorflow()) as error:
+    except _write_errors() as error:
         raise no_room(path, error, then, wanted) from None
 
 
-def no_room(path, error, then, wanted=None):
+def no_room(path: str | PathLike[str], error: Exception, then: str, wanted: int | None = None) -> InputError:
     """Returns the InputError for an error while writing `path`; see `written` for the arguments."""
     reason = str(getattr(error, "strerror", None) or getattr(error, "message", None) or error)
     reason = re.sub(r"\{\{.*?\}\} *", "", reason).splitlines()[0][:160]  # remove TensorFlow's name of the operation
@@ -35,7 +37,7 @@ def no_room(path, error, then, wanted=None):
     return InputError(f"{path} could not be written ({reason}{needed}): free disk space, {then}")
 
 
-def unwritable(path, error):
+def unwritable(path: str | PathLike[str], error: OSError) -> InputError:
     """Returns the InputError for an OSError while creating a folder."""
     return InputError(
         f"{path} could not be written ({error.strerror}): free disk space, or choose another folder "
@@ -43,14 +45,15 @@ def unwritable(path, error):
     )
 
 
-def _of_tensorflow():
+def _write_errors() -> tuple[type[Exception], ...]:
+    """Returns the exceptions that Python and, if it is imported, TensorFlow raise while writing."""
     tensorflow = sys.modules.get("tensorflow")
-    return (tensorflow.errors.OpError,) if tensorflow else ()
+    return (OSError, tensorflow.errors.OpError) if tensorflow else (OSError,)
 
 
-def _free(path):
+def _free(path: str | PathLike[str]) -> int:
     return shutil.disk_usage(next(each for each in Path(path).absolute().parents if each.exists())).free
 
 
-def _megabytes(number):
+def _megabytes(number: int) -> str:
     return f"{number / 1e6:,.1f} MB"

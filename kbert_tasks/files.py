@@ -3,14 +3,17 @@
 import contextlib
 import hashlib
 import tempfile
+from collections.abc import Iterator
+from os import PathLike
 from pathlib import Path
+from typing import TextIO
 
 from .disk import FULL, no_room, unwritable
 from .errors import InputError
 from .lock import locked
 
 
-def make_room(folder):
+def make_room(folder: Path) -> None:
     """Creates the parent of `folder`.
 
     Raises:
@@ -25,7 +28,7 @@ def make_room(folder):
 
 
 @contextlib.contextmanager
-def replacing_folder(folder):
+def replacing_folder(folder: Path) -> Iterator[Path]:
     """Yields a temporary path with the same name as `folder`, on the same disk, and deletes what is left there at the end.
 
     The caller writes to this path and then renames it to `folder`.
@@ -44,7 +47,7 @@ def replacing_folder(folder):
             yield Path(place.name) / folder.name
 
 
-def sha256(file):
+def sha256(file: str | PathLike[str]) -> str:
     """Returns the SHA-256 checksum of a file as a hexadecimal string."""
     digest = hashlib.sha256()
     with open(file, "rb") as stream:
@@ -54,7 +57,9 @@ def sha256(file):
 
 
 @contextlib.contextmanager
-def replacing(file, temporary_folder=None, then="and run the same command again"):
+def replacing(
+    file: str | PathLike[str], temporary_folder: Path | None = None, then: str = "and run the same command again"
+) -> Iterator[TextIO]:
     """Opens a temporary text file that replaces `file` if the block succeeds. Lone surrogates are escaped.
 
     Args:
@@ -83,7 +88,7 @@ def replacing(file, temporary_folder=None, then="and run the same command again"
             temporary.replace(file)
 
 
-def temporary_of(file, temporary_folder=None):
+def temporary_of(file: Path, temporary_folder: Path | None = None) -> Path:
     """Returns the path of the temporary file of `replacing`."""
     if temporary_folder is None:
         return file.with_name(f".{file.name}.writing")

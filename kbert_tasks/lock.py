@@ -6,6 +6,8 @@ import logging
 import os
 import socket
 import threading
+from collections.abc import Iterator
+from os import PathLike
 from pathlib import Path
 
 from .cluster import chief
@@ -27,7 +29,7 @@ _held: dict[Path, tuple[int, int]] = {}  # output to the (process, thread) that 
 
 
 @contextlib.contextmanager
-def locked(output):
+def locked(output: str | PathLike[str]) -> Iterator[None]:
     """Holds the lock of an output file or folder: the file `.NAME.lock` next to it, which is deleted at the end.
 
     A thread that holds the lock can acquire it again, and also holds the locks of everything in the folder.
@@ -66,13 +68,13 @@ def locked(output):
 
 
 @contextlib.contextmanager
-def locked_by_chief(output):
+def locked_by_chief(output: str | PathLike[str] | None) -> Iterator[None]:
     """Holds the lock of an output if `output` is not None and this process writes it, see `chief`."""
     with locked(output) if output is not None and chief() else contextlib.nullcontext():
         yield
 
 
-def _opened(file):
+def _opened(file: Path) -> int | None:
     """Returns the descriptor of the locked file, or None if another run has locked it."""
     while True:
         descriptor = os.open(file, os.O_RDWR | os.O_CREAT, 0o666)
@@ -94,7 +96,7 @@ def _opened(file):
         os.close(descriptor)
 
 
-def _lock(descriptor):
+def _lock(descriptor: int) -> bool:
     """Tries to lock the file and returns whether this succeeded; also True on a disk that does not support locks."""
     try:
         if fcntl is not None:
@@ -113,7 +115,7 @@ def _lock(descriptor):
     return True
 
 
-def _release(descriptor, file):
+def _release(descriptor: int, file: Path) -> None:
     """Deletes the file while it is still locked; on Windows, a file must be closed before it can be deleted."""
     if fcntl is None:
         os.close(descriptor)  # also unlocks the file
@@ -123,7 +125,7 @@ def _release(descriptor, file):
         os.close(descriptor)
 
 
-def _holder(file):
+def _holder(file: Path) -> str:
     """Returns the process that holds the lock as text in parentheses, or "" if it is unknown."""
     try:
         name = file.read_text(encoding="utf-8", errors="replace")

@@ -11,6 +11,7 @@ import ctypes
 import gc
 import math
 import os
+from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -43,7 +44,7 @@ class Available:
     limit: bool = False
 
 
-def available():
+def available() -> Available:
     """Returns the smallest Available of all limits that apply to this process."""
     if on_gpu := _gpu():
         return on_gpu
@@ -66,13 +67,13 @@ def available():
     return min(found, key=lambda each: each.bytes)
 
 
-def ran_out(error):
+def ran_out(error: BaseException) -> bool:
     """Returns whether an exception of Python or TensorFlow means that memory ran out."""
     # The name is compared because TensorFlow may not be imported.
     return isinstance(error, MemoryError) or type(error).__name__ == "ResourceExhaustedError"
 
 
-def _gpu():
+def _gpu() -> Available | None:
     """Returns the Available of the smallest GPU that TensorFlow uses, or None without a GPU."""
     if not tensorflow().config.list_logical_devices("GPU"):
         return None
@@ -82,7 +83,7 @@ def _gpu():
     return Available(min(sizes), 0, "the GPU") if sizes else None
 
 
-def _left_in_cgroups():
+def _left_in_cgroups() -> Iterator[int]:
     """Yields the free bytes of each limited cgroup of this process, from the innermost to the outermost."""
     file = PROC / "self/cgroup"
     for line in file.read_text(encoding="utf-8").splitlines() if file.is_file() else ():
@@ -104,7 +105,7 @@ def _left_in_cgroups():
                 yield max(0, left + _fields(folder / "memory.stat").get(freed, 0))
 
 
-def _fields(file):
+def _fields(file: Path) -> dict[str, int]:
     """Parses a file with a name and a number in each line to a dict."""
     lines = (line.split() for line in file.read_text(encoding="utf-8").splitlines())
     return {name: int(number) for name, number, *_ in lines}

@@ -11,20 +11,23 @@ import operator
 import re
 import types
 import typing
+from collections.abc import Callable, Collection
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any, Literal
+from typing import TYPE_CHECKING, Any, Final, Literal, TypeVar
 
 from .errors import InputError
 
 if TYPE_CHECKING:
     from typing_extensions import Self
 
+T = TypeVar("T")
+
 ENCODERS = ("fast", "keras-bert")
 PRECISIONS = ("auto", "float32", "bfloat16", "float16")
 
 DEVICES = "auto, cpu, gpu, tpu, or cpu:N for N devices that share this machine's processor"
 
-AUTO = "auto"
+AUTO: Final = "auto"
 Auto = Literal["auto"]
 COMPILE = (AUTO, "on", "off")
 SCHEDULES = ("constant", "linear")
@@ -43,8 +46,18 @@ GROUPS = {
 
 
 def option(
-    default, help, *, group="task", later=False, least=None, above=None, most=None, below=None, choices=None, check=None
-):
+    default: T,
+    help: str,
+    *,
+    group: str = "task",
+    later: bool = False,
+    least: float | None = None,
+    above: float | None = None,
+    most: float | None = None,
+    below: float | None = None,
+    choices: tuple[str, ...] | None = None,
+    check: Callable[[Any], object] | None = None,
+) -> T:
     """Returns a dataclass field with a help text and the allowed values.
 
     Args:
@@ -60,7 +73,7 @@ def option(
     return field(default=default, metadata={"help": help, "group": group, "later": later} | limits)
 
 
-def check_device(device):
+def check_device(device: str) -> str:
     """Returns the name of a device; raises InputError if it is invalid."""
     if not re.fullmatch(r"auto|cpu|gpu|tpu|cpu:[1-9]\d?", device):
         raise InputError(f"device should be one of {DEVICES}, not {device!r}")
@@ -200,14 +213,16 @@ class Settings(Options):
     label_column: str = option("label", "column of the gold answer", group="data", later=True)
 
 
-def checked(each, value):
+def checked(each: dataclasses.Field[Any], value: Any) -> Any:
     """Converts `value` to the type of a dataclass field; raises InputError if it is not allowed."""
     kind, other = kind_of(each)
     if value is None and None in other or isinstance(value, str) and value in other:
         return value
-    if kind in (int, float) and not isinstance(value, bool):  # includes NumPy's numbers
-        if isinstance(value, numbers.Integral if kind is int else numbers.Real):
-            value = kind(value)
+    if not isinstance(value, bool):  # includes NumPy's numbers
+        if kind is int and isinstance(value, numbers.Integral):
+            value = int(value)
+        elif kind is float and isinstance(value, numbers.Real):
+            value = float(value)
     if type(value) is not kind:
         auto = " or 'auto'" if AUTO in other else ""
         raise InputError(f"{each.name} should be {NAMES[kind]}{auto}, not {value!r}")
@@ -222,17 +237,17 @@ def checked(each, value):
     return value
 
 
-LIMITS = {
+LIMITS: dict[str, tuple[Callable[[Any, Any], bool], str]] = {
     "choices": (lambda value, choices: value in choices, "one of"),
     "least": (operator.ge, "at least"),
     "above": (operator.gt, "above"),
     "most": (operator.le, "at most"),
     "below": (operator.lt, "below"),
 }
-NAMES = {int: "a whole number", float: "a number", str: "a text", bool: "true or false"}
+NAMES: dict[type, str] = {int: "a whole number", float: "a number", str: "a text", bool: "true or false"}
 
 
-def kind_of(each):
+def kind_of(each: dataclasses.Field[Any]) -> tuple[type, tuple[str | None, ...]]:
     """Returns (type of the field, additional values such as None and "auto")."""
     parts = (
         typing.get_args(each.type) if typing.get_origin(each.type) in (typing.Union, types.UnionType) else (each.type,)
@@ -241,7 +256,12 @@ def kind_of(each):
     return next(part for part in parts if isinstance(part, type) and part is not type(None)), tuple(other)
 
 
-def add_options(parser, settings, leave_out=(), group=None):
+def add_options(
+    parser: argparse._ActionsContainer,
+    settings: type[Options],
+    leave_out: Collection[str] = (),
+    group: str | None = None,
+) -> None:
     """Adds one option for each field of a Settings class to an argparse parser.
 
     The parsed namespace contains only the options that the user sets.
@@ -259,11 +279,11 @@ def add_options(parser, settings, leave_out=(), group=None):
         add_option(parser, each, each.metadata["help"] + default)
 
 
-def add_option(parser, each, help):
+def add_option(parser: argparse._ActionsContainer, each: dataclasses.Field[Any], help: str) -> None:
     """Adds the option of one field to an argparse parser."""
     kind, other = kind_of(each)
     flag = "--" + each.name.replace("_", "-")
-    common = {"dest": each.name, "default": argparse.SUPPRESS, "help": help}
+    common: dict[str, Any] = {"dest": each.name, "default": argparse.SUPPRESS, "help": help}
     if each.name == "cased":
         parser.add_argument("--cased", action="store_true", **common)
         parser.add_argument(
@@ -281,17 +301,17 @@ def add_option(parser, each, help):
         parser.add_argument(flag, type=_number_or_auto(kind) if AUTO in other else kind, metavar=shown, **common)
 
 
-def _number_or_auto(kind):
+def _number_or_auto(kind: type) -> Callable[[str], Any]:
     """Returns an argparse type that accepts a number or "auto"."""
 
-    def parse(word):
+    def parse(word: str) -> Any:
         return word if word == AUTO else kind(word)
 
     parse.__name__ = f"{kind.__name__} or {AUTO}"  # argparse shows this name in its error message
     return parse
 
 
-def said(arguments, settings):
+def said(arguments: argparse.Namespace, settings: type[Options]) -> dict[str, Any]:
     """Returns a dict of the settings that were set on the command line."""
     names = {each.name for each in dataclasses.fields(settings)}
     return {name: value for name, value in vars(arguments).items() if name in names}

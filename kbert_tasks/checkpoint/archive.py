@@ -3,6 +3,8 @@
 import re
 import stat
 import zipfile
+from collections.abc import Iterator
+from os import PathLike
 from pathlib import Path
 
 from ..disk import unwritable
@@ -19,7 +21,7 @@ class BadArchive(InputError):
     """The archive is unusable; errors of the disk have another class."""
 
 
-def unpack(archive, folder):
+def unpack(archive: str | PathLike[str], folder: str | PathLike[str]) -> None:
     """Unzips only the files of the one checkpoint in an archive, from any folder of the archive.
 
     Args:
@@ -40,7 +42,7 @@ def unpack(archive, folder):
         raise unwritable(folder, error) from None
 
 
-def _open(archive):
+def _open(archive: Path) -> zipfile.ZipFile:
     if not archive.is_file():
         raise InputError(f"{archive} is not a file: give the path of a zip archive")
     try:
@@ -51,7 +53,7 @@ def _open(archive):
         ) from None
 
 
-def _members(archive, unzipped):
+def _members(archive: Path, unzipped: zipfile.ZipFile) -> dict[str, zipfile.ZipInfo]:
     """Returns a dict from file name to the archive member to unpack."""
     for member in unzipped.infolist():
         if harm := _harm(member):
@@ -73,7 +75,7 @@ def _members(archive, unzipped):
     return wanted
 
 
-def _harm(member):
+def _harm(member: zipfile.ZipInfo) -> str | None:
     name = member.orig_filename
     if re.match(r"[/\\]|[A-Za-z]:", name):
         return "an absolute path"
@@ -84,14 +86,14 @@ def _harm(member):
     return None
 
 
-def _write(archive, unzipped, member, target):
+def _write(archive: Path, unzipped: zipfile.ZipFile, member: zipfile.ZipInfo, target: Path) -> None:
     with target.open("xb") as file:
         written = sum(file.write(piece) for piece in _pieces(archive, unzipped, member))
     if written != member.file_size:
         raise BadArchive(f"{archive}: {member.filename} has {written:,} bytes instead of {member.file_size:,}")
 
 
-def _pieces(archive, unzipped, member):
+def _pieces(archive: Path, unzipped: zipfile.ZipFile, member: zipfile.ZipInfo) -> Iterator[bytes]:
     """Yields the bytes of a member; zipfile limits them to the declared size and verifies the checksum at the end."""
     try:
         with unzipped.open(member) as source:

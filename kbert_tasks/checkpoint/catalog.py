@@ -36,7 +36,7 @@ class Entry:
     hidden: int
     heads: int
     vocab_size: int
-    aliases: tuple = ()
+    aliases: tuple[str, ...] = ()
     url: str = ""
     hub: str = ""
     license: str = "Apache-2.0"
@@ -44,7 +44,7 @@ class Entry:
     positions: int = 512
 
     @property
-    def parameters(self):
+    def parameters(self) -> int:
         """Number of weights of the encoder, including its pooler."""
         config = {
             "hidden_size": self.hidden,
@@ -56,7 +56,7 @@ class Entry:
         return sum(math.prod(shape) for shape in google_format.variables(config).values())
 
 
-def entries():
+def entries() -> tuple[Entry, ...]:
     """Returns the embedded checkpoint, if this installation has it, and all entries of `catalog.json` in their order.
 
     Sources: the READMEs of google-research/bert and ymcui/Chinese-BERT-wwm.
@@ -65,12 +65,12 @@ def entries():
 
 
 @functools.cache
-def _released():
+def _released() -> tuple[Entry, ...]:
     rows = json.loads(Path(__file__).with_name("catalog.json").read_text(encoding="utf-8"))
     return tuple(Entry(**row | {"aliases": tuple(row["aliases"])}) for row in rows)
 
 
-def _embedded():
+def _embedded() -> tuple[Entry, ...]:
     """Returns a tuple with the Entry of the embedded checkpoint; its sizes come from its config."""
     try:
         config = read_config(embedded.folder() / google_format.CONFIG)
@@ -83,7 +83,7 @@ def _embedded():
     return (Entry(embedded.NAME, title, "zh", cased, *sizes, **details),)
 
 
-def find(name):
+def find(name: str) -> Entry | None:
     """Returns the entry with this name or alias, ignoring case, or None.
 
     Examples:

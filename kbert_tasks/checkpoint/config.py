@@ -1,7 +1,9 @@
 """Reads `bert_config.json`, which holds the sizes of a model."""
 
 import json
+from os import PathLike
 from pathlib import Path
+from typing import Any
 
 from ..errors import InputError
 
@@ -11,7 +13,7 @@ SIZES = (
 ACTIVATIONS = ("gelu", "relu", "tanh", "linear")
 
 
-def read_config(file):
+def read_config(file: str | PathLike[str]) -> dict[str, Any]:
     """Parses `bert_config.json` and adds default values for optional keys.
 
     Raises:

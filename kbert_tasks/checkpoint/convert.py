@@ -9,7 +9,10 @@ import itertools
 import json
 import logging
 import re
+from collections.abc import Callable, Iterator
+from os import PathLike
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
@@ -39,7 +42,7 @@ OPTIONAL = ("bert/pooler/", *google_format.HEADS)
 DECODER = "cls.predictions.decoder.weight"
 
 
-def import_folder(source, target):
+def import_folder(source: str | PathLike[str], target: str | PathLike[str]) -> Path:
     """Converts a Hugging Face BERT folder to an official checkpoint and returns its path.
 
     The pooler, the masked-word head and the next-sentence head are converted if they exist; other tensors are skipped
@@ -62,7 +65,8 @@ def import_folder(source, target):
         )
     given = _read(source / "config.json")
     config = {key: given.get(key, default) for key, default in KEYS.items()}
-    for key, known in {**{key: [value] for key, value in PLAIN.items()}, "hidden_act": [*ACTIVATIONS]}.items():
+    supported: dict[str, list[Any]] = {**{key: [value] for key, value in PLAIN.items()}, "hidden_act": [*ACTIVATIONS]}
+    for key, known in supported.items():
         if given.get(key, known[0]) not in known:
             raise InputError(
                 f"{source / 'config.json'} should have {key} {' or '.join(map(repr, known))}, found {given[key]!r}: "
@@ -83,7 +87,7 @@ def import_folder(source, target):
     return Path(target)
 
 
-def export_folder(source, target):
+def export_folder(source: str | PathLike[str], target: str | PathLike[str]) -> Path:
     """Converts an official checkpoint to a Hugging Face BERT folder and returns its path.
 
     Args:
@@ -114,7 +118,7 @@ def export_folder(source, target):
     return Path(target)
 
 
-def _names(variable):
+def _names(variable: str) -> list[str]:
     """Returns Hugging Face's names of a Google variable: first the name for export, then other known names."""
     name = variable.replace("output_weights", "weight").replace("output_bias", "bias").replace("kernel", "weight")
     name = name.replace("/", ".").replace("layer_", "layer.").replace("_embeddings", "_embeddings.weight")
@@ -123,7 +127,7 @@ def _names(variable):
     return names + [n.removeprefix("bert.") for n in names]
 
 
-def _weights(source):
+def _weights(source: Path) -> dict[str, np.ndarray | None]:
     """Reads all tensors of the folder as a dict from Hugging Face's name to float32 array; None for other types."""
     from safetensors import deserialize
 
@@ -144,31 +148,35 @@ def _weights(source):
     return tensors
 
 
-def shards(raw):
+def shards(raw: bytes) -> list[str]:
     """Returns the file names in an index; only plain names are allowed, so that no file outside the folder is read.
 
     Raises:
         ValueError: the content is not a valid index.
     """
     index = json.loads(raw)
-    names = set(index["weight_map"].values()) if isinstance(index.get("weight_map"), dict) else {None}
+    names: set[Any] = set(index["weight_map"].values()) if isinstance(index.get("weight_map"), dict) else {None}
     if not all(isinstance(name, str) and re.fullmatch(r"\w[\w.-]*\.safetensors", name) for name in names):
         raise ValueError("weight_map should name files that end in .safetensors")
     return sorted(names)
 
 
-def _google_tensors(source, config):
+def _google_tensors(source: Path, config: dict[str, Any]) -> dict[str, np.ndarray]:
     """Returns the tensors of the folder that Google's graph has, under Google's names, and logs the others."""
-    given, shapes, found, wrong = _weights(source), google_format.variables(config, heads=True), {}, []
+    given, shapes = _weights(source), google_format.variables(config, heads=True)
+    found: dict[str, np.ndarray] = {}
+    wrong = []
     keys = {name: next((n for n in _names(name) if given.get(n) is not None), None) for name in shapes}
     absent = tuple(part for part in OPTIONAL if not any(keys[name] for name in shapes if name.startswith(part)))
     for name, shape in shapes.items():
         key, kernel = keys[name], name.endswith("/kernel")
         shape = shape[::-1] if kernel else shape
-        if key and given[key].shape == shape:
-            found[name] = given.pop(key).T if kernel else given.pop(key)
-        elif key or not name.startswith(absent):
-            wrong.append(f"{key or _names(name)[0]} {shape}" + (f" (it is {given[key].shape})" if key else ""))
+        array = given[key] if key else None
+        if key and array is not None and array.shape == shape:
+            del given[key]
+            found[name] = array.T if kernel else array
+        elif array is not None or not name.startswith(absent):
+            wrong.append(f"{key or _names(name)[0]} {shape}" + ("" if array is None else f" (it is {array.shape})"))
     if wrong:
         raise InputError(
             f"{source} should have the {len(shapes)} weights that config.json defines, but {len(wrong)} are missing or of another shape: "
@@ -186,7 +194,7 @@ def _google_tensors(source, config):
     return found
 
 
-def _words(source, rows):
+def _words(source: Path, rows: int) -> list[str]:
     """Returns one word for each row of the embedding table, from `vocab.txt` or `tokenizer.json`."""
     slow, fast = source / "vocab.txt", source / "tokenizer.json"
     file = slow if slow.exists() or not fast.exists() else fast
@@ -204,18 +212,18 @@ def _words(source, rows):
     return [words[i] if i in words else next(free) for i in range(rows)]
 
 
-def _lines(raw):
+def _lines(raw: bytes) -> dict[str, int]:
     return {word.rstrip("\r"): i for i, word in enumerate(raw.decode("utf-8-sig").rstrip("\r\n").split("\n"))}
 
 
-def _word_pieces(raw):
+def _word_pieces(raw: bytes) -> dict[str, int]:
     given = json.loads(raw)
     if given["model"]["type"] != "WordPiece":
         raise ValueError(f"the type of its model is {given['model']['type']}")
     return given["model"]["vocab"] | {added["content"]: added["id"] for added in given.get("added_tokens", [])}
 
 
-def _lower_case(source):
+def _lower_case(source: Path) -> bool | None:
     """Returns whether the model needs lower-case text, or None if unknown; warns about unusual tokenizers."""
     slow, fast = source / "tokenizer_config.json", source / "tokenizer.json"
     given = _read(slow) if slow.exists() else {}
@@ -230,7 +238,7 @@ def _lower_case(source):
 
 
 @contextlib.contextmanager
-def _new(target):
+def _new(target: str | PathLike[str]) -> Iterator[Path]:
     """Creates a temporary folder that becomes `target` if the block succeeds."""
     from ..files import replacing_folder
 
@@ -242,7 +250,7 @@ def _new(target):
         fresh.rename(target)
 
 
-def _read(file, parse=lambda raw: dict(json.loads(raw)), kind="JSON"):
+def _read(file: Path, parse: Callable[[bytes], Any] = lambda raw: dict(json.loads(raw)), kind: str = "JSON") -> Any:
     """Returns the parsed content of a file.
 
     Raises:

@@ -8,6 +8,7 @@ import ssl
 import time
 import urllib.error
 import urllib.request
+from os import PathLike
 from pathlib import Path
 from urllib.parse import urlsplit
 
@@ -32,12 +33,12 @@ OTHER_WAYS = (
 class _Cut(Exception):
     """A failed attempt; another attempt may succeed."""
 
-    def __init__(self, reason, total=None, answered=True):
+    def __init__(self, reason: str, total: int | None = None, answered: bool = True) -> None:
         super().__init__(reason)
         self.total, self.answered = total, answered
 
 
-def fetch(url, target, *, proxy=None):
+def fetch(url: str, target: str | PathLike[str], *, proxy: str | None = None) -> Path:
     """Downloads a file and resumes an interrupted download, in the same call or in a later one.
 
     An incomplete file is named `target` + ".part". A second file next to it stores the version that the server reported
@@ -87,12 +88,12 @@ def fetch(url, target, *, proxy=None):
     return target
 
 
-def _receive(opener, url, part, note):
+def _receive(opener: urllib.request.OpenerDirector, url: str, part: Path, note: Path) -> None:
     """Makes one attempt to complete `part`; raises _Cut if another attempt may succeed."""
     have, version = _size(part), _version(note, url)
     have = have if version else 0
     request = urllib.request.Request(url, headers={"User-Agent": "kbert_tasks"})
-    if have:
+    if version and have:
         request.add_header("Range", f"bytes={have}-")
         request.add_header("If-Range", version)
     try:
@@ -145,7 +146,7 @@ def _receive(opener, url, part, note):
         raise _Cut("the connection was closed", total)
 
 
-def _opener(url, proxy):
+def _opener(url: str, proxy: str | None) -> urllib.request.OpenerDirector:
     scheme = urlsplit(url).scheme
     if scheme not in ("http", "https"):
         raise InputError(f"{url!r} is not a download URL: it should begin with https:// (or http://)")
@@ -157,7 +158,7 @@ def _opener(url, proxy):
     return urllib.request.build_opener(urllib.request.ProxyHandler(proxies))
 
 
-def _refusal(url, error):
+def _refusal(url: str, error: urllib.error.HTTPError) -> _Cut | InputError:
     """Returns the exception for an HTTP error status."""
     if error.code in (408, 429) or error.code >= 500:
         return _Cut(f"the server answered {error.code} {error.reason}")
@@ -169,34 +170,34 @@ def _refusal(url, error):
     return InputError(f"{url}: HTTP {error.code}, {meaning}; {OTHER_WAYS}")
 
 
-def _words(reason):
+def _words(reason: object) -> str:
     """Returns a readable description of a network error."""
     if isinstance(reason, TimeoutError):
         return f"no answer for {TIMEOUT} seconds"
     return getattr(reason, "strerror", None) or str(reason) or type(reason).__name__
 
 
-def _beside(path, ending):
+def _beside(path: Path, ending: str) -> Path:
     return path.with_name(path.name + ending)
 
 
-def _size(path):
+def _size(path: Path) -> int:
     return path.stat().st_size if path.is_file() else 0
 
 
-def _bar(part, start, total):
+def _bar(part: Path, start: int, total: int | None) -> tqdm:
     name = part.name.removesuffix(".part")
     return tqdm(desc=name, initial=start, total=total, unit="B", unit_scale=True, unit_divisor=1024, disable=None)
 
 
-def _remember(note, url, headers):
+def _remember(note: Path, url: str, headers: http.client.HTTPMessage) -> None:
     """Stores the version of the file; without a version, a later attempt starts from the beginning."""
     etag = headers.get("ETag", "")
     version = etag if etag.startswith('"') else headers.get("Last-Modified")  # If-Range does not accept weak ETags
     note.write_text(json.dumps({"url": url, "version": version}), encoding="utf-8")
 
 
-def _version(note, url):
+def _version(note: Path, url: str) -> str | None:
     try:
         remembered = json.loads(note.read_text(encoding="utf-8"))
         return remembered["version"] if remembered["url"] == url else None

@@ -1,6 +1,7 @@
 """Locates the small Chinese checkpoint that is included in the package."""
 
 import shutil
+from os import PathLike
 from pathlib import Path
 
 from ..disk import written
@@ -12,7 +13,7 @@ NAME = "tiny-zh"
 PACKAGE = Path(__file__).parents[1]
 
 
-def folder():
+def folder() -> Path:
     """Returns the folder of the checkpoint: in the package of an installed wheel, next to the package in a clone.
 
     Raises:
@@ -28,7 +29,7 @@ def folder():
     )
 
 
-def copied(into):
+def copied(into: str | PathLike[str]) -> Path:
     """Returns the path of the copy of the checkpoint in the folder `into`; creates the copy if it is missing."""
     target = Path(into).expanduser() / NAME
     if not is_checkpoint(target):

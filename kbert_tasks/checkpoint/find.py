@@ -29,7 +29,13 @@ def find_checkpoint(path: str | PathLike[str] | Checkpoint, cased: bool | None =
     return path if isinstance(path, Checkpoint) else Checkpoint.open(locate(path), cased)
 
 
-def locate(name_or_path, *, into=None, mirror=None, proxy=None):
+def locate(
+    name_or_path: str | PathLike[str],
+    *,
+    into: str | PathLike[str] | None = None,
+    mirror: str | None = None,
+    proxy: str | None = None,
+) -> Path:
     """Returns the folder of a checkpoint given by name or path, and downloads it if it is not on this machine.
 
     The package includes tiny-zh. The function searches for any other name and its aliases in the folder of the
@@ -85,7 +91,7 @@ def locate(name_or_path, *, into=None, mirror=None, proxy=None):
     return hub.fetch(given, target, mirror=mirror, proxy=proxy)
 
 
-def _advice(given):
+def _advice(given: str) -> str:
     known = [embedded.NAME] + [name for entry in catalog.entries() for name in (entry.name, *entry.aliases)]
     close = difflib.get_close_matches(Path(given).name.lower(), known, n=3)
     return (f"similar names: {', '.join(close)}; " if close else "") + (

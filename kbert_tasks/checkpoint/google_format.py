@@ -4,7 +4,10 @@ Source: google-research/bert, `modeling.py` and `run_pretraining.py`, which defi
 """
 
 import json
+from collections.abc import Iterable, Mapping
+from os import PathLike
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
@@ -31,7 +34,7 @@ class Reader:
         object_based: whether `tf.train.Checkpoint` saved the file; `model_garden` then provides the names.
     """
 
-    def __init__(self, prefix):
+    def __init__(self, prefix: str | PathLike[str]) -> None:
         self._reader = tensorflow().train.load_checkpoint(str(prefix))
         kinds = self._reader.get_variable_to_dtype_map()
         numeric = {name for name, kind in kinds.items() if kind.is_floating or kind.is_integer or kind.is_bool}
@@ -40,20 +43,20 @@ class Reader:
         found = model_garden.google_names(numeric) if self.object_based else {}
         self._keys = {name: name for name in numeric - set(found.values())} | found
         shapes = self._reader.get_variable_to_shape_map()
-        self.shapes = {name: tuple(shapes[key]) for name, key in self._keys.items()}
+        self.shapes: dict[str, tuple[int, ...]] = {name: tuple(shapes[key]) for name, key in self._keys.items()}
         self.shapes |= {name: model_garden.google_shape(name, self.shapes[name]) for name in found}
 
-    def tensor(self, name):
+    def tensor(self, name: str) -> np.ndarray:
         """Returns the tensor as an array; TensorFlow verifies its checksum."""
         return np.asarray(self._reader.get_tensor(self._keys[name])).reshape(self.shapes[name])
 
 
-def is_checkpoint(folder):
+def is_checkpoint(folder: Path) -> bool:
     """Returns whether `bert_config.json` is in the folder, or one level below as in some archives."""
     return (folder / CONFIG).is_file() or any(folder.glob(f"*/{CONFIG}"))
 
 
-def variables(config, pooler=True, heads=False):
+def variables(config: Mapping[str, Any], pooler: bool = True, heads: bool = False) -> dict[str, tuple[int, ...]]:
     """Returns the names and shapes of the weights of a BERT with this config.
 
     Args:
@@ -66,13 +69,13 @@ def variables(config, pooler=True, heads=False):
     """
     h, inner, words = config["hidden_size"], config["intermediate_size"], config["vocab_size"]
 
-    def dense(name, rows, columns):
+    def dense(name: str, rows: int, columns: int) -> dict[str, tuple[int, ...]]:
         return {f"{name}/kernel": (rows, columns), f"{name}/bias": (columns,)}
 
-    def norm(name):
+    def norm(name: str) -> dict[str, tuple[int, ...]]:
         return {f"{name}/LayerNorm/gamma": (h,), f"{name}/LayerNorm/beta": (h,)}
 
-    shapes = {
+    shapes: dict[str, tuple[int, ...]] = {
         "bert/embeddings/word_embeddings": (words, h),
         "bert/embeddings/position_embeddings": (config["max_position_embeddings"], h),
         "bert/embeddings/token_type_embeddings": (config.get("type_vocab_size", 2), h),
@@ -94,7 +97,9 @@ def variables(config, pooler=True, heads=False):
     return shapes
 
 
-def write(folder, config, vocabulary, tensors):
+def write(
+    folder: str | PathLike[str], config: dict[str, Any], vocabulary: Iterable[str], tensors: Mapping[str, np.ndarray]
+) -> None:
     """Writes a checkpoint folder in Google's format.
 
     Args:

@@ -3,6 +3,8 @@
 import contextlib
 import os
 import re
+from collections.abc import Iterator
+from os import PathLike
 from pathlib import Path
 
 from ..errors import InputError
@@ -15,12 +17,20 @@ SCHEME = "hf:"
 NAME = re.compile(r"(?:hf:)?([\w.-]+/[\w.-]+)(?:@(.+))?")
 
 
-def folder_name(repo):
+def folder_name(repo: str) -> str:
     """Returns the folder name of `OWNER/NAME` or `OWNER/NAME@REVISION`, such as `hf_OWNER_NAME`."""
     return "hf_" + re.sub(r"[^\w.-]", "_", repo.removeprefix(SCHEME))
 
 
-def fetch(repo, into, *, name=None, cased=None, mirror=None, proxy=None):
+def fetch(
+    repo: str,
+    into: str | PathLike[str],
+    *,
+    name: str | None = None,
+    cased: bool | None = None,
+    mirror: str | None = None,
+    proxy: str | None = None,
+) -> Path:
     """Downloads a BERT from Hugging Face and converts it. The folder appears only when it is complete.
 
     Args:
@@ -53,7 +63,7 @@ def fetch(repo, into, *, name=None, cased=None, mirror=None, proxy=None):
         if is_checkpoint(folder):  # created by the run that held the lock before
             return folder
         with _through(proxy):
-            source = _files(*match.groups(), mirror)
+            source = _files(match[1], match[2], mirror)
         with replacing_folder(folder) as fresh:
             import_folder(source, fresh)
             origin = {"name": folder.name, "hub": SCHEME + match[1], "revision": source.name}
@@ -61,7 +71,7 @@ def fetch(repo, into, *, name=None, cased=None, mirror=None, proxy=None):
     return folder
 
 
-def _files(repo, revision, mirror):
+def _files(repo: str, revision: str | None, mirror: str | None) -> Path:
     """Downloads the required files into Hugging Face's cache and returns their folder."""
     config = _file(repo, "config.json", revision, mirror)
     if config is None:
@@ -91,7 +101,7 @@ def _files(repo, revision, mirror):
     return config.parent
 
 
-def _file(repo, name, revision, mirror):
+def _file(repo: str, name: str, revision: str | None, mirror: str | None) -> Path | None:
     """Downloads one file and returns its path in the cache, or None if the repository does not have it."""
     from huggingface_hub import constants, hf_hub_download
     from huggingface_hub import utils as errors  # older versions lack huggingface_hub.errors
@@ -117,7 +127,7 @@ def _file(repo, name, revision, mirror):
     raise InputError(f"hf:{repo} {problem}")
 
 
-def _unreachable(name, server, error):
+def _unreachable(name: str, server: str, error: BaseException) -> str:
     reason = (str(error).strip() or type(error).__name__).splitlines()[0]
     return (
         f"could not be downloaded: no {name} from {server} ({reason}); "
@@ -126,7 +136,7 @@ def _unreachable(name, server, error):
 
 
 @contextlib.contextmanager
-def _through(proxy):
+def _through(proxy: str | None) -> Iterator[None]:
     """Sets the proxy in the environment, the only place from which huggingface_hub reads it."""
     if not proxy:
         yield

@@ -3,13 +3,16 @@
 import json
 import logging
 import os
+from os import PathLike
 from pathlib import Path
+from typing import Any
 
 from ..disk import unwritable
 from ..errors import InputError
 from ..files import make_room, replacing_folder, sha256
 from ..lock import locked
 from .archive import BadArchive, unpack
+from .catalog import Entry
 from .checkpoint import Checkpoint
 from .download import GOOGLE, OTHER_WAYS, fetch
 from .google_format import is_checkpoint
@@ -18,7 +21,7 @@ from .validate import SOURCE
 log = logging.getLogger("kbert_tasks")
 
 
-def get(entry, into, mirror=None, proxy=None):
+def get(entry: Entry, into: str | PathLike[str], mirror: str | None = None, proxy: str | None = None) -> Path:
     """Downloads, unpacks and checks an entry of the catalogue. The folder appears only when it is complete.
 
     Args:
@@ -59,7 +62,7 @@ def get(entry, into, mirror=None, proxy=None):
     return folder
 
 
-def keep(fresh, folder, source, cased=None):
+def keep(fresh: Path, folder: Path, source: dict[str, Any], cased: bool | None = None) -> None:
     """Checks a new checkpoint, records its origin, and moves it to its folder.
 
     Args:

@@ -8,6 +8,7 @@ official/nlp/modeling), and its first release, in which `_attention_output_dense
 
 import math
 import re
+from collections.abc import Iterable, Sequence
 
 GRAPH = "_CHECKPOINTABLE_OBJECT_GRAPH"  # the string tensor that every object-based checkpoint has
 VALUE = "/.ATTRIBUTES/VARIABLE_VALUE"
@@ -47,7 +48,7 @@ HEAD = {
 }
 
 
-def google_names(keys):
+def google_names(keys: Iterable[str]) -> dict[str, str]:
     """Returns a dict from Google's variable name to the key; empty unless the keys belong to exactly one BERT encoder."""
     variables = {key.removesuffix(VALUE): key for key in keys if key.endswith(VALUE)}
     inside = {part: found for part in variables if (found := _in_transformer(part))}
@@ -56,7 +57,7 @@ def google_names(keys):
         return {}
     (encoder,) = encoders
     pooler = 1 + max(int(found[2]) for found in inside.values())
-    names = {}
+    names: dict[str, str] = {}
     for part, key in variables.items():
         if part in inside:
             names[_transformer_name(inside[part])] = key
@@ -67,7 +68,7 @@ def google_names(keys):
     return names
 
 
-def google_shape(name, shape):
+def google_shape(name: str, shape: Sequence[int]) -> tuple[int, ...]:
     """Returns the shape of Google's variable; the garden has a separate axis for heads, as in (hidden, heads, size)."""
     if len(shape) < 2 or "/attention/" not in name:
         return tuple(shape)
@@ -76,19 +77,19 @@ def google_shape(name, shape):
     return (math.prod(shape[:-1]), shape[-1]) if "/output/" in name else (shape[0], math.prod(shape[1:]))
 
 
-def _in_transformer(part):
+def _in_transformer(part: str) -> re.Match[str] | None:
     """Returns the match of NAMED or NUMBERED for a variable inside a transformer layer, otherwise None."""
     found = NAMED.fullmatch(part) or NUMBERED.fullmatch(part)
     return found if found and found[3].rpartition("/")[0] in INSIDE else None
 
 
-def _transformer_name(found):
+def _transformer_name(found: re.Match[str]) -> str:
     number = int(found[2]) - (len(EMBEDDINGS) if found.re is NUMBERED else 0)
     group, _, last = found[3].rpartition("/")
     return f"bert/encoder/layer_{number}/{INSIDE[group]}/{last}"
 
 
-def _outside_name(part, encoder, pooler):
+def _outside_name(part: str, encoder: str, pooler: int) -> str | None:
     """Returns Google's name of a variable of the encoder's embeddings or pooler, or None.
 
     Args:

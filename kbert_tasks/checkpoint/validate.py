@@ -5,8 +5,10 @@ all checks.
 """
 
 import json
-from collections import namedtuple
+from collections.abc import Iterator, Mapping
+from os import PathLike
 from pathlib import Path
+from typing import Any, NamedTuple
 
 import numpy as np
 
@@ -15,13 +17,27 @@ from ..text.tokenizer import read_vocabulary
 from . import catalog, google_format
 from .config import read_config
 
-Finding = namedtuple("Finding", "check result problem")
-
 TRAINED_TASK = "task.json"  # a file in the folder of a trained task, see saving/folder.py
 SOURCE = "kbert_source.json"  # a file in the folder of a downloaded checkpoint: its origin and casing
 
 
-def examine(path, cased=None, parts=None):
+class Finding(NamedTuple):
+    """The result of a check.
+
+    Attributes:
+        check: name of the check.
+        result: description of what was found, or None if the check failed.
+        problem: the error message, or None.
+    """
+
+    check: str
+    result: str | None
+    problem: str | None
+
+
+def examine(
+    path: str | PathLike[str], cased: bool | None = None, parts: dict[str, Any] | None = None
+) -> Iterator[Finding]:
     """Yields a Finding for each check, including checks that cannot run because an earlier one failed.
 
     Args:
@@ -39,7 +55,7 @@ def examine(path, cased=None, parts=None):
             yield Finding(name, None, f"not checked, because the {missing.args[0].replace('_', ' ')} is missing")
 
 
-def _files(path, parts, cased):
+def _files(path: Path, parts: dict[str, Any], cased: bool | None) -> str:
     here = path if path.is_dir() else path.parent
     prefix = None if path.is_dir() else path.name.removesuffix(".index")
     folders = [here, *sorted(p for p in here.iterdir() if p.is_dir())] if here.is_dir() else []
@@ -79,7 +95,7 @@ def _files(path, parts, cased):
     return f"{google_format.CONFIG}, {google_format.VOCABULARY}, {prefix}.* in {found}"
 
 
-def _config(path, parts, cased):
+def _config(path: Path, parts: dict[str, Any], cased: bool | None) -> str:
     config = parts["config"] = read_config(parts["config_file"])
     sizes = "{num_hidden_layers} layers of {hidden_size}, {num_attention_heads} heads, {vocab_size} tokens".format(
         **config
@@ -87,7 +103,7 @@ def _config(path, parts, cased):
     return f"{sizes}, {config['max_position_embeddings']} positions"
 
 
-def _vocabulary(path, parts, cased):
+def _vocabulary(path: Path, parts: dict[str, Any], cased: bool | None) -> str:
     file = parts["vocabulary_file"]
     vocabulary = read_vocabulary(file)
     if "config" in parts and len(vocabulary) != parts["config"]["vocab_size"]:
@@ -99,12 +115,12 @@ def _vocabulary(path, parts, cased):
     return f"{len(vocabulary)} different tokens, including the special tokens"
 
 
-def _casing(path, parts, cased):
+def _casing(path: Path, parts: dict[str, Any], cased: bool | None) -> str:
     parts["cased"], parts["casing"] = _known_casing(parts, cased)
     return f"{'cased' if parts['cased'] else 'uncased'} ({parts['casing']})"
 
 
-def _known_casing(parts, asked):
+def _known_casing(parts: Mapping[str, Any], asked: bool | None) -> tuple[bool, str]:
     if asked is not None:
         return asked, "as requested"
     source = parts["folder"] / SOURCE
@@ -129,7 +145,7 @@ def _known_casing(parts, asked):
     return False, "its vocabulary has no capital letters"
 
 
-def _tensors(path, parts, cased):
+def _tensors(path: Path, parts: dict[str, Any], cased: bool | None) -> str:
     prefix, config = parts["checkpoint_file"], parts["config"]
     reader = _reader(prefix)
     shapes = reader.shapes
@@ -153,7 +169,7 @@ def _tensors(path, parts, cased):
     return f"all tensors of the config found{kind}; also: {', '.join(heads) or 'no heads'}"
 
 
-def _unknown_objects(prefix, missing, shapes):
+def _unknown_objects(prefix: str, missing: str, shapes: Mapping[str, tuple[int, ...]]) -> str:
     """Returns the error message for an object-based checkpoint that lacks a variable of the config."""
     found = ", ".join(sorted(shapes)[:3]) or "no tensors"
     return (
@@ -163,7 +179,7 @@ def _unknown_objects(prefix, missing, shapes):
     )
 
 
-def _data(path, parts, cased):
+def _data(path: Path, parts: dict[str, Any], cased: bool | None) -> str:
     prefix = parts["checkpoint_file"]
     reader = _reader(prefix)
     names = sorted(reader.shapes)
@@ -182,14 +198,14 @@ def _data(path, parts, cased):
     return f"{len(names)} tensors read, checksums correct, all values finite{skipped}"
 
 
-def _reader(prefix):
+def _reader(prefix: str) -> google_format.Reader:
     try:
         return google_format.Reader(prefix)
     except Exception as error:  # TensorFlow raises RuntimeError, ValueError or its own errors
         raise InputError(f"{prefix}.index is damaged: copy or download it again ({_first_line(error)})") from None
 
 
-def _first_line(error):
+def _first_line(error: Exception) -> str:
     return (str(error) or type(error).__name__).splitlines()[0][:160]
 
 

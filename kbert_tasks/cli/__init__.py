@@ -3,48 +3,50 @@
 The entry points in setup.cfg refer to these functions. Each one imports its module when it runs, so that --help is fast.
 """
 
+from collections.abc import Sequence
+
 from . import command  # import it first: elapsed() counts from the time of this import
 
 __all__ = ["checkpoint", "command", "compare", "evaluate", "explain", "predict", "pretrain", "train"]
 
 
-def train(argv=None):
+def train(argv: Sequence[str] | None = None) -> int:
     from .fit import train as run
 
     return run(argv)
 
 
-def evaluate(argv=None):
+def evaluate(argv: Sequence[str] | None = None) -> int:
     from .use import evaluate as run
 
     return run(argv)
 
 
-def predict(argv=None):
+def predict(argv: Sequence[str] | None = None) -> int:
     from .use import predict as run
 
     return run(argv)
 
 
-def checkpoint(argv=None):
+def checkpoint(argv: Sequence[str] | None = None) -> int:
     from .checkpoints import checkpoint as run
 
     return run(argv)
 
 
-def pretrain(argv=None):
+def pretrain(argv: Sequence[str] | None = None) -> int:
     from .pretraining import pretrain as run
 
     return run(argv)
 
 
-def explain(argv=None):
+def explain(argv: Sequence[str] | None = None) -> int:
     from .explaining import explain as run
 
     return run(argv)
 
 
-def compare(argv=None):
+def compare(argv: Sequence[str] | None = None) -> int:
     from .comparing import compare as run
 
     return run(argv)

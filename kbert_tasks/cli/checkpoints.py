@@ -1,11 +1,14 @@
 """kbert-checkpoint: list, get, inspect, import, export."""
 
+import argparse
+from collections.abc import Sequence
+
 from ..errors import InputError
 from .command import NO_OUTPUT, Parser, command, needs
 
 
 @command
-def checkpoint(argv):
+def checkpoint(argv: Sequence[str]) -> None:
     parser = Parser(
         prog="kbert-checkpoint", description="Released BERT checkpoints: list, get, check and convert them."
     )
@@ -38,14 +41,14 @@ def checkpoint(argv):
     DO[arguments.do](arguments)
 
 
-def _casing(parser):
+def _casing(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--cased", action="store_true", default=None, help="keep capital letters and accents")
     parser.add_argument(
         "--uncased", action="store_false", dest="cased", default=None, help="lower-case the text and remove accents"
     )
 
 
-def _list(arguments):
+def _list(arguments: argparse.Namespace) -> None:
     from ..checkpoint.catalog import entries
 
     needs("stdout", NO_OUTPUT)
@@ -59,13 +62,13 @@ def _list(arguments):
     print(f"{len(rows)} checkpoints; download one with kbert-checkpoint get NAME")
 
 
-def _get(arguments):
+def _get(arguments: argparse.Namespace) -> None:
     from ..checkpoint.find import locate
 
     print(locate(arguments.name, into=arguments.into, mirror=arguments.mirror, proxy=arguments.proxy))
 
 
-def _inspect(arguments):
+def _inspect(arguments: argparse.Namespace) -> None:
     from ..checkpoint.find import locate
     from ..checkpoint.validate import examine
 
@@ -80,13 +83,13 @@ def _inspect(arguments):
         raise InputError(f"{arguments.path}: {problems} of the checks above failed")
 
 
-def _import(arguments):
+def _import(arguments: argparse.Namespace) -> None:
     from ..checkpoint.convert import import_folder
 
     print(import_folder(arguments.source, arguments.target))
 
 
-def _export(arguments):
+def _export(arguments: argparse.Namespace) -> None:
     from ..checkpoint.convert import export_folder
     from ..checkpoint.find import locate
 

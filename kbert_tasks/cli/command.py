@@ -6,11 +6,16 @@ import os
 import re
 import sys
 import time
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from pathlib import Path
+from typing import TYPE_CHECKING, Any, NoReturn
 
 from .. import __version__
 from ..disk import FULL
 from ..errors import InputError
+
+if TYPE_CHECKING:
+    import pandas as pd
 
 # The console scripts import this module first, so that this is close to the start of the process.
 _IMPORTED = _began = time.perf_counter()
@@ -20,7 +25,7 @@ NO_OUTPUT = "keep it open, because the result is printed there"
 _closed: list[str] = []  # names of the closed standard streams
 
 
-def elapsed():
+def elapsed() -> float:
     """Returns the number of seconds since the command started, as a process or by a call from Python."""
     return time.perf_counter() - _began
 
@@ -28,22 +33,22 @@ def elapsed():
 class Parser(argparse.ArgumentParser):
     """An ArgumentParser that reports errors in one sentence, and does not read a text such as -5度 as an option."""
 
-    def __init__(self, **kwargs):
+    def __init__(self, **kwargs: Any) -> None:
         super().__init__(allow_abbrev=False, **kwargs)
-        self._given = []
+        self._given: list[str] = []
         # argparse reads negative numbers as values; extend this to a dash followed by anything but a dash or a letter.
         self._negative_number_matcher = re.compile("-[^-A-Za-z]")
         self.add_argument("--version", action="version", version=f"kbert_tasks {__version__}")
 
-    def parse_known_args(self, args=None, namespace=None):
+    def parse_known_args(self, args: Iterable[str] | None = None, namespace: Any = None) -> tuple[Any, list[str]]:
         self._given = sys.argv[1:] if args is None else list(args)
         return super().parse_known_args(args, namespace)
 
-    def _get_option_tuples(self, option_string):
+    def _get_option_tuples(self, option_string: str) -> list[Any]:
         """Returns no matches: argparse would read a word such as -h好 as the option -h with something after it."""
         return []
 
-    def error(self, message):
+    def error(self, message: str) -> NoReturn:
         dashed = [word for word in self._given if word.startswith("-") and not self._known(word)]
         advice = ""
         if dashed and "the following arguments are required" in message:
@@ -52,15 +57,15 @@ class Parser(argparse.ArgumentParser):
             advice = "; put = between an option and a value that begins with a dash"
         raise InputError(f"{message}{advice}; see {self.prog} --help")
 
-    def _known(self, word):
+    def _known(self, word: str) -> bool:
         return word in ("-", "--") or word.split("=")[0] in self._option_string_actions
 
 
-def command(run):
+def command(run: Callable[[Sequence[str]], None]) -> Callable[[Sequence[str] | None], int]:
     """Decorates `run(argv)` as a console command, which prints errors and returns the exit status."""
 
     @functools.wraps(run)
-    def main(argv=None):
+    def main(argv: Sequence[str] | None = None) -> int:
         global _began
         _began = _IMPORTED if argv is None else time.perf_counter()
         _closed[:] = _opened()
@@ -102,7 +107,7 @@ def command(run):
     return main
 
 
-def _opened():
+def _opened() -> list[str]:
     """Replaces each closed standard stream (`>&-`) by the null device; returns the names of these streams.
 
     Otherwise the stream is None in Python, and the next opened file, such as a weights file, gets its file descriptor, so
@@ -123,7 +128,7 @@ def _opened():
     return closed
 
 
-def needs(stream, instead):
+def needs(stream: str, instead: str) -> None:
     """Checks that a standard stream is open.
 
     Args:
@@ -137,7 +142,7 @@ def needs(stream, instead):
         raise InputError(f"standard {'input' if stream == 'stdin' else 'output'} is closed: {instead}")
 
 
-def file_options(parser):
+def file_options(parser: argparse.ArgumentParser) -> argparse._ArgumentGroup:
     """Adds the options for reading tables to a parser; returns their argument group."""
     group = parser.add_argument_group("data (CSV, TSV, JSON, JSONL, Excel, Parquet)")
     group.add_argument(
@@ -151,7 +156,7 @@ def file_options(parser):
     return group
 
 
-def tables(arguments, files):
+def tables(arguments: argparse.Namespace, files: Mapping[str, str | Path]) -> "dict[str, pd.DataFrame]":
     """Reads tables with the options of `file_options`; --sheet applies only to Excel files.
 
     Args:
@@ -177,7 +182,7 @@ def tables(arguments, files):
     }
 
 
-def page_file(path):
+def page_file(path: Path) -> Path:
     """Returns the path if an HTML page can be written there.
 
     Raises:
@@ -190,7 +195,7 @@ def page_file(path):
     return path
 
 
-def write_page(page, path):
+def write_page(page: str, path: Path) -> None:
     """Writes the page to a temporary file and renames it."""
     from ..files import replacing
 

@@ -1,13 +1,14 @@
 """kbert-compare: compares training runs."""
 
 import json
+from collections.abc import Sequence
 from pathlib import Path
 
 from .command import NO_OUTPUT, Parser, command, needs, page_file, write_page
 
 
 @command
-def compare(argv):
+def compare(argv: Sequence[str]) -> None:
     parser = Parser(
         prog="kbert-compare",
         description="Compare trained tasks: what differs, and whether the differences of their scores are significant.",

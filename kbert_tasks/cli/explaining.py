@@ -1,6 +1,7 @@
 """kbert-explain: shows the contribution of each token to an answer."""
 
 import json
+from collections.abc import Sequence
 from pathlib import Path
 
 from ..explanation.explain import STEPS
@@ -9,7 +10,7 @@ from .command import NO_OUTPUT, Parser, command, needs, page_file, write_page
 
 
 @command
-def explain(argv):
+def explain(argv: Sequence[str]) -> None:
     parser = Parser(
         prog="kbert-explain",
         description="Show which tokens of a text an answer comes from (integrated gradients), and what each head attends to.",

@@ -1,16 +1,24 @@
 """kbert-train: fine-tunes a checkpoint and saves the trained task."""
 
+import argparse
 import shlex
 import time
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
 
 from .. import settings, tasks
 from ..cluster import chief
 from ..lock import locked_by_chief
 from .command import Parser, command, elapsed, file_options, tables
 
+if TYPE_CHECKING:
+    from ..data.examples import Examples
+    from ..tasks.base import Task
+
 
 @command
-def train(argv):
+def train(argv: Sequence[str]) -> None:
     first = Parser(prog="kbert-train", add_help=False)
     first.add_argument("--task", default="classify")
     task = tasks.find(first.parse_known_args(argv)[0].task)
@@ -20,7 +28,7 @@ def train(argv):
         _run(task, arguments, output, shlex.join(["kbert-train", *argv]))
 
 
-def _parser(task):
+def _parser(task: "type[Task[Any]]") -> Parser:
     parser = Parser(
         prog="kbert-train",
         description="Fine-tune a BERT checkpoint on labelled texts and save the trained task in a folder.",
@@ -38,9 +46,9 @@ def _parser(task):
     parser.add_argument("--dev", metavar="F", help="development file (default: a share of the training texts)")
     parser.add_argument("--test", metavar="F", help="test file, for the final scores; nothing is tuned on it")
     parser.add_argument("--output", metavar="DIR", help="folder of the trained task (default runs/TASK)")
-    groups = {"common": parser, "data": file_options(parser)}
+    groups: dict[str, argparse._ActionsContainer] = {"common": parser, "data": file_options(parser)}
     for group, title in settings.GROUPS.items():
-        place = groups.setdefault(group, None) or parser.add_argument_group(title)
+        place = groups.get(group) or parser.add_argument_group(title)
         groups[group] = place
         settings.add_options(place, task.Settings, group=group)
     several = groups["training"].add_mutually_exclusive_group()
@@ -52,7 +60,7 @@ def _parser(task):
     return parser
 
 
-def _run(kind, arguments, output, command_line):
+def _run(kind: "type[Task[Any]]", arguments: argparse.Namespace, output: str, command_line: str) -> None:
     from ..checkpoint import embedded
     from ..checkpoint.find import find_checkpoint
     from ..errors import InputError
@@ -63,7 +71,7 @@ def _run(kind, arguments, output, command_line):
     from ..training.resume import delete
 
     task = kind(arguments.checkpoint or embedded.NAME, **settings.said(arguments, kind.Settings))
-    output, writes = writable(output), chief()
+    folder, writes = writable(output), chief()
     if arguments.checkpoint is None:
         print(f"no --checkpoint: using {embedded.NAME}, the small Chinese checkpoint of the package", flush=True)
     if arguments.folds is not None and arguments.dev:
@@ -86,7 +94,7 @@ def _run(kind, arguments, output, command_line):
             task.prepare(examples[name].rows)
     reading = time.perf_counter() - began
 
-    backup = progress_of(output)
+    backup = progress_of(folder)
     if arguments.no_resume:
         delete(backup)
     task = _trained(task, arguments, examples, backup)
@@ -95,31 +103,33 @@ def _run(kind, arguments, output, command_line):
     task.report_["files"] = {name: str(file) for name, file in files.items() if file}
     if "test" in examples and not arguments.seeds:
         if writes:
-            task.save(output)  # keep the trained task even if the evaluation fails
+            task.save(folder)  # keep the trained task even if the evaluation fails
         began = time.perf_counter()
         report = task.evaluate(examples["test"])
         task.add_test(report, time.perf_counter() - began, examples["test"].rows)
     seconds = task.report_["seconds"]
     seconds["total"] = round(elapsed(), 3)
     if writes:
-        task.save(output)
-        write_into(task, output)
+        task.save(folder)
+        write_into(task, folder)
         delete(backup)
     distribution.wait_for_workers(task.settings.device)
     seconds["total"] = round(elapsed(), 3)  # includes the time to write the report
     if writes:
-        update_seconds(task.report_, output)
+        update_seconds(task.report_, folder)
     print(run_text(task.report_))
     print(
-        f"saved in {output}\nReport: {output / 'report.html'}"
+        f"saved in {folder}\nReport: {folder / 'report.html'}"
         if writes
-        else f"the first worker saved the task in {output}"
+        else f"the first worker saved the task in {folder}"
     )
     if text := advice_text(task.report_):
         print(text)
 
 
-def _trained(task, arguments, examples, backup):
+def _trained(
+    task: "Task[Any]", arguments: argparse.Namespace, examples: "Mapping[str, Examples]", backup: Path
+) -> "Task[Any]":
     from ..training.repeated import fit_folds, fit_seeds
 
     train, dev = examples["train"], examples.get("dev")
@@ -130,7 +140,7 @@ def _trained(task, arguments, examples, backup):
     return task.fit(train, dev=dev, resume_dir=backup)
 
 
-def _samples(task, language):
+def _samples(task: str, language: str) -> dict[str, Path | None]:
     from .. import samples
 
     print(f"no --train: using the {'Chinese' if language == 'zh' else 'English'} sample of the package", flush=True)

@@ -1,8 +1,11 @@
 """kbert-pretrain: vocab, data, train. Learns a vocabulary, prepares text, and pretrains a checkpoint."""
 
+import argparse
 import dataclasses
 import string
+from collections.abc import Iterable, Sequence
 from pathlib import Path
+from typing import TYPE_CHECKING, Any
 
 from .. import settings
 from ..errors import InputError
@@ -11,18 +14,22 @@ from ..lock import locked
 from ..pretraining.settings import DataSettings, TrainingSettings, VocabularySettings
 from .command import Parser, command
 
+if TYPE_CHECKING:
+    from ..checkpoint.checkpoint import Checkpoint
+    from ..pretraining.corpus import Corpus
+
 SHARED = ("seed", "whole_word_mask")  # settings of both DataSettings and TrainingSettings, added to the parser once
 
 
 @command
-def pretrain(argv):
+def pretrain(argv: Sequence[str]) -> None:
     arguments = _parser().parse_args(argv)
     if arguments.do is None:
         raise InputError("a command is missing: vocab, data or train; see kbert-pretrain --help")
     DO[arguments.do](arguments)
 
 
-def _parser():
+def _parser() -> Parser:
     parser = Parser(
         prog="kbert-pretrain",
         description="Learn a vocabulary from raw text and pretrain a BERT checkpoint in Google's format.",
@@ -66,11 +73,11 @@ def _parser():
 TEXT = "text files: .txt (one sentence or paragraph per line, a blank line between documents), .jsonl, .csv, ..."
 
 
-def _text(parser):
+def _text(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--text", metavar="F", nargs="+", required=True, help=TEXT)
 
 
-def _vocab(arguments):
+def _vocab(arguments: argparse.Namespace) -> None:
     said = settings.said(arguments, VocabularySettings)
     values = VocabularySettings(**said)
     output = Path(arguments.output)
@@ -82,12 +89,12 @@ def _vocab(arguments):
         _write_vocab(arguments, output, said, values)
 
 
-def _write_vocab(arguments, output, said, values):
+def _write_vocab(arguments: argparse.Namespace, output: Path, said: dict[str, Any], values: VocabularySettings) -> None:
     from ..checkpoint.find import find_checkpoint
     from ..pretraining import vocabulary
 
-    reading = {"text_column": values.text_column, "encoding": values.encoding}
-    least = {} if values.min_count is None else {"min_count": values.min_count}
+    reading: dict[str, Any] = {"text_column": values.text_column, "encoding": values.encoding}
+    least: dict[str, Any] = {} if values.min_count is None else {"min_count": values.min_count}
     if arguments.extend is None:
         _refuse(said, ("most",), "without --extend")
         cased = values.cased
@@ -115,7 +122,7 @@ def _write_vocab(arguments, output, said, values):
         )
 
 
-def _data(arguments):
+def _data(arguments: argparse.Namespace) -> None:
     from ..pretraining.preparing import prepare
     from ..text.tokenizer import read_vocabulary
 
@@ -125,7 +132,7 @@ def _data(arguments):
     print(_counts(prepare(arguments.text, arguments.output, tokens, cased, **values)))
 
 
-def _train(arguments):
+def _train(arguments: argparse.Namespace) -> None:
     values = settings.said(arguments, TrainingSettings)
     said = settings.said(arguments, DataSettings)
     # Check the values before downloading a checkpoint or preparing a long text.
@@ -134,7 +141,9 @@ def _train(arguments):
         _pretrain(arguments, training, values, said)
 
 
-def _pretrain(arguments, training, values, said):
+def _pretrain(
+    arguments: argparse.Namespace, training: TrainingSettings, values: dict[str, Any], said: dict[str, Any]
+) -> None:
     from ..checkpoint.find import find_checkpoint
     from ..pretraining.corpus import Corpus
     from ..pretraining.model import shape
@@ -174,7 +183,9 @@ def _pretrain(arguments, training, values, said):
     print(f"saved in {output}")
 
 
-def _prepared(arguments, folder, checkpoint, said):
+def _prepared(
+    arguments: argparse.Namespace, folder: Path, checkpoint: "Checkpoint | None", said: dict[str, Any]
+) -> "Corpus":
     """Returns the corpus of --text from the output folder; prepares it, unless an interrupted run has done so."""
     from ..files import sha256
     from ..pretraining.corpus import Corpus
@@ -208,25 +219,25 @@ def _prepared(arguments, folder, checkpoint, said):
     return corpus
 
 
-def _counts(corpus):
+def _counts(corpus: "Corpus") -> str:
     parts = corpus.manifest["parts"]
     counts = [f"{p['tokens']:,} tokens of {p['documents']:,} documents ({name})" for name, p in parts.items()]
     skipped = "".join(f"; {reason}: {count:,}" for reason, count in corpus.manifest["skipped"].items())
     return f"{corpus.folder}: {', '.join(counts)}{skipped}"
 
 
-def _casing(tokens, said):
+def _casing(tokens: Iterable[str], said: bool | None) -> bool:
     """Returns the given casing, or whether the vocabulary contains all capital letters, as cased vocabularies do."""
     return set(string.ascii_uppercase) <= set(tokens) if said is None else said
 
 
-def _file(path):
+def _file(path: str) -> str:
     if not Path(path).is_file():
         raise InputError(f"{path} does not exist: give a vocab.txt")
     return path
 
 
-def _refuse(said, names, where):
+def _refuse(said: dict[str, Any], names: Iterable[str], where: str) -> None:
     for name in names:
         if name in said:
             raise InputError(f"--{name.replace('_', '-')} has no effect {where}: leave it out")

@@ -1,10 +1,13 @@
 """kbert-evaluate and kbert-predict: scores and predictions of a saved task for a file."""
 
-import collections
+import argparse
 import dataclasses
 import json
 import sys
+from collections import Counter
+from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
+from typing import TYPE_CHECKING, Any, TextIO
 
 from .. import settings, tasks
 from ..data.output import Delimited, json_line
@@ -13,18 +16,23 @@ from ..files import replacing, temporary_of
 from ..inference.openvino import ENGINES
 from .command import NO_OUTPUT, Parser, command, file_options, needs, tables
 
+if TYPE_CHECKING:
+    import pandas as pd
+
+    from ..tasks.base import Task
+
 KINDS = ("csv", "tsv", "jsonl")
 MANY = 20  # minimum number of identical answers for a warning
 SLICE = 20_000  # number of rows that are answered and written together, so that memory does not grow with the file
 
 
-def _later():
+def _later() -> dict[str, dataclasses.Field[Any]]:
     """Returns the settings that can be changed after training, for all tasks: a dict of name to dataclass field."""
     kinds = [tasks.find(name).Settings for name in tasks.names()]
     return {each.name: each for kind in kinds for each in dataclasses.fields(kind) if each.metadata["later"]}
 
 
-def _parser(name, description):
+def _parser(name: str, description: str) -> Parser:
     parser = Parser(prog=name, description=description)
     parser.add_argument("run", metavar="DIR", help="a folder written by kbert-train")
     parser.add_argument(
@@ -39,7 +47,7 @@ def _parser(name, description):
     return parser
 
 
-def _load(arguments):
+def _load(arguments: argparse.Namespace) -> "Task[Any]":
     from ..tasks.loading import load
 
     task = load(arguments.run, arguments.engine)
@@ -52,7 +60,7 @@ def _load(arguments):
 
 
 @command
-def evaluate(argv):
+def evaluate(argv: Sequence[str]) -> None:
     parser = _parser("kbert-evaluate", "Score a trained task on labelled texts.")
     parser.add_argument("file", metavar="F", help="labelled texts")
     parser.add_argument("--json", action="store_true", help="print the scores as JSON")
@@ -73,7 +81,7 @@ def evaluate(argv):
 
 
 @command
-def predict(argv):
+def predict(argv: Sequence[str]) -> None:
     parser = _parser("kbert-predict", "Predict with a trained task; the predictions have the order of the input.")
     parser.add_argument(
         "file", metavar="F", nargs="?", default="-", help="texts; - or nothing: lines of standard input"
@@ -97,7 +105,7 @@ def predict(argv):
         _file(arguments)
 
 
-def _writable(file, kinds, option):
+def _writable(file: str, kinds: Sequence[str], option: str) -> None:
     """Checks that a file can be written, before any other work is done.
 
     Raises:
@@ -109,27 +117,27 @@ def _writable(file, kinds, option):
         raise InputError(f"{file} cannot be written: there is no folder {Path(file).parent}")
 
 
-def _kind(arguments, task):
+def _kind(arguments: argparse.Namespace, task: "Task[Any]") -> str:
     if arguments.format is None and arguments.output is not None:
         return Path(arguments.output).suffix.lower()[1:]
     return arguments.format or task.FORMAT
 
 
-def _file(arguments):
+def _file(arguments: argparse.Namespace) -> None:
     rows = tables(arguments, {"new": arguments.file})["new"]
     task = _load(arguments)
     _answer(task, rows, arguments.output, _kind(arguments, task))
 
 
-def _lines(arguments):
+def _lines(arguments: argparse.Namespace) -> None:
     from ..data.tables import decoded, lines, table
 
     task = _load(arguments)
     kind = _kind(arguments, task)
-    second = getattr(task.settings, task.SECOND) if task.paired else None
+    second = getattr(task.settings, task.SECOND) if task.paired and task.SECOND else None
     columns = (task.settings.text_column, None, second)
 
-    def rows(texts):
+    def rows(texts: list[str]) -> "pd.DataFrame":
         return table([tuple(text.split("\t", 1)) for text in texts] if task.paired else texts, columns=columns)
 
     if sys.stdin.isatty() and arguments.output is None:
@@ -140,11 +148,12 @@ def _lines(arguments):
         _answer(task, rows(lines(text) if text else []), arguments.output, kind)
 
 
-def _answer(task, rows, output, kind):
+def _answer(task: "Task[Any]", rows: "pd.DataFrame", output: str | None, kind: str) -> None:
     """Writes each row with its answer, and prints the number of rows without an answer."""
-    none, given = collections.Counter(), collections.Counter()
+    none: Counter[str] = Counter()
+    given: Counter[str] = Counter()
 
-    def answered():
+    def answered() -> Iterator[dict[str, Any]]:
         for start in range(0, len(rows), SLICE):
             some = rows.iloc[start : start + SLICE]
             some.attrs["before"] = start
@@ -163,7 +172,7 @@ def _answer(task, rows, output, kind):
         print(f"all {given.total()} answers are the same: {task.ANSWER[0]} {next(iter(given))!r}", file=sys.stderr)
 
 
-def _joined(task, rows, answers):
+def _joined(task: "Task[Any]", rows: list[dict[str, Any]], answers: Iterable[Any]) -> Iterator[dict[str, Any]]:
     """Yields each row with the columns of its answer; an input column with the same name is renamed input_NAME."""
     from ..data.cells import missing
 
@@ -178,7 +187,7 @@ def _joined(task, rows, answers):
         yield given | (dict.fromkeys(task.ANSWER) if answer is None else task.to_dict(answer))
 
 
-def _plain(value):
+def _plain(value: Any) -> Any:
     """Converts NumPy arrays and bytes, which occur in Parquet files, to lists and text."""
     if isinstance(value, bytes):
         return value.decode("utf-8", "backslashreplace")
@@ -189,7 +198,7 @@ def _plain(value):
     return [_plain(each) for each in value] if isinstance(value, list) else value
 
 
-def _write(rows, kind, path):
+def _write(rows: Iterable[dict[str, Any]], kind: str, path: str | Path | None) -> None:
     """Writes rows to standard output, to a device, or to a temporary file that is renamed to `path`."""
     if path is None:
         return _to(sys.stdout, rows, kind)
@@ -203,7 +212,7 @@ def _write(rows, kind, path):
         ) from None
 
 
-def _to(stream, rows, kind):
+def _to(stream: TextIO, rows: Iterable[dict[str, Any]], kind: str) -> None:
     writer = None
     for row in rows:
         if kind == "jsonl":

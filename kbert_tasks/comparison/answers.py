@@ -1,20 +1,25 @@
 """Pairs the answers of two runs to the same texts, and counts them for the scores."""
 
-import collections
+from collections import Counter, defaultdict, deque
+from collections.abc import Sequence
+from typing import Any, TypeAlias
 
 import numpy as np
 
 from ..data.labels import marked
+from ..tasks.presentation import Presentation
+from .runs import Run
+
+Answer: TypeAlias = dict[str, Any]  # a line of answers.jsonl
 
 
-def why_not(presentation, one, other):
+def why_not(presentation: Presentation, one: Run, other: Run) -> str | None:
     """Returns the reason why the answers of two Runs cannot be compared, as a sentence, or None if they can."""
     for run in (one, other):
         if run.answered != "test" or not run.answers:
             return f"{run.name} has no predictions for test texts: train it with a test file"
     texts, both = (
-        [collections.Counter(of(presentation, each) for each in run.answers) for run in (one, other)]
-        for of in (_question, _key)
+        [Counter(of(presentation, each) for each in run.answers) for run in (one, other)] for of in (_question, _key)
     )
     if both[0] == both[1]:
         return None
@@ -28,15 +33,15 @@ def why_not(presentation, one, other):
     )
 
 
-def paired(presentation, one, other):
+def paired(presentation: Presentation, one: Run, other: Run) -> list[tuple[Answer, Answer]]:
     """Returns a list of (answer of one, answer of the other) for the same text and gold, in the order of the first Run."""
-    waiting = collections.defaultdict(collections.deque)
+    waiting: defaultdict[tuple[Any, ...], deque[Answer]] = defaultdict(deque)
     for answer in other.answers:
         waiting[_key(presentation, answer)].append(answer)
     return [(answer, waiting[_key(presentation, answer)].popleft()) for answer in one.answers]
 
 
-def counts(presentation, pairs):
+def counts(presentation: Presentation, pairs: Sequence[tuple[Answer, Answer]]) -> dict[str, np.ndarray]:
     """Counts right answers for each text, so that scores can be computed for any sample of the texts.
 
     Args:
@@ -65,31 +70,31 @@ def counts(presentation, pairs):
     return {"accuracy": _of_texts(exact)} | micro | {"macro_f1": by_label}
 
 
-def members(value, keys=()):
+def members(value: Any, keys: Sequence[str] = ()) -> frozenset[Any]:
     """Returns a gold or predicted value as a set of labels, or, for dicts, of tuples of their values of `keys`."""
     if isinstance(value, list):
         return frozenset(tuple(each[key] for key in keys) if isinstance(each, dict) else each for each in value)
     return frozenset() if value is None else frozenset([value])
 
 
-def _first(keys, answer, gold):
+def _first(keys: Sequence[str], answer: Answer, gold: frozenset[Any]) -> bool:
     """Returns whether the most probable answer is a gold one; without an answer, whether there is no gold one."""
     found = answer["predicted"]
     return not members(found[:1], keys).isdisjoint(gold) if found else not gold
 
 
-def _of_sets(gold, found):
+def _of_sets(gold: Sequence[frozenset[Any]], found: Sequence[Sequence[frozenset[Any]]]) -> np.ndarray:
     return np.array([[[[len(g & f), len(g) + len(f)]] for g, f in zip(gold, each, strict=True)] for each in found])
 
 
-def _of_texts(right):
+def _of_texts(right: Sequence[Sequence[bool]]) -> np.ndarray:
     """Returns counts for tasks with one answer for each text; 2 is one gold plus one predicted answer."""
     return np.array([[[[bool(each), 2]] for each in side] for side in right], int)
 
 
-def _question(presentation, answer):
+def _question(presentation: Presentation, answer: Answer) -> tuple[Any, ...]:
     return tuple(answer.get(key) for key in presentation.question)
 
 
-def _key(presentation, answer):
+def _key(presentation: Presentation, answer: Answer) -> tuple[Any, ...]:
     return *_question(presentation, answer), members(answer["gold"], presentation.keys)

@@ -35,12 +35,12 @@ class Interval:
     resamples: int
 
     @property
-    def difference(self):
+    def difference(self) -> float:
         """run - baseline."""
         return self.run - self.baseline
 
 
-def interval(counts, resamples=RESAMPLES, seed=SEED):
+def interval(counts: np.ndarray, resamples: int = RESAMPLES, seed: int = SEED) -> Interval:
     """Computes the Interval of one score.
 
     Args:
@@ -51,7 +51,8 @@ def interval(counts, resamples=RESAMPLES, seed=SEED):
     texts, shape = counts.shape[1], counts.shape[2:]
     # Texts with equal counts are interchangeable, so draw the number of texts of each kind from a multinomial.
     kinds, number = np.unique(counts.swapaxes(0, 1).reshape(texts, -1), axis=0, return_counts=True)
-    kinds, chance, parts = kinds.astype(float), np.random.default_rng(seed), []
+    kinds, chance = kinds.astype(float), np.random.default_rng(seed)
+    parts: list[np.ndarray] = []
     for start in range(0, resamples, AT_ONCE):
         drawn = chance.multinomial(texts, number / texts, min(AT_ONCE, resamples - start))
         scores = mean_f1((drawn @ kinds).reshape(-1, 2, *shape))
@@ -62,7 +63,7 @@ def interval(counts, resamples=RESAMPLES, seed=SEED):
     return Interval(baseline, run, low, high, int((differences <= 0).sum()), resamples)
 
 
-def mean_f1(sums):
+def mean_f1(sums: np.ndarray) -> np.ndarray:
     """Computes the mean F1 of the classes that occur in gold or predicted answers; 0 if there are none.
 
     With one class it is the micro F1; with one gold and one predicted answer for each text it is the accuracy.

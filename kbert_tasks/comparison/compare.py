@@ -1,6 +1,6 @@
 """Compares saved runs: a table of settings and scores, and differences from the first run on the same test texts."""
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from os import PathLike
 from typing import TYPE_CHECKING, Any
@@ -13,6 +13,8 @@ from .runs import Run, read
 
 if TYPE_CHECKING:
     import pandas as pd
+
+    from ..tasks.base import Task
 
 SECONDS = "seconds of training"  # name of a table row
 LEAST = 6  # minimum number of texts: with fewer, no difference can be significant at 5 %
@@ -44,7 +46,7 @@ class Difference:
     only_run: int = 0
     pairs: list[tuple[dict[str, Any], dict[str, Any]]] = field(default_factory=list, repr=False)
 
-    def __str__(self):
+    def __str__(self) -> str:
         if self.why_not:
             return f"{self.run} is not compared with {self.baseline}: {self.why_not}."
         name, main = next(iter(self.scores.items()))
@@ -93,7 +95,7 @@ class Comparison:
     table: "pd.DataFrame" = field(repr=False)
     differences: list[Difference]
 
-    def __str__(self):
+    def __str__(self) -> str:
         import pandas as pd
 
         cells = {
@@ -137,7 +139,7 @@ def compare(folders: Iterable[str | PathLike[str]]) -> Comparison:
     return Comparison(task, found, table(found), differences)
 
 
-def _difference(kind, baseline, run):
+def _difference(kind: "type[Task[Any]]", baseline: Run, run: Run) -> Difference:
     presentation = kind.presentation
     if why_not := answers.why_not(presentation, baseline, run):
         return Difference(baseline.name, run.name, why_not)
@@ -151,7 +153,7 @@ def _difference(kind, baseline, run):
     return Difference(baseline.name, run.name, None, scores, len(pairs), only, len(apart) - only, apart)
 
 
-def table(found):
+def table(found: Sequence[Run]) -> "pd.DataFrame":
     """Returns the DataFrame of a Comparison for a list of Runs."""
     import pandas as pd
 
@@ -171,18 +173,18 @@ def table(found):
     return pd.DataFrame.from_dict(rows, "index", dtype=object, columns=[run.name for run in found])
 
 
-def _settings(report):
+def _settings(report: dict[str, Any]) -> dict[str, Any]:
     """Returns the settings of a run; "auto" is replaced by the value that was used."""
     return report["settings"] | {name: each["value"] for name, each in report.get("resolved", {}).items()}
 
 
-def _differing(parts):
+def _differing(parts: Sequence[Mapping[str, Any]]) -> dict[str, list[Any]]:
     """Returns the entries in which dicts differ: a dict of name to a list of values, with None for missing ones."""
     rows = {name: [part.get(name) for part in parts] for name in dict.fromkeys(name for part in parts for name in part)}
     return {name: values for name, values in rows.items() if any(value != values[0] for value in values)}
 
 
-def cell(row, value):
+def cell(row: str, value: Any) -> str:
     """Formats a cell of the table: four decimal places for scores, a dash for None.
 
     Args:
@@ -197,16 +199,16 @@ def cell(row, value):
     return str(value)
 
 
-def said(name):
+def said(name: str) -> str:
     """Returns the name of a score as text, such as "macro F1"."""
     return name.replace("_", " ").replace("f1", "F1")
 
 
-def points(share):
+def points(share: float) -> float:
     """Converts a difference of scores to percentage points, rounded to one decimal place; never returns -0."""
     return round(100 * share, 1) + 0.0
 
 
-def span(interval, sign=1):
+def span(interval: bootstrap.Interval, sign: int = 1) -> str:
     """Formats an Interval in percentage points, such as "-1.2 to 3.9"; `sign` -1 reverses the difference."""
     return " to ".join(f"{end:.1f}" for end in sorted(points(sign * end) for end in (interval.low, interval.high)))

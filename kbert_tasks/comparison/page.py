@@ -1,6 +1,8 @@
 """Comparison as one HTML page that works offline, in the style of report.html."""
 
+from collections.abc import Sequence
 from pathlib import Path
+from typing import TYPE_CHECKING, Any
 
 import jinja2
 
@@ -9,13 +11,18 @@ from ..html import fonts
 from ..html.drawing import FIRST, INK, SECOND, THIRD, svg
 from ..html.templates import template
 from ..reporting import mistakes, plots, tables
+from ..tasks.presentation import Presentation
 from . import compare
+from .runs import Run
+
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
 
 TOGETHER = 3  # maximum number of runs, besides the baseline, in one plot of curves, which has four line styles
 LONGEST = {"legend": 16, "axis": 20}  # maximum length of a name in a plot, in characters
 
 
-def html(comparison):
+def html(comparison: compare.Comparison) -> str:
     """Returns the comparison as an HTML page.
 
     Args:
@@ -48,13 +55,13 @@ def html(comparison):
     return fonts.embedded(made, font)
 
 
-def _main(run):
+def _main(run: Run) -> tuple[str, float, str] | None:
     """Returns (name, value, "test" or "dev") of the main score of a run, or None."""
     score = tables.main_score(run.report["scores"].get(run.answered, {}))
     return score and (*score, run.answered)
 
 
-def _curves(comparison, font):
+def _curves(comparison: compare.Comparison, font: fonts.Font | None) -> list[str]:
     """Returns plots of the development scores by epoch, each with the baseline and at most TOGETHER other runs."""
     score, made = tasks.find(comparison.task).MAIN_SCORE, []
     names = _short([run.name for run in comparison.runs], "legend")
@@ -70,7 +77,7 @@ def _curves(comparison, font):
     return made
 
 
-def _intervals(comparison, font):
+def _intervals(comparison: compare.Comparison, font: fonts.Font | None) -> str | None:
     """Returns a plot of the differences of the main score with their intervals; None if no runs can be compared."""
     names = [run.name for run in comparison.runs]
     short = dict(zip(names, _short(names, "axis"), strict=True))
@@ -79,7 +86,7 @@ def _intervals(comparison, font):
     if not found:
         return None
 
-    def draw(axes):
+    def draw(axes: "Axes") -> None:
         for i, (_, each) in enumerate(found):
             colour = THIRD if each.low > 0 else SECOND if each.high < 0 else FIRST
             axes.hlines(i, 100 * each.low, 100 * each.high, color=colour, linewidth=2)
@@ -95,14 +102,16 @@ def _intervals(comparison, font):
     return svg(draw, "intervals", font, 4.6, 1.1 + 0.34 * len(found))
 
 
-def _short(names, place):
+def _short(names: Sequence[str], place: str) -> list[str]:
     """Shortens names for a plot to their ends, where they usually differ, or to run numbers if that is ambiguous."""
     most = LONGEST[place]
     short = [name if len(name) <= most else "…" + name[1 - most :] for name in names]
     return short if len({*short}) == len(names) else [f"run {i}" for i in range(1, len(names) + 1)]
 
 
-def _apart(presentation, difference):
+def _apart(
+    presentation: Presentation, difference: compare.Difference
+) -> list[tuple[str, str, list[dict[str, Any]], int]]:
     """Returns the texts that only one run answers right: a list of (right run, wrong run, texts to show, total number)."""
     found, half = [], mistakes.SHOWN // 2
     wrong = {True: [other for one, other in difference.pairs if one["right"]]}

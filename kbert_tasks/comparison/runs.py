@@ -1,7 +1,10 @@
 """Reads the JSON files of saved runs for a comparison, and gives the runs unique names."""
 
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
+from os import PathLike
 from pathlib import Path
+from typing import Any
 
 from ..errors import InputError
 from ..saving.folder import ANSWERS, REPORT, json_lines, json_of, recover
@@ -31,16 +34,16 @@ class Run:
 
     name: str
     folder: Path
-    report: dict = field(repr=False)
-    answers: list = field(repr=False)
+    report: dict[str, Any] = field(repr=False)
+    answers: list[dict[str, Any]] = field(repr=False)
 
     @property
-    def answered(self):
+    def answered(self) -> str:
         """The set of texts that the answers belong to: "test", or "dev" if there is no test set."""
         return "test" if "test" in self.report["scores"] else "dev"
 
 
-def read(folders):
+def read(folders: Iterable[str | PathLike[str]]) -> list[Run]:
     """Reads two or more saved folders of the same task.
 
     Args:
@@ -52,20 +55,20 @@ def read(folders):
     Raises:
         InputError: fewer than two folders, the same folder twice, a folder not written by kbert-train, or different tasks.
     """
-    folders = [Path(folder).resolve() for folder in folders]
-    if len(folders) < 2:
-        raise InputError(f"give at least two saved folders to compare, found {len(folders)}")
-    for i, folder in enumerate(folders):
-        if folder in folders[:i]:
+    paths = [Path(folder).resolve() for folder in folders]
+    if len(paths) < 2:
+        raise InputError(f"give at least two saved folders to compare, found {len(paths)}")
+    for i, folder in enumerate(paths):
+        if folder in paths[:i]:
             raise InputError(f"{folder} is given twice: give the folders of different runs")
-    runs = [_run(name, folder) for name, folder in zip(names(folders), folders, strict=True)]
+    runs = [_run(name, folder) for name, folder in zip(names(paths), paths, strict=True)]
     if len({run.report["task"] for run in runs}) > 1:
         found = ", ".join(f"{run.name} is {run.report['task']}" for run in runs)
         raise InputError(f"only runs of the same task can be compared; found: {found}")
     return runs
 
 
-def names(folders):
+def names(folders: Sequence[Path]) -> list[str]:
     """Returns a unique name for each path: its last part, preceded by as many parents as necessary."""
     parts, found = [folder.parts for folder in folders], []
     for own in parts:
@@ -76,7 +79,7 @@ def names(folders):
     return found
 
 
-def _run(name, folder):
+def _run(name: str, folder: Path) -> Run:
     recover(folder)
     if not folder.is_dir():
         raise InputError(f"{folder} does not exist: give a folder written by kbert-train or save()")

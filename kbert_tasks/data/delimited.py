@@ -6,9 +6,15 @@ import io
 import logging
 import re
 import warnings
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from os import PathLike
+from typing import TYPE_CHECKING, Any
 
 from ..errors import InputError
 from .cells import each_once
+
+if TYPE_CHECKING:
+    import pandas as pd
 
 log = logging.getLogger("kbert_tasks")
 
@@ -25,7 +31,7 @@ class _Odd(ValueError):
     """A line that cannot be read; the message is part of a sentence."""
 
 
-def table(path, text, mark, header):
+def table(path: str | PathLike[str], text: str, mark: str, header: bool) -> "pd.DataFrame":
     """Parses the text of a whole file into a DataFrame.
 
     Args:
@@ -54,7 +60,7 @@ def table(path, text, mark, header):
             found = _with_nul(text, lambda source: _whole(path, source, mark, quoted, header))
         if not quoted or mark != "\t" or _in_marks(lines[0]) or not _run_together(found):
             return found
-        problem = "several lines were read as one"
+        problem: str | _Odd = "several lines were read as one"
     except _Odd as odd:
         problem = odd
     if mark != "\t":
@@ -67,7 +73,7 @@ def table(path, text, mark, header):
     )
 
 
-def parts(path, encoding, mark):
+def parts(path: str | PathLike[str], encoding: str, mark: str) -> "Iterator[pd.DataFrame]":
     """Yields DataFrames of at most ROWS rows from a file with a header line: CSV, or TSV that is `bare`.
 
     Raises:
@@ -80,13 +86,13 @@ def parts(path, encoding, mark):
         start = file.tell() if declared else 0
         mark = _declared(path, declared) if declared else _found(path, mark, [first])
         file.seek(start)
-        file, reader = _WithoutNul(file, start), None
+        source, reader = _WithoutNul(file, start), None
         while True:
             try:
                 with _strictly():
                     if reader is None:
-                        _check_names(path, file, mark, mark != "\t")
-                        reader = _parsed(file, mark, mark != "\t", chunksize=ROWS, skip_blank_lines=True)
+                        _check_names(path, source, mark, mark != "\t")
+                        reader = _parsed(source, mark, mark != "\t", chunksize=ROWS, skip_blank_lines=True)
                     part = next(reader, None)
             except _Odd as odd:
                 raise InputError(f"{path}: {odd}") from None
@@ -95,13 +101,13 @@ def parts(path, encoding, mark):
             yield part
 
 
-def _declared(path, declared):
+def _declared(path: str | PathLike[str], declared: re.Match[str]) -> str:
     """Returns the separator that Excel's first line `sep=;` declares."""
     log.info("%s: the first line, %r, sets the separator of the cells", path, declared[0].rstrip("\r\n"))
     return declared[1]
 
 
-def _found(path, mark, lines):
+def _found(path: str | PathLike[str], mark: str, lines: Sequence[str]) -> str:
     """Returns the separator of these lines: `mark`, or another one if that is more probable.
 
     Another separator is used if it occurs equally often in all lines, and no line contains `mark`, or `mark` is a comma, which
@@ -119,20 +125,21 @@ def _found(path, mark, lines):
     return mark
 
 
-def tabbed(lines):
+def tabbed(lines: Iterable[str]) -> bool:
     """Returns whether each non-blank line has exactly one tab and at least two lines are not blank."""
     counts = [line.count("\t") for line in lines if line.strip()]
     return len(counts) > 1 and set(counts) == {1}
 
 
-def bare(lines):
+def bare(lines: Iterable[str]) -> bool:
     """Returns whether the quotation marks of a TSV file are part of the text.
 
     This is true for most published files. A file was written with quoting if its lines differ in their number of tabs
     (cells contain line breaks or tabs), if all cells of its first line are quoted, or if all cells with quotation marks
     are quoted and the quotation marks inside them are doubled.
     """
-    counts, doubled, quoted = set(), False, True
+    counts: set[int] = set()
+    doubled, quoted = False, True
     for line in lines:
         if not counts and _in_marks(line.strip("\n")):
             return False
@@ -145,26 +152,26 @@ def bare(lines):
     return len(counts) == 1 and not (quoted and doubled)
 
 
-def _whole(path, source, mark, quoted, header):
+def _whole(path: str | PathLike[str], source: io.TextIOBase, mark: str, quoted: bool, header: bool) -> "pd.DataFrame":
     if header:
         _check_names(path, source, mark, quoted)
     return _parsed(source, mark, quoted, header=0 if header else None, skip_blank_lines=False)
 
 
-def _check_names(path, source, mark, quoted):
+def _check_names(path: str | PathLike[str], source: io.TextIOBase, mark: str, quoted: bool) -> None:
     """Rejects duplicate column names, because pandas would rename the second one; then rewinds the source."""
     each_once(_parsed(source, mark, quoted, header=None, nrows=1, skip_blank_lines=True).iloc[0], path)
     source.seek(0)
 
 
-def _with_nul(text, parse):
+def _with_nul(text: str, parse: "Callable[[io.StringIO], pd.DataFrame]") -> "pd.DataFrame":
     """Returns `parse(file)` for a text and keeps NUL in the cells, where pandas 2 would end the cell."""
     if "\0" not in text:
         return parse(io.StringIO(text))
     placeholder = next(letter for letter in map(chr, range(0xE000, 0xF8FF)) if letter not in text)  # private use area
     table = parse(io.StringIO(text.replace("\0", placeholder)))
 
-    def back(cell):
+    def back(cell: Any) -> Any:
         return cell.replace(placeholder, "\0") if isinstance(cell, str) else cell
 
     return table.apply(lambda column: column.map(back)).rename(columns=back)
@@ -173,23 +180,23 @@ def _with_nul(text, parse):
 class _WithoutNul(io.TextIOBase):
     """A file wrapper for reading in blocks that removes NUL, which no tokenizer keeps."""
 
-    def __init__(self, file, start=0):
+    def __init__(self, file: io.TextIOBase, start: int = 0) -> None:
         self.file, self.start = file, start
 
-    def seek(self, place=0, whence=0):
+    def seek(self, place: int = 0, whence: int = 0) -> int:
         return self.file.seek(place or self.start, whence)
 
-    def read(self, size=-1):
+    def read(self, size: int | None = -1) -> str:
         while (block := self.file.read(size)) and not (kept := block.replace("\0", "")):
             pass
         return kept if block else ""
 
 
-def _in_marks(line):
+def _in_marks(line: str) -> bool:
     return all(map(QUOTED.fullmatch, line.split("\t")))
 
 
-def _parsed(source, mark, quoted, **how):
+def _parsed(source: io.TextIOBase, mark: str, quoted: bool, **how: Any) -> Any:
     import pandas as pd
 
     return pd.read_csv(
@@ -205,7 +212,7 @@ def _parsed(source, mark, quoted, **how):
 
 
 @contextlib.contextmanager
-def _strictly(opened=None):
+def _strictly(opened: Callable[[], int | None] | None = None) -> Iterator[None]:
     """Raises _Odd for cells that pandas would drop or use as an index, and for lines that it cannot parse.
 
     Args:
@@ -232,7 +239,7 @@ def _strictly(opened=None):
         raise _Odd(f"{reason}: check the quotation marks and commas of this line") from None
 
 
-def _line_of_open_mark(skipped, text, mark):
+def _line_of_open_mark(skipped: str, text: str, mark: str) -> int | None:
     """Returns the number of the line in which the quotation mark opens that no other one closes, or None.
 
     Args:
@@ -251,5 +258,5 @@ def _line_of_open_mark(skipped, text, mark):
         place = found.end()
 
 
-def _run_together(table):
+def _run_together(table: "pd.DataFrame") -> bool:
     return any(type(cell) is str and "\t" in cell and "\n" in cell for cell in table.to_numpy().ravel())

@@ -2,11 +2,20 @@
 
 import logging
 from collections import Counter
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
+from ..metrics.classification import Report
 from . import tables
 from .cells import blank, filled, in_row, items, records, text_of, texts_of
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+    from ..tasks.base import Task
+    from ..text.tokenizer import Encoded
+    from ..typing import Labels, Rows
 
 HEADER_AGAIN = "repeated header line"
 
@@ -52,17 +61,17 @@ class Examples:
         """Returns a copy, because training skips examples and adds notes in place."""
         return Examples([*self.rows], [*self.sources], self.skipped.copy(), self.notes.copy(), self.about)
 
-    def part(self, places, note=None):
+    def part(self, places: Collection[int], note: str | None = None) -> "Examples":
         """Returns the examples at these indices, as if only their rows had been read."""
         rows, sources = ([part[i] for i in places] for part in (self.rows, self.sources))
-        return Examples(rows, sources, notes=Counter({note: len(rows)} if note else ()), about=self.about)
+        return Examples(rows, sources, notes=Counter({note: len(rows)} if note else {}), about=self.about)
 
-    def without(self, places):
+    def without(self, places: Collection[int]) -> "Examples":
         """Returns the examples at all other indices; `skipped` and `notes` are kept."""
         some = self.part(sorted(set(range(len(self.rows))) - set(places)))
         return Examples(some.rows, some.sources, self.skipped.copy(), self.notes.copy(), self.about)
 
-    def skip(self, reasons):
+    def skip(self, reasons: Mapping[int, str]) -> None:
         """Moves examples to the skipped rows, in place.
 
         Args:
@@ -73,18 +82,18 @@ class Examples:
         rest = self.without(reasons)
         self.rows, self.sources = rest.rows, rest.sources
 
-    def summary(self):
+    def summary(self) -> str:
         """Returns the counts as text, such as "2 rows read, none used (empty text 2)"."""
         skipped = ", ".join(f"{reason} {count}" for reason, count in self.skipped.items())
         return f"{self.read} rows read, {len(self.rows) or 'none'} used" + (f" ({skipped})" if skipped else "")
 
-    def count(self):
+    def count(self) -> dict[str, Any]:
         """Returns the counts for report.json: read = used + joined + sum of skipped. Notes describe used examples."""
         joined = {"joined": self.joined} if self.joined else {}
         used = {"read": self.read, "used": len(self.rows)} | joined
         return used | {"skipped": dict(self.skipped), "notes": dict(self.notes)}
 
-    def locate(self, report):
+    def locate(self, report: Report) -> None:
         """Replaces `place` in each answer and error of a Report with row numbers of the table, from 1.
 
         `row` is the first row of the example. `rows` lists all its rows if several were joined.
@@ -93,37 +102,37 @@ class Examples:
             [self._located(each) for each in part] for part in (report.errors, report.answers)
         )
 
-    def _located(self, answer):
+    def _located(self, answer: Mapping[str, Any]) -> dict[str, Any]:
         rows = [row + 1 for row in self.sources[answer["place"]]]
         rest = {name: value for name, value in answer.items() if name != "place"}
         return {"row": rows[0]} | ({"rows": rows} if len(rows) > 1 else {}) | rest
 
-    def note(self, task, encoded):
+    def note(self, task: "Task[Any]", encoded: "Sequence[Sequence[Encoded]]") -> None:
         """Counts the task's remarks about the encoded examples."""
         remarks = (task.notes_on(example, windows) for example, windows in zip(self.rows, encoded, strict=True))
         self.notes.update(remark for each in remarks for remark in each)
 
 
-def examples_of(task, rows, labels=None, gold=True):
+def examples_of(task: "Task[Any]", rows: "Rows", labels: "Labels | None" = None, gold: bool = True) -> Examples:
     """Makes a task's Examples from a table, file or list (see `kbert_tasks.data.tables.table`) and counts every row."""
     settings = task.settings
     second = getattr(settings, task.SECOND) if task.SECOND and task.paired is not False else None
     names = settings.text_column, settings.label_column, second
     labels = labels if labels is None else task.label_list(labels)
-    rows = tables.table(rows, labels, names)
-    about = rows.attrs.get("about", "")
-    rows = rows.reset_index(drop=True)
-    headers = headers_again(rows)
-    rows = task.name_columns(rows.drop(index=headers))
-    places = rows.index  # row numbers in the whole table
-    _note_second(task, rows)
-    rows, sources = task.group_rows(rows) if gold else (rows, one_row_each(rows))
+    table = tables.table(rows, labels, names)
+    about = table.attrs.get("about", "")
+    table = table.reset_index(drop=True)
+    headers = headers_again(table)
+    table = task.name_columns(table.drop(index=headers))
+    places = table.index  # row numbers in the whole table
+    _note_second(task, table)
+    table, sources = task.group_rows(table) if gold else (table, one_row_each(table))
     sources = [tuple(int(places[position]) for position in source) for source in sources] if headers else sources
-    for option in task.columns(gold) if len(rows) else ():
-        tables.column(rows, getattr(settings, option), option)
+    for option in task.columns(gold) if len(table) else ():
+        tables.column(table, getattr(settings, option), option)
     made = Examples([], [], Counter({HEADER_AGAIN: len(headers)} if headers else ()), about=about)
-    for row, source in zip(records(rows), sources, strict=True):
-        with in_row(rows, source[0]):
+    for row, source in zip(records(table), sources, strict=True):
+        with in_row(table, source[0]):
             example = task.read_row(row, gold)
         if isinstance(example, Skip):
             made.skipped[example.reason] += len(source)
@@ -133,7 +142,7 @@ def examples_of(task, rows, labels=None, gold=True):
     return made
 
 
-def headers_again(rows):
+def headers_again(rows: "pd.DataFrame") -> list[int]:
     """Returns the positions of rows that repeat the header line, as in files that were appended to one another.
 
     In such a row every cell equals the name of its column. In a table with one column no row counts as a header, because
@@ -146,7 +155,7 @@ def headers_again(rows):
     return [position for position in found if all(map(_is_name, rows.iloc[position], rows.columns))]
 
 
-def _is_name(cell, name):
+def _is_name(cell: object, name: object) -> bool:
     if not isinstance(cell, str):
         return False
     if "\ufeff" in cell:  # of the second file; it keeps quotation marks behind it from being read as such
@@ -154,20 +163,22 @@ def _is_name(cell, name):
     return cell.strip() == name
 
 
-def _note_second(task, rows):
+def _note_second(task: "Task[Any]", rows: "pd.DataFrame") -> None:
     """Logs a warning if the table has a column of second texts, or of types, that this task was trained without."""
     name = getattr(task.settings, task.SECOND) if task.SECOND else None
-    if name in rows and task.paired is False and not all(map(blank, texts_of(rows, name))):
+    if name is not None and name in rows and task.paired is False and not all(map(blank, texts_of(rows, name))):
         file = rows.attrs.get("file", "the table")
         log.warning("%s: column %r is not read, as this model was trained on single texts", file, name)
 
 
-def one_row_each(table):
+def one_row_each(table: "pd.DataFrame") -> list[tuple[int, ...]]:
     """Returns the sources of a table in which each row is one example."""
     return [(position,) for position in range(len(table))]
 
 
-def join_rows(table, keys, cells, into):
+def join_rows(
+    table: "pd.DataFrame", keys: Sequence[str], cells: Sequence[str], into: str
+) -> "tuple[pd.DataFrame, list[tuple[int, ...]]]":
     """Joins a table with one answer per row into a table with one example per row.
 
     The new column `into` holds the list of the answers of an example. A row whose answer cells are all empty means that
@@ -182,13 +193,14 @@ def join_rows(table, keys, cells, into):
     Returns:
         (the new table, for each of its rows the positions of the rows that it was made from).
     """
-    sources, found = {}, {}
+    sources: dict[int | tuple[str, ...], list[int]] = {}
+    found: dict[int | tuple[str, ...], list[list[Any]]] = {}
     columns = [items(table[name]) for name in (*keys, *cells)]
     for position, row in enumerate(zip(*columns, strict=True)):
         with in_row(table, table.index[position]):
-            key = tuple(text_of(cell, name) for cell, name in zip(row, keys, strict=False))
+            texts = tuple(text_of(cell, name) for cell, name in zip(row, keys, strict=False))
         answer = list(row[len(keys) :])
-        key = position if blank(key[0]) else key
+        key: int | tuple[str, ...] = position if blank(texts[0]) else texts
         sources.setdefault(key, []).append(position)
         found.setdefault(key, [])
         if any(map(filled, answer)):

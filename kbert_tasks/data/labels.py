@@ -1,18 +1,21 @@
 """Converts labels between cells and arrays, and computes class weights and thresholds."""
 
+from collections.abc import Iterable, Sequence
+from typing import Any
+
 import numpy as np
 
 from ..metrics.sets import best_threshold
 from .cells import blank, text_of
 
 
-def labels_of(values, column=None):
+def labels_of(values: Iterable[Any], column: str | None = None) -> tuple[str, ...]:
     """Returns the non-empty labels in these cells as a sorted tuple without duplicates; errors name `column`."""
     found = (text_of(each, column).strip() for each in values)
     return tuple(sorted({label for label in found if not blank(label)}))
 
 
-def marked(found, labels):
+def marked(found: Sequence[Iterable[str]], labels: Sequence[str]) -> np.ndarray:
     """Converts tuples of labels to a bool array (texts, labels); labels that are not in `labels` are ignored."""
     place = {label: i for i, label in enumerate(labels)}
     marks = np.zeros((len(found), len(labels)), bool)
@@ -21,7 +24,7 @@ def marked(found, labels):
     return marks
 
 
-def balanced(gold, several):
+def balanced(gold: np.ndarray, several: bool) -> list[float] | list[list[float]]:
     """Computes weights that give rare labels the same influence as frequent ones: texts / (classes * texts of the class).
 
     This is `class_weight="balanced"` of scikit-learn. The mean weight of a text is 1.
@@ -39,7 +42,7 @@ def balanced(gold, several):
     return (len(gold) / (counts.shape[-1] * np.maximum(counts, 1))).tolist()
 
 
-def thresholds(p, gold):
+def thresholds(p: np.ndarray, gold: np.ndarray) -> list[float]:
     """Returns the probability threshold of each label that maximizes the F1 of that label.
 
     Args:

@@ -3,6 +3,8 @@
 import csv
 import json
 import re
+from collections.abc import Mapping, Sequence
+from typing import Any, TextIO
 
 from .delimited import MARKS
 
@@ -10,7 +12,7 @@ HALF = re.compile("[\ud800-\udfff]")  # lone surrogates, which UTF-8 cannot enco
 NUL = "\0", r"\x00"  # Python 3.10 cannot write NUL to CSV, and pandas 2 ends the cell there
 
 
-def json_line(row):
+def json_line(row: Mapping[str, Any]) -> str:
     """Returns a row as one line of JSONL.
 
     A lone surrogate is written as literal text, such as \\ud83d. Many readers, including pandas, reject a file that
@@ -29,9 +31,9 @@ class Delimited:
         names: names of the columns.
     """
 
-    def __init__(self, stream, kind, names):
+    def __init__(self, stream: TextIO, kind: str, names: Sequence[str]) -> None:
         self.stream = stream
-        self.writer = csv.DictWriter(
+        self.writer: csv.DictWriter[str] = csv.DictWriter(
             self,
             names,
             delimiter=MARKS[f".{kind}"],
@@ -41,15 +43,15 @@ class Delimited:
         )
         self.writer.writeheader()
 
-    def add(self, row):
+    def add(self, row: Mapping[str, Any]) -> None:
         self.writer.writerow({name: self._cell(value) for name, value in row.items()})
 
     @staticmethod
-    def _cell(value):
+    def _cell(value: Any) -> Any:
         if type(value) in (list, dict):
             return json.dumps(value, ensure_ascii=False)  # JSON escapes NUL itself
         return value.replace(*NUL) if isinstance(value, str) else value
 
-    def write(self, line):
+    def write(self, line: str) -> None:
         """Writes one line that `csv` has formatted."""
         self.stream.write(line.removesuffix("\r\n") + "\n")

@@ -1,12 +1,17 @@
 """Reads one sheet of an Excel file as a table."""
 
 import zipfile
+from pathlib import Path
+from typing import TYPE_CHECKING
 
 from ..errors import InputError
 from .cells import each_once
 
+if TYPE_CHECKING:
+    import pandas as pd
 
-def table(path, header, sheet=None):
+
+def table(path: Path, header: bool, sheet: str | int | None = None) -> "pd.DataFrame":
     """Reads one sheet as a DataFrame; if the file has other sheets, `attrs["about"]` names the read and unread ones.
 
     Args:
@@ -21,7 +26,7 @@ def table(path, header, sheet=None):
 
     with _opened(path) as book:
 
-        def rows(name):
+        def rows(name: str) -> "pd.DataFrame":
             if header:  # pandas would rename the second of two columns with the same name
                 first = pd.read_excel(book, sheet_name=name, dtype=object, header=None, nrows=1)
                 each_once(first.iloc[0] if len(first) else (), path)
@@ -54,7 +59,7 @@ def table(path, header, sheet=None):
     return found
 
 
-def _opened(path):
+def _opened(path: Path) -> "pd.ExcelFile":
     """Opens the file with pandas; openpyxl raises an AttributeError for a chart sheet without a chart."""
     import pandas as pd
 
@@ -67,7 +72,7 @@ def _opened(path):
     raise InputError(f"{path} has a chart sheet that cannot be read: delete this sheet, and save the file again")
 
 
-def _named(path, names, sheet):
+def _named(path: Path, names: list[str], sheet: str | int | None) -> str:
     """Returns the name of the requested sheet; a string that is both a name and a number is used as a name."""
     if sheet is None:
         return names[0]

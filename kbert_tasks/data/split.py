@@ -4,28 +4,36 @@ import logging
 import math
 import warnings
 from collections import Counter, defaultdict
+from collections.abc import Iterator
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from ..errors import InputError
+from .examples import Examples
+
+if TYPE_CHECKING:
+    from ..tasks.base import Task
 
 log = logging.getLogger("kbert_tasks")
 
 
-def hold_out(task, examples, share):
+def hold_out(task: "Task[Any]", examples: Examples, share: float) -> tuple[Examples, Examples]:
     """Returns (training, development) Examples; a share of each kind (`task.split_key`) is used for development."""
     rows = examples.rows
     # All examples with the same text are held out together. The first of them defines the kind of the text.
-    kinds, needed = {}, defaultdict(set)
+    kinds: dict[str, str] = {}
+    needed: defaultdict[str, set[Any]] = defaultdict(set)
     for example in rows:
         kinds.setdefault(example.text, str(task.split_key(example)))
         needed[example.text].update(task.classes_of(example))
     texts = list(kinds)
     shuffled = [texts[i] for i in np.random.default_rng(task.settings.seed).permutation(len(texts))]
-    by_kind = sorted(shuffled, key=kinds.get)  # stable: shuffled within each kind
+    by_kind = sorted(shuffled, key=kinds.__getitem__)  # stable: shuffled within each kind
     # Every (1 / share)th text is held out. The count runs through all kinds, so that the share is right even if each kind
     # is rare. The last text of a label stays in the training set, and the next text is held out instead.
-    taken, left = set(), Counter(each for text in texts for each in needed[text])
+    taken: set[str] = set()
+    left = Counter(each for text in texts for each in needed[text])
     for n, text in enumerate(by_kind, 1):
         if len(taken) < math.floor(n * share) and all(left[each] > 1 for each in needed[text]):
             taken.add(text)
@@ -37,7 +45,7 @@ def hold_out(task, examples, share):
     return examples.without(held), dev
 
 
-def folds_of(task, examples, number):
+def folds_of(task: "Task[Any]", examples: Examples, number: int) -> Iterator[tuple[Examples, Examples]]:
     """Yields (examples of the other folds, examples of the fold) for each fold.
 
     The folds are stratified by kind (`task.split_key`), and examples with the same text are in the same fold.
@@ -50,9 +58,9 @@ def folds_of(task, examples, number):
     texts = {text: i for i, text in enumerate(dict.fromkeys(example.text for example in examples.rows))}
     if len(texts) < number:
         raise InputError(f"{number} folds need at least {number} different texts, found {len(texts)}")
-    kinds = {kind: i for i, kind in enumerate(dict.fromkeys(task.split_key(example) for example in examples.rows))}
+    numbers = {kind: i for i, kind in enumerate(dict.fromkeys(task.split_key(example) for example in examples.rows))}
     groups = [texts[example.text] for example in examples.rows]
-    kinds = [kinds[task.split_key(example)] for example in examples.rows]
+    kinds = [numbers[task.split_key(example)] for example in examples.rows]
     if max(np.bincount(kinds)) < number:  # no kind has enough examples for all folds
         kinds = [0] * len(kinds)
     split = StratifiedGroupKFold(number, shuffle=True, random_state=task.settings.seed)

@@ -6,10 +6,10 @@ The texts "NA", "null" and "007" stay unchanged, because pandas does not interpr
 import contextlib
 import json
 import logging
-from collections.abc import Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from os import PathLike
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from ..errors import InputError, RowError
 from . import delimited, sheets
@@ -17,6 +17,8 @@ from .cells import each_key_once, each_once, items, missing, one_text
 
 if TYPE_CHECKING:
     import pandas as pd
+
+    from ..typing import Rows
 
 log = logging.getLogger("kbert_tasks")
 
@@ -92,7 +94,7 @@ def read(
     return table
 
 
-def named(table, path, header=True, kind=None):
+def named(table: "pd.DataFrame", path: Path, header: bool = True, kind: str | None = None) -> "pd.DataFrame":
     """Normalizes the column names, rejects duplicates, and stores the source of the table in `attrs`."""
     headed = (kind or path.suffix.lower()) in (*delimited.MARKS, EXCEL)
     if headed and not header:
@@ -102,7 +104,11 @@ def named(table, path, header=True, kind=None):
     return table
 
 
-def table(data, labels=None, columns=("text", "label", "text_b")):
+def table(
+    data: "Rows",
+    labels: Sequence[Any] | None = None,
+    columns: tuple[str, str | None, str | None] = ("text", "label", "text_b"),
+) -> "pd.DataFrame":
     """Converts a DataFrame, a path, dicts, tuples, or texts (with `labels`) to a DataFrame.
 
     Args:
@@ -146,14 +152,14 @@ def table(data, labels=None, columns=("text", "label", "text_b")):
     return made if labels is None else _labelled(made, labels, label)
 
 
-def _listed(data):
+def _listed(data: Any) -> list[Any]:
     with contextlib.suppress(TypeError):
         if not isinstance(data, set | frozenset):  # sets have no order
             return items(data)
     raise InputError(f"expected a list of texts, of pairs or of dicts, found {type(data).__name__}")
 
 
-def _plain_names(rows):
+def _plain_names(rows: "pd.DataFrame") -> "pd.DataFrame":
     """Normalizes the column names of a user's DataFrame like those of a file."""
     where = rows.attrs.get("file", "the table")
     if rows.columns.nlevels > 1:
@@ -169,7 +175,7 @@ def _plain_names(rows):
     return rows
 
 
-def _labelled(rows, labels, name):
+def _labelled(rows: "pd.DataFrame", labels: Sequence[Any], name: str | None) -> "pd.DataFrame":
     import pandas as pd
 
     if len(labels) != len(rows):
@@ -178,7 +184,7 @@ def _labelled(rows, labels, name):
     return rows
 
 
-def column(rows, name, option):
+def column(rows: "pd.DataFrame", name: str, option: str) -> "pd.Series":
     """Returns the column `name`.
 
     Raises:
@@ -203,7 +209,7 @@ def column(rows, name, option):
     return rows[name]
 
 
-def _not_split(rows, name, other):
+def _not_split(rows: "pd.DataFrame", name: str, other: Any) -> None:
     """Raises InputError if some rows hold the value of the column under another spelling of its name."""
     split = rows[name].map(missing) & ~rows[other].map(missing)
     if split.any():
@@ -213,7 +219,7 @@ def _not_split(rows, name, other):
         )
 
 
-def _objects(path, text):
+def _objects(path: Path, text: str) -> list[dict[str, Any]]:
     """Parses a JSON file with one object per line or all objects in one array."""
     if not text.lstrip().startswith("["):
         return [row for _, row in json_rows(path, enumerate(lines(text), 1))]
@@ -231,7 +237,7 @@ def _objects(path, text):
     return rows
 
 
-def json_rows(path, lines):
+def json_rows(path: Path, lines: Iterable[tuple[int, str]]) -> Iterator[tuple[int, dict[str, Any]]]:
     """Yields (number, dict) for each non-blank (number, line).
 
     Raises:
@@ -255,7 +261,7 @@ def json_rows(path, lines):
         yield number, row
 
 
-def decoded(raw, name, encoding=None):
+def decoded(raw: bytes, name: str, encoding: str | None = None) -> str:
     """Decodes bytes to text.
 
     Args:
@@ -272,19 +278,20 @@ def decoded(raw, name, encoding=None):
     except UnicodeDecodeError as error:
         line = error.object[: error.start].count(b"\n") + 1
         where = f"{name}, line {line}: byte 0x{error.object[error.start]:02x} is not {error.encoding}"
-        if encoding is None and (text := _as_gbk(raw)) is not None:
+        if encoding is None and (chinese := _as_gbk(raw)) is not None:
+            text = chinese
             log.info("%s; read as GBK (gb18030); if it is not Chinese, set the encoding with --encoding", where)
         else:
             raise InputError(f"{where}: set the file's encoding, such as --encoding gb18030, big5 or latin-1") from None
     return text
 
 
-def lines(text):
+def lines(text: str) -> list[str]:
     """Splits a text at LF, CRLF and CR; a line break at the end of the text does not start another line."""
     return text.replace("\r\n", "\n").replace("\r", "\n").removesuffix("\n").split("\n")
 
 
-def _as_gbk(raw):
+def _as_gbk(raw: bytes) -> str | None:
     """Decodes bytes as GB18030; returns None if the result is not Chinese text."""
     try:
         text = raw.decode("gb18030")

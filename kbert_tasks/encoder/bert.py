@@ -8,20 +8,27 @@ of segment types.
 Source: Devlin et al., 2018 (arXiv 1810.04805); google-research/bert, `modeling.py`.
 """
 
-from typing import Any
+from collections.abc import Callable, Sequence
+from typing import TYPE_CHECKING, Any
 
 from .._keras import keras2, tensorflow
 from . import bfloat16, compiled, ops
 from .ops import dropped, normalised, register, rows_of
 
+if TYPE_CHECKING:
+    import tensorflow as tf
+    import tf_keras as keras
+
 tf = tensorflow()
-keras: Any = keras2()
+keras = keras2()
 
 TOKENS, SEGMENTS = "Input-Token", "Input-Segment"
 MASKED = -10000.0  # added to the attention score of a padded position before the softmax, as in Google's code
 
 
-def build(config, seq_len=None, output_layer_num=1, first_only=False):
+def build(
+    config: dict[str, Any], seq_len: int | None = None, output_layer_num: int = 1, first_only: bool = False
+) -> keras.Model:
     """Returns a BERT encoder with random weights.
 
     Args:
@@ -38,10 +45,10 @@ def build(config, seq_len=None, output_layer_num=1, first_only=False):
     hidden, rate, depth = config["hidden_size"], config["hidden_dropout_prob"], config["num_hidden_layers"]
     first_only = first_only and output_layer_num == 1
 
-    def normalised_sum(name, x, y):
+    def normalised_sum(name: str, x: tf.Tensor, y: tf.Tensor) -> tf.Tensor:
         return SumNormalization(rate, name=f"{name}-Norm")([x, y])
 
-    def embedding(number, name):
+    def embedding(number: int, name: str) -> "Embedding":
         start = keras.initializers.TruncatedNormal(stddev=config.get("initializer_range", 0.02))
         return Embedding(number, hidden, start, dtype="float32", name=name)
 
@@ -73,7 +80,7 @@ def build(config, seq_len=None, output_layer_num=1, first_only=False):
 class Layer(keras.layers.Layer):
     """A layer with weights that is built only when it is called, even if Keras loads it from a saved model."""
 
-    def build_from_config(self, config):
+    def build_from_config(self, config: dict[str, Any]) -> None:
         """Does nothing.
 
         Keras would build the layer twice, and the first time without its name in the variable names, which `optimizers`
@@ -88,8 +95,8 @@ class Random:
     weights do not contain the generator.
     """
 
-    def _trackable_children(self, save_type="checkpoint", **kwargs):
-        children = super()._trackable_children(save_type, **kwargs)
+    def _trackable_children(self, save_type: str = "checkpoint", **kwargs: Any) -> dict[str, Any]:
+        children = super()._trackable_children(save_type, **kwargs)  # type: ignore[misc]  # of keras.layers.Layer
         if save_type == "savedmodel":
             children = children | {"generator": tf.random.get_global_generator()}
         return children
@@ -99,7 +106,7 @@ class Random:
 class Dropout(Random, keras.layers.Dropout):
     """The same as Keras's Dropout, but with fewer random bits."""
 
-    def call(self, x, training=None):
+    def call(self, x: tf.Tensor, training: bool | None = None) -> tf.Tensor:
         return dropped(x, self.rate) if training and self.rate else x
 
 
@@ -107,7 +114,7 @@ class Dropout(Random, keras.layers.Dropout):
 class FirstToken(keras.layers.Layer):
     """Selects the first token: (batch, time, hidden) to (batch, 1, hidden)."""
 
-    def call(self, x):
+    def call(self, x: tf.Tensor) -> tf.Tensor:
         return x[:, :1]
 
 
@@ -119,18 +126,24 @@ class Embedding(Layer):
     input, so the graph and a saved copy of it include the sharing.
     """
 
-    def __init__(self, number, size, initializer="uniform", **kwargs):
+    def __init__(
+        self,
+        number: int,
+        size: int,
+        initializer: str | dict[str, Any] | keras.initializers.Initializer = "uniform",
+        **kwargs: Any,
+    ) -> None:
         super().__init__(**kwargs)
         self.number, self.size, self.initializer = number, size, keras.initializers.get(initializer)
 
-    def build(self, shape):
+    def build(self, shape: tf.TensorShape) -> None:
         self.table = self.add_weight("embeddings", (self.number, self.size), initializer=self.initializer)
 
-    def call(self, numbers, whole=False):
+    def call(self, numbers: tf.Tensor, whole: bool = False) -> tf.Tensor:
         table = tf.convert_to_tensor(self.table)
         return table if whole else rows_of(table, numbers)
 
-    def get_config(self):
+    def get_config(self) -> dict[str, Any]:
         own = {"number": self.number, "size": self.size}
         return super().get_config() | own | {"initializer": keras.initializers.serialize(self.initializer)}
 
@@ -139,12 +152,12 @@ class Embedding(Layer):
 class LayerNormalization(Layer):
     """Normalises each vector of (batch, time, hidden), then multiplies it by gamma and adds beta."""
 
-    def build(self, shape):
+    def build(self, shape: tf.TensorShape) -> None:
         # float32 also under mixed precision
         self.gamma = self.add_weight("gamma", shape[-1:], initializer="ones", experimental_autocast=False)
         self.beta = self.add_weight("beta", shape[-1:], initializer="zeros", experimental_autocast=False)
 
-    def call(self, x, training=None):
+    def call(self, x: tf.Tensor, training: bool | None = None) -> tf.Tensor:
         gamma, beta = tf.convert_to_tensor(self.gamma), tf.convert_to_tensor(self.beta)
         if training:
             return normalised(x, gamma, beta)
@@ -160,22 +173,22 @@ class SumNormalization(Random, LayerNormalization):
 
     compiled = False  # whether training uses XLA, see `compiling.py`
 
-    def __init__(self, rate, **kwargs):
+    def __init__(self, rate: float, **kwargs: Any) -> None:
         super().__init__(**kwargs)
         self.rate = rate
 
-    def build(self, shapes):
+    def build(self, shapes: Sequence[tf.TensorShape]) -> None:
         super().build(shapes[0])
 
-    def call(self, inputs, training=None):
+    def call(self, inputs: Sequence[tf.Tensor], training: bool | None = None) -> tf.Tensor:
         x, y = inputs
         if training and self.compiled and x.shape[1] != 1:  # compiling saves little for one token in each text
             gamma, beta = tf.convert_to_tensor(self.gamma), tf.convert_to_tensor(self.beta)
-            flat = (tf.reshape(each, (-1, each.shape[-1])) for each in inputs)
-            return tf.reshape(compiled.sum_norm(*flat, gamma, beta, self.rate), tf.shape(x))
+            flat_x, flat_y = (tf.reshape(each, (-1, each.shape[-1])) for each in inputs)
+            return tf.reshape(compiled.sum_norm(flat_x, flat_y, gamma, beta, self.rate), tf.shape(x))
         return super().call(x + (dropped(y, self.rate) if training and self.rate else y), training)
 
-    def get_config(self):
+    def get_config(self) -> dict[str, Any]:
         return super().get_config() | {"rate": self.rate}
 
 
@@ -183,17 +196,17 @@ class SumNormalization(Random, LayerNormalization):
 class PositionEmbedding(Layer):
     """Adds a learned vector for each position to (batch, time, hidden)."""
 
-    def __init__(self, positions, **kwargs):
+    def __init__(self, positions: int, **kwargs: Any) -> None:
         super().__init__(**kwargs)
         self.positions = positions
 
-    def build(self, shape):
+    def build(self, shape: tf.TensorShape) -> None:
         self.table = self.add_weight("embeddings", (self.positions, shape[-1]), initializer="uniform")
 
-    def call(self, x):
+    def call(self, x: tf.Tensor) -> tf.Tensor:
         return x + self.table[: tf.shape(x)[1]]
 
-    def get_config(self):
+    def get_config(self) -> dict[str, Any]:
         return super().get_config() | {"positions": self.positions}
 
 
@@ -201,7 +214,7 @@ class PositionEmbedding(Layer):
 class PaddingBias(keras.layers.Layer):
     """Returns the bias for attention scores from token ids (batch, time): float32 (batch, 1, 1, time), 0 or -10000."""
 
-    def call(self, tokens):
+    def call(self, tokens: tf.Tensor) -> tf.Tensor:
         return tf.where(tokens[:, None, None, :] == 0, MASKED, 0.0)
 
 
@@ -212,17 +225,17 @@ class SelfAttention(Random, Layer):
     With `first_only`, only the first token has a query, and the output is (batch, 1, hidden).
     """
 
-    def __init__(self, heads, dropout_rate, first_only=False, **kwargs):
+    def __init__(self, heads: int, dropout_rate: float, first_only: bool = False, **kwargs: Any) -> None:
         super().__init__(**kwargs)
         self.heads, self.dropout_rate, self.first_only = heads, dropout_rate, first_only
 
-    def build(self, shapes):
+    def build(self, shapes: Sequence[tf.TensorShape]) -> None:
         size = shapes[0][-1]
         for part in "qkvo":
             setattr(self, f"W{part}", self.add_weight(f"W{part}", (size, size), initializer="glorot_normal"))
             setattr(self, f"b{part}", self.add_weight(f"b{part}", (size,), initializer="zeros"))
 
-    def call(self, inputs, training=None):
+    def call(self, inputs: Sequence[tf.Tensor], training: bool | None = None) -> tf.Tensor:
         x, bias = inputs
         size = x.shape[-1]
         if self.first_only:
@@ -241,7 +254,7 @@ class SelfAttention(Random, Layer):
         y = bfloat16.biased(y, bias) if training and bfloat16.applies(x) else y + bias
         return tf.reshape(y, (tf.shape(x)[0], time, size))
 
-    def heads_of(self, x, parts, training=None):
+    def heads_of(self, x: tf.Tensor, parts: str, training: bool | None = None) -> list[tf.Tensor]:
         """Computes queries, keys and values with one matrix product.
 
         Args:
@@ -260,7 +273,7 @@ class SelfAttention(Random, Layer):
         y = tf.reshape(y, (batch, time, len(parts), self.heads, size // self.heads))
         return tf.unstack(tf.transpose(y, (2, 0, 3, 1, 4)))
 
-    def get_config(self):
+    def get_config(self) -> dict[str, Any]:
         own = {"heads": self.heads, "dropout_rate": self.dropout_rate, "first_only": self.first_only}
         return super().get_config() | own
 
@@ -271,18 +284,18 @@ class FeedForward(Layer):
 
     compiled = False  # whether training uses XLA, see `compiling.py`
 
-    def __init__(self, units, activation, **kwargs):
+    def __init__(self, units: int, activation: str, **kwargs: Any) -> None:
         super().__init__(**kwargs)
         self.units, self.activation = units, activation
 
-    def build(self, shape):
+    def build(self, shape: tf.TensorShape) -> None:
         size = shape[-1]
         self.W1 = self.add_weight("W1", (size, self.units), initializer="glorot_normal")
         self.b1 = self.add_weight("b1", (self.units,), initializer="zeros")
         self.W2 = self.add_weight("W2", (self.units, size), initializer="glorot_normal")
         self.b2 = self.add_weight("b2", (size,), initializer="zeros")
 
-    def call(self, x, training=None):
+    def call(self, x: tf.Tensor, training: bool | None = None) -> tf.Tensor:
         flat = tf.reshape(x, (-1, x.shape[-1]))
         if training and self.activation == "gelu":
             weights = (tf.convert_to_tensor(each) for each in (self.W1, self.b1, self.W2, self.b2))
@@ -294,11 +307,11 @@ class FeedForward(Layer):
             y = keras.activations.get(self.activation)(y)
         return tf.reshape(y @ self.W2 + self.b2, tf.shape(x))
 
-    def with_gelu(self, x):
+    def with_gelu(self, x: tf.Tensor) -> Callable[..., tf.Tensor]:
         """Returns the function to use for training on x (batch, time, hidden)."""
         if self.compiled and x.shape[1] != 1:
             return compiled.feed_forward
         return bfloat16.feed_forward if bfloat16.applies(x) else ops.feed_forward
 
-    def get_config(self):
+    def get_config(self) -> dict[str, Any]:
         return super().get_config() | {"units": self.units, "activation": self.activation}

@@ -6,19 +6,26 @@ float32 and back, so gelu here converts them only once. In prediction the weight
 faster.
 """
 
+from typing import TYPE_CHECKING
+
 from .._keras import is_on_cpu, tensorflow
 from .gradients import custom_gradient
 from .ops import GELU_A, GELU_B
 
+if TYPE_CHECKING:
+    import tensorflow as tf
+
+    from .gradients import WithGradient
+
 tf = tensorflow()
 
 
-def applies(x):
+def applies(x: tf.Tensor) -> bool:
     """Returns whether a tensor is bfloat16 and TensorFlow computes on a CPU."""
     return x.dtype == tf.bfloat16 and is_on_cpu()
 
 
-def column_sums(x):
+def column_sums(x: tf.Tensor) -> tf.Tensor:
     """Returns the sum of each column of a matrix.
 
     It is computed as a matrix product, which is faster than `reduce_sum` and accumulates in float32.
@@ -27,20 +34,20 @@ def column_sums(x):
 
 
 @custom_gradient
-def biased(y, b):
+def biased(y: tf.Tensor, b: tf.Tensor) -> "WithGradient":
     """Returns y (rows, size) + b. The additional axis prevents TensorFlow from fusing it with the product before it."""
 
-    def gradient(upstream):
+    def gradient(upstream: tf.Tensor) -> tuple[tf.Tensor, ...]:
         return upstream, column_sums(upstream)
 
     return tf.reshape(tf.reshape(y, (1, -1, y.shape[-1])) + b, tf.shape(y)), gradient
 
 
 @custom_gradient
-def _product(x, *weights):
+def _product(x: tf.Tensor, *weights: tf.Tensor) -> "WithGradient":
     """Multiplies x by several matrices of the same shape at once: (tokens, hidden) to (tokens, total columns)."""
 
-    def gradient(upstream):
+    def gradient(upstream: tf.Tensor) -> tuple[tf.Tensor, ...]:
         with tf.control_dependencies([upstream]):  # otherwise the concatenated matrix would stay in memory
             W = tf.concat([tf.identity(each) for each in weights], -1)
         dW, dx = tf.matmul(x, upstream, transpose_a=True), tf.matmul(upstream, W, transpose_b=True)
@@ -49,29 +56,29 @@ def _product(x, *weights):
     return x @ tf.concat(weights, -1), gradient
 
 
-def one_product(x, *weights):
+def one_product(x: tf.Tensor, *weights: tf.Tensor) -> tf.Tensor:
     """The same as `ops.one_product`, for bfloat16 on a CPU."""
     number = len(weights) // 2
     return biased(_product(x, *weights[:number]), tf.concat(weights[number:], -1))
 
 
-def feed_forward(x, W1, b1, W2, b2):
+def feed_forward(x: tf.Tensor, W1: tf.Tensor, b1: tf.Tensor, W2: tf.Tensor, b2: tf.Tensor) -> tf.Tensor:
     """The same as `ops.feed_forward`, for bfloat16 on a CPU, with gelu in float32."""
     return biased(_gelu_between(x, W1, b1, W2), b2)
 
 
 @custom_gradient
-def _gelu_between(x, W1, b1, W2):
+def _gelu_between(x: tf.Tensor, W1: tf.Tensor, b1: tf.Tensor, W2: tf.Tensor) -> "WithGradient":
     """Returns gelu(x W1 + b1) W2. Of the intermediate results, only x W1 stays in memory for the gradient."""
     product = x @ W1
 
-    def wide(product):
+    def wide(product: tf.Tensor) -> tf.Tensor:
         return tf.cast(tf.reshape(product, (1, -1, product.shape[-1])), tf.float32) + tf.cast(b1, tf.float32)
 
-    def narrow(each):
+    def narrow(each: tf.Tensor) -> tf.Tensor:
         return tf.cast(each, x.dtype)[0]
 
-    def gradient(upstream):
+    def gradient(upstream: tf.Tensor) -> tuple[tf.Tensor, ...]:
         with tf.control_dependencies([upstream]):  # otherwise it would be computed early and stay in memory
             w = wide(tf.identity(product))
         square = tf.square(w)

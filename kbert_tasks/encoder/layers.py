@@ -1,18 +1,25 @@
 """Layers that several heads use."""
 
-from typing import Any
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
 
 from .._keras import keras2, tensorflow
 from ..errors import InputError
 from .bert import TOKENS, register
 
+if TYPE_CHECKING:
+    import tensorflow as tf
+    import tf_keras as keras
+
 tf = tensorflow()
-keras: Any = keras2()
+keras = keras2()
 
 POOLER = "Pooler"
 
 
-def pooled(encoder, pooling):
+def pooled(encoder: keras.Model, pooling: str) -> tf.Tensor:
     """Pools the token vectors of the encoder into one vector for each text, (batch, hidden).
 
     Args:
@@ -28,7 +35,7 @@ def pooled(encoder, pooling):
     return OverTokens(pooling, name=f"Pool-{pooling.title()}")([encoder.output, tokens])
 
 
-def fill_pooler(model, weights):
+def fill_pooler(model: keras.Model, weights: Sequence[np.ndarray] | None) -> None:
     """Sets the weights of the pooler layer to those of the checkpoint.
 
     A model without a pooler layer is not changed.
@@ -52,7 +59,7 @@ def fill_pooler(model, weights):
 class First(keras.layers.Layer):
     """Selects the vector of the first token: (batch, time, hidden) to (batch, hidden)."""
 
-    def call(self, x):
+    def call(self, x: tf.Tensor) -> tf.Tensor:
         return x[:, 0]
 
 
@@ -60,11 +67,11 @@ class First(keras.layers.Layer):
 class OverTokens(keras.layers.Layer):
     """Returns the mean or maximum over the tokens that are not padding, for [(batch, time, hidden), token ids]."""
 
-    def __init__(self, how, **kwargs):
+    def __init__(self, how: str, **kwargs: Any) -> None:
         super().__init__(**kwargs)
         self.how = how
 
-    def call(self, inputs):
+    def call(self, inputs: Sequence[tf.Tensor]) -> tf.Tensor:
         x, tokens = inputs
         real = tf.not_equal(tokens, 0)[:, :, None]
         if self.how == "max":
@@ -72,5 +79,5 @@ class OverTokens(keras.layers.Layer):
         real = tf.cast(real, x.dtype)
         return tf.reduce_sum(x * real, axis=1) / tf.reduce_sum(real, axis=1)
 
-    def get_config(self):
+    def get_config(self) -> dict[str, Any]:
         return super().get_config() | {"how": self.how}

@@ -4,9 +4,10 @@ import contextlib
 import json
 import logging
 import tempfile
+from collections.abc import Callable, Iterator
 from os import PathLike
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
@@ -24,7 +25,14 @@ if TYPE_CHECKING:
 log = logging.getLogger("kbert_tasks")
 
 
-def build_encoder(config, encoder="fast", training=False, seq_len=None, output_layer_num=1, first_only=False):
+def build_encoder(
+    config: dict[str, Any],
+    encoder: str = "fast",
+    training: bool = False,
+    seq_len: int | None = None,
+    output_layer_num: int = 1,
+    first_only: bool = False,
+) -> "Model":
     """Returns the encoder with random weights.
 
     Args:
@@ -55,7 +63,7 @@ def build_encoder(config, encoder="fast", training=False, seq_len=None, output_l
     return model
 
 
-def _with_named_gelu(model):
+def _with_named_gelu(model: "Model") -> None:
     """Replaces the gelu of keras-bert's layers with the function of this package, which has the same formula.
 
     Keras saves keras-bert's function under the name gelu and would load its own gelu instead, which uses the error
@@ -109,7 +117,7 @@ def load_trained_model_from_checkpoint(
 
 
 @contextlib.contextmanager
-def _loader_reads(reader):
+def _loader_reads(reader: google_format.Reader) -> Iterator[Callable[..., None]]:
     """Yields keras-bert's function for loading weights, which inside the block reads from a `google_format.Reader`.
 
     keras-bert itself looks up Google's names in the file, but an object-based checkpoint uses other names.

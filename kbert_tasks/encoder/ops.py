@@ -3,8 +3,15 @@
 TensorFlow's own gradients of these operations read the numbers several times. `benchmarks/ops.py` compares both.
 """
 
+from typing import TYPE_CHECKING
+
 from .._keras import is_tpu, keras2, tensorflow
 from .gradients import custom_gradient
+
+if TYPE_CHECKING:
+    import tensorflow as tf
+
+    from .gradients import WithGradient
 
 tf = tensorflow()
 
@@ -12,7 +19,7 @@ tf = tensorflow()
 register = keras2().utils.register_keras_serializable(package="kbert_tasks")
 
 
-def seeded(number):
+def seeded(number: int) -> None:
     """Sets all random seeds to `number`.
 
     Dropout uses TensorFlow's global generator. Its state is a variable, so an interrupted run can resume with the same
@@ -22,7 +29,7 @@ def seeded(number):
     tf.random.set_global_generator(tf.random.Generator.from_seed(number))
 
 
-def dropped(x, rate):
+def dropped(x: tf.Tensor, rate: float) -> tf.Tensor:
     """Applies dropout: sets a random share `rate` of x to 0 and scales the rest to keep the mean.
 
     The function uses 16 random bits for each number, while `tf.nn.dropout` uses 32 and converts them to a float. The rate
@@ -40,10 +47,10 @@ def dropped(x, rate):
 
 
 @custom_gradient
-def rows_of(table, numbers):
+def rows_of(table: tf.Tensor, numbers: tf.Tensor) -> "WithGradient":
     """Returns rows of a matrix, with a dense gradient, because the fused kernel of Adam needs one."""
 
-    def gradient(upstream):
+    def gradient(upstream: tf.Tensor) -> tuple[tf.Tensor, None]:
         flat = tf.reshape(upstream, (-1, table.shape[1]))
         return tf.math.unsorted_segment_sum(flat, tf.reshape(numbers, (-1,)), table.shape[0]), None
 
@@ -51,7 +58,7 @@ def rows_of(table, numbers):
 
 
 @register  # otherwise Keras would load its own gelu, which uses the error function, from an .h5 file
-def gelu(x):
+def gelu(x: tf.Tensor) -> tf.Tensor:
     """Returns the Gaussian error linear unit of x by Google's formula.
 
     The formula is 0.5 x (1 + tanh(sqrt(2 / pi) (x + 0.044715 x^3))), computed in the equivalent form
@@ -61,7 +68,7 @@ def gelu(x):
 
 
 @custom_gradient
-def _gelu(x):
+def _gelu(x: tf.Tensor) -> "WithGradient":
     share = _share(x)
     return x * share, lambda upstream: upstream * _slope(x, share)
 
@@ -70,23 +77,23 @@ GELU_A = 2 * 0.7978845608028654
 GELU_B = GELU_A * 0.044715
 
 
-def _share(x):
+def _share(x: tf.Tensor) -> tf.Tensor:
     return tf.sigmoid(x * (x * x * GELU_B + GELU_A))
 
 
-def _slope(x, share):
+def _slope(x: tf.Tensor, share: tf.Tensor) -> tf.Tensor:
     return share + tf.raw_ops.SigmoidGrad(y=share, dy=x * (x * x * (3 * GELU_B) + GELU_A))
 
 
 @custom_gradient
-def feed_forward(x, W1, b1, W2, b2):
+def feed_forward(x: tf.Tensor, W1: tf.Tensor, b1: tf.Tensor, W2: tf.Tensor, b2: tf.Tensor) -> "WithGradient":
     """Returns gelu(x W1 + b1) W2 + b2 for x (tokens, hidden).
 
     Of the intermediate results, only x W1 + b1 stays in memory for the gradient.
     """
     wide = x @ W1 + b1
 
-    def gradient(upstream):
+    def gradient(upstream: tf.Tensor) -> tuple[tf.Tensor, ...]:
         with tf.control_dependencies([upstream]):  # otherwise it would be computed early and stay in memory
             again = tf.identity(wide)
         share = _share(again)
@@ -100,7 +107,7 @@ def feed_forward(x, W1, b1, W2, b2):
 
 
 @custom_gradient
-def one_product(x, *weights):
+def one_product(x: tf.Tensor, *weights: tf.Tensor) -> "WithGradient":
     """Multiplies x by several matrices at once and adds their biases: (tokens, hidden) to (tokens, total columns).
 
     The gradient concatenates the matrices again instead of storing the result.
@@ -111,7 +118,7 @@ def one_product(x, *weights):
     """
     number = len(weights) // 2
 
-    def gradient(upstream):
+    def gradient(upstream: tf.Tensor) -> tuple[tf.Tensor, ...]:
         with tf.control_dependencies([upstream]):
             W = tf.concat([tf.identity(each) for each in weights[:number]], -1)
         dW, db = tf.matmul(x, upstream, transpose_a=True), tf.reduce_sum(upstream, 0)
@@ -122,14 +129,14 @@ def one_product(x, *weights):
 
 
 @custom_gradient
-def normalised(x, gamma, beta, epsilon=1e-12):
+def normalised(x: tf.Tensor, gamma: tf.Tensor, beta: tf.Tensor, epsilon: float = 1e-12) -> "WithGradient":
     """Applies layer normalisation to x (..., hidden) in float32, with the factor gamma and the offset beta."""
     wide = tf.cast(x, tf.float32)
     away = wide - tf.reduce_mean(wide, -1, keepdims=True)
     scale = tf.math.rsqrt(tf.reduce_mean(away * away, -1, keepdims=True) + epsilon)
     unit = away * scale
 
-    def gradient(upstream):
+    def gradient(upstream: tf.Tensor) -> tuple[tf.Tensor, ...]:
         upstream = tf.cast(upstream, tf.float32)
         inner = upstream * gamma
         mean, along = (tf.reduce_mean(each, -1, keepdims=True) for each in (inner, inner * unit))

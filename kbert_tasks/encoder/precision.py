@@ -5,10 +5,15 @@ Only two parts of heads use 16 bits: the optional pooler and, in pretraining, th
 """
 
 import contextlib
+from collections.abc import Iterator
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from .._keras import keras2, tensorflow
 from ..errors import InputError
+
+if TYPE_CHECKING:
+    from tf_keras.optimizers.legacy import Optimizer
 
 CPU = Path("/proc/cpuinfo")
 
@@ -29,7 +34,7 @@ def fast_bfloat16() -> str:
     return "AVX-512 of AMD" if {"AuthenticAMD", "avx512_bf16"} <= words else ""
 
 
-def choose(precision, encoder="fast"):
+def choose(precision: str, encoder: str = "fast") -> tuple[str, str]:
     """Chooses the precision of the encoder.
 
     Args:
@@ -66,7 +71,7 @@ def choose(precision, encoder="fast"):
 
 
 @contextlib.contextmanager
-def computing(precision):
+def computing(precision: str) -> Iterator[None]:
     """Builds the layers inside the block with the given precision."""
     mixed = keras2().mixed_precision
     before = mixed.global_policy()
@@ -77,6 +82,6 @@ def computing(precision):
         mixed.set_global_policy(before)
 
 
-def scaled(optimizer, precision):
+def scaled(optimizer: "Optimizer", precision: str) -> "Optimizer":
     """Returns the optimizer, with loss scaling for float16, because small gradients would become 0 without it."""
     return keras2().mixed_precision.LossScaleOptimizer(optimizer) if precision == "float16" else optimizer

@@ -1,14 +1,20 @@
 """Attention probabilities of all layers and heads."""
 
+from typing import TYPE_CHECKING
+
 import numpy as np
 from scipy.special import softmax
 
 from .._keras import keras2
 from ..encoder.bert import SEGMENTS, TOKENS
 from ..inference.predict import inputs
+from ..text.tokenizer import Encoded
+
+if TYPE_CHECKING:
+    from .._keras import Layer, Model
 
 
-def maps(model, window, heads):
+def maps(model: "Model", window: Encoded, heads: int) -> np.ndarray:
     """Computes the attention probabilities from the inputs and the weights of the attention layers.
 
     Args:
@@ -29,7 +35,7 @@ def maps(model, window, heads):
     return np.stack([_probabilities(each.numpy()[0], layer, heads) for each, layer in zip(found, layers, strict=True)])
 
 
-def _probabilities(x, layer, heads):
+def _probabilities(x: np.ndarray, layer: "Layer", heads: int) -> np.ndarray:
     """Returns the attention probabilities (heads, tokens, tokens) of a layer for its input (tokens, hidden)."""
     Wq, bq, Wk, bk = layer.get_weights()[:4]
     queries, keys = (

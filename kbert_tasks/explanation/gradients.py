@@ -3,14 +3,20 @@
 Source: Sundararajan et al., "Axiomatic Attribution for Deep Networks", 2017 (arXiv 1703.01365).
 """
 
+from collections.abc import Callable
+from typing import TYPE_CHECKING
+
 import numpy as np
 
 from .._keras import tensorflow
 
+if TYPE_CHECKING:
+    import tensorflow as tf
+
 AT_ONCE = 512  # maximum number of tokens in a batch, so that memory does not depend on the number of steps
 
 
-def integrated(score, start, end, steps):
+def integrated(score: "Callable[[tf.Tensor], tf.Tensor]", start: np.ndarray, end: np.ndarray, steps: int) -> np.ndarray:
     """Computes the contribution of each token to the change of a score from `start` to `end`.
 
     Args:

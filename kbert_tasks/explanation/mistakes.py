@@ -2,8 +2,11 @@
 
 import contextlib
 import time
+from collections.abc import Iterator, Mapping, Sequence
+from typing import Any
 
 from ..errors import InputError
+from ..tasks.base import Task
 from . import models
 from .explain import explain
 from .page import fragment
@@ -15,7 +18,7 @@ MAPS = 3 * 2**20  # maximum number of attention values on the page (4 MB): one t
 SECONDS = 10  # no explanation starts after this time
 
 
-def explained(task, places):
+def explained(task: Task[Any], places: Sequence[int]) -> dict[int, list[tuple[str, str]]]:
     """Explains wrong answers, and the gold answers that were missed, with integrated gradients.
 
     Args:
@@ -27,7 +30,8 @@ def explained(task, places):
         `reporting.report.html`. It contains at most MOST mistakes, and no texts longer than LONG. Answers that cannot be
         explained, such as a gold answer that the task cannot give, are omitted.
     """
-    answers, until, found, room = task.answers_, time.monotonic() + SECONDS, {}, MAPS
+    answers, until, room = task.answers_, time.monotonic() + SECONDS, MAPS
+    found: dict[int, list[tuple[str, str]]] = {}
     short = [place for place in places if answers[place]["tokens"] <= LONG]
     try:
         for place in short:
@@ -41,8 +45,9 @@ def explained(task, places):
     return found
 
 
-def _reasons(task, answer, until, maps):
-    text, second = (answer.get(key) for key in task.presentation.question)
+def _reasons(task: Task[Any], answer: Mapping[str, Any], until: float, maps: bool) -> Iterator[tuple[str, str]]:
+    first, other = task.presentation.question
+    text, second = answer[first], answer.get(other)
     for name, asked in _asked(task, answer):
         if time.monotonic() < until:
             with contextlib.suppress(InputError):
@@ -51,7 +56,7 @@ def _reasons(task, answer, until, maps):
                 maps = False  # the maps do not depend on the answer
 
 
-def _asked(task, answer):
+def _asked(task: Task[Any], answer: Mapping[str, Any]) -> list[tuple[str, Any]]:
     """Returns the first wrong and the first missed answer, as a list of ("predicted" or "gold", answer for `explain`)."""
     predicted, gold = (task.explained_answers(answer[side]) for side in ("predicted", "gold"))
     wrong, missed = [e for e in predicted if e not in gold][:1], [e for e in gold if e not in predicted][:1]

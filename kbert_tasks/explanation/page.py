@@ -3,15 +3,17 @@
 import base64
 import functools
 from pathlib import Path
+from typing import Any
 
 import jinja2
 import numpy as np
 
 from ..html import fonts
 from ..html.templates import template
+from .explanation import Explanation
 
 
-def html(explanation):
+def html(explanation: Explanation) -> str:
     """Returns a complete HTML page.
 
     Args:
@@ -24,7 +26,7 @@ def html(explanation):
     return _template("page").render(explanation=explanation, body=fragment(explanation), family=fonts.FAMILY)
 
 
-def fragment(explanation, brief=False):
+def fragment(explanation: Explanation, brief: bool = False) -> str:
     """Returns the HTML fragment of one explanation.
 
     The page around it must include style.css and explanation.css and, if any fragment has attention maps, attention.js at
@@ -38,26 +40,27 @@ def fragment(explanation, brief=False):
         e=explanation,
         largest=abs(explanation.attributions).max() or 1.0,
         texts=[_pieces(explanation, segment) for segment in range(len(explanation.texts))],
-        maps=None if explanation.attention is None else _maps(explanation),
+        maps=None if explanation.attention is None else _maps(explanation.tokens, explanation.attention),
         brief=brief,
     )
 
 
-def _maps(e):
+def _maps(tokens: tuple[str, ...], attention: np.ndarray) -> dict[str, Any]:
     """Encodes the attention for attention.js: square roots as bytes, because most probabilities are small."""
-    layers, heads, _, _ = e.attention.shape
-    roots = np.round(np.sqrt(e.attention) * 255).astype("uint8")
-    return {"layers": layers, "heads": heads, "tokens": e.tokens, "maps": base64.b64encode(roots.tobytes()).decode()}
+    layers, heads, _, _ = attention.shape
+    roots = np.round(np.sqrt(attention) * 255).astype("uint8")
+    return {"layers": layers, "heads": heads, "tokens": tokens, "maps": base64.b64encode(roots.tobytes()).decode()}
 
 
-def _pieces(e, segment):
+def _pieces(e: Explanation, segment: int) -> list[dict[str, Any]]:
     """Splits a text at its tokens.
 
     Returns:
         A list of dicts with `string` and `read` (whether the model read it); if read, also with `value`, `parts` and
         `inside`.
     """
-    text, found, at = e.texts[segment], [], 0
+    text, at = e.texts[segment], 0
+    found: list[dict[str, Any]] = []
     for i in np.flatnonzero((e.segments == segment) & (e.offsets[:, 1] > e.offsets[:, 0])):
         start, end = e.offsets[i].tolist()
         value = float(e.attributions[i])
@@ -74,5 +77,5 @@ def _pieces(e, segment):
 
 
 @functools.cache
-def _template(name):
+def _template(name: str) -> jinja2.Template:
     return template(f"{name}.html.jinja", Path(__file__).parent, undefined=jinja2.StrictUndefined)

@@ -1,11 +1,14 @@
 """Finds the windows of a text that contain the answer to explain."""
 
+from typing import Any
+
 from ..errors import InputError
 from ..inference.predict import decoded
-from ..tasks.base import check_trained
+from ..tasks.base import Task, check_trained
+from ..tasks.target import Target
 
 
-def find(task, text, text_b, answer):
+def find(task: Task[Any], text: str, text_b: str | None, answer: Any) -> tuple[tuple[str, ...], list[Target]]:
     """Finds the targets of an explanation; the arguments are those of `explain`.
 
     Returns:

@@ -1,12 +1,16 @@
 """Explanations as plain text, with a line and a bar for each token."""
 
 import unicodedata
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from .explanation import Explanation
 
 LONGEST = 24  # maximum width of a token, in columns
 BAR = 30  # width of the longest bar, in columns
 
 
-def summary(explanation):
+def summary(explanation: "Explanation") -> str:
     """Returns the answer, its log-odds, and the accuracy of the attributions, in three lines."""
     e = explanation
     odds = f"log-odds {e.score:+.3f} for the text, {e.baseline:+.3f} if each token is [MASK]"
@@ -19,7 +23,7 @@ def summary(explanation):
     )
 
 
-def table(explanation):
+def table(explanation: "Explanation") -> str:
     """Returns the summary and a line for each token with its attribution; + supports the answer, - opposes it."""
     e = explanation
     largest = abs(e.attributions).max() or 1.0
@@ -34,17 +38,17 @@ def table(explanation):
     return "\n".join(lines)
 
 
-def shown(text):
+def shown(text: str) -> str:
     """Returns the text with control characters, which could move the cursor, replaced by escape sequences."""
     return "".join(c if c.isprintable() else c.encode("unicode_escape").decode() for c in text)
 
 
-def width(text):
+def width(text: str) -> int:
     """Returns the width of a text in terminal columns: 2 for Chinese characters and emoji, 0 for combining marks."""
     return sum(0 if unicodedata.category(c)[0] == "M" else 1 + (unicodedata.east_asian_width(c) in "WF") for c in text)
 
 
-def cropped(text):
+def cropped(text: str) -> str:
     """Returns the text, shortened to LONGEST columns if it is longer."""
     if width(text) <= LONGEST:
         return text

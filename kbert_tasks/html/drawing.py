@@ -3,11 +3,18 @@
 import io
 import re
 import warnings
+from collections.abc import Callable
+from typing import TYPE_CHECKING, Any
+
+from .fonts import Font
+
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
 
 # Placeholders for the colours of the page, which style.css defines.
 INK, LINE, FIRST, SECOND, THIRD = "#010101", "#020202", "#030303", "#040404", "#050505"
 NAMES = {INK: "ink", LINE: "line", FIRST: "first", SECOND: "second", THIRD: "third"}
-STYLE = {
+STYLE: dict[str, Any] = {
     "axes.axisbelow": True, "axes.edgecolor": LINE, "axes.facecolor": "none", "axes.grid": True, "axes.labelcolor": INK,
     "axes.labelsize": 9, "axes.spines.right": False, "axes.spines.top": False, "figure.facecolor": "none", "font.size": 9,
     "grid.color": LINE, "grid.linewidth": 0.6, "legend.frameon": False, "legend.fontsize": 8.5, "lines.linewidth": 1.8,
@@ -17,7 +24,7 @@ STYLE = {
 }  # fmt: skip
 
 
-def svg(draw, name, font, width=4.3, height=2.8):
+def svg(draw: "Callable[[Axes], None]", name: str, font: Font | None, width: float = 4.3, height: float = 2.8) -> str:
     """Returns a plot as an SVG element that can be embedded in an HTML page.
 
     The function changes no global state and ignores the user's matplotlib style. Characters that are not in the font
@@ -41,7 +48,7 @@ def svg(draw, name, font, width=4.3, height=2.8):
     return _inline(out.getvalue(), name)
 
 
-def _inline(text, name):
+def _inline(text: str, name: str) -> str:
     """Converts an SVG file to an element: removes the head, the comments (they contain the text) and the global CSS."""
     text = re.sub(r"<!--.*?-->\s*", "", text[text.index("<svg") :], flags=re.DOTALL)
     text = re.sub(r"<defs>\s*<style.*?</style>\s*</defs>\s*", "", text, count=1, flags=re.DOTALL)

@@ -31,7 +31,7 @@ class Font:
     free: bool
 
 
-def chinese():
+def chinese() -> Font | None:
     """Returns the font of the package, otherwise the best system font, otherwise None."""
     from matplotlib.font_manager import FontProperties, fontManager
 
@@ -48,7 +48,7 @@ def chinese():
     return None
 
 
-def face(font, text):
+def face(font: Font, text: str) -> str:
     """Returns CSS that embeds the characters of `text` from HAN on; "" if the font has none of them.
 
     Args:
@@ -75,7 +75,7 @@ def face(font, text):
     return f'@font-face {{ font-family: "{FAMILY}"; {source}; unicode-range: U+{HAN:X}-10FFFF; }}'
 
 
-def embedded(page, font):
+def embedded(page: str, font: Font | None) -> str:
     """Returns the HTML page with the required characters of a free Font embedded; unchanged without a free Font."""
     if not (font and font.free):
         return page
@@ -83,7 +83,7 @@ def embedded(page, font):
     return f"{head}<style>{face(font, page)}</style>\n</head>{rest}"
 
 
-def advice(font):
+def advice(font: Font | None) -> str | None:
     """Returns one line about how the page displays Chinese text, or None if the page embeds a font."""
     if font is None:
         return (

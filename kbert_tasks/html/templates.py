@@ -1,13 +1,14 @@
 """Loads Jinja templates of self-contained pages that open offline."""
 
 from pathlib import Path
+from typing import Any
 
 import jinja2
 
 SHARED = Path(__file__).parent  # contains style.css
 
 
-def template(file, *folders, **options):
+def template(file: str, *folders: Path, **options: Any) -> jinja2.Template:
     """Loads a template.
 
     Args:

@@ -10,6 +10,9 @@ import logging
 import os
 import shutil
 import sys
+from pathlib import Path
+from types import ModuleType
+from typing import TYPE_CHECKING, Any, Protocol
 
 import numpy as np
 
@@ -29,6 +32,12 @@ from ..saving.folder import (
     sweep,
 )
 
+if TYPE_CHECKING:
+    import openvino
+
+    from ..tasks.base import Task
+    from .predict import Arrays, Run
+
 log = logging.getLogger("kbert_tasks")
 
 ENGINES = ("keras", "openvino")
@@ -36,7 +45,19 @@ LENGTHS = 16, 64  # number of tokens in the texts that check an export
 LIMIT = 0.05  # bfloat16 changes a probability by up to 0.011; a larger difference means that the conversion failed
 
 
-def check(engine):
+class Engine(Protocol):
+    """Computes the outputs of a batch from its inputs, as `predict.by_keras` does.
+
+    Attributes:
+        folder: folder of the saved task.
+    """
+
+    folder: Path
+
+    def __call__(self, x: "Arrays") -> "Arrays": ...
+
+
+def check(engine: str) -> None:
     """Raises InputError if the engine does not exist or its package is not installed."""
     if engine not in ENGINES:
         raise InputError(f"engine should be one of {', '.join(ENGINES)}, not {engine!r}")
@@ -44,23 +65,24 @@ def check(engine):
         package()
 
 
-def package():
+def package() -> ModuleType:
     """Imports and returns the package openvino without its telemetry, which reports each start to Google Analytics."""
     name, absent = "openvino_telemetry", object()
-    before = sys.modules.get(name, absent)
-    sys.modules[name] = None  # openvino then uses its own stub
+    modules: dict[str, Any] = sys.modules
+    before = modules.get(name, absent)
+    modules[name] = None  # openvino then uses its own stub
     try:
         return importlib.import_module("openvino")
     except ImportError:
         raise InputError("--engine openvino needs the package openvino: pip install 'kbert-tasks[openvino]'") from None
     finally:
         if before is absent:
-            del sys.modules[name]
+            del modules[name]
         else:
-            sys.modules[name] = before
+            modules[name] = before
 
 
-def start(task, folder):
+def start(task: "Task[Any]", folder: Path) -> Engine:
     """Returns the function that replaces Keras in `predict.run`.
 
     Args:
@@ -74,12 +96,12 @@ def start(task, folder):
     Raises:
         InputError: the results of the converted model differ from those of Keras.
     """
-    run = _started(task, folder)
+    run: Any = _started(task, folder)
     run.folder = folder  # an unpickled task starts the engine again from this folder
     return run
 
 
-def _started(task, folder):
+def _started(task: "Task[Any]", folder: Path) -> "Run":
     model = _kept(folder)
     if model is not None:
         return _function(model, task.settings.precision)
@@ -101,7 +123,7 @@ def _started(task, folder):
     return run
 
 
-def _kept(folder):
+def _kept(folder: Path) -> "openvino.Model | None":
     """Returns the export in the folder, or None if it is missing, damaged, or made from other files."""
     try:
         if json.loads((folder / EXPORT / EXPORT_ABOUT).read_text(encoding="utf-8")) == _about(folder, folder / EXPORT):
@@ -111,7 +133,7 @@ def _kept(folder):
     return None
 
 
-def _about(folder, export):
+def _about(folder: Path, export: Path) -> dict[str, str]:
     """Returns the expected content of EXPORT_ABOUT.
 
     Args:
@@ -122,7 +144,7 @@ def _about(folder, export):
     return {"kbert_tasks": __version__} | {file.name: sha256(file) for file in files}
 
 
-def _converted(task):
+def _converted(task: "Task[Any]") -> "openvino.Model":
     """Converts the model of the task to OpenVINO, with Keras's names of inputs and outputs, for batches of any shape."""
     from .predict import graph
 
@@ -135,34 +157,35 @@ def _converted(task):
     return model
 
 
-def _core():
+def _core() -> "openvino.Core":
     core = package().Core()
     # On Windows a memory-mapped file cannot be replaced, and on other systems it must not be truncated.
     core.set_property({"ENABLE_MMAP": False})
     return core
 
 
-def _precision(setting):
+def _precision(setting: str) -> str:
     """Converts the setting `precision` to OpenVINO's name. float16 becomes f32, because it is only for GPUs."""
     return "bf16" if setting == "bfloat16" or (setting == "auto" and fast_bfloat16()) else "f32"
 
 
-def _function(model, precision):
+def _function(model: "openvino.Model", precision: str) -> "Run":
     compiled = _core().compile_model(model, "CPU", {"INFERENCE_PRECISION_HINT": _precision(precision)})
     ports = {port.get_any_name(): port for port in compiled.outputs}
 
-    def run(x):
+    def run(x: "Arrays") -> "Arrays":
         found = compiled.infer_new_request(x)  # a separate request for each call, so threads can predict in parallel
         return {name: found[port] for name, port in ports.items()}
 
     return run
 
 
-def _difference(task, run):
+def _difference(task: "Task[Any]", run: "Run") -> float:
     """Returns the largest difference between the probabilities of OpenVINO and Keras on random tokens with padding."""
     from .predict import by_keras
 
-    draw, keras, found = np.random.default_rng(0), by_keras(task), []
+    draw, keras = np.random.default_rng(0), by_keras(task)
+    found: list[float] = []
     for time in LENGTHS:
         shape = 4, min(time, task.settings.max_length)
         ids = draw.integers(1, task.config["vocab_size"], shape, "int32")
@@ -175,7 +198,7 @@ def _difference(task, run):
     return max(found, key=lambda each: (np.isnan(each), each))
 
 
-def _keep(model, folder):
+def _keep(model: "openvino.Model", folder: Path) -> None:
     """Writes the export to a temporary folder and renames it, which replaces an earlier export.
 
     Raises:

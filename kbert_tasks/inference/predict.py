@@ -3,24 +3,37 @@
 Scoring uses the same code.
 """
 
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from typing import TYPE_CHECKING, Any, TypeAlias
+
+import numpy as np
 from tqdm.auto import tqdm
 
 from .._keras import tensorflow
 from ..data.batches import by_length, collate
 from ..errors import InputError
 from ..memory import ran_out
+from ..text.tokenizer import Encoded
+
+if TYPE_CHECKING:
+    import tensorflow as tf
+
+    from ..tasks.base import Task
+
+Arrays: TypeAlias = dict[str, np.ndarray]  # name of an input or output of the model to its values
+Run: TypeAlias = Callable[[Arrays], Arrays]
 
 BATCH = 64  # number of texts in a batch; predictions do not depend on it
 LIMIT = 64 * 128  # maximum number of tokens in a batch, including padding; limits the memory for long texts
 
 
-def predictions(task, examples):
+def predictions(task: "Task[Any]", examples: Sequence[Any]) -> list[Any]:
     """Returns a list with the prediction of the task for each example, in the same order."""
     candidates = decoded(task, examples, [task.encode(example) for example in examples])
     return [task.decide(*each) for each in zip(examples, candidates, strict=True)]
 
 
-def decoded(task, examples, encoded):
+def decoded(task: "Task[Any]", examples: Sequence[Any], encoded: Sequence[Sequence[Encoded]]) -> list[Any]:
     """Returns the result of `task.decode` for each example, before `task.decide`.
 
     Args:
@@ -28,7 +41,8 @@ def decoded(task, examples, encoded):
         examples: list of examples.
         encoded: for each example a list of Encoded, one for each window.
     """
-    found, said = [None] * len(examples), [{} for _ in examples]
+    found: list[Any] = [None] * len(examples)
+    said: list[dict[int, Arrays]] = [{} for _ in examples]
     windows = [(i, part, window) for i, parts in enumerate(encoded) for part, window in enumerate(parts)]
     batches = list(_batches([len(window.ids) for *_, window in windows]))
     for batch in tqdm(batches, "predicting", unit="batch", disable=None, leave=False, delay=2):
@@ -37,11 +51,11 @@ def decoded(task, examples, encoded):
             said[i][part] = each
             if len(said[i]) == len(encoded[i]):
                 found[i] = task.decode(examples[i], encoded[i], [said[i][n] for n in range(len(said[i]))])
-                said[i] = None
+                said[i] = {}
     return found
 
 
-def _outputs(task, encoded):
+def _outputs(task: "Task[Any]", encoded: Sequence[Encoded]) -> list[Arrays]:
     """Returns the result of `task.run_model` for a batch; if memory runs out, the batch is split in half."""
     try:
         return task.run_model(encoded)
@@ -56,12 +70,12 @@ def _outputs(task, encoded):
     return [*_outputs(task, encoded[:half]), *_outputs(task, encoded[half:])]
 
 
-def inputs(encoded):
+def inputs(encoded: Sequence[Encoded]) -> Arrays:
     """Converts a list of Encoded to the inputs of the model: int32 arrays (batch, time)."""
     return collate([{"Input-Token": each.ids, "Input-Segment": each.segments} for each in encoded])
 
 
-def unpadded(task, found, encoded):
+def unpadded(task: "Task[Any]", found: Mapping[str, np.ndarray], encoded: Sequence[Encoded]) -> list[Arrays]:
     """Splits the outputs of a batch into the outputs of each window, and removes the padding.
 
     Args:
@@ -83,19 +97,19 @@ def unpadded(task, found, encoded):
     ]
 
 
-def token_axes(task):
+def token_axes(task: "Task[Any]") -> dict[str, tuple[bool, ...]]:
     """Returns a dict of output name to a tuple of bools, one for each axis after the batch axis: whether it has tokens."""
     outputs = task.prediction_model(task.model).output
     return {name: tuple(size is None for size in output.shape[1:]) for name, output in outputs.items()}
 
 
-def _batches(lengths):
+def _batches(lengths: Sequence[int]) -> Iterator[np.ndarray]:
     for batch in by_length(lengths, BATCH) if lengths else ():
         size = max(1, LIMIT // lengths[batch[0]])
         yield from (batch[i : i + size] for i in range(0, len(batch), size))
 
 
-def run(task):
+def run(task: "Task[Any]") -> Run:
     """Returns the function that computes the outputs of a batch with the engine of the task.
 
     The function maps the inputs of a batch to a dict of NumPy arrays.
@@ -103,13 +117,13 @@ def run(task):
     return task.engine_ or by_keras(task)
 
 
-def by_keras(task):
+def by_keras(task: "Task[Any]") -> Run:
     """Returns the same function as `run`, but always with Keras."""
     read = task.once(graph)
     return lambda x: {name: value.numpy() for name, value in read(x).items()}
 
 
-def graph(task):
+def graph(task: "Task[Any]") -> "tf.types.experimental.PolymorphicFunction":
     """Returns the model of the task for prediction as a tf.function that accepts inputs of any batch shape."""
     tf = tensorflow()
     part = task.prediction_model(task.model)

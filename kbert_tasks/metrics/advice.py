@@ -5,6 +5,8 @@ The checks depend on the available scores (accuracy with a confusion matrix, sev
 
 import itertools
 import math
+from collections.abc import Iterator, Mapping
+from typing import Any
 
 SIGNIFICANCE = 0.05  # level of the binomial test against the most frequent label
 LOW_F1 = 0.2
@@ -16,7 +18,7 @@ BASE = 768  # hidden size of a base model
 FEW_TEXTS = 2000
 
 
-def advice(report):
+def advice(report: Mapping[str, Any]) -> list[str]:
     """Returns sentences about the problems of a run and what to try; an empty list if there are no problems.
 
     Args:
@@ -33,7 +35,7 @@ def advice(report):
 # Problems --------------------------------------------------------------------------------------------------------
 
 
-def same_answer(part, scores, examples):
+def same_answer(part: str, scores: Mapping[str, Any], examples: Mapping[str, Any]) -> Iterator[str]:
     """Yields a sentence if the model gives all texts the same label, or gives no labels.
 
     Args:
@@ -51,7 +53,7 @@ def same_answer(part, scores, examples):
         yield f"The model predicts the same label for all {texts:,} {part}texts: {', '.join(given)}."
 
 
-def _below_baseline(report, part, scores):
+def _below_baseline(report: Mapping[str, Any], part: str, scores: Mapping[str, Any]) -> Iterator[str]:
     baseline = report.get("baseline") or {}
     other = baseline.get("scores", {}).get(part, {}).get("accuracy")
     if other is None or "answered" in scores or scores.get("accuracy", other) >= other:
@@ -59,7 +61,7 @@ def _below_baseline(report, part, scores):
     yield f"The model's accuracy on the {part} texts, {scores['accuracy']:.4f}, is below the {other:.4f} of {baseline['name']}."
 
 
-def _at_chance(part, scores):
+def _at_chance(part: str, scores: Mapping[str, Any]) -> Iterator[str]:
     texts, most = sum(_gold(scores).values()), max(_gold(scores).values(), default=0)
     if "confusion_matrix" not in scores or "answered" in scores or most == texts:
         return
@@ -74,7 +76,7 @@ def _at_chance(part, scores):
         )
 
 
-def _low_f1(report, part, scores):
+def _low_f1(report: Mapping[str, Any], part: str, scores: Mapping[str, Any]) -> Iterator[str]:
     if scores.get("f1") is not None and scores["f1"] < LOW_F1:
         nothing = ", because the model predicts nothing" if scores.get("precision") is None else ""
         yield f"F1 on the {report['examples'][part]['used']:,} {part} texts is only {scores['f1']:.4f}{nothing}."
@@ -83,7 +85,7 @@ def _low_f1(report, part, scores):
 # Suggestions -----------------------------------------------------------------------------------------------------
 
 
-def _suggestions(report, part, scores):
+def _suggestions(report: Mapping[str, Any], part: str, scores: Mapping[str, Any]) -> list[str]:
     made = [*_epochs(report), *_learning_rate(report, scores), *_length(report, part), *_lost(report, part, scores)]
     made += [*_checkpoint(report), *_data(report)]
     return made or [
@@ -92,12 +94,12 @@ def _suggestions(report, part, scores):
     ]
 
 
-def _used(report, name):
+def _used(report: Mapping[str, Any], name: str) -> Any:
     """Returns the value of a setting that the run used, with "auto" resolved."""
     return report.get("resolved", {}).get(name, {"value": report["settings"][name]})["value"]
 
 
-def _epochs(report):
+def _epochs(report: Mapping[str, Any]) -> Iterator[str]:
     epochs, steps = _used(report, "epochs"), report["plan"]["steps"]
     more = min(math.ceil(FEW_STEPS / steps * epochs), MOST_EPOCHS)
     if more > epochs:
@@ -106,7 +108,7 @@ def _epochs(report):
         yield f"Train longer, for example --epochs {2 * epochs}: the last of {epochs} epochs was the best one."
 
 
-def _learning_rate(report, scores):
+def _learning_rate(report: Mapping[str, Any], scores: Mapping[str, Any]) -> Iterator[str]:
     used, hidden = _used(report, "learning_rate"), report["checkpoint"]["config"]["hidden_size"]
     first, last = (report["history"][i]["loss"] for i in (0, -1))
     guessing = _loss_of_guessing(report, scores)
@@ -123,7 +125,7 @@ def _learning_rate(report, scores):
         yield f"Lower the learning rate, for example --learning-rate {used / 3:.1g} (used: {used:g}): {reason}."
 
 
-def _length(report, part):
+def _length(report: Mapping[str, Any], part: str) -> Iterator[str]:
     """Yields a suggestion if many training texts or many evaluated texts are truncated."""
     settings, longest = report["settings"], report["checkpoint"]["config"]["max_position_embeddings"]
     length = min(report["plan"]["lengths"]["95 %"], longest)
@@ -137,7 +139,7 @@ def _length(report, part):
             return
 
 
-def _lost(report, part, scores):
+def _lost(report: Mapping[str, Any], part: str, scores: Mapping[str, Any]) -> Iterator[str]:
     """Yields suggestions if many gold answers of a span task cannot be found in the texts."""
     used, longest = report["settings"]["max_length"], report["checkpoint"]["config"]["max_position_embeddings"]
     notes, gold = report["examples"][part]["notes"], sum(_gold(scores).values())
@@ -153,14 +155,14 @@ def _lost(report, part, scores):
             yield f"{cure}: {lost:,} of {gold:,} answers in the {part} texts cannot be found."
 
 
-def _checkpoint(report):
+def _checkpoint(report: Mapping[str, Any]) -> Iterator[str]:
     name, config = report["checkpoint"]["name"], report["checkpoint"]["config"]
     if config["hidden_size"] < BASE:
         size = f"{config['num_hidden_layers']} layers of {config['hidden_size']}"
         yield f"Use a larger checkpoint than {name} ({size}): kbert-checkpoint list shows what can be downloaded."
 
 
-def _data(report):
+def _data(report: Mapping[str, Any]) -> Iterator[str]:
     texts = report["examples"]["train"]["used"]
     if texts < FEW_TEXTS:
         yield f"Label more texts: there are only {texts:,} training texts."
@@ -169,12 +171,12 @@ def _data(report):
 # Facts -----------------------------------------------------------------------------------------------------------
 
 
-def _gold(scores):
+def _gold(scores: Mapping[str, Any]) -> dict[str, int]:
     """Returns a dict from class to its number of gold answers."""
     return {name: its["support"] for name, its in scores.get("per_class", {}).items() if its.get("support")}
 
 
-def _predicted(scores):
+def _predicted(scores: Mapping[str, Any]) -> dict[str, int]:
     """Returns a dict from predicted label to the number of texts with this prediction."""
     if "confusion_matrix" in scores:
         matrix = scores["confusion_matrix"]
@@ -188,7 +190,7 @@ def _predicted(scores):
     }
 
 
-def _loss_of_guessing(report, scores):
+def _loss_of_guessing(report: Mapping[str, Any], scores: Mapping[str, Any]) -> float | None:
     """Returns the entropy of the gold labels if it equals the loss of guessing by label frequency; otherwise None."""
     from scipy.stats import entropy
 

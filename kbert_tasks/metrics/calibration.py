@@ -20,7 +20,7 @@ CRITICAL = 3.84
 TINY = 1e-12  # keeps logarithms finite
 
 
-def tempered(p, temperature, several):
+def tempered(p: np.ndarray, temperature: float, several: bool) -> np.ndarray:
     """Rescales probabilities as if all logits had been divided by `temperature`.
 
     Values above 1 lower the confidence, values below 1 raise it. The order of the labels of a text does not change. With
@@ -36,7 +36,7 @@ def tempered(p, temperature, several):
     return softmax(np.log(p) / temperature, axis=-1)
 
 
-def losses(p, gold, several):
+def losses(p: np.ndarray, gold: np.ndarray, several: bool) -> np.ndarray:
     """Computes the negative log likelihood of each text, (texts,).
 
     This is the cross entropy, or with `several` the sum of binary cross entropies. Without `several`, the value of a text
@@ -46,7 +46,7 @@ def losses(p, gold, several):
     return -np.where(gold, np.log(p), np.log1p(-p) if several else 0).sum(-1)
 
 
-def best_temperature(p, gold, several):
+def best_temperature(p: np.ndarray, gold: np.ndarray, several: bool) -> float:
     """Returns the temperature between COLDEST and HOTTEST that minimizes the mean loss.
 
     The result is 1 if all answers are correct, because the data then contain no evidence of overconfidence. Without
@@ -68,7 +68,7 @@ def best_temperature(p, gold, several):
     return float(np.exp(found.x))
 
 
-def reliable_temperature(p, gold, several):
+def reliable_temperature(p: np.ndarray, gold: np.ndarray, several: bool) -> tuple[float, str | None]:
     """Returns the best temperature if the texts give enough evidence for it, otherwise 1.
 
     Returns:
@@ -95,7 +95,7 @@ def reliable_temperature(p, gold, several):
     return found, None
 
 
-def reliability(sure, right):
+def reliability(sure: np.ndarray, right: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
     """Computes the data of a calibration plot for each non-empty one of 15 bins of equal width.
 
     Args:
@@ -106,12 +106,12 @@ def reliability(sure, right):
         Three arrays (bins,): number of answers, mean probability, and share of correct answers.
     """
     bins = np.digitize(sure, np.arange(1, BINS) / BINS)
-    counts, *sums = (np.bincount(bins, weights, BINS) for weights in (None, sure, right))
+    counts, total, correct = (np.bincount(bins, weights, BINS) for weights in (None, sure, right))
     held = counts > 0
-    return counts[held], *(each[held] / counts[held] for each in sums)
+    return counts[held], total[held] / counts[held], correct[held] / counts[held]
 
 
-def calibration_error(p, gold, several):
+def calibration_error(p: np.ndarray, gold: np.ndarray, several: bool) -> float:
     """Computes the expected calibration error: the mean difference between probability and share of correct answers.
 
     An answer is the most probable label of a text. With `several`, each label of each text is an answer, which is correct
@@ -121,7 +121,7 @@ def calibration_error(p, gold, several):
     return float((counts * np.abs(sure - right)).sum() / counts.sum())
 
 
-def _answers(p, gold, several):
+def _answers(p: np.ndarray, gold: np.ndarray, several: bool) -> tuple[np.ndarray, np.ndarray]:
     """Returns (probabilities, whether correct), both (answers,)."""
     if several:
         return p.ravel(), gold.ravel()
@@ -129,7 +129,7 @@ def _answers(p, gold, several):
     return p.max(-1), gold[np.arange(len(p)), best]
 
 
-def calibration_scores(p, gold, temperature, several):
+def calibration_scores(p: np.ndarray, gold: np.ndarray, temperature: float, several: bool) -> dict[str, float]:
     """Returns the calibration scores of probabilities to which this temperature has been applied.
 
     `ece` is the error with the temperature, `ece_uncalibrated` the error without it.

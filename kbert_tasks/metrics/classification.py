@@ -1,7 +1,13 @@
 """Computes classification scores and defines the Report that holds them."""
 
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, TypeAlias
+
+import numpy as np
+
+# Class to its precision, recall, f1 (None if undefined) and support.
+PerClass: TypeAlias = dict[str, dict[str, float | None]]
 
 
 @dataclass
@@ -34,7 +40,9 @@ class Report:
         return "\n".join([scores_text(self.scores, self.examples), *same_answer("", self.scores, self.examples)])
 
 
-def classification(gold, predicted, labels):
+def classification(
+    gold: Sequence[str | None], predicted: Sequence[str | None], labels: Iterable[str]
+) -> dict[str, Any]:
     """Computes the scores of predictions with one label per text, using scikit-learn.
 
     Args:
@@ -48,29 +56,31 @@ def classification(gold, predicted, labels):
     """
     from sklearn import metrics
 
-    labels = sorted({*labels, *gold, *predicted} - {None})
-    place = {label: i for i, label in enumerate(labels)} | {None: -1}
-    gold, predicted = ([place[each] for each in part] for part in (gold, predicted))
-    columns = list(range(len(labels)))
-    per_class = _per_class(gold, predicted, labels, columns)
+    names = sorted({each for each in (*labels, *gold, *predicted) if each is not None})
+    place: dict[str | None, int] = {None: -1, **{label: i for i, label in enumerate(names)}}
+    right, given = ([place[each] for each in part] for part in (gold, predicted))
+    columns = list(range(len(names)))
+    per_class = _per_class(right, given, names, columns)
     return {
-        "accuracy": float(metrics.accuracy_score(gold, predicted)),
+        "accuracy": float(metrics.accuracy_score(right, given)),
         "macro_f1": _macro_f1(per_class),
         "per_class": per_class,
         "confusion_matrix": {
-            "labels": labels,
-            "rows_gold_columns_predicted": metrics.confusion_matrix(gold, predicted, labels=columns).tolist(),
+            "labels": names,
+            "rows_gold_columns_predicted": metrics.confusion_matrix(right, given, labels=columns).tolist(),
         },
     }
 
 
-def answered(gold, predicted):
+def answered(gold: Sequence[object], predicted: Sequence[object]) -> dict[str, float | None]:
     """Computes the share of texts with an answer (not None), and the accuracy on these texts (None if there are none)."""
     given = [one == other for one, other in zip(gold, predicted, strict=True) if other is not None]
     return {"answered": len(given) / len(gold), "accuracy_answered": sum(given) / len(given) if given else None}
 
 
-def multi_label(gold, predicted, labels):
+def multi_label(
+    gold: Sequence[tuple[str, ...]], predicted: Sequence[tuple[str, ...]], labels: Iterable[str]
+) -> dict[str, Any]:
     """Computes the scores of predictions with any number of labels per text.
 
     `accuracy` is the share of texts whose set of labels is exactly right.
@@ -82,21 +92,23 @@ def multi_label(gold, predicted, labels):
     from sklearn import metrics
     from sklearn.preprocessing import MultiLabelBinarizer
 
-    labels = sorted({*labels, *(label for each in (*gold, *predicted) for label in each)})
+    names = sorted({*labels, *(label for each in (*gold, *predicted) for label in each)})
     # An additional column, because scikit-learn interprets a single column as two classes.
-    binary = MultiLabelBinarizer(classes=[*labels, None]).fit([])
-    gold, predicted = binary.transform(gold), binary.transform(predicted)
-    columns = list(range(len(labels)))
-    per_class = _per_class(gold, predicted, labels, columns)
+    binary = MultiLabelBinarizer(classes=[*names, None]).fit([])
+    right, given = binary.transform(gold), binary.transform(predicted)
+    columns = list(range(len(names)))
+    per_class = _per_class(right, given, names, columns)
     return {
-        "accuracy": float((gold == predicted).all(axis=1).mean()),
-        "micro_f1": float(metrics.f1_score(gold, predicted, average="micro", labels=columns, zero_division=0)),
+        "accuracy": float((right == given).all(axis=1).mean()),
+        "micro_f1": float(metrics.f1_score(right, given, average="micro", labels=columns, zero_division=0)),
         "macro_f1": _macro_f1(per_class),
         "per_class": per_class,
     }
 
 
-def _per_class(gold, predicted, names, labels):
+def _per_class(
+    gold: list[int] | np.ndarray, predicted: list[int] | np.ndarray, names: list[str], labels: list[int]
+) -> PerClass:
     from sklearn.metrics import precision_recall_fscore_support
 
     columns = precision_recall_fscore_support(gold, predicted, labels=labels, zero_division=float("nan"))
@@ -107,7 +119,7 @@ def _per_class(gold, predicted, names, labels):
     }
 
 
-def _macro_f1(per_class):
+def _macro_f1(per_class: PerClass) -> float:
     """Returns the mean F1 of the labels that occur in the gold answers or the predictions."""
     known = [each["f1"] for each in per_class.values() if each["f1"] is not None]
     return sum(known) / len(known) if known else 0.0

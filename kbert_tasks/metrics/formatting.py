@@ -1,10 +1,18 @@
 """Formats scores and counts as text for the console."""
 
+from collections.abc import Iterable, Mapping, Sequence
+from typing import TYPE_CHECKING, Any
 
-def scores_text(scores, examples, baseline=None):
+if TYPE_CHECKING:
+    import pandas as pd
+
+
+def scores_text(
+    scores: Mapping[str, Any], examples: Mapping[str, Any] | None, baseline: Mapping[str, float] | None = None
+) -> str:
     """Formats the scores of one set of examples, with those of a baseline, and the counts of its rows."""
     suffixes = {name: f"   (baseline {value:.4f})" for name, value in (baseline or {}).items()}
-    lines = [counts_text(examples)] if "read" in (examples or {}) else []
+    lines = [counts_text(examples)] if examples and "read" in examples else []
     numbers = {name: value for name, value in scores.items() if isinstance(value, int | float)}
     lines += [f"  {name:<17} {value:.4f}{suffixes.get(name, '')}" for name, value in numbers.items()]
     lines += [f"  {name:<17} {NONE if name == 'precision' else '-'}" for name, value in scores.items() if value is None]
@@ -21,7 +29,7 @@ def scores_text(scores, examples, baseline=None):
     return "\n".join(lines)
 
 
-def counts_text(examples):
+def counts_text(examples: Mapping[str, Any]) -> str:
     """Formats the counts of the rows, such as "700 rows read, 698 used, 2 skipped (empty text 2)", and the notes."""
     skipped = ", ".join(f"{reason} {count}" for reason, count in examples["skipped"].items())
     joined = f"{examples['joined']} merged with an earlier row of the same text, " if "joined" in examples else ""
@@ -31,9 +39,10 @@ def counts_text(examples):
     )
 
 
-def run_text(report):
+def run_text(report: Mapping[str, Any]) -> str:
     """Formats the summary of a training run."""
-    lines, shared = [], _shared_notes(report["examples"])
+    lines: list[str] = []
+    shared = _shared_notes(report["examples"])
     for name, examples in report["examples"].items():
         notes = {note: number for note, number in examples["notes"].items() if note not in shared}
         lines.append(f"{name}: {counts_text(examples | {'notes': notes})}")
@@ -50,28 +59,28 @@ def run_text(report):
     return "\n".join(lines)
 
 
-def _shared_notes(parts):
+def _shared_notes(parts: Mapping[str, Mapping[str, Any]]) -> dict[str, dict[str, int]]:
     """Returns {note: {part: number}} of notes that several parts, such as dev and test, share; they are printed once."""
-    found = {}
+    found: dict[str, dict[str, int]] = {}
     for part, examples in parts.items():
         for note, number in examples["notes"].items():
             found.setdefault(note, {})[part] = number
     return {note: numbers for note, numbers in found.items() if len(numbers) > 1}
 
 
-def baseline_text(baseline):
+def baseline_text(baseline: Mapping[str, Any]) -> str:
     """Describes the baseline and the rows that it was fitted on."""
     of = f" of the {baseline['of']:,}" if baseline["rows"] < baseline["of"] else ""
     return f"{baseline['name']}, fitted on {baseline['rows']:,}{of} training rows"
 
 
-def advice_text(report):
+def advice_text(report: Mapping[str, Any]) -> str | None:
     """Formats the advice with one sentence per line; returns None if there is no advice."""
     sentences = report["advice"]
     return "\n".join(["advice", *(f"  - {sentence}" for sentence in sentences)]) if sentences else None
 
 
-def _several(name, summary):
+def _several(name: str, summary: Mapping[str, Any]) -> list[str]:
     """Formats the mean, the standard deviation and the single values of each score over several trainings."""
     kind = name.removesuffix("s")
     lines = [
@@ -92,18 +101,20 @@ def _several(name, summary):
     return lines
 
 
-def _list(each):
+def _list(each: Iterable[object]) -> str:
     return ", ".join(map(str, each))
 
 
 NONE = "no predictions"
 
 
-def _number(value):
+def _number(value: float | None) -> str:
     return "-" if value is None else f"{value:.4f}"
 
 
-def _per_class(per_class, thresholds=None):
+def _per_class(
+    per_class: Mapping[str, Mapping[str, Any]], thresholds: Mapping[str, float] | None = None
+) -> "pd.DataFrame":
     rows = []
     for values in per_class.values():
         precision = values["precision"]
@@ -115,13 +126,13 @@ def _per_class(per_class, thresholds=None):
     return frame
 
 
-def _frame(rows, index, columns):
+def _frame(rows: Sequence[Sequence[Any]], index: Iterable[str], columns: Iterable[str]) -> "pd.DataFrame":
     import pandas as pd
 
     return pd.DataFrame(rows, index=list(index), columns=list(columns))
 
 
-def _table(frame):
+def _table(frame: "pd.DataFrame") -> str:
     import pandas as pd
 
     with pd.option_context("display.unicode.east_asian_width", True):

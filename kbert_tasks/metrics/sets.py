@@ -1,9 +1,15 @@
 """Computes precision, recall and F1 of sets of answers, and the threshold that maximizes F1."""
 
+from collections.abc import Hashable, Sequence
+from collections.abc import Set as AbstractSet
+from typing import TypeAlias
+
 import numpy as np
 
+Sets: TypeAlias = Sequence[AbstractSet[Hashable]]  # the answers of each text
 
-def counted(gold, predicted):
+
+def counted(gold: Sets, predicted: Sets) -> dict[str, float | None]:
     """Computes precision, recall and F1 over all texts together.
 
     Args:
@@ -24,7 +30,7 @@ def counted(gold, predicted):
     }
 
 
-def best_threshold(gold, answers, least=0.0):
+def best_threshold(gold: Sets, answers: Sequence[Sequence[tuple[Hashable, float]]], least: float = 0.0) -> float:
     """Returns the minimum score of an answer that maximizes F1 over all texts.
 
     Args:

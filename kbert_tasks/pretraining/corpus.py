@@ -9,7 +9,9 @@ held-out-00000.tfrecord ...   documents that are not used for training
 import json
 import re
 from dataclasses import dataclass
+from os import PathLike
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
@@ -38,7 +40,7 @@ class Document:
     ends: np.ndarray
     joined: np.ndarray
 
-    def to_bytes(self):
+    def to_bytes(self) -> bytes:
         """Returns the document as a serialized `tf.train.Example`."""
         train = tensorflow().train
         fields = {
@@ -61,15 +63,15 @@ class Corpus:
         whole_word_mask: whether the characters of Chinese words are joined, see `Document.joined`.
     """
 
-    def __init__(self, folder, manifest, vocabulary):
+    def __init__(self, folder: Path, manifest: dict[str, Any], vocabulary: list[str]) -> None:
         self.folder = folder
         self.manifest = manifest
         self.vocabulary = vocabulary
-        self.cased = manifest["cased"]
-        self.whole_word_mask = manifest["whole_word_mask"]
+        self.cased: bool = manifest["cased"]
+        self.whole_word_mask: bool = manifest["whole_word_mask"]
 
     @classmethod
-    def open(cls, folder):
+    def open(cls, folder: str | PathLike[str]) -> "Corpus":
         """Opens the corpus in `folder`.
 
         Checks the format and entries of the manifest, the sizes of all shards, and the SHA-256 of the vocabulary. The
@@ -96,10 +98,10 @@ class Corpus:
         if form != FORMAT:
             raise InputError(f"{folder} has format {form}, expected {FORMAT}: {again}")
         for name, size in expected.items():
-            found = (folder / name).stat().st_size if (folder / name).is_file() else None
-            if found != size:
+            actual = (folder / name).stat().st_size if (folder / name).is_file() else None
+            if actual != size:
                 raise InputError(
-                    f"{folder / name} {'is missing' if found is None else f'has {found} bytes'}, {MANIFEST} requires "
+                    f"{folder / name} {'is missing' if actual is None else f'has {actual} bytes'}, {MANIFEST} requires "
                     f"{size}: {again}"
                 )
         if not (folder / VOCABULARY).is_file() or sha256(folder / VOCABULARY) != manifest["vocabulary"]["sha256"]:
@@ -108,11 +110,11 @@ class Corpus:
             )
         return cls(folder, manifest, read_vocabulary(folder / VOCABULARY))
 
-    def shards(self, part):
+    def shards(self, part: str) -> int:
         """Returns the number of shards of a part, "train" or "held-out"."""
         return len(self.manifest["parts"][part]["shards"])
 
-    def documents(self, part, n):
+    def documents(self, part: str, n: int) -> list[Document]:
         """Reads the documents of shard n of a part.
 
         Returns:
@@ -124,7 +126,7 @@ class Corpus:
         tf = tensorflow()
         path = self.folder / self.manifest["parts"][part]["shards"][n]["file"]
         fields = {name: tf.io.FixedLenFeature([], tf.string) for name in ("ids", "ends", "joined")}
-        found = []
+        found: list[Document] = []
         try:
             # TensorFlow verifies the checksum of each record.
             for record in tf.data.TFRecordDataset(str(path)).batch(1024).as_numpy_iterator():
@@ -144,7 +146,7 @@ class Corpus:
         return found
 
 
-def _shards(manifest):
+def _shards(manifest: dict[str, Any]) -> dict[str, int]:
     """Checks the entries of a manifest; returns a dict of the name of each shard to its size in bytes.
 
     If an entry is missing or invalid, it raises an exception that `open` catches.
@@ -164,5 +166,5 @@ def _shards(manifest):
     return found
 
 
-def _document(ids, ends, joined):
+def _document(ids: bytes, ends: bytes, joined: bytes) -> Document:
     return Document(np.frombuffer(ids, "<i4"), np.frombuffer(ends, "<i4"), np.frombuffer(joined, "u1").astype(bool))

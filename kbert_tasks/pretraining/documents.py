@@ -4,12 +4,18 @@ import codecs
 import logging
 import re
 from collections import Counter
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
+from os import PathLike
 from pathlib import Path
+from typing import TYPE_CHECKING, TypeAlias
 
 from ..data import delimited, tables
 from ..data.cells import blank, text_of, texts_of
 from ..errors import InputError
+
+if TYPE_CHECKING:
+    import pandas as pd
 
 log = logging.getLogger("kbert_tasks")
 
@@ -29,6 +35,9 @@ _ABBREVIATIONS = frozenset(
     "mr mrs ms dr prof st jr sr vs cf fig figs vol no nos pp ca al gen col sgt capt lt rev hon gov sen rep".split()
 )
 
+# Text files: one path, or several.
+Files: TypeAlias = str | Path | Iterable[str | PathLike[str]]
+
 
 @dataclass
 class Reading:
@@ -36,10 +45,17 @@ class Reading:
 
     documents: int = 0
     cut: int = 0
-    skipped: Counter = field(default_factory=Counter)
+    skipped: Counter[str] = field(default_factory=Counter)
 
 
-def read(files, text_column="text", encoding=None, *, longest=LONGEST, reading=None):
+def read(
+    files: Files,
+    text_column: str = "text",
+    encoding: str | None = None,
+    *,
+    longest: int = LONGEST,
+    reading: Reading | None = None,
+) -> Iterator[list[str]]:
     """Yields the documents of text files, each a list of sentences.
 
     In a `.txt` file, each line is a sentence or a paragraph, and a blank line ends a document. Paragraphs are split into
@@ -71,7 +87,8 @@ def read(files, text_column="text", encoding=None, *, longest=LONGEST, reading=N
     """
     reading = Reading() if reading is None else reading
     for path in paths(files):
-        document, length, cut = [], 0, False
+        document: list[str] = []
+        length, cut = 0, False
         for line in _lines(path, text_column, encoding, reading.skipped):
             for sentence in () if line is None else sentences(line):
                 if document and length + len(sentence) > longest:
@@ -86,7 +103,7 @@ def read(files, text_column="text", encoding=None, *, longest=LONGEST, reading=N
                 document, length, cut = [], 0, False
 
 
-def paths(files):
+def paths(files: Files) -> list[Path]:
     """Returns the files as a list of Path.
 
     Raises:
@@ -107,7 +124,7 @@ def paths(files):
     return found
 
 
-def sentences(text):
+def sentences(text: str) -> list[str]:
     """Splits a paragraph into sentences and strips white space from each.
 
     A sentence ends after 。！？… and following closing quotes, after ! and ? before a space or a Chinese character, and
@@ -124,7 +141,7 @@ def sentences(text):
     return [sentence for sentence in found if sentence]
 
 
-def _goes_on(text, start, dot):
+def _goes_on(text: str, start: int, dot: int) -> bool:
     """Returns whether a sentence that starts at `start` continues after the dot."""
     if dot - start < 12 and re.fullmatch(r"[\s\d.．]*", text[start:dot]):
         return True
@@ -133,7 +150,7 @@ def _goes_on(text, start, dot):
     return bool(_INITIALS.fullmatch(word)) or word.lower() in _ABBREVIATIONS
 
 
-def _lines(path, text_column, encoding, skipped):
+def _lines(path: Path, text_column: str, encoding: str | None, skipped: Counter[str]) -> Iterator[str | None]:
     """Yields lines of text, and None after the last line of each document."""
     if path.stat().st_size == 0:
         skipped["empty file"] += 1
@@ -158,24 +175,24 @@ def _lines(path, text_column, encoding, skipped):
         yield None
 
 
-def _array(path, encoding):
+def _array(path: Path, encoding: str | None) -> bool:
     """Returns whether a JSON file is an array, which cannot be streamed, instead of one object per line."""
     return next((line for _, line in _streamed(path, encoding, LINE) if line.strip()), "").lstrip().startswith("[")
 
 
-def _table(path, text_column, encoding):
+def _table(path: Path, text_column: str, encoding: str | None) -> Iterator[str]:
     for table in [tables.read(path, encoding=encoding)] if _whole(path, encoding) else _parts(path, encoding):
         tables.column(table, text_column, "text_column")
         yield from texts_of(table, text_column)
 
 
-def _whole(path, encoding):
+def _whole(path: Path, encoding: str | None) -> bool:
     """Returns whether a table cannot be streamed: Excel, Parquet, JSON arrays, and TSV with quoted cells."""
     kind = path.suffix.lower()
     return kind != ".csv" and not (kind == ".tsv" and delimited.bare(line for _, line in _streamed(path, encoding)))
 
 
-def _parts(path, encoding):
+def _parts(path: Path, encoding: str | None) -> "Iterator[pd.DataFrame]":
     rows = 0
     try:
         for table in delimited.parts(path, _encoding(path, encoding), delimited.MARKS[path.suffix.lower()]):
@@ -187,7 +204,7 @@ def _parts(path, encoding):
         raise InputError(f"{path} has a header line and no rows")
 
 
-def _rows(path, text_column, encoding):
+def _rows(path: Path, text_column: str, encoding: str | None) -> Iterator[str]:
     for number, row in tables.json_rows(path, _streamed(path, encoding)):
         if text_column not in row:
             raise InputError(
@@ -200,7 +217,7 @@ def _rows(path, text_column, encoding):
         yield text_of(row[text_column])
 
 
-def _streamed(path, encoding, limit=-1):
+def _streamed(path: Path, encoding: str | None, limit: int = -1) -> Iterator[tuple[int, str]]:
     """Yields (number from 1, line); lines end at LF, CRLF or CR, as in `data.lines`."""
     number = 0
     with open(path, encoding=_encoding(path, encoding)) as file:
@@ -212,7 +229,7 @@ def _streamed(path, encoding, limit=-1):
             raise _undecodable(f"{path}, after line {number}", error) from None
 
 
-def _encoding(path, given):
+def _encoding(path: Path, given: str | None) -> str:
     """Returns the encoding of a text file: `given`, or the detected one if that is None.
 
     The detection reads the whole file, so that a wrong encoding is found before any other work.
@@ -251,7 +268,7 @@ def _encoding(path, given):
     return "gb18030"
 
 
-def _undecodable(where, error):
+def _undecodable(where: str, error: UnicodeError) -> InputError:
     if not isinstance(error, UnicodeDecodeError):  # UTF-16 without a byte order mark
         return InputError(f"{where}: {error}: set the file's encoding, such as --encoding utf-16-le")
     byte = error.object[error.start]

@@ -4,6 +4,7 @@ import functools
 import re
 from os import PathLike
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import numpy as np
 from scipy.special import softmax
@@ -15,6 +16,9 @@ from ..encoder.bert import SEGMENTS, TOKENS
 from ..errors import InputError
 from ..text.tokenizer import SPECIAL, Tokenizer
 from . import model
+
+if TYPE_CHECKING:
+    from .._keras import Model
 
 MASK = "[MASK]"
 NO_WORD = re.compile(r"\[unused\d+\]")
@@ -45,10 +49,11 @@ def fill_mask(checkpoint: str | PathLike[str] | Checkpoint, text: str, top: int 
     if type(top) is not int or top < 1:
         raise InputError(f"top should be a whole number of at least 1, not {top!r}")
     computes_here()
+    cased: bool | None = None
     if isinstance(checkpoint, Checkpoint):
         place, cased = Path(checkpoint.checkpoint_file), checkpoint.cased
     else:
-        place, cased = locate(checkpoint), None
+        place = locate(checkpoint)
     opened, tokenizer, network = _loaded(place, cased, _stamp(place))
     x = _inputs(tokenizer, text)
     if x[TOKENS].shape[1] > opened.config["max_position_embeddings"]:
@@ -63,7 +68,7 @@ def fill_mask(checkpoint: str | PathLike[str] | Checkpoint, text: str, top: int 
     return [[(opened.vocabulary[i], float(row[i])) for i in ids] for row, ids in zip(chances, best, strict=True)]
 
 
-def _inputs(tokenizer, text):
+def _inputs(tokenizer: Tokenizer, text: str) -> dict[str, np.ndarray]:
     """Returns the model inputs for one text: tokens and segments, int32 (1, time), and mask positions, (1, masked)."""
     start, end, mask = (tokenizer.vocabulary.index(token) for token in ("[CLS]", "[SEP]", MASK))
     ids = [start]
@@ -74,14 +79,16 @@ def _inputs(tokenizer, text):
     return x | {model.POSITIONS: np.flatnonzero(tokens[0] == mask)[None].astype(np.int32)}
 
 
-def _stamp(place):
+def _stamp(place: Path) -> tuple[tuple[str, int], ...]:
     """Returns the modification times of the weight files, so that a changed checkpoint is loaded again."""
     files = [*place.glob("*.index"), *place.glob("*/*.index")] if place.is_dir() else [Path(f"{place}.index")]
     return tuple((str(file), file.stat().st_mtime_ns) for file in sorted(files) if file.is_file())
 
 
 @functools.lru_cache(1)
-def _loaded(place, cased, stamp):
+def _loaded(
+    place: Path, cased: bool | None, stamp: tuple[tuple[str, int], ...]
+) -> "tuple[Checkpoint, Tokenizer, Model]":
     checkpoint = Checkpoint.open(place, cased)
     network = model.build(checkpoint.config)
     missing = model.fill(network, checkpoint.config, checkpoint.tensors())

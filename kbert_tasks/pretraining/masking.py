@@ -1,14 +1,19 @@
 """Makes batches for the masked language model: hides some tokens of text pairs."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import TypeAlias
 
 import numpy as np
 
 from ..errors import InputError
 from ..text.tokenizer import SPECIAL
+from .pairs import Pair
 
 SHARE = 0.15  # share of the tokens to predict; Devlin et al. 2018, section 3.1
 HIDDEN, RANDOM = 0.8, 0.1  # shares of these that become [MASK] or a random token; the others do not change
+
+Batch: TypeAlias = tuple[dict[str, np.ndarray], dict[str, np.ndarray]]  # (x, y) of a training step
 
 
 @dataclass(frozen=True, eq=False)
@@ -28,7 +33,7 @@ class Numbers:
     words: np.ndarray
 
     @classmethod
-    def of(cls, vocabulary):
+    def of(cls, vocabulary: Sequence[str]) -> "Numbers":
         """Returns the Numbers of a vocabulary (list of tokens).
 
         Raises:
@@ -45,10 +50,24 @@ class Numbers:
         words = np.setdiff1d(np.arange(len(vocabulary)), [*(ids[token] for token in SPECIAL), *unused])
         if not len(words):
             raise InputError(f"the vocabulary of {len(vocabulary)} tokens has only special tokens")
-        return cls(*(ids[token] for token in SPECIAL), words.astype(np.int32))
+        return cls(
+            pad=ids["[PAD]"],
+            unk=ids["[UNK]"],
+            cls=ids["[CLS]"],
+            sep=ids["[SEP]"],
+            mask=ids["[MASK]"],
+            words=words.astype(np.int32),
+        )
 
 
-def mask(pairs_batch, draw, numbers, share=SHARE, whole_word_mask=False, width=None):
+def mask(
+    pairs_batch: Sequence[Pair],
+    draw: np.random.Generator,
+    numbers: Numbers,
+    share: float = SHARE,
+    whole_word_mask: bool = False,
+    width: int | None = None,
+) -> Batch:
     """Makes a training batch from pairs, and samples the tokens to predict.
 
     In each text, a share of the tokens is predicted, not counting special tokens and [UNK]. The number is rounded to whole
@@ -97,7 +116,7 @@ def mask(pairs_batch, draw, numbers, share=SHARE, whole_word_mask=False, width=N
     return x, y
 
 
-def _positions(candidate, joined, share, draw):
+def _positions(candidate: np.ndarray, joined: np.ndarray, share: float, draw: np.random.Generator) -> np.ndarray:
     """Samples the positions of the tokens to predict, in ascending order: int64 (batch, masked), -1 for padding.
 
     Words are selected in random order until the share is reached. The word that exceeds the share is selected with the
@@ -122,7 +141,7 @@ def _positions(candidate, joined, share, draw):
     return np.where(positions < width, positions, -1)
 
 
-def _disguised(gold, numbers, draw):
+def _disguised(gold: np.ndarray, numbers: Numbers, draw: np.random.Generator) -> np.ndarray:
     """Returns the input ids for the tokens to predict: [MASK], a random token, or the token itself."""
     chance = draw.random(len(gold))
     other = numbers.words[draw.integers(len(numbers.words), size=len(gold))]

@@ -5,8 +5,10 @@ loader of keras-bert works. Source: Devlin et al., 2018 (arXiv 1810.04805); goog
 """
 
 import logging
+from collections.abc import Mapping, Sequence
+from os import PathLike
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
@@ -19,6 +21,11 @@ from ..encoder.layers import First
 from ..encoder.ops import gelu
 from ..errors import InputError
 
+if TYPE_CHECKING:
+    from tensorflow import Tensor, TensorShape
+
+    from .._keras import Model
+
 tf = tensorflow()
 keras: Any = keras2()
 log = logging.getLogger("kbert_tasks")
@@ -28,7 +35,7 @@ POSITIONS = "Masked-Position"
 CONFIGS = {"tiny": (2, 128), "mini": (4, 256), "small": (4, 512), "medium": (8, 512), "base": (12, 768)}
 
 
-def configured(name, vocabulary_size, cased):
+def configured(name: str | PathLike[str], vocabulary_size: int, cased: bool) -> dict[str, Any]:
     """Returns the contents of `bert_config.json` for a new model, as a dict.
 
     Args:
@@ -47,7 +54,7 @@ def configured(name, vocabulary_size, cased):
     return config | {"vocab_size": vocabulary_size, "do_lower_case": not cased}
 
 
-def shape(name):
+def shape(name: str | PathLike[str]) -> dict[str, Any]:
     """Returns the config for a name in `CONFIGS` (without the vocabulary size), or from a file.
 
     Raises:
@@ -58,7 +65,7 @@ def shape(name):
             known = ", ".join(CONFIGS)
             raise InputError(f"config should be one of {known}, or the path of a bert_config.json, not {name}")
         return read_config(name)
-    layers, hidden = CONFIGS[name]
+    layers, hidden = CONFIGS[str(name)]
     return {
         "attention_probs_dropout_prob": 0.1, "hidden_act": "gelu", "hidden_dropout_prob": 0.1, "hidden_size": hidden,
         "initializer_range": 0.02, "intermediate_size": 4 * hidden, "max_position_embeddings": 512,
@@ -66,7 +73,7 @@ def shape(name):
     }  # fmt: skip
 
 
-def build(config):
+def build(config: dict[str, Any]) -> "Pretraining":
     """Builds the encoder with the masked-word and next-sentence heads; `fill` sets the weights.
 
     Args:
@@ -97,11 +104,18 @@ class Pretraining(keras.Model):
     """A `keras.Model` whose variable `tokens` counts the training tokens, without padding."""
 
     # These are the parameters of a functional model, so that Keras can clone and load it.
-    def __init__(self, inputs, outputs, name=None, trainable=True, **kwargs):
+    def __init__(
+        self,
+        inputs: "Sequence[Tensor]",
+        outputs: "Mapping[str, Tensor]",
+        name: str | None = None,
+        trainable: bool = True,
+        **kwargs: Any,
+    ) -> None:
         super().__init__(inputs, outputs, name=name, trainable=trainable, **kwargs)
         self.tokens = tf.Variable(0, dtype=tf.int64, trainable=False, name="tokens")
 
-    def train_step(self, data):
+    def train_step(self, data: "tuple[Mapping[str, Tensor], Mapping[str, Tensor]]") -> "dict[str, Tensor]":
         self.tokens.assign_add(tf.math.count_nonzero(data[0][TOKENS], dtype=tf.int64))
         return super().train_step(data)
 
@@ -113,7 +127,7 @@ class AtPositions(keras.layers.Layer):
     Input: [(batch, time, hidden), positions (batch, masked)]. Output: (batch * masked, hidden).
     """
 
-    def call(self, inputs):
+    def call(self, inputs: "Sequence[Tensor]") -> "Tensor":
         x, positions = inputs
         return tf.reshape(tf.gather(x, positions, batch_dims=1), (-1, x.shape[-1]))
 
@@ -129,24 +143,24 @@ class TokenScores(encoder.Layer):
         number: size of the vocabulary.
     """
 
-    def __init__(self, number, **kwargs):
+    def __init__(self, number: int, **kwargs: Any) -> None:
         super().__init__(**kwargs)
         self.number = number
 
-    def build(self, shapes):
+    def build(self, shapes: "Sequence[TensorShape]") -> None:
         self.bias = self.add_weight("bias", (self.number,), initializer="zeros", experimental_autocast=False)
 
-    def call(self, inputs):
+    def call(self, inputs: "Sequence[Tensor]") -> "Tensor":
         x, positions, table = inputs
         logits = tf.matmul(x, tf.cast(table, x.dtype), transpose_b=True)  # (batch * masked, vocabulary)
         logits = tf.nn.bias_add(tf.cast(logits, tf.float32), tf.convert_to_tensor(self.bias))
         return tf.reshape(logits, (*tf.unstack(tf.shape(positions)), self.number))
 
-    def get_config(self):
+    def get_config(self) -> dict[str, Any]:
         return super().get_config() | {"number": self.number}
 
 
-def places(config):
+def places(config: dict[str, Any]) -> dict[str, tuple[str, int]]:
     """Returns a dict of the name of each variable in Google's checkpoints to (layer name, index of the weight)."""
     layers = {
         "bert/embeddings/word_embeddings": "Embedding-Token",
@@ -156,10 +170,12 @@ def places(config):
     }
     found = {name: (layer, 0) for name, layer in layers.items()}
 
-    def pair(google, layer, first=0, parts=("kernel", "bias"), join="/"):
+    def pair(
+        google: str, layer: str, first: int = 0, parts: Sequence[str] = ("kernel", "bias"), join: str = "/"
+    ) -> None:
         found.update({f"{google}{join}{part}": (layer, first + i) for i, part in enumerate(parts)})
 
-    def norm(google, layer):
+    def norm(google: str, layer: str) -> None:
         pair(f"{google}/LayerNorm", layer, parts=("gamma", "beta"))
 
     norm("bert/embeddings", "Embedding-Norm")
@@ -178,13 +194,13 @@ def places(config):
     return found
 
 
-def tensors(model, config):
+def tensors(model: "Model", config: dict[str, Any]) -> dict[str, np.ndarray]:
     """Returns the weights of the model for `google_format.write`: a dict of Google's names to float32 arrays."""
     layers = {layer.name: layer.get_weights() for layer in model.layers}
     return {name: _turned(name, layers[layer][i]) for name, (layer, i) in places(config).items()}
 
 
-def fill(model, config, arrays):
+def fill(model: "Model", config: dict[str, Any], arrays: Mapping[str, np.ndarray]) -> list[str]:
     """Sets the weights of the model from arrays with Google's names.
 
     A layer with a missing weight does not change.
@@ -197,7 +213,8 @@ def fill(model, config, arrays):
     Returns:
         A list of the names that are missing in `arrays`.
     """
-    missing, layers = [], {}
+    missing: list[str] = []
+    layers: dict[str, list[tuple[int, str]]] = {}
     for name, (layer, i) in places(config).items():
         layers.setdefault(layer, []).append((i, name))
     for layer, names in layers.items():
@@ -208,7 +225,7 @@ def fill(model, config, arrays):
     return missing
 
 
-def drawn(config, seed):
+def drawn(config: dict[str, Any], seed: int) -> dict[str, np.ndarray]:
     """Returns initial weights: a dict of Google's names to float32 arrays.
 
     As in Google's code, matrices are sampled from a truncated normal distribution with standard deviation
@@ -216,7 +233,8 @@ def drawn(config, seed):
     and cosines, so that one projection can find the neighbours of all positions, whereas random vectors must be learned
     one by one. The result depends only on the config and the seed.
     """
-    deviation, made = config.get("initializer_range", 0.02), {}
+    deviation = config.get("initializer_range", 0.02)
+    made: dict[str, np.ndarray] = {}
     for i, (name, shape) in enumerate(google_format.variables(config, heads=True).items()):
         if name == "bert/embeddings/position_embeddings":
             made[name] = (waves(*shape) * deviation * 2**0.5).astype("float32")
@@ -227,7 +245,7 @@ def drawn(config, seed):
     return made
 
 
-def waves(positions, size):
+def waves(positions: int, size: int) -> np.ndarray:
     """Returns sinusoidal position embeddings (positions, size).
 
     Source: Vaswani et al., 2017 (arXiv 1706.03762), section 3.5.
@@ -236,6 +254,6 @@ def waves(positions, size):
     return np.stack([np.sin(angles), np.cos(angles)], -1).reshape(positions, -1)[:, :size]
 
 
-def _turned(name, array):
+def _turned(name: str, array: np.ndarray) -> np.ndarray:
     """Transposes the next-sentence matrix, which Google stores as (outputs, inputs); other arrays do not change."""
     return array.T if name == "cls/seq_relationship/output_weights" else array

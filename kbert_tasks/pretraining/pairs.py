@@ -11,11 +11,15 @@ with few exceptions (0.1 % in a text of a million tokens).
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import NamedTuple
+from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
 
 from ..errors import InputError
+from .corpus import Document
+
+if TYPE_CHECKING:
+    from .masking import Numbers
 
 SHORT = 0.1  # share of shortened pairs, as in Google's code, because fine-tuning has short texts too
 SPECIAL = 3  # [CLS], [SEP] and [SEP]
@@ -60,7 +64,7 @@ class Text:
     ends: np.ndarray
 
     @classmethod
-    def of(cls, documents):
+    def of(cls, documents: Sequence[Document]) -> "Text":
         """Returns the Text of a list of `Document`."""
         documents = [document for document in documents if len(document.ids)]
         if not documents:
@@ -80,7 +84,7 @@ class Text:
         )
 
 
-def _document_ends(stops):
+def _document_ends(stops: list[int]) -> np.ndarray:
     """Returns the ends of documents, without those that would leave a document with one token."""
     ends = [0]
     for stop in stops:
@@ -91,7 +95,7 @@ def _document_ends(stops):
     return np.array(ends[1:], np.int64)
 
 
-class Pairs(Sequence):
+class Pairs(Sequence[Pair]):
     """A sequence of the pairs of one text, which are made on access; their number and lengths are known in advance.
 
     Attributes:
@@ -101,16 +105,18 @@ class Pairs(Sequence):
         repeated: number of tokens that are in two pairs, because an exchanged part was extended.
     """
 
-    def __init__(self, text, places, following, special, cut=0, repeated=0):
+    def __init__(
+        self, text: Text, places: np.ndarray, following: np.ndarray, special: "Numbers", cut: int = 0, repeated: int = 0
+    ) -> None:
         """Stores the text and `places`, int64 (pairs, 4): start and stop of a, start and stop of b."""
         self._text, self._places, self._special = text, places, special
         self.next, self.cut, self.repeated = following, cut, repeated
         self.lengths = places[:, 1] - places[:, 0] + places[:, 3] - places[:, 2] + SPECIAL
 
-    def __len__(self):
+    def __len__(self) -> int:
         return len(self.lengths)
 
-    def __getitem__(self, number):
+    def __getitem__(self, number: int) -> Pair:  # type: ignore[override]  # there are no slices
         text, (a, b, c, d) = self._text, self._places[number].tolist()
         middle, last = b - a + 1, b - a + d - c + 2  # positions of the two [SEP]
         ids = np.empty(last + 1, np.int32)
@@ -123,7 +129,7 @@ class Pairs(Sequence):
         return Pair(ids, segments, joined, int(self.next[number]))
 
 
-def pairs(documents, length, draw, special):
+def pairs(documents: Sequence[Document] | Text, length: int, draw: np.random.Generator, special: "Numbers") -> Pairs:
     """Makes pairs of text parts; half of them get a second part from another place.
 
     Documents are split into runs that fill a pair; a tenth of the runs is shorter. Each run is split into two parts at the
@@ -165,7 +171,7 @@ def pairs(documents, length, draw, special):
     return Pairs(text, places, following, special, int(-more.clip(max=0).sum()), int(more.clip(min=0).sum()))
 
 
-def _runs(text, space, draw):
+def _runs(text: Text, space: int, draw: np.random.Generator) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
     """Splits the text into runs of 2 to `space` tokens; returns the starts, stops and document indices of the runs."""
     starts, stops, documents, start, words = [], [], [], 0, text.words
     for document, end in enumerate(text.ends.tolist()):
@@ -184,7 +190,9 @@ def _runs(text, space, draw):
     return np.array(starts, np.int64), np.array(stops, np.int64), np.array(documents, np.int64)
 
 
-def _splits(text, starts, stops, draw):
+def _splits(
+    text: Text, starts: np.ndarray, stops: np.ndarray, draw: np.random.Generator
+) -> tuple[np.ndarray, np.ndarray]:
     """Chooses where to split each run: at the end of a sentence, else between two words, else anywhere.
 
     Returns:
@@ -197,14 +205,18 @@ def _splits(text, starts, stops, draw):
     return np.where(between, sentence, np.where(whole, word, anywhere)), between
 
 
-def _inside(places, starts, stops, chance):
+def _inside(
+    places: np.ndarray, starts: np.ndarray, stops: np.ndarray, chance: np.ndarray
+) -> tuple[np.ndarray, np.ndarray]:
     """Returns for each run one of the sorted `places` inside it, and whether there is one."""
     first = np.searchsorted(places, starts, "right")
     number = np.searchsorted(places, stops, "left") - first
     return places[np.minimum(first + (chance * number).astype(np.int64), len(places) - 1)], number > 0
 
 
-def _exchange(sizes, kinds, document, draw):
+def _exchange(
+    sizes: np.ndarray, kinds: np.ndarray, document: np.ndarray, draw: np.random.Generator
+) -> tuple[np.ndarray, np.ndarray]:
     """Chooses the runs that exchange second parts.
 
     Runs with second parts of the same kind and size form a group; groups that are too small are merged with the next size.
@@ -234,14 +246,16 @@ def _exchange(sizes, kinds, document, draw):
     return np.concatenate(groups), np.concatenate(giving)
 
 
-def _shift(document, draw):
+def _shift(document: np.ndarray, draw: np.random.Generator) -> int:
     """Samples a shift that moves no document (block of equal numbers) onto itself, or if that is impossible, a large one."""
     number, most = len(document), np.unique(document, return_counts=True)[1].max()
     least = int(most) if most <= number // 2 else max(1, number // 4)
     return int(draw.integers(least, number - least + 1))
 
 
-def _fitted(text, begins, stops, sizes, limits, own):
+def _fitted(
+    text: Text, begins: np.ndarray, stops: np.ndarray, sizes: np.ndarray, limits: np.ndarray, own: np.ndarray
+) -> np.ndarray:
     """Computes the ends of exchanged second parts with the given sizes.
 
     A part stays within its document, which ends at `limits`, and stops before the first part that it is paired with, which

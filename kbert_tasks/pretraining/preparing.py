@@ -4,7 +4,12 @@ import hashlib
 import importlib
 import json
 import logging
+from collections import Counter
+from collections.abc import Callable, Iterable, Iterator
+from os import PathLike
 from pathlib import Path
+from types import ModuleType
+from typing import TYPE_CHECKING
 
 import numpy as np
 
@@ -19,6 +24,9 @@ from .corpus import FORMAT, HELD_OUT, MANIFEST, PARTS, TRAIN, VOCABULARY, Corpus
 from .shards import COUNTED, Shards
 from .vocabulary import is_chinese
 
+if TYPE_CHECKING:
+    from tensorflow.errors import OpError
+
 log = logging.getLogger("kbert_tasks")
 
 BYTES = 3  # assumed number of UTF-8 bytes per token: that of a Chinese character
@@ -26,18 +34,18 @@ NO_LIMIT = 2**31 - 1  # tokens
 
 
 def prepare(
-    files,
-    folder,
-    vocabulary,
-    cased,
+    files: documents.Files,
+    folder: str | PathLike[str],
+    vocabulary: list[str],
+    cased: bool,
     *,
-    held_out=0.01,
-    whole_word_mask=False,
-    shard_tokens=1_000_000,
-    seed=1,
-    text_column="text",
-    encoding=None,
-):
+    held_out: float = 0.01,
+    whole_word_mask: bool = False,
+    shard_tokens: int = 1_000_000,
+    seed: int = 1,
+    text_column: str = "text",
+    encoding: str | None = None,
+) -> Corpus:
     """Tokenizes text files into a new folder; if it fails, the folder is not created.
 
     One document is in memory at a time. Whether a document is held out depends only on its tokens and the seed, so that
@@ -119,7 +127,9 @@ def prepare(
     return Corpus.open(folder)
 
 
-def _tokenizer(vocabulary, cased, segmenter, skipped):
+def _tokenizer(
+    vocabulary: list[str], cased: bool, segmenter: ModuleType | None, skipped: Counter[str]
+) -> Callable[[list[str]], Document | None]:
     """Returns a function that converts a list of sentences to a Document, or to None if they have no tokens."""
     missing = [token for token in SPECIAL if token not in vocabulary]
     if missing or vocabulary[0] != "[PAD]":
@@ -130,8 +140,9 @@ def _tokenizer(vocabulary, cased, segmenter, skipped):
     tokenizer = Tokenizer(vocabulary, cased)
     inside = np.array([token.startswith("##") and len(token) > 2 for token in vocabulary])
 
-    def tokenize(sentences):
-        ids, joined = [], []
+    def tokenize(sentences: list[str]) -> Document | None:
+        ids: list[np.ndarray] = []
+        joined: list[np.ndarray] = []
         for sentence in sentences:
             encoded = tokenizer.encode(sentence, max_length=NO_LIMIT)
             if (
@@ -153,7 +164,7 @@ def _tokenizer(vocabulary, cased, segmenter, skipped):
     return tokenize
 
 
-def _segmenter():
+def _segmenter() -> ModuleType:
     try:
         jieba = importlib.import_module("jieba")
     except ImportError:
@@ -162,7 +173,7 @@ def _segmenter():
     return jieba
 
 
-def _later_characters(text, starts, segmenter):
+def _later_characters(text: str, starts: np.ndarray, segmenter: ModuleType) -> np.ndarray:
     """Returns bool (tokens,): whether a token and the previous one are Chinese characters of the same word."""
     word = np.zeros(len(text), np.int64)
     for number, (_, start, end) in enumerate(segmenter.tokenize(text)):
@@ -173,7 +184,7 @@ def _later_characters(text, starts, segmenter):
     return later
 
 
-def _parted(found, share, seed):
+def _parted(found: Iterable[Document], share: float, seed: int) -> Iterator[tuple[str, Document]]:
     """Assigns documents to the training or held-out part; yields (part, Document).
 
     Copies of a document get the same part. The document with the lowest hash is yielded last: it is always held out, so that
@@ -182,7 +193,10 @@ def _parted(found, share, seed):
     if not share:
         yield from ((TRAIN, document) for document in found)
         return
-    lowest, waiting, copies, seen = 2, None, 0, set()  # all hashes are below 1
+    lowest, copies = 2.0, 0  # all hashes are below 1
+    waiting: Document | None = None
+    seen: set[str] = set()
+    document: Document | None
     for document in found:
         draw, times = _draw(document, seed), 1
         if draw == lowest:
@@ -190,7 +204,7 @@ def _parted(found, share, seed):
             continue
         if draw < lowest:
             (draw, document, times), (lowest, waiting, copies) = (lowest, waiting, copies), (draw, document, 1)
-        if times:
+        if document is not None:  # it is None in the first pass, before any document waits
             part = HELD_OUT if draw < share else TRAIN
             seen.add(part)
             yield from [(part, document)] * times
@@ -208,18 +222,18 @@ def _parted(found, share, seed):
         yield HELD_OUT, _slice(waiting, first, len(ends))
 
 
-def _draw(document, seed):
+def _draw(document: Document, seed: int) -> float:
     """Returns a hash of the tokens and the seed in [0, 1)."""
     digest = hashlib.blake2b(document.ids.astype("<i4").tobytes(), digest_size=8, key=str(seed).encode())
     return int.from_bytes(digest.digest(), "big") / 2**64
 
 
-def _slice(document, first, last):
+def _slice(document: Document, first: int, last: int) -> Document:
     start, end = (0, *document.ends)[first], document.ends[last - 1]
     return Document(document.ids[start:end], document.ends[first:last] - start, document.joined[start:end])
 
 
-def _write_vocabulary(path, vocabulary):
+def _write_vocabulary(path: Path, vocabulary: list[str]) -> None:
     path.write_text("".join(token + "\n" for token in vocabulary), encoding="utf-8", newline="\n")
     for number, (token, again) in enumerate(zip(vocabulary, read_vocabulary(path), strict=False), 1):
         if token != again:
@@ -228,5 +242,5 @@ def _write_vocabulary(path, vocabulary):
             )
 
 
-def _first_line(error):
+def _first_line(error: "OpError") -> str:
     return str(error.message or error).splitlines()[0][:160]

@@ -61,6 +61,6 @@ class TrainingSettings(Options):
     )
 
     @property
-    def warmup(self):
+    def warmup(self) -> int:
         """Number of warm-up steps."""
         return self.steps // 10 if self.warmup_steps is None else self.warmup_steps

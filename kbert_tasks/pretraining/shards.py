@@ -1,9 +1,17 @@
 """Writes documents to TFRecord files in random order."""
 
 import math
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
 
 from .._keras import tensorflow
 from ..files import sha256
+from .corpus import Document
+
+if TYPE_CHECKING:
+    from tensorflow.io import TFRecordWriter
 
 OPEN = 64  # maximum number of open files of a part; macOS allows 256 open files per process
 COUNTED = ("documents", "sentences", "tokens", "unknown_tokens")
@@ -25,19 +33,23 @@ class Shards:
         unknown: id of [UNK], for counting.
     """
 
-    def __init__(self, folder, part, expected, size, draw, unknown):
+    def __init__(
+        self, folder: Path, part: str, expected: float, size: int, draw: np.random.Generator, unknown: int
+    ) -> None:
         self.folder, self.part, self.size, self.draw, self.unknown = folder, part, size, draw, unknown
         self.left = expected
-        self.shards = []  # entries for the manifest
-        self.open, self.space = {}, 0  # index of an open file -> (writer, its entry in `shards`)
+        self.shards: list[dict[str, Any]] = []  # entries for the manifest
+        # index of an open file -> (writer, its entry in `shards`)
+        self.open: dict[int, tuple[TFRecordWriter, dict[str, Any]]] = {}
+        self.space = 0
 
-    def add(self, document):
+    def add(self, document: Document) -> None:
         """Writes a Document."""
         if self.space <= 0:
             self._next()
         place = int(self.draw.integers(self.places))
         if place not in self.open:
-            entry = {"file": f"{self.part}-{len(self.shards):05d}.tfrecord"} | dict.fromkeys(COUNTED, 0)
+            entry: dict[str, Any] = {"file": f"{self.part}-{len(self.shards):05d}.tfrecord"} | dict.fromkeys(COUNTED, 0)
             self.shards.append(entry)
             self.open[place] = tensorflow().io.TFRecordWriter(str(self.folder / entry["file"])), entry
         writer, entry = self.open[place]
@@ -49,7 +61,7 @@ class Shards:
         self.left -= tokens
         self.space -= tokens
 
-    def close(self):
+    def close(self) -> dict[str, Any]:
         """Closes the files; returns the manifest entry of the part, with its counts and those of each shard."""
         self._end()
         for entry in self.shards:
@@ -57,16 +69,16 @@ class Shards:
             entry |= {"bytes": path.stat().st_size, "sha256": sha256(path)}
         return {name: sum(entry[name] for entry in self.shards) for name in COUNTED} | {"shards": self.shards}
 
-    def abandon(self):
+    def abandon(self) -> None:
         """Closes open files after a failure; the caller deletes them with their folder."""
         self.open = {}  # deleting a writer closes its file without raising the error again
 
-    def _next(self):
+    def _next(self) -> None:
         self._end()
         self.places = min(OPEN, max(1, math.ceil(self.left / self.size)))
         self.space = 2 * self.places * self.size
 
-    def _end(self):
+    def _end(self) -> None:
         for writer, _ in self.open.values():
             writer.close()
         self.open = {}

@@ -2,12 +2,20 @@
 
 import logging
 import re
+from collections.abc import Mapping, Sequence
+from os import PathLike
+from typing import Any
 
+import numpy as np
+
+from ..checkpoint.checkpoint import Checkpoint
 from ..checkpoint.find import find_checkpoint
 from ..errors import InputError
 from ..text.tokenizer import Tokenizer
 from ..training.optimizers import warmup_schedule
 from . import model
+from .corpus import Corpus
+from .settings import TrainingSettings
 
 log = logging.getLogger("kbert_tasks")
 
@@ -15,7 +23,9 @@ UNUSED = re.compile(r"\[unused\d+\]")
 WORDS, BIAS = "bert/embeddings/word_embeddings", "cls/predictions/output_bias"
 
 
-def starting(corpus, config, checkpoint, seed):
+def starting(
+    corpus: Corpus, config: str | PathLike[str] | None, checkpoint: str | PathLike[str] | Checkpoint | None, seed: int
+) -> tuple[dict[str, Any], dict[str, np.ndarray], dict[str, Any]]:
     """Returns the config and the initial weights of a model for a corpus.
 
     Args:
@@ -33,12 +43,13 @@ def starting(corpus, config, checkpoint, seed):
     """
     check(config, checkpoint)
     if checkpoint is None:
+        assert config is not None  # otherwise `check` raised an InputError
         made = model.configured(config, len(corpus.vocabulary), corpus.cased)
         return made, model.drawn(made, seed), {"config": str(config)}
     return _going_on(corpus, find_checkpoint(checkpoint), seed)
 
 
-def check(config, checkpoint):
+def check(config: str | PathLike[str] | None, checkpoint: str | PathLike[str] | Checkpoint | None) -> None:
     """Checks that either a config or a checkpoint is given, before a long text is prepared.
 
     Raises:
@@ -53,7 +64,7 @@ def check(config, checkpoint):
         model.shape(config)
 
 
-def fits(settings, config):
+def fits(settings: TrainingSettings, config: Mapping[str, Any]) -> None:
     """Checks the `TrainingSettings` against each other and the model, before a long text is prepared.
 
     Raises:
@@ -64,7 +75,9 @@ def fits(settings, config):
         raise InputError(f"length should be at most the model's {most} positions, not {settings.max_length}")
 
 
-def _going_on(corpus, checkpoint, seed):
+def _going_on(
+    corpus: Corpus, checkpoint: Checkpoint, seed: int
+) -> tuple[dict[str, Any], dict[str, np.ndarray], dict[str, Any]]:
     if corpus.cased != checkpoint.cased:
         words = ["uncased", "cased"]
         raise InputError(
@@ -89,7 +102,7 @@ def _going_on(corpus, checkpoint, seed):
     return config, arrays, about
 
 
-def new_tokens(checkpoint, vocabulary):
+def new_tokens(checkpoint: Checkpoint, vocabulary: Sequence[str]) -> list[tuple[int, str]]:
     """Returns a list of (id, token) for the tokens that replace [unused] slots of the checkpoint.
 
     Raises:
@@ -111,14 +124,16 @@ def new_tokens(checkpoint, vocabulary):
     return new
 
 
-def _grown(arrays, checkpoint, new):
+def _grown(
+    arrays: Mapping[str, np.ndarray], checkpoint: Checkpoint, new: Sequence[tuple[int, str]]
+) -> dict[str, np.ndarray]:
     """Returns the embeddings and output biases; those of new tokens are the means over their pieces."""
     tokenizer, ids = Tokenizer(checkpoint.vocabulary, checkpoint.cased), {}
     for number, token in enumerate(checkpoint.vocabulary):
         ids[token] = number
     grown = {name: arrays[name].copy() for name in (WORDS, BIAS)}
     for number, token in new:
-        pieces = tokenizer.encode(token.removeprefix("##"), max_length=2**31 - 1).ids[1:-1]
+        pieces: np.ndarray | list[int] = tokenizer.encode(token.removeprefix("##"), max_length=2**31 - 1).ids[1:-1]
         if token.startswith("##") and len(pieces):  # its first piece is a "##" piece too
             first = "##" + checkpoint.vocabulary[pieces[0]]
             pieces = [ids.get(first, pieces[0]), *pieces[1:]]

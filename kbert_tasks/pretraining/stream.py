@@ -8,14 +8,20 @@ import functools
 import itertools
 import logging
 import math
+from collections.abc import Iterator, Sequence
+from typing import TYPE_CHECKING, Protocol
 
 import numpy as np
 
 from .._keras import tensorflow
 from ..data.batches import order, prefetched
 from ..errors import InputError
-from .masking import Numbers, mask
-from .pairs import Text, pairs
+from .corpus import Document
+from .masking import Batch, Numbers, mask
+from .pairs import Pairs, Text, pairs
+
+if TYPE_CHECKING:
+    import tensorflow as tf
 
 log = logging.getLogger("kbert_tasks")
 
@@ -26,7 +32,21 @@ SHARDS, PAIRS, MASKS = range(1, 4)  # first part of each random key, because Num
 ADVICE = {TRAIN: "", HELD_OUT: ", or prepare it again with --held-out 0"}
 
 
-def batches(corpus, part, length, size, seed, first_step=0, whole_word_mask=False):
+class Source(Protocol):
+    """The part of a `Corpus` that batches are made from."""
+
+    vocabulary: list[str]
+
+    def shards(self, part: str, /) -> int:
+        """Returns the number of shards of a part."""
+
+    def documents(self, part: str, n: int, /) -> Sequence[Document]:
+        """Returns the documents of shard n of a part."""
+
+
+def batches(
+    corpus: Source, part: str, length: int, size: int, seed: int, first_step: int = 0, whole_word_mask: bool = False
+) -> Iterator[Batch]:
     """Returns a generator of the batches of a part of the corpus, see `masking.mask`.
 
     Pairs of similar length are batched together. The batches of "train" are endless. Each epoch has new pairs, masks and
@@ -58,7 +78,9 @@ def batches(corpus, part, length, size, seed, first_step=0, whole_word_mask=Fals
     return _made(corpus, part, length, size, seed if part == TRAIN else 0, first_step, whole_word_mask)
 
 
-def dataset(corpus, part, length, size, seed, first_step=0, whole_word_mask=False):
+def dataset(
+    corpus: Source, part: str, length: int, size: int, seed: int, first_step: int = 0, whole_word_mask: bool = False
+) -> "tf.data.Dataset":
     """Returns `batches` as a `tf.data.Dataset`, which makes batches in the background; checks the corpus first."""
     next(batches(corpus, part, length, size, seed))
     tf = tensorflow()
@@ -71,7 +93,7 @@ def dataset(corpus, part, length, size, seed, first_step=0, whole_word_mask=Fals
     return prefetched(make, signature)
 
 
-def sizes(corpus, length, size, seed, number):
+def sizes(corpus: Source, length: int, size: int, seed: int, number: int) -> list[int]:
     """Returns the number of tokens, padding included, of each of the first `number` batches of "train".
 
     The arguments are those of `batches`. The masks, which do not change the size of a batch, are not made.
@@ -81,7 +103,9 @@ def sizes(corpus, length, size, seed, number):
     return [size * max(int(made.lengths[row]) for made, row in rows) for rows in itertools.islice(chosen, number)]
 
 
-def _made(corpus, part, length, size, seed, first_step, whole_word_mask):
+def _made(
+    corpus: Source, part: str, length: int, size: int, seed: int, first_step: int, whole_word_mask: bool
+) -> Iterator[Batch]:
     numbers = Numbers.of(corpus.vocabulary)
     chosen = _chosen(corpus, part, length, size, seed, numbers, first_step)
     for step, rows in enumerate(itertools.islice(chosen, first_step, None), first_step):
@@ -89,10 +113,13 @@ def _made(corpus, part, length, size, seed, first_step, whole_word_mask):
         yield mask([made[number] for made, number in rows], draw, numbers, whole_word_mask=whole_word_mask)
 
 
-def _chosen(corpus, part, length, size, seed, numbers, first_step):
+def _chosen(
+    corpus: Source, part: str, length: int, size: int, seed: int, numbers: Numbers, first_step: float
+) -> Iterator[list[tuple[Pairs, int]]]:
     """Yields the rows of each batch as lists of (Pairs, index); logs counts after the first epoch, unless resumed later."""
     read = functools.lru_cache(1)(lambda group: Text.of([d for shard in group for d in corpus.documents(part, shard)]))
-    least, waiting = (2, []) if part == TRAIN else (1, [])
+    least = 2 if part == TRAIN else 1
+    waiting: list[tuple[Pairs, int]] = []
     step = 0
     for epoch in itertools.count() if part == TRAIN else (0,):
         found = cut = repeated = 0
@@ -125,7 +152,7 @@ def _chosen(corpus, part, length, size, seed, numbers, first_step):
         yield waiting
 
 
-def _groups(shards, epoch, seed, part):
+def _groups(shards: int, epoch: int, seed: int, part: str) -> list[tuple[int, ...]]:
     """Splits the shards of an epoch into groups of about equal size: a list of sorted tuples of shard indices."""
     numbers = np.arange(shards)
     if part == TRAIN:

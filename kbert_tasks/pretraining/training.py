@@ -10,24 +10,35 @@ import logging
 import math
 import re
 import time
+from collections.abc import Iterable, Mapping
 from hashlib import sha256
-from typing import Any
+from os import PathLike
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from tqdm.auto import tqdm
 
 from .._keras import computes_here, keras2, tensorflow
+from ..checkpoint.checkpoint import Checkpoint
 from ..encoder import precision
 from ..encoder.ops import seeded
 from ..errors import InputError
 from ..lock import locked
 from ..training import compiling
+from ..training.defaults import Resolved
 from ..training.optimizers import AdamW, warmup_schedule, with_slots
 from ..training.resume import Progress
 from ..training.versions import versions
 from . import losses, model, stream, writing
+from .corpus import Corpus
 from .settings import TrainingSettings
 from .start import fits, starting
+
+if TYPE_CHECKING:
+    import tensorflow as tf
+
+    from .._keras import Model
 
 log = logging.getLogger("kbert_tasks")
 SAMPLE = 100  # batches whose sizes decide whether to compile: two pools of `order`
@@ -35,7 +46,13 @@ RATES = "hidden_dropout_prob", "attention_probs_dropout_prob"
 Callback: Any = keras2().callbacks.Callback
 
 
-def train(corpus, output, config=None, checkpoint=None, **settings):
+def train(
+    corpus: Corpus,
+    output: str | PathLike[str],
+    config: str | PathLike[str] | None = None,
+    checkpoint: str | PathLike[str] | Checkpoint | None = None,
+    **settings: Any,
+) -> dict[str, Any]:
     """Trains BERT on masked words and next sentences, and writes a checkpoint in Google's format.
 
     If a run is interrupted, the same call resumes from the last save.
@@ -57,12 +74,18 @@ def train(corpus, output, config=None, checkpoint=None, **settings):
     """
     computes_here()
     gc.collect()  # free the models of earlier trainings, which are reference cycles
-    settings = TrainingSettings.of(settings)
+    values = TrainingSettings.of(settings)
     with locked(output):
-        return _train(corpus, writing.writable(output), config, checkpoint, settings)
+        return _train(corpus, writing.writable(output), config, checkpoint, values)
 
 
-def _train(corpus, output, config, checkpoint, settings):
+def _train(
+    corpus: Corpus,
+    output: Path,
+    start: str | PathLike[str] | None,
+    checkpoint: str | PathLike[str] | Checkpoint | None,
+    settings: TrainingSettings,
+) -> dict[str, Any]:
     if settings.whole_word_mask and not corpus.whole_word_mask:
         raise InputError(
             f"{corpus.folder} was prepared without whole words, but whole_word_mask needs them: prepare the text again with "
@@ -71,7 +94,7 @@ def _train(corpus, output, config, checkpoint, settings):
     if corpus.whole_word_mask and not settings.whole_word_mask:
         log.info("%s contains whole words, but they are masked only with --whole-word-mask", corpus.folder)
     schedule = warmup_schedule(settings.learning_rate, settings.warmup, settings.steps)
-    config, weights, began = starting(corpus, config, checkpoint, settings.seed)
+    config, weights, began = starting(corpus, start, checkpoint, settings.seed)
     fits(settings, config)
     held_out = None
     if corpus.shards("held-out"):
@@ -109,10 +132,10 @@ def _train(corpus, output, config, checkpoint, settings):
     return saves.finish()
 
 
-def _compiles(corpus, settings, config, computed_in):
+def _compiles(corpus: Corpus, settings: TrainingSettings, config: dict[str, Any], computed_in: str) -> Resolved:
     """Returns the setting `compile` as "on" or "off", as a Resolved; it is the same when the run resumes."""
 
-    def rows():
+    def rows() -> list[int]:
         number = min(SAMPLE, settings.steps)
         return stream.sizes(corpus, settings.max_length, settings.batch_size, settings.seed, number)
 
@@ -120,13 +143,13 @@ def _compiles(corpus, settings, config, computed_in):
     return compiling.decide(settings.compile, config, computed_in, strategy, rows, settings.steps)
 
 
-def _batches(corpus, part, settings, first_step=0):
+def _batches(corpus: Corpus, part: str, settings: TrainingSettings, first_step: int = 0) -> "tf.data.Dataset":
     return stream.dataset(
         corpus, part, settings.max_length, settings.batch_size, settings.seed, first_step, settings.whole_word_mask
     )
 
 
-def _fit(network, corpus, settings, saves):
+def _fit(network: "Model", corpus: Corpus, settings: TrainingSettings, saves: "Saves") -> None:
     """Trains in epochs of `save_every` steps, and then the remaining steps."""
     every = settings.save_every
     for count, size in (((settings.steps - saves.step) // every, every), (1, settings.steps % every)):
@@ -152,30 +175,33 @@ class Saves(Callback):
         seconds: duration of the training without saves and evaluations.
     """
 
-    def __init__(self, progress, corpus, held_out, about):
+    def __init__(
+        self, progress: Progress, corpus: Corpus, held_out: "tf.data.Dataset | None", about: dict[str, Any]
+    ) -> None:
         super().__init__()
         self.progress, self.corpus, self.held_out, self.about = progress, corpus, held_out, about
         self.network = progress.parts.model
-        self.history, self.step, self.seconds, self._bar = [], 0, 0.0, None
+        self.history: list[dict[str, float]] = []
+        self.step, self.seconds = 0, 0.0
 
-    def restore(self):
+    def restore(self) -> None:
         """Resumes from the last save; if there is none, evaluates the initial weights for the first row of the log."""
         if found := self.progress.read():
             state, _ = found
             self.history, self.step, self.seconds = state["history"], state["step"], state["seconds"]
             log.info("resuming after step %d, from %s", self.step, self.progress.folder)
             return
-        found = self.network.evaluate(self.held_out, return_dict=True, verbose=0) if self.held_out else {}
-        self._log(found, "held_out_")
+        scores = self.network.evaluate(self.held_out, return_dict=True, verbose=0) if self.held_out else {}
+        self._log(scores, "held_out_")
 
-    def on_train_begin(self, logs=None):
+    def on_train_begin(self, logs: Mapping[str, float] | None = None) -> None:
         settings = self.about["settings"]
         self._bar = tqdm(total=settings["steps"], initial=self.step, unit="step", disable=None, leave=False)
 
-    def on_epoch_begin(self, epoch, logs=None):
+    def on_epoch_begin(self, epoch: int, logs: Mapping[str, float] | None = None) -> None:
         self._began = time.perf_counter()
 
-    def on_train_batch_end(self, batch, logs=None):
+    def on_train_batch_end(self, batch: int, logs: Mapping[str, float]) -> None:
         self._ended = time.perf_counter()
         if not math.isfinite(logs["loss"]):
             raise self._diverged(f"the loss of step {self.step + batch + 1} is not finite")
@@ -183,7 +209,7 @@ class Saves(Callback):
         if batch % 10 == 0:
             self._bar.set_postfix(loss=f"{logs['loss']:.4f}", refresh=False)
 
-    def on_epoch_end(self, epoch, logs=None):
+    def on_epoch_end(self, epoch: int, logs: Mapping[str, float]) -> None:
         spent = self._ended - self._began
         before = self.history[-1]["tokens"]
         self.step += self.params["steps"]
@@ -196,15 +222,19 @@ class Saves(Callback):
         self.progress.write({"step": self.step, "history": self.history, "seconds": self.seconds})
         self._write()
 
-    def on_train_end(self, logs=None):
+    def on_train_end(self, logs: Mapping[str, float] | None = None) -> None:
         self._bar.close()
 
-    def _diverged(self, what):
+    def _diverged(self, what: str) -> InputError:
         rate = self.about["settings"]["learning_rate"]
         return InputError(f"{what}: learning_rate {rate} is too high; use a tenth of it, in a new folder")
 
-    def _log(self, logs, prefix, **more):
-        row = {"step": self.step, "tokens": int(self.network.tokens), "seconds": round(self.seconds, 3)}
+    def _log(self, logs: Mapping[str, float], prefix: str, **more: float) -> None:
+        row: dict[str, float] = {
+            "step": self.step,
+            "tokens": int(self.network.tokens),
+            "seconds": round(self.seconds, 3),
+        }
         row |= {f"{prefix}{name}".lower(): float(value) for name, value in logs.items()}
         self.history.append(row | more)
         shown = (
@@ -215,7 +245,7 @@ class Saves(Callback):
         message = ", ".join(words.format(self.history[-1][name]) for name, words in shown if name in self.history[-1])
         log.info("step %d of %d: %s", self.step, self.about["settings"]["steps"], message)
 
-    def _write(self):
+    def _write(self) -> None:
         tokens, trained = int(self.network.tokens), round(self.seconds, 3)
         self.report = self.about | {
             "versions": versions(),
@@ -228,14 +258,14 @@ class Saves(Callback):
         tensors = model.tensors(self.network, config)
         writing.write(self.progress.folder.parent, config, self.corpus.vocabulary, tensors, self.history, self.report)
 
-    def finish(self):
+    def finish(self) -> dict[str, Any]:
         """Writes the checkpoint again, in case the last save was interrupted, and deletes the saved progress."""
         self._write()
         self.progress.delete()
         return self.report | {"history": self.history}
 
 
-def _summary(manifest):
+def _summary(manifest: dict[str, Any]) -> dict[str, Any]:
     """Returns the manifest without its lists of shards, with the SHA-256 of the whole manifest."""
     parts = {
         part: {name: value for name, value in counts.items() if name != "shards"}
@@ -244,7 +274,7 @@ def _summary(manifest):
     return manifest | {"parts": parts, "sha256": _sum([json.dumps(manifest, sort_keys=True).encode()])}
 
 
-def _sum(parts):
+def _sum(parts: Iterable[bytes]) -> str:
     made = sha256()
     for part in parts:
         made.update(part)

@@ -4,6 +4,8 @@ import heapq
 import logging
 import re
 from collections import Counter
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from typing import Any
 
 from ..errors import InputError
 from ..text import wordpiece
@@ -20,7 +22,17 @@ MARKS = "!\"#$%&'()*+,-./:;<=>?@[\\]^_`{|}~"
 DIGITS, LETTERS = "0123456789", "abcdefghijklmnopqrstuvwxyz"
 
 
-def learn(files, size, cased=False, *, unused=99, min_count=1, pieces=0.2, text_column="text", encoding=None):
+def learn(
+    files: documents.Files,
+    size: int,
+    cased: bool = False,
+    *,
+    unused: int = 99,
+    min_count: int = 1,
+    pieces: float = 0.2,
+    text_column: str = "text",
+    encoding: str | None = None,
+) -> list[str]:
     """Learns a WordPiece vocabulary in the order of Google's vocabularies.
 
     The order is: [PAD], [unused1] and so on, [UNK], [CLS], [SEP], [MASK]; ASCII punctuation, digits and letters with their
@@ -67,7 +79,16 @@ def learn(files, size, cased=False, *, unused=99, min_count=1, pieces=0.2, text_
     return special + basic + chinese + _most_frequent(frequent, space)
 
 
-def extend(vocabulary, files, cased=False, *, most=None, min_count=5, text_column="text", encoding=None):
+def extend(
+    vocabulary: list[str],
+    files: documents.Files,
+    cased: bool = False,
+    *,
+    most: int | None = None,
+    min_count: int = 5,
+    text_column: str = "text",
+    encoding: str | None = None,
+) -> tuple[list[str], list[tuple[int, str]]]:
     """Replaces [unused] slots by frequent characters and words of the text; other ids do not change.
 
     Characters that the vocabulary lacks come first, the most frequent first. Then come the words that save the most tokens
@@ -112,7 +133,14 @@ def extend(vocabulary, files, cased=False, *, most=None, min_count=5, text_colum
     return extended, filled
 
 
-def coverage(vocabulary, files, cased=False, *, text_column="text", encoding=None):
+def coverage(
+    vocabulary: list[str],
+    files: documents.Files,
+    cased: bool = False,
+    *,
+    text_column: str = "text",
+    encoding: str | None = None,
+) -> dict[str, Any]:
     """Measures how well a vocabulary covers a text.
 
     Args:
@@ -131,7 +159,8 @@ def coverage(vocabulary, files, cased=False, *, text_column="text", encoding=Non
     """
     cut = _cutter(vocabulary)
     known = set(vocabulary)
-    letters, used = Counter(), set()
+    letters: Counter[str] = Counter()
+    used: set[str] = set()
     tokens = unknown = 0
     for word, times in count(files, cased, text_column, encoding).items():
         found = cut(word)
@@ -158,7 +187,9 @@ def coverage(vocabulary, files, cased=False, *, text_column="text", encoding=Non
     }
 
 
-def count(files, cased=False, text_column="text", encoding=None):
+def count(
+    files: documents.Files, cased: bool = False, text_column: str = "text", encoding: str | None = None
+) -> Counter[str]:
     """Counts the words of text files, split by BERT's basic tokenization; returns a Counter.
 
     Raises:
@@ -170,11 +201,11 @@ def count(files, cased=False, text_column="text", encoding=None):
         clean_text=True, handle_chinese_chars=True, strip_accents=not cased, lowercase=not cased
     )
     part = pre_tokenizers.BertPreTokenizer().pre_tokenize_str
-    runs = Counter()  # text between spaces, so that each distinct one is tokenized only once
+    runs: Counter[str] = Counter()  # text between spaces, so that each distinct one is tokenized only once
     for document in documents.read(files, text_column, encoding):
         text = "\n".join(document).encode("utf-8", "ignore").decode("utf-8")  # drop lone surrogates
         runs.update(normalizer.normalize_str(text).split())
-    words = Counter()
+    words: Counter[str] = Counter()
     for run, times in runs.items():
         for word, _ in part(run):
             words[word] += times
@@ -183,15 +214,15 @@ def count(files, cased=False, text_column="text", encoding=None):
     return words
 
 
-def _most_frequent(counts, most, least=1):
+def _most_frequent(counts: Mapping[str, int], most: int, least: int = 1) -> list[str]:
     """Returns at most `most` tokens that occur at least `least` times, the most frequent first, ties in code point order."""
     fit = [token for token, times in counts.items() if times >= least]
     return sorted(fit, key=lambda token: (-counts[token], token))[:most]
 
 
-def _characters(words, basic):
+def _characters(words: Mapping[str, int], basic: Iterable[str]) -> Counter[str]:
     """Counts the characters of the words that are not in `basic`, with "##" if not at the start; returns a Counter."""
-    found = Counter()
+    found: Counter[str] = Counter()
     for word, times in words.items():
         if len(word) <= LONGEST:
             found[word[0]] += times
@@ -202,7 +233,7 @@ def _characters(words, basic):
     return found
 
 
-def _pieces(words, basic, characters, space):
+def _pieces(words: Mapping[str, int], basic: Iterable[str], characters: Iterable[str], space: int) -> Counter[str]:
     """Learns pieces of several characters with WordPieceTrainer and counts them in the words; returns a Counter."""
     import tokenizers
     from tokenizers import models, pre_tokenizers, trainers
@@ -219,7 +250,7 @@ def _pieces(words, basic, characters, space):
     made.train_from_iterator(_repeated(words, 1 + sum(words.values()) // SAMPLE), trainer)
     pieces = made.get_vocab().keys() - set(letters)
     longest = max(map(len, pieces), default=0)
-    found = Counter()
+    found: Counter[str] = Counter()
     for word, times in words.items():
         for start in range(len(word)):
             for end in range(start + 2, min(len(word), start + longest) + 1):
@@ -228,7 +259,7 @@ def _pieces(words, basic, characters, space):
     return found
 
 
-def _repeated(words, parts):
+def _repeated(words: Mapping[str, int], parts: int) -> Iterator[str]:
     """Yields texts that contain each word as often as it was counted, divided by `parts`."""
     for word in sorted(words):
         times = -(-words[word] // parts)
@@ -236,7 +267,7 @@ def _repeated(words, parts):
             yield " ".join([word] * min(1000, times - start))
 
 
-def _cutter(vocabulary):
+def _cutter(vocabulary: Iterable[str]) -> Callable[[str], list[str]]:
     """Returns a function that splits a word into pieces of the vocabulary."""
     from tokenizers import models
 
@@ -245,6 +276,6 @@ def _cutter(vocabulary):
     return lambda word: [token.value for token in model.tokenize(word)]
 
 
-def is_chinese(token):
+def is_chinese(token: str) -> bool:
     """Returns whether a token is a Chinese character according to Google's tokenizer."""
     return len(token) == 1 and bool(wordpiece._CHINESE.match(token))

@@ -4,7 +4,12 @@ import json
 import os
 import re
 import shutil
+from collections.abc import Iterable, Mapping, Sequence
+from os import PathLike
 from pathlib import Path
+from typing import Any
+
+import numpy as np
 
 from ..checkpoint import google_format
 from ..errors import InputError
@@ -23,10 +28,10 @@ LAYOUT = {
     PROGRESS: "saved progress of an unfinished run; deleted at the end",
 }
 WRITING = ".writing"
-LEFT = re.compile(rf"\.{DATA}\.[a-z0-9_]{{8}}")  # temporary folder of `temporary`, left by a killed process
+LEFT = re.compile(rf"\.{DATA}\.[a-z0-9_]{{8}}")  # a folder of `files.replacing_folder` that a killed process left
 
 
-def writable(folder):
+def writable(folder: str | PathLike[str]) -> Path:
     """Returns the folder as a Path if pretraining can start or resume there; deletes incomplete files of a killed run.
 
     Raises:
@@ -56,12 +61,19 @@ def writable(folder):
     return folder
 
 
-def _left_over(path):
-    """Returns whether the folder is a temporary one of `temporary`, which contains only unfinished data."""
+def _left_over(path: Path) -> bool:
+    """Returns whether the folder is a temporary one of `files.replacing_folder` that contains only unfinished data."""
     return bool(LEFT.fullmatch(path.name)) and path.is_dir() and {each.name for each in path.iterdir()} <= {DATA}
 
 
-def write(folder, config, vocabulary, tensors, history, about):
+def write(
+    folder: Path,
+    config: dict[str, Any],
+    vocabulary: Iterable[str],
+    tensors: Mapping[str, np.ndarray],
+    history: Sequence[Mapping[str, float]],
+    about: dict[str, Any],
+) -> None:
     """Writes the checkpoint, the log and `pretraining.json`; each file is replaced after it has been written completely.
 
     The two weight files are replaced one after the other, so that for a moment they do not match. Their checksums reveal

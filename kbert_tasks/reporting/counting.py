@@ -1,11 +1,14 @@
 """Statistics for the report, computed from the answers."""
 
+from collections.abc import Mapping, Sequence
+from typing import Any
+
 import numpy as np
 
 GROUPS, LEAST = 8, 15  # maximum number of length groups; minimum number of texts in one, for a useful interval
 
 
-def by_length(tokens, right):
+def by_length(tokens: Sequence[int], right: Sequence[bool]) -> list[dict[str, float]]:
     """Groups texts by length, with about the same number of texts in each group.
 
     Args:
@@ -16,21 +19,21 @@ def by_length(tokens, right):
         A list of dicts: `from` and `to` (tokens, both inclusive), `texts` (number), `right` (share of right answers), and
         `low` and `high` (its 95 % interval).
     """
-    tokens, right = np.array(tokens), np.array(right, bool)
-    number = min(GROUPS, max(1, len(tokens) // LEAST))
+    sizes, answered = np.array(tokens), np.array(right, bool)
+    number = min(GROUPS, max(1, len(sizes) // LEAST))
     # The largest length of each group. Texts of the same length are in the same group.
-    tops = np.unique(np.quantile(tokens, np.arange(1, number + 1) / number, method="higher"))
-    groups = np.searchsorted(tops, tokens)
+    tops = np.unique(np.quantile(sizes, np.arange(1, number + 1) / number, method="higher"))
+    groups = np.searchsorted(tops, sizes)
     found = []
     for group in range(len(tops)):
-        its, good = tokens[groups == group], int(right[groups == group].sum())
+        its, good = sizes[groups == group], int(answered[groups == group].sum())
         low, high = interval(good, len(its))
         found.append({"from": int(its.min()), "to": int(its.max()), "texts": len(its), "right": good / len(its)}
                      | {"low": low, "high": high})  # fmt: skip
     return found
 
 
-def interval(right, of):
+def interval(right: int, of: int) -> tuple[float, float]:
     """Returns the 95 % Wilson score interval of a share, which is also valid near 0 and 1.
 
     Args:
@@ -45,7 +48,7 @@ def interval(right, of):
     return float(found.low), float(found.high)
 
 
-def sureness(answers):
+def sureness(answers: Sequence[Mapping[str, Any]]) -> tuple[np.ndarray, np.ndarray] | None:
     """Collects the probabilities for the calibration plot.
 
     Args:
@@ -57,11 +60,12 @@ def sureness(answers):
     """
     pairs = []
     for answer in answers:
-        p, gold = answer.get("probabilities") or {}, answer["gold"]
+        p: dict[str, float] = answer.get("probabilities") or {}
+        gold = answer["gold"]
         if isinstance(gold, list | tuple):
             pairs += [(value, label in gold) for label, value in p.items()]
         elif p:
-            best = max(p, key=p.get)
+            best = max(p, key=p.__getitem__)
             pairs.append((p[best], best == gold))
     if not pairs:
         return None
@@ -69,7 +73,9 @@ def sureness(answers):
     return np.clip(np.array(sure, float), 0, 1), np.array(right)
 
 
-def confused(matrix, labels, texts, most=20):
+def confused(
+    matrix: Sequence[Sequence[int]], labels: Sequence[str], texts: Mapping[str, int], most: int = 20
+) -> list[tuple[str, str, int, float]]:
     """Returns the pairs of labels that are confused most often.
 
     Args:

@@ -1,14 +1,28 @@
 """Plots of the report as SVG. Axis labels are in English, and also in Chinese if a Chinese font is available."""
 
 import math
+from collections.abc import Mapping, Sequence
+from typing import TYPE_CHECKING
 
 from ..html.drawing import FIRST, INK, LINE, SECOND, THIRD, svg
+from ..html.fonts import Font
+
+if TYPE_CHECKING:
+    import numpy as np
+    from matplotlib.axes import Axes
 
 LINES = ((FIRST, "-", "o"), (SECOND, "--", "s"), (THIRD, ":", "^"), (INK, "-.", "D"))  # distinct without colour
 NAMED = 45  # maximum number of labels in a heat map whose names are legible
 
 
-def curves(values, name, font, y, best=None, share=False):
+def curves(
+    values: Mapping[str, Sequence[float | None]],
+    name: str,
+    font: Font | None,
+    y: tuple[str, str],
+    best: int | None = None,
+    share: bool = False,
+) -> str:
     """Plots lines over epochs.
 
     Args:
@@ -20,14 +34,14 @@ def curves(values, name, font, y, best=None, share=False):
         share: whether the numbers are between 0 and 1.
     """
 
-    def draw(axes):
+    def draw(axes: "Axes") -> None:
         from matplotlib.ticker import MaxNLocator
 
         for i, (line, numbers) in enumerate(values.items()):
             colour, dash, marker = LINES[i % len(LINES)]
             points = [math.nan if number is None else number for number in numbers]
-            marker = marker if len(points) <= 30 else None
-            axes.plot(range(1, len(points) + 1), points, dash, color=colour, marker=marker, label=_short(line))
+            shown = marker if len(points) <= 30 else None
+            axes.plot(range(1, len(points) + 1), points, dash, color=colour, marker=shown, label=_short(line))
         if best:
             axes.axvline(best, color=INK, linewidth=0.8, linestyle=(0, (2, 3)), zorder=0)
             axes.annotate(f"{_both(font, 'best', '最佳')}: {best}", (best, 1), xycoords=axes.get_xaxis_transform(), fontsize=8,
@@ -45,10 +59,10 @@ def curves(values, name, font, y, best=None, share=False):
     return svg(draw, name, font)
 
 
-def reliability(counts, sure, right, font):
+def reliability(counts: "np.ndarray", sure: "np.ndarray", right: "np.ndarray", font: Font | None) -> str:
     """Plots the share of right answers against the mean probability; Args as returned by `calibration.reliability`."""
 
-    def draw(axes):
+    def draw(axes: "Axes") -> None:
         axes.plot([0, 1], [0, 1], color=INK, linewidth=0.8, linestyle=(0, (2, 3)))
         axes.vlines(sure, sure, right, color=SECOND, linewidth=2.2)
         axes.plot(sure, right, color=FIRST, linewidth=1.2)
@@ -61,7 +75,7 @@ def reliability(counts, sure, right, font):
     return svg(draw, "calibration", font, 3.9, 3.6)
 
 
-def lengths(parts, limit, font):
+def lengths(parts: Mapping[str, Sequence[int]], limit: int | None, font: Font | None) -> str:
     """Plots a histogram of text lengths.
 
     Args:
@@ -71,7 +85,7 @@ def lengths(parts, limit, font):
     """
     import numpy as np
 
-    def draw(axes):
+    def draw(axes: "Axes") -> None:
         longest = max(max(tokens) for tokens in parts.values())
         step = max(1, math.ceil(longest / 30))
         for (part, tokens), (colour, dash, _) in zip(parts.items(), LINES, strict=False):
@@ -93,10 +107,10 @@ def lengths(parts, limit, font):
     return svg(draw, "lengths", font)
 
 
-def by_length(groups, font):
+def by_length(groups: Sequence[Mapping[str, float]], font: Font | None) -> str:
     """Plots the share of right answers, with its 95 % interval, for each length group of `counting.by_length`."""
 
-    def draw(axes):
+    def draw(axes: "Axes") -> None:
         for i, group in enumerate(groups):
             axes.vlines(i, group["low"], group["high"], color=FIRST, linewidth=1.4)
             axes.plot(i, group["right"], "o", color=FIRST, markersize=6)
@@ -110,7 +124,7 @@ def by_length(groups, font):
     return svg(draw, "by-length", font)
 
 
-def heat(matrix, labels, font):
+def heat(matrix: Sequence[Sequence[int]], labels: Sequence[str], font: Font | None) -> str:
     """Plots a confusion matrix as a heat map. Each row is normalised, so that rare labels are visible too."""
     import numpy as np
     from matplotlib.colors import LinearSegmentedColormap
@@ -119,7 +133,7 @@ def heat(matrix, labels, font):
     share = counts / np.maximum(counts.sum(1, keepdims=True), 1)
     named = len(labels) <= NAMED
 
-    def draw(axes):
+    def draw(axes: "Axes") -> None:
         # An image cannot use the colours of the page, so use one that is visible on white and on black.
         blue = LinearSegmentedColormap.from_list("", [(0.15, 0.5, 0.9, 0.2), (0.15, 0.5, 0.9, 1)])
         # Plot the square root, so that an error rate of 5 % is visible.
@@ -136,11 +150,11 @@ def heat(matrix, labels, font):
     return svg(draw, "heat", font, 5.6, 5.4)
 
 
-def _both(font, english, chinese):
+def _both(font: Font | None, english: str, chinese: str) -> str:
     return f"{english} {chinese}" if font else english
 
 
-def _short(label):
+def _short(label: str) -> str:
     """Shortens a label for an axis, joins its lines, and replaces lone surrogates by question marks."""
     label = " ".join(str(label).encode(errors="replace").decode().split())
     return label if len(label) <= 16 else label[:15] + "…"

@@ -1,20 +1,27 @@
 """report.html: the report of a training run as one page that works offline, without external files."""
 
 import math
+from collections.abc import Mapping, Sequence
 from pathlib import Path
+from typing import Any
 
 from .. import tasks
 from ..html import fonts
 from ..html.templates import template
 from ..metrics import calibration
 from ..metrics import formatting as report_text
+from ..tasks.presentation import Presentation
 from . import counting, mistakes, plots, tables
 
 EXPLANATION = Path(__file__).parents[1] / "explanation"  # style and script of the explanations on the page
 CELLS = 20  # maximum number of labels for a confusion matrix as a table; larger ones are shown as a heat map
 
 
-def html(report, answers, why=None):
+def html(
+    report: dict[str, Any],
+    answers: Sequence[Mapping[str, Any]],
+    why: Mapping[int, Sequence[tuple[str, str]]] | None = None,
+) -> str:
     """Returns the report as an HTML page.
 
     Args:
@@ -72,7 +79,7 @@ def html(report, answers, why=None):
     return fonts.embedded(page, font)
 
 
-def _training(report, font):
+def _training(report: Mapping[str, Any], font: fonts.Font | None) -> dict[str, Any]:
     losses, scores = tables.curves(report["history"])
     drawn = {"loss": plots.curves(losses, "loss", font, ("loss", "损失"))}
     if scores:
@@ -81,7 +88,7 @@ def _training(report, font):
     return drawn | {"table": tables.epochs(report["history"])}
 
 
-def _confusion(scores, font):
+def _confusion(scores: Mapping[str, Any], font: fonts.Font | None) -> dict[str, Any] | None:
     if not scores.get("confusion_matrix"):
         return None
     labels, matrix = (scores["confusion_matrix"][name] for name in ("labels", "rows_gold_columns_predicted"))
@@ -94,7 +101,9 @@ def _confusion(scores, font):
     return made | {"rows": list(zip(labels, shares, strict=True))}
 
 
-def _calibration(scores, answers, font):
+def _calibration(
+    scores: Mapping[str, Any], answers: Sequence[Mapping[str, Any]], font: fonts.Font | None
+) -> dict[str, Any] | None:
     pairs = counting.sureness(answers)
     if pairs is None:
         return None
@@ -108,7 +117,9 @@ def _calibration(scores, answers, font):
     }
 
 
-def _length(report, answers, evaluated, font):
+def _length(
+    report: Mapping[str, Any], answers: Sequence[Mapping[str, Any]], evaluated: str, font: fonts.Font | None
+) -> dict[str, Any] | None:
     tokens = [(answer["tokens"], answer["right"]) for answer in answers if answer.get("tokens") is not None]
     parts = {name: found for name, found in (report.get("lengths") or {}).items() if found}
     if tokens:
@@ -123,12 +134,14 @@ def _length(report, answers, evaluated, font):
     }
 
 
-def _mistakes(presentation, answers, why):
+def _mistakes(
+    presentation: Presentation, answers: Sequence[Mapping[str, Any]], why: Mapping[int, Sequence[tuple[str, str]]]
+) -> list[dict[str, Any]]:
     worst = zip(mistakes.places(answers), mistakes.worst(presentation, answers), strict=True)
     return [mistake | {"why": why.get(place)} for place, mistake in worst]
 
 
-def shown(value):
+def shown(value: Any) -> str:
     """Formats a table cell: four decimal places for floats below 100, otherwise one; a dash for None."""
     if value is None:
         return "–"
@@ -139,7 +152,7 @@ def shown(value):
     return f"{value:,}" if isinstance(value, int) else str(value)
 
 
-def duration(seconds):
+def duration(seconds: float) -> str:
     """Formats a duration, such as "2 h 5 min", "3 min 12 s" or "4.2 s"."""
     minutes, rest = divmod(round(seconds), 60)
     if not minutes:

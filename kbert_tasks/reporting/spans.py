@@ -1,11 +1,14 @@
 """Splits a text into pieces for highlighting, and classifies answers as right, wrong or missed."""
 
+from collections.abc import Iterable, Mapping, Sequence
+from typing import Any
+
 from ..text import spans
 
 LONG = 1500  # maximum number of characters of a text that are shown
 
 
-def pieces(text, gold, predicted):
+def pieces(text: str, gold: Iterable[tuple[int, int]], predicted: Iterable[tuple[int, int]]) -> list[tuple[str, str]]:
     """Splits a text at the borders of spans.
 
     Args:
@@ -28,12 +31,12 @@ def pieces(text, gold, predicted):
     return found
 
 
-def places(text, entity, span):
+def places(text: str, entity: str, span: Sequence[int] | None) -> Sequence[tuple[int, int]]:
     """Returns a list with the span if it is known, otherwise all occurrences of the entity in the text."""
-    return [tuple(span)] if span else spans.occurrences(text, entity)
+    return [(span[0], span[1])] if span else spans.occurrences(text, entity)
 
 
-def marked(answer, parts):
+def marked(answer: Mapping[str, Any], parts: Sequence[str]) -> list[tuple[str, str]]:
     """Returns the `pieces` of the text of an answer, up to LONG characters.
 
     Args:
@@ -54,7 +57,7 @@ def marked(answer, parts):
     return pieces(text[:LONG], *both)
 
 
-def verdicts(answer, parts):
+def verdicts(answer: Mapping[str, Any], parts: Sequence[str]) -> list[tuple[str, tuple[Any, ...], float | None]]:
     """Classifies gold and predicted answers, compared as strings, as in the scores.
 
     Args:

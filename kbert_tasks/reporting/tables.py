@@ -1,6 +1,8 @@
 """Tables of the report, made from the contents of `report.json`."""
 
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
+from typing import Any
 
 SCORES = ("accuracy", "precision", "recall", "f1")  # endings of the names of scores between 0 and 1
 
@@ -16,16 +18,16 @@ class Table:
     """
 
     name: str
-    columns: list
-    rows: list
+    columns: list[str]
+    rows: list[list[Any]]
 
     @property
-    def numeric(self):
+    def numeric(self) -> list[bool]:
         """Whether each column contains no text: a list of bool."""
         return [not any(isinstance(row[i], str) for row in self.rows) for i in range(len(self.columns))]
 
 
-def data(report):
+def data(report: Mapping[str, Any]) -> Table:
     """Returns the Table of rows read, used and skipped for each file."""
     parts, files = report["examples"], report.get("files") or {}
     joined = any("joined" in counts for counts in parts.values())
@@ -38,9 +40,10 @@ def data(report):
     return Table("Rows read, used and skipped", columns, rows)
 
 
-def reasons(report):
+def reasons(report: Mapping[str, Any]) -> Table:
     """Returns the Table of reasons for skipped rows and of notes on used rows, with the counts for each set of texts."""
-    parts, numbers = list(report["examples"]), {}
+    parts = list(report["examples"])
+    numbers: dict[str, dict[str, int]] = {}
     for part, counts in report["examples"].items():
         for reason, number in counts["skipped"].items():
             numbers.setdefault(f"skipped: {reason}", {})[part] = number
@@ -50,16 +53,16 @@ def reasons(report):
     return Table("Reasons and notes", ["what", *parts], rows)
 
 
-def with_baseline(report):
+def with_baseline(report: Mapping[str, Any]) -> dict[str, dict[str, Any]]:
     """Returns the scores of each set of texts, followed by those of the baseline if there is one, as input of `scores`."""
     baseline = (report.get("baseline") or {}).get("scores", {})
-    found = {}
+    found: dict[str, dict[str, Any]] = {}
     for part, its in report["scores"].items():
         found |= {part: its} | ({f"{part}, baseline": baseline[part]} if part in baseline else {})
     return found
 
 
-def scores(scores):
+def scores(scores: Mapping[str, Mapping[str, Any]]) -> Table:
     """Returns the Table of the scores that are single numbers, with a column for each set of texts."""
     names = dict.fromkeys(
         name for part in scores.values() for name, value in part.items() if value is None or _is_number(value)
@@ -71,7 +74,7 @@ def scores(scores):
     return Table("Scores", ["score", *scores], rows)
 
 
-def groups(name, first, values):
+def groups(name: str, first: str, values: Mapping[str, Mapping[str, Any]]) -> Table:
     """Returns a Table of the scores of groups, such as `per_class`.
 
     Args:
@@ -84,13 +87,13 @@ def groups(name, first, values):
     return Table(name, [first, *map(_said, names)], rows)
 
 
-def by_class(scores):
+def by_class(scores: Mapping[str, Any]) -> dict[str, dict[str, Any]]:
     """Returns `per_class` of scores, with the decision threshold of each label if labels have their own thresholds."""
     limits, found = scores.get("thresholds") or {}, scores.get("per_class") or {}
     return {name: its | ({"threshold": limits[name]} if name in limits else {}) for name, its in found.items()}
 
 
-def epochs(history):
+def epochs(history: Sequence[Mapping[str, Any]]) -> Table:
     """Returns the Table of losses and scores of each epoch, the values of the curves."""
     losses, dev = (
         [*dict.fromkeys(name for epoch in history for name in epoch.get(of) or {})] for of in ("losses", "dev")
@@ -110,7 +113,7 @@ def epochs(history):
     return Table("Losses and scores of each epoch", columns, rows)
 
 
-def runs(repeated, kind):
+def runs(repeated: Mapping[str, Any], kind: str) -> Table:
     """Returns the Table of the scores of each seed or fold.
 
     Args:
@@ -118,8 +121,8 @@ def runs(repeated, kind):
         kind: "seed" or "fold".
     """
     each = repeated["each"]
-    names = dict.fromkeys((part, name) for run in each for part in ("dev", "test") for name in run.get(part) or {})
-    names, rows = [(part, name) for part, name in names if name.endswith(SCORES)], []
+    given = dict.fromkeys((part, name) for run in each for part in ("dev", "test") for name in run.get(part) or {})
+    names, rows = [(part, name) for part, name in given if name.endswith(SCORES)], []
     for run in each:
         kept = " (kept)" if run[kind] == repeated.get("kept") else ""
         rows.append([f"{run[kind]}{kept}", *((run.get(part) or {}).get(name) for part, name in names)])
@@ -132,25 +135,25 @@ def runs(repeated, kind):
     return Table(f"Scores of each {kind}", [kind, *(f"{part} {_said(name)}" for part, name in names)], rows)
 
 
-def confused(pairs):
+def confused(pairs: Iterable[tuple[str, str, int, float]]) -> Table:
     """Returns the Table of confused labels; `pairs` is the return value of `counting.confused`."""
     columns = ["gold", "predicted", "texts", "share of the gold label"]
     return Table("Labels most often confused", columns, [list(pair) for pair in pairs])
 
 
-def bins(counts, sure, right):
+def bins(counts: Sequence[int], sure: Sequence[float], right: Sequence[float]) -> Table:
     """Returns the Table of the values of the calibration plot; Args as returned by `calibration.reliability`."""
     rows = [[f"{p:.3f}", share, count] for p, share, count in zip(sure, right, counts, strict=True)]
     return Table("Bins of probability", ["mean probability", "accuracy", "predictions"], rows)
 
 
-def lengths(groups):
+def lengths(groups: Iterable[Mapping[str, float]]) -> Table:
     """Returns the Table of scores by length; `groups` is the return value of `counting.by_length`."""
     rows = [[f"{g['from']} to {g['to']}", g["texts"], g["right"], g["low"], g["high"]] for g in groups]
     return Table("Accuracy by length", ["tokens", "texts", "accuracy", "95 % from", "to"], rows)
 
 
-def curves(history):
+def curves(history: Sequence[Mapping[str, Any]]) -> tuple[dict[str, list[float | None]], dict[str, list[float | None]]]:
     """Returns (losses, development scores) for plotting, each a dict of name to a list with a value for each epoch."""
     losses = {"total" if any(e.get("losses") for e in history) else "loss": [epoch["loss"] for epoch in history]}
     for name in dict.fromkeys(name for epoch in history for name in epoch.get("losses") or {}):
@@ -159,7 +162,7 @@ def curves(history):
     return losses, {_said(name): [(epoch.get("dev") or {}).get(name) for epoch in history] for name in names}
 
 
-def main_score(scores):
+def main_score(scores: Mapping[str, Any]) -> tuple[str, float] | None:
     """Returns (name, value) of the main score, or None: F1, else accuracy, else the first number."""
     for name in ("f1", "accuracy", *scores):
         if _is_number(scores.get(name)):
@@ -167,9 +170,9 @@ def main_score(scores):
     return None
 
 
-def _is_number(value):
+def _is_number(value: object) -> bool:
     return isinstance(value, int | float) and not isinstance(value, bool)
 
 
-def _said(name):
+def _said(name: str) -> str:
     return " ".join("F1" if word == "f1" else "ECE" if word == "ece" else word for word in str(name).split("_"))

@@ -3,6 +3,7 @@
 import json
 import logging
 import re
+from collections.abc import Mapping
 from os import PathLike
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -52,7 +53,7 @@ def report(task: "Task[Any]", file: str | PathLike[str], explain: bool = True) -
         raise InputError(f"{path} could not be written ({error.strerror}): choose another file") from None
 
 
-def write_into(task, folder):
+def write_into(task: "Task[Any]", folder: str | PathLike[str]) -> None:
     """Writes report.html into the folder of a saved task. A failure is logged: the saved task is complete without it."""
     folder = Path(folder).resolve()
     try:
@@ -61,7 +62,7 @@ def write_into(task, folder):
         log.warning("%s could not be created (%s: %s); everything else is saved", PAGE, type(error).__name__, error)
 
 
-def update_seconds(report, folder):
+def update_seconds(report: Mapping[str, Any], folder: str | PathLike[str]) -> None:
     """Updates report.json and the total duration in report.html of a saved folder."""
     folder = Path(folder).resolve()
     _replace(folder / REPORT, json.dumps(report, ensure_ascii=False, indent=2) + "\n")
@@ -70,19 +71,19 @@ def update_seconds(report, folder):
         _replace(folder / PAGE, with_total(page, report["seconds"]["total"]))
 
 
-def _replace(file, text):
+def _replace(file: Path, text: str) -> None:
     """Replaces a file of a saved task."""
     folder = file.parent.resolve()
     with locked(folder), replacing(folder / file.name, folder.parent, "the training itself is saved") as stream:
         stream.write(text)
 
 
-def with_total(page, seconds):
+def with_total(page: str, seconds: float) -> str:
     """Returns the page with an updated total duration, which is known only after the page has been written."""
     return re.sub(r'(<span class="total-time">)[^<]*', rf"\g<1>{duration(seconds)}", page)
 
 
-def _page(task, explain):
+def _page(task: "Task[Any]", explain: bool) -> str:
     why = None
     if explain:
         try:
@@ -90,4 +91,5 @@ def _page(task, explain):
         except Exception as error:  # write the report even if the explanations fail
             log.warning("the errors could not be explained (%s: %s)", type(error).__name__, error)
     # Convert to JSON and back, so that the page is made from the same values as in report.json and answers.jsonl.
-    return html(*(json.loads(json.dumps(each)) for each in (task.report_, task.answers_)), why)
+    content, answers = (json.loads(json.dumps(each)) for each in (task.report_, task.answers_))
+    return html(content, answers, why)

@@ -5,7 +5,7 @@ from pathlib import Path
 from ..errors import InputError
 
 
-def path(task, language, part):
+def path(task: str, language: str, part: str) -> Path:
     """The file of a task's sample, such as ("classify", "zh", "train")."""
     found = sorted(Path(__file__).parent.glob(f"{task}.{language}.{part}.*"))
     if not found:

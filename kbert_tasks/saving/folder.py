@@ -5,7 +5,10 @@ import os
 import re
 import shutil
 import time
+from collections.abc import Iterator
+from os import PathLike
 from pathlib import Path
+from typing import Any
 
 from ..errors import InputError
 
@@ -39,7 +42,7 @@ EXPORT_LAYOUT = {
 }
 
 
-def writable(folder):
+def writable(folder: str | PathLike[str]) -> Path:
     """Returns the folder as a Path if a task can be saved there.
 
     Raises:
@@ -63,7 +66,7 @@ def writable(folder):
     return folder
 
 
-def _others(folder):
+def _others(folder: Path) -> Iterator[str]:
     """Yields the names of files in the folder that this package did not write."""
     for path in folder.iterdir():
         if path.name == EXPORT and path.is_dir():
@@ -72,16 +75,16 @@ def _others(folder):
             yield path.name
 
 
-def progress_of(folder):
+def progress_of(folder: Path) -> Path:
     """Returns the folder for the progress of a training whose result is saved in `folder`."""
     return folder.with_name(f".{folder.name}.progress")
 
 
-def previous_of(folder):
+def previous_of(folder: Path) -> Path:
     return folder.with_name(f".{folder.name}.previous")
 
 
-def json_of(file):
+def json_of(file: Path) -> Any:
     """Returns the content of a JSON file of a saved folder.
 
     Raises:
@@ -90,7 +93,7 @@ def json_of(file):
     return _parsed(file)[0]
 
 
-def json_lines(file):
+def json_lines(file: Path) -> list[Any]:
     """Returns the values of a file with one JSON value in each line, as a list.
 
     Raises:
@@ -99,7 +102,7 @@ def json_lines(file):
     return _parsed(file, lines=True)
 
 
-def _parsed(file, lines=False):
+def _parsed(file: Path, lines: bool = False) -> list[Any]:
     try:
         text = file.read_text(encoding="utf-8")
         return [json.loads(part) for part in (text.split("\n")[:-1] if lines else [text])]
@@ -107,18 +110,18 @@ def _parsed(file, lines=False):
         raise InputError(f"{file} is damaged: {error}; copy the folder again") from None
 
 
-def recover(folder):
+def recover(folder: Path) -> None:
     """Restores the earlier folder if a save was killed between its two renames."""
     if previous_of(folder).is_dir() and not folder.exists():
         previous_of(folder).rename(folder)
 
 
-def writing(folder):
+def writing(folder: Path) -> re.Pattern[str]:
     """Returns the pattern for the names of temporary folders that are renamed to `folder`."""
     return re.compile(re.escape(f".{folder.name}.") + r"\d+\.writing")
 
 
-def sweep(folder):
+def sweep(folder: Path) -> None:
     """Deletes temporary folders of killed runs: those older than an hour, which no running process is writing."""
     if folder.parent.is_dir():
         for left in folder.parent.iterdir():

@@ -2,7 +2,8 @@
 
 import gc
 import weakref
-from typing import TYPE_CHECKING
+from collections.abc import Mapping
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
@@ -10,12 +11,15 @@ from ..encoder.loading import build_encoder
 from ..encoder.precision import choose, computing
 
 if TYPE_CHECKING:
+    import tensorflow as tf
+
     from .._keras import Model
+    from ..tasks.base import Task
 
 _BUILT: "weakref.WeakSet[Model]" = weakref.WeakSet()
 
 
-def built(task, engine="keras"):
+def built(task: "Task[Any]", engine: str = "keras") -> "Model":
     """Returns the model of a task with random weights.
 
     Args:
@@ -31,17 +35,17 @@ def built(task, engine="keras"):
     return model
 
 
-def weights(model):
+def weights(model: "Model") -> "dict[str, tf.Variable]":
     """Returns the variables of a model as a dict, with the names in the saved folder, LAYER/NUMBER, as keys."""
     return {f"{layer.name}/{i}": weight for layer in model.layers for i, weight in enumerate(layer.weights)}
 
 
-def arrays_of(model):
+def arrays_of(model: "Model") -> dict[str, np.ndarray]:
     """Returns all weights of a model as a dict from "LAYER/NUMBER" to NumPy array."""
     return {name: np.asarray(weight) for name, weight in weights(model).items()}
 
 
-def fill(model, arrays):
+def fill(model: "Model", arrays: Mapping[str, np.ndarray]) -> "Model":
     """Sets the weights of a model to the arrays that `arrays_of` returned, and returns the model."""
     for layer in model.layers:
         layer.set_weights([arrays[f"{layer.name}/{i}"] for i in range(len(layer.weights))])

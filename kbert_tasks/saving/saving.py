@@ -7,6 +7,9 @@ import json
 import logging
 import os
 import shutil
+from os import PathLike
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
 
 from .. import __version__
 from ..data.output import json_line
@@ -28,13 +31,16 @@ from .folder import (  # fmt: skip
 )
 from .model import arrays_of
 
+if TYPE_CHECKING:
+    from ..tasks.base import Task
+
 log = logging.getLogger("kbert_tasks")
 FORMAT = 4
 SEEN = "seen"
 AGAIN = "and save again; kbert-train resumes from its last save if you run the same command again"
 
 
-def save(task, folder):
+def save(task: "Task[Any]", folder: str | PathLike[str]) -> None:
     """Saves the trained task to `folder` in one atomic step and replaces an earlier saved task there.
 
     Args:
@@ -50,7 +56,7 @@ def save(task, folder):
         _save(task, writable(folder))
 
 
-def _save(task, folder):
+def _save(task: "Task[Any]", folder: Path) -> None:
     sweep(folder)
     temporary = folder.with_name(f".{folder.name}.{os.getpid()}.writing")
     shutil.rmtree(temporary, ignore_errors=True)  # from an interrupted save of the same process
@@ -73,7 +79,7 @@ def _save(task, folder):
     shutil.rmtree(previous, ignore_errors=True)
 
 
-def _write(task, folder, temporary):
+def _write(task: "Task[Any]", folder: Path, temporary: Path) -> None:
     """Writes the files of `folder` to the folder `temporary`."""
     from safetensors.numpy import save
 

@@ -2,16 +2,20 @@
 
 import importlib
 from pathlib import Path
+from typing import TYPE_CHECKING, Any
 
 from ..errors import InputError
 
+if TYPE_CHECKING:
+    from .base import Task
 
-def names():
+
+def names() -> list[str]:
     """Returns the names of all tasks, sorted."""
     return sorted(file.parent.name for file in Path(__file__).parent.glob("*/task.py"))
 
 
-def find(name):
+def find(name: str) -> type["Task[Any]"]:
     """Returns the Task class with this name.
 
     Raises:

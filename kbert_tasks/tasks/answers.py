@@ -1,8 +1,15 @@
 """Answers: the methods with defaults that describe answers in tables, files, pages and explanations."""
 
-from .contract import Contract
+from collections.abc import Callable, Sequence
+from typing import Any, TypeAlias
+
+from ..metrics.classification import Report
+from ..text.tokenizer import Encoded
+from .contract import Contract, Outputs
 from .presentation import Presentation
-from .target import largest_score
+from .target import Target, largest_score
+
+Record: TypeAlias = dict[str, Any]  # JSON values, such as an entry of `answers.jsonl`
 
 
 class Answers(Contract):
@@ -16,28 +23,30 @@ class Answers(Contract):
     presentation = Presentation()
     FORMAT = "csv"
 
-    def gold_of(self, example):
+    run_model: Callable[[Sequence[Encoded]], list[Outputs]]  # a method of Hooks
+
+    def gold_of(self, example: Any) -> Any:
         """Returns the gold answer of an example as a JSON value, in the form of `answer_of`."""
         return getattr(example, self.ANSWER[0])
 
-    def answer_of(self, prediction):
+    def answer_of(self, prediction: Any) -> Any:
         """Returns the answer of a prediction as a JSON value."""
         return getattr(prediction, self.ANSWER[0])
 
-    def is_right(self, example, prediction):
+    def is_right(self, example: Any, prediction: Any) -> bool:
         """Returns whether the prediction is the gold answer."""
         return self.answer_of(prediction) == self.gold_of(example)
 
-    def to_dict(self, prediction):
+    def to_dict(self, prediction: Any) -> Record:
         """Returns a prediction as a table row: a dict whose keys are the columns in ANSWER."""
         return {name: getattr(prediction, name) for name in self.ANSWER}
 
-    def question(self, example):
+    def question(self, example: Any) -> Record:
         """Returns the inputs of an example as a dict of JSON values, by the keys in `presentation.question`."""
         found = {name: getattr(example, name, None) for name in self.presentation.question}
         return {name: value for name, value in found.items() if value is not None}
 
-    def details(self, example, prediction):
+    def details(self, example: Any, prediction: Any) -> Record:
         """Describes an answer next to the gold answer.
 
         Args:
@@ -49,11 +58,11 @@ class Answers(Contract):
         """
         return self.question(example) | {"gold": self.gold_of(example), "predicted": self.answer_of(prediction)}
 
-    def error(self, example, prediction):
+    def error(self, example: Any, prediction: Any) -> Record | None:
         """Returns the entry of `errors.jsonl`, a dict of JSON values, or None if the prediction is right."""
         return None if self.is_right(example, prediction) else self.details(example, prediction)
 
-    def record(self, example, candidates, prediction):
+    def record(self, example: Any, candidates: Any, prediction: Any) -> Record:
         """Returns the entry of `answers.jsonl` for one answer, right or wrong.
 
         Args:
@@ -67,7 +76,9 @@ class Answers(Contract):
         """
         return self.details(example, prediction) | {"right": self.is_right(example, prediction), "loss": None}
 
-    def score_candidates(self, examples, encoded, candidates):
+    def score_candidates(
+        self, examples: Sequence[Any], encoded: Sequence[Sequence[Encoded]], candidates: Sequence[Any]
+    ) -> Report:
         """Chooses the answers for decoded examples and scores them.
 
         Args:
@@ -95,11 +106,13 @@ class Answers(Contract):
         """The name of the task, which is the name of its folder."""
         return type(self).__module__.split(".")[-2]
 
-    def explained_answers(self, value):
+    def explained_answers(self, value: Any) -> Sequence[Any]:
         """Returns the answers in the `gold` or `predicted` value of a record, in the form that `explain_targets` accepts."""
         return tuple(value) if isinstance(value, list | tuple) else () if value is None else (value,)
 
-    def explain_targets(self, example, windows, candidates, prediction, answer):
+    def explain_targets(
+        self, example: Any, windows: Sequence[Encoded], candidates: Any, prediction: Any, answer: Any
+    ) -> list[Target]:
         """Returns the targets that `explain` explains.
 
         By default the target is the largest score of the model in each window, and `answer` is ignored.

@@ -2,7 +2,7 @@
 
 import atexit
 import weakref
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from os import PathLike
 from typing import TYPE_CHECKING, Any, Generic, TypeVar
 
@@ -17,7 +17,7 @@ from ..metrics.advice import advice
 from ..settings import Settings
 from ..text.tokenizer import Tokenizer
 from .estimator import Estimator
-from .hooks import Hooks
+from .hooks import FittedBaseline, Hooks
 
 if TYPE_CHECKING:
     from typing_extensions import Self
@@ -28,11 +28,12 @@ if TYPE_CHECKING:
     from ..typing import Labels, Rows
 
 P = TypeVar("P")  # a task's Prediction
+T = TypeVar("T")
 _TRACED: "weakref.WeakSet[Task[Any]]" = weakref.WeakSet()
 
 
 @atexit.register
-def _forget():
+def _forget() -> None:
     """Deletes traced functions at exit: TensorFlow 2.16 fails if they outlive its modules."""
     for task in _TRACED:
         task._made.clear()
@@ -66,11 +67,12 @@ class Task(Estimator, Hooks, Generic[P]):
     tokenizer: Tokenizer
     config: dict[str, Any]
     seen_: np.ndarray
+    baseline_: FittedBaseline | None
     report_: dict[str, Any]
     errors_: list[dict[str, Any]]
     answers_: list[dict[str, Any]]
 
-    def __init__(self, checkpoint: "str | PathLike[str] | Checkpoint | None" = None, **settings: Any):
+    def __init__(self, checkpoint: "str | PathLike[str] | Checkpoint | None" = None, **settings: Any) -> None:
         self.checkpoint = checkpoint
         self.settings = self.Settings.of(settings)
         self._next: Settings | None = None  # settings for the next `fit`, if `set_params` changed a trained task
@@ -79,7 +81,7 @@ class Task(Estimator, Hooks, Generic[P]):
         self.baseline_ = None
         self._made: dict[Any, tuple[Any, Any]] = {}
 
-    def once(self, make):
+    def once(self, make: "Callable[[Self], T]") -> T:
         """Returns `make(self)`, cached until `self.model` changes; used for traced functions, which take seconds to make."""
         computes_here()
         model, made = self._made.get(make, (None, None))
@@ -89,7 +91,7 @@ class Task(Estimator, Hooks, Generic[P]):
             _TRACED.add(self)
         return made
 
-    def examples(self, rows, labels=None, gold=True):
+    def examples(self, rows: "Rows | Examples", labels: "Labels | None" = None, gold: bool = True) -> Examples:
         """Converts a table, file or list to Examples.
 
         Args:
@@ -144,7 +146,7 @@ class Task(Estimator, Hooks, Generic[P]):
         self._take_over(fresh)
         return self
 
-    def _take_over(self, trained):
+    def _take_over(self, trained: "Self") -> None:
         """Replaces the results of earlier trainings by those of another object of this class."""
         # Attributes that start with "_" and that a task does not have were set by scikit-learn's searches.
         for name in [name for name in vars(self) if name[0] != "_" and name not in vars(trained)]:
@@ -211,7 +213,7 @@ class Task(Estimator, Hooks, Generic[P]):
         found = self.evaluate(rows, labels)[self.MAIN_SCORE]
         return float("nan") if found is None else float(found)
 
-    def add_test(self, report, seconds, examples=()):
+    def add_test(self, report: "Report", seconds: float, examples: Sequence[Any] = ()) -> None:
         """Adds the results on a test set to `report_`, `errors_` and `answers_`.
 
         Args:

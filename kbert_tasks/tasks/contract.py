@@ -3,10 +3,35 @@
 The methods in `hooks.py` have defaults that suit most tasks.
 """
 
-from typing import Any
+from collections.abc import Mapping, Sequence
+from typing import TYPE_CHECKING, Any, TypeAlias, TypeVar
 
+import numpy as np
+
+from ..metrics.classification import Report
 from ..settings import Settings
-from ..text.tokenizer import Tokenizer
+from ..text.tokenizer import Encoded, Tokenizer
+
+if TYPE_CHECKING:
+    from tf_keras.losses import Loss
+
+    from .._keras import Model
+
+V = TypeVar("V")
+Row: TypeAlias = Mapping[str, Any]  # column name to value
+Arrays: TypeAlias = dict[str, np.ndarray]  # name of a model input or output to array
+Outputs: TypeAlias = dict[str, Any]  # what `run_model` returns for one window: Arrays, unless a task overrides it
+
+
+def known(value: V | None) -> V:
+    """Returns a value that may be None, such as a gold answer, in a method that needs it.
+
+    Raises:
+        ValueError: the value is None.
+    """
+    if value is None:
+        raise ValueError("expected a known value, such as a gold answer or a probability, found None")
+    return value
 
 
 class Contract:
@@ -38,7 +63,7 @@ class Contract:
     settings: Any
     tokenizer: Tokenizer
 
-    def read_row(self, row, with_answer):
+    def read_row(self, row: Row, with_answer: bool) -> Any:
         """Converts a table row to an example.
 
         Args:
@@ -54,7 +79,7 @@ class Contract:
         """
         raise NotImplementedError
 
-    def prepare(self, examples):
+    def prepare(self, examples: Sequence[Any]) -> None:
         """Sets the attributes listed in LEARNED from the training examples, such as the set of labels.
 
         Args:
@@ -65,7 +90,7 @@ class Contract:
         """
         raise NotImplementedError
 
-    def build(self, encoder):
+    def build(self, encoder: "Model") -> "Model":
         """Adds the head of the task to the encoder.
 
         Args:
@@ -76,7 +101,7 @@ class Contract:
         """
         raise NotImplementedError
 
-    def loss(self):
+    def loss(self) -> "dict[str, Loss]":
         """Returns the loss of each output of the model.
 
         Returns:
@@ -86,7 +111,7 @@ class Contract:
         """
         raise NotImplementedError
 
-    def encode(self, example):
+    def encode(self, example: Any) -> list[Encoded]:
         """Tokenizes an example.
 
         No other method truncates a text or splits it into windows.
@@ -99,7 +124,7 @@ class Contract:
         """
         raise NotImplementedError
 
-    def target(self, example, encoded):
+    def target(self, example: Any, encoded: Encoded) -> Any:
         """Returns the training target of one window.
 
         Args:
@@ -112,7 +137,7 @@ class Contract:
         """
         raise NotImplementedError
 
-    def decode(self, example, encoded, outputs):
+    def decode(self, example: Any, encoded: Sequence[Encoded], outputs: Sequence[Outputs]) -> Any:
         """Combines the model outputs for the windows of one example.
 
         Args:
@@ -127,7 +152,7 @@ class Contract:
         """
         raise NotImplementedError
 
-    def decide(self, example, candidates):
+    def decide(self, example: Any, candidates: Any) -> Any:
         """Selects the answer for one example.
 
         Args:
@@ -139,7 +164,7 @@ class Contract:
         """
         raise NotImplementedError
 
-    def measure(self, examples, predictions):
+    def measure(self, examples: Sequence[Any], predictions: Sequence[Any]) -> Report:
         """Scores predictions against gold answers.
 
         Args:

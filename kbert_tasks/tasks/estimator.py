@@ -5,10 +5,13 @@ they are the fields of Settings. Importing BaseEstimator would also double the i
 """
 
 import dataclasses
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, cast
 
 if TYPE_CHECKING:
+    from sklearn.utils import Tags
     from typing_extensions import Self
+
+    from .base import Task
 
 
 class Estimator:
@@ -57,10 +60,10 @@ class Estimator:
         return self
 
     @property
-    def _estimator_type(self):  # scikit-learn before 1.6
+    def _estimator_type(self) -> str | None:  # scikit-learn before 1.6
         return self.KIND
 
-    def __sklearn_tags__(self):
+    def __sklearn_tags__(self) -> "Tags":
         from sklearn.utils import ClassifierTags, InputTags, Tags, TargetTags
 
         return Tags(
@@ -70,24 +73,25 @@ class Estimator:
             input_tags=InputTags(two_d_array=False, string=True),
         )
 
-    def __sklearn_is_fitted__(self):
+    def __sklearn_is_fitted__(self) -> bool:
         return self.model is not None
 
     # Copies: pickle, copy and joblib call these two ------------------------------------------------------------
 
-    def __getstate__(self):
+    def __getstate__(self) -> dict[str, Any]:
         from ..saving.model import arrays_of
 
         model = self.model and arrays_of(self.model)
         # Traced and compiled functions cannot be pickled; the copy makes them again.
         return self.__dict__ | {"_made": {}, "model": model, "engine_": self.engine_ and self.engine_.folder}
 
-    def __setstate__(self, state):
+    def __setstate__(self, state: dict[str, Any]) -> None:
         from ..inference.openvino import start
         from ..saving.model import built, fill
 
         arrays, folder = state["model"], state["engine_"]
         self.__dict__.update(state | {"model": None, "engine_": None})
         if arrays is not None:
-            self.model = fill(built(self, "openvino" if folder else "keras"), arrays)
-            self.engine_ = folder and start(self, folder)
+            task = cast("Task[Any]", self)  # only Task inherits from Estimator
+            self.model = fill(built(task, "openvino" if folder else "keras"), arrays)
+            self.engine_ = folder and start(task, folder)

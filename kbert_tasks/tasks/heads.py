@@ -3,10 +3,13 @@
 Source of SpanScores and SetLoss: Su et al., "Global Pointer", 2022 (arXiv 2208.03054).
 """
 
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from .._keras import keras2, tensorflow
 from ..encoder.bert import Layer, register
+
+if TYPE_CHECKING:
+    from tensorflow import Tensor, TensorShape
 
 tf = tensorflow()
 keras: Any = keras2()
@@ -28,16 +31,16 @@ class SpanScores(Layer):
         size: dimension of the vectors.
     """
 
-    def __init__(self, kinds, size=64, dtype="float32", **kwargs):
+    def __init__(self, kinds: int, size: int = 64, dtype: str = "float32", **kwargs: Any) -> None:
         super().__init__(dtype=dtype, **kwargs)
         self.kinds, self.size = kinds, size
 
-    def build(self, shape):
+    def build(self, shape: "TensorShape") -> None:
         self.W = self.add_weight("W", (shape[-1], self.kinds * (2 * self.size + 2)), initializer="glorot_uniform")
         self.b = self.add_weight("b", (self.kinds * (2 * self.size + 2),), initializer="zeros")
         self.lengths = self.add_weight("lengths", (FAR + 1, self.kinds), initializer="zeros")
 
-    def call(self, x):
+    def call(self, x: "Tensor") -> "Tensor":
         batch, time = tf.unstack(tf.shape(x)[:2])
         size = self.size
         y = tf.reshape(tf.reshape(x, (-1, x.shape[-1])) @ self.W + self.b, (batch, time, self.kinds, 2 * size + 2))
@@ -46,7 +49,7 @@ class SpanScores(Layer):
         far = tf.clip_by_value(tf.range(time)[None] - tf.range(time)[:, None], 0, FAR)
         return scores + tf.transpose(tf.gather(self.lengths, far), (2, 0, 1))
 
-    def get_config(self):
+    def get_config(self) -> dict[str, Any]:
         return super().get_config() | {"kinds": self.kinds, "size": self.size}
 
 
@@ -64,11 +67,11 @@ class PairScores(Layer):
         kinds: number of predicates.
     """
 
-    def __init__(self, kinds, dtype="float32", **kwargs):
+    def __init__(self, kinds: int, dtype: str = "float32", **kwargs: Any) -> None:
         super().__init__(dtype=dtype, **kwargs)
         self.kinds = kinds
 
-    def build(self, shapes):
+    def build(self, shapes: "list[TensorShape]") -> None:
         size = shapes[0][-1]
         self.subject = self.add_weight("subject", (2 * size, size), initializer="glorot_uniform")
         self.object = self.add_weight("object", (2 * size, size), initializer="glorot_uniform")
@@ -76,7 +79,7 @@ class PairScores(Layer):
         self.W = self.add_weight("W", (size, self.kinds), initializer="glorot_uniform")
         self.b2 = self.add_weight("b2", (self.kinds,), initializer="zeros")
 
-    def call(self, inputs):
+    def call(self, inputs: "list[Tensor]") -> "Tensor":
         x, subjects, objects = inputs
         size, batch, count, number = x.shape[-1], tf.shape(x)[0], tf.shape(subjects)[1], tf.shape(objects)[1]
         ends = tf.reshape(tf.gather(x, subjects, batch_dims=1), (batch * count, 2 * size))
@@ -85,10 +88,10 @@ class PairScores(Layer):
         y = self.meet(subject, tf.reshape(ends @ self.object, (batch, 1, number, size)))
         return tf.reshape(tf.reshape(y, (-1, size)) @ self.W + self.b2, (batch, count, number, self.kinds))
 
-    def meet(self, subject, object_):
+    def meet(self, subject: "Tensor", object_: "Tensor") -> "Tensor":
         return tf.nn.gelu(subject + object_, approximate=True)
 
-    def get_config(self):
+    def get_config(self) -> dict[str, Any]:
         return super().get_config() | {"kinds": self.kinds}
 
 
@@ -101,7 +104,7 @@ class SetLoss(keras.losses.Loss):
     shape. The loss of a text is the mean over its groups that are not ignored entirely.
     """
 
-    def call(self, y_true, y_pred):
+    def call(self, y_true: "Tensor", y_pred: "Tensor") -> "Tensor":
         shape = tf.shape(y_pred)
         flat = tf.concat([shape[:2], [-1]], axis=0)
         y_true, y_pred = tf.reshape(y_true, flat), tf.reshape(y_pred, flat)
@@ -120,7 +123,7 @@ class ChoiceLoss(keras.losses.Loss):
     y_true (batch, ...) is 1 for right, 0 for wrong and -1 for impossible answers; y_pred are scores of the same shape.
     """
 
-    def call(self, y_true, y_pred):
+    def call(self, y_true: "Tensor", y_pred: "Tensor") -> "Tensor":
         flat = tf.stack([tf.shape(y_pred)[0], -1])
         y_true, y_pred = tf.reshape(y_true, flat), tf.reshape(y_pred, flat)
         logs = tf.nn.log_softmax(tf.where(y_true >= 0, y_pred, y_pred.dtype.min / 2))

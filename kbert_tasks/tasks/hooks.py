@@ -1,14 +1,32 @@
 """Hooks: the methods with defaults for reading rows, for training and for prediction."""
 
-from typing import Any
+from collections.abc import Hashable, Iterable, Iterator, Sequence
+from typing import TYPE_CHECKING, Any, Protocol, cast
 
+import numpy as np
 from scipy.special import expit
 
 from ..data import label_forms
-from ..data.examples import one_row_each
-from ..text.tokenizer import Tokenizer
-from ..training.defaults import CLASSIFICATION
+from ..data.examples import Examples, one_row_each
+from ..text.tokenizer import Encoded, Tokenizer
+from ..training.defaults import CLASSIFICATION, Resolved
 from .answers import Answers
+from .contract import Arrays, Outputs
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+    from .._keras import Model
+    from ..typing import Labels
+    from .base import Task
+
+
+class FittedBaseline(Protocol):
+    """A simple model fitted on the training examples, as `Hooks.baseline` returns it."""
+
+    about: dict[str, Any]
+
+    def scores(self, examples: Sequence[Any]) -> dict[str, int | float]: ...
 
 
 class Hooks(Answers):
@@ -30,7 +48,7 @@ class Hooks(Answers):
 
     # Reading -----------------------------------------------------------------------------------------------
 
-    def columns(self, with_answer):
+    def columns(self, with_answer: bool) -> list[str]:
         """Returns the names of the settings that name the required columns of a table, such as ["text_column"].
 
         Args:
@@ -38,15 +56,15 @@ class Hooks(Answers):
         """
         return ["text_column", *["label_column"] * with_answer]
 
-    def name_columns(self, rows):
+    def name_columns(self, rows: "pd.DataFrame") -> "pd.DataFrame":
         """Returns the table (a DataFrame) with its columns renamed, if the task recognises a format without a header."""
         return rows
 
-    def label_list(self, labels):
+    def label_list(self, labels: "Labels") -> list[Any]:
         """Converts the `labels` argument of `fit`, `evaluate` and `score` to a list with one entry for each text."""
         return label_forms.label_list(labels)
 
-    def group_rows(self, rows):
+    def group_rows(self, rows: "pd.DataFrame") -> "tuple[pd.DataFrame, list[tuple[int, ...]]]":
         """Groups the rows of a table with gold answers that belong to one example.
 
         Args:
@@ -58,25 +76,25 @@ class Hooks(Answers):
         """
         return rows, one_row_each(rows)
 
-    def texts_of(self, example):
+    def texts_of(self, example: Any) -> tuple[str, str | None]:
         """Returns the texts that the model reads: (text, None), or (first text, second text) for a pair.
 
         They also identify an example when it is compared with the training texts.
         """
         return example.text, None
 
-    def split_key(self, example):
+    def split_key(self, example: Any) -> Hashable:
         """Returns the group of an example (any hashable value) for stratified splits; by default all are in one group."""
         return None
 
-    def classes_of(self, example):
+    def classes_of(self, example: Any) -> tuple[str, ...]:
         """Returns the classes of an example, such as its labels.
 
         If no development set is given, the split keeps at least one text of each class in the training set.
         """
         return ()
 
-    def notes_on(self, example, encoded):
+    def notes_on(self, example: Any, encoded: Sequence[Encoded]) -> Iterator[str]:
         """Yields notes about one example and its windows, such as "cut to max_length".
 
         The notes are counted and reported for each file.
@@ -90,7 +108,7 @@ class Hooks(Answers):
         elif encoded[0].cut:
             yield "cut to max_length"
 
-    def doubtful_answers(self, examples):
+    def doubtful_answers(self, examples: Sequence[Any]) -> Iterable[str]:
         """Returns warnings about gold answers that are probably mistakes; they are logged before training.
 
         Args:
@@ -103,7 +121,7 @@ class Hooks(Answers):
 
     # Training ----------------------------------------------------------------------------------------------
 
-    def new_tokenizer(self, vocabulary, cased, by_character=False):
+    def new_tokenizer(self, vocabulary: list[str], cased: bool, by_character: bool = False) -> Tokenizer:
         """Returns the Tokenizer for a vocabulary (list of tokens).
 
         Args:
@@ -113,7 +131,7 @@ class Hooks(Answers):
         """
         return Tokenizer(vocabulary, cased, by_character)
 
-    def auto_settings(self):
+    def auto_settings(self) -> dict[str, Resolved]:
         """Resolves the task's own settings that are "auto"; `self.config` is already set.
 
         Returns:
@@ -121,7 +139,7 @@ class Hooks(Answers):
         """
         return {}
 
-    def check_targets(self, examples, targets):
+    def check_targets(self, examples: Examples, targets: Sequence[Any]) -> None:
         """Checks that the training targets contain something to learn; by default accepts all targets.
 
         Args:
@@ -132,7 +150,7 @@ class Hooks(Answers):
             InputError: there is nothing to learn.
         """
 
-    def sample_target(self, x, target, chance):
+    def sample_target(self, x: Arrays, target: Any, chance: np.random.Generator) -> tuple[Arrays, Arrays]:
         """Makes the model inputs and targets for one window in one epoch.
 
         A task that samples part of its target in each epoch, such as negative examples, overrides this method.
@@ -147,7 +165,7 @@ class Hooks(Answers):
         """
         return x, target
 
-    def baseline(self, examples):
+    def baseline(self, examples: Sequence[Any]) -> FittedBaseline | None:
         """Returns a simple model fitted on the training examples, for comparison, or None.
 
         Args:
@@ -159,7 +177,7 @@ class Hooks(Answers):
         """
         return None
 
-    def tune(self, examples, candidates):
+    def tune(self, examples: Sequence[Any], candidates: Sequence[Any]) -> None:
         """Sets the decision thresholds and other LEARNED attributes that `decide` uses.
 
         Args:
@@ -167,13 +185,13 @@ class Hooks(Answers):
             candidates: list of the values that `decode` returned for them.
         """
 
-    def tuning_notes(self):
+    def tuning_notes(self) -> Iterable[str]:
         """Returns sentences about values that `tune` could not set; they are logged once, after training."""
         return ()
 
     # Prediction --------------------------------------------------------------------------------------------
 
-    def run_model(self, encoded):
+    def run_model(self, encoded: Sequence[Encoded]) -> list[Outputs]:
         """Runs the model on a batch of windows.
 
         Args:
@@ -184,10 +202,11 @@ class Hooks(Answers):
         """
         from ..inference.predict import inputs, run, unpadded
 
-        return unpadded(self, run(self)(inputs(encoded)), encoded)
+        task = cast("Task[Any]", self)  # only Task inherits from Hooks
+        return unpadded(task, run(task)(inputs(encoded)), encoded)
 
     @staticmethod
-    def prediction_model(model):
+    def prediction_model(model: "Model") -> "Model":
         """Returns the part of the model that prediction uses first.
 
         Args:
@@ -198,6 +217,6 @@ class Hooks(Answers):
         """
         return model
 
-    def probabilities(self, scores):
+    def probabilities(self, scores: np.ndarray) -> np.ndarray:
         """Converts scores (logits) to probabilities of the same shape; by default with a sigmoid."""
         return expit(scores.astype("float64"))

@@ -77,7 +77,7 @@ def load(folder: str | PathLike[str], engine: str = "keras") -> "Task[Any]":
     return task
 
 
-def _fill(task, folder, cased, engine):
+def _fill(task: "Task[Any]", folder: Path, cased: bool, engine: str) -> "Task[Any]":
     from safetensors import SafetensorError
     from safetensors.numpy import load_file
 

@@ -4,10 +4,17 @@ Explanations use log-odds instead of logits, because adding a constant to all lo
 probability, and instead of log p, because log p is almost constant where the model is certain.
 """
 
+from typing import TYPE_CHECKING
+
+import numpy as np
+
 from .._keras import tensorflow
 
+if TYPE_CHECKING:
+    from tensorflow import Tensor
 
-def one_of(scores, right, wrong):
+
+def one_of(scores: "Tensor", right: int, wrong: np.ndarray) -> "Tensor":
     """Returns the log-odds of one class of a softmax.
 
     Args:
@@ -22,7 +29,7 @@ def one_of(scores, right, wrong):
     return scores[:, right] - tf.reduce_logsumexp(tf.gather(scores, wrong, axis=1), -1)
 
 
-def all_of(*scores):
+def all_of(*scores: "Tensor") -> "Tensor":
     """Returns the log-odds of the product of probabilities.
 
     Args:

@@ -1,14 +1,19 @@
 """SpanTask: the base class of tasks whose answers are parts of a text."""
 
 import math
+from collections.abc import Hashable, Sequence
 from dataclasses import dataclass
+from typing import Any
 
+from ..data.examples import Examples
 from ..errors import InputError
-from ..metrics.sets import best_threshold
+from ..metrics.sets import Sets, best_threshold
 from ..settings import Settings, option
-from ..text.spans import FLOOR, occurrences, tokens_of
+from ..text.spans import FLOOR, Span, TokenSpan, occurrences, tokens_of
+from ..text.tokenizer import Encoded, Tokenizer
 from ..text.windows import WHOLE, windows
 from ..training.defaults import SPANS
+from .answers import Record
 from .base import P, Task
 
 
@@ -40,11 +45,11 @@ class SpanTask(Task[P]):
     threshold_ = 0.5  # replaced by `tune`
 
     @property
-    def least(self):
+    def least(self) -> float:
         """The threshold in use: the setting `threshold`, or the tuned value."""
         return self.threshold_ if self.settings.threshold is None else self.settings.threshold
 
-    def best_threshold(self, gold, answers):
+    def best_threshold(self, gold: Sets, answers: Sequence[Sequence[tuple[Hashable, float]]]) -> float:
         """Returns the threshold with the best F1, within the limits of the setting `threshold`.
 
         Args:
@@ -53,17 +58,17 @@ class SpanTask(Task[P]):
         """
         return best_threshold(gold, answers, FLOOR)
 
-    def new_tokenizer(self, vocabulary, cased):
-        return super().new_tokenizer(vocabulary, cased, self.settings.tokenization == "characters")
+    def new_tokenizer(self, vocabulary: list[str], cased: bool, by_character: bool = False) -> Tokenizer:
+        return super().new_tokenizer(vocabulary, cased, by_character or self.settings.tokenization == "characters")
 
-    def encode(self, example):
+    def encode(self, example: Any) -> list[Encoded]:
         return windows(self.whole(example), self.settings.max_length, self.settings.window_overlap)
 
-    def whole(self, example):
+    def whole(self, example: Any) -> Encoded:
         """Returns the whole example as one Encoded, without truncation."""
         return self.tokenizer.encode(*self.texts_of(example), WHOLE)
 
-    def tokens(self, example, string, span, encoded):
+    def tokens(self, example: Any, string: str, span: Span | None, encoded: Encoded) -> list[TokenSpan]:
         """Finds the tokens of a string in a window.
 
         Args:
@@ -79,7 +84,7 @@ class SpanTask(Task[P]):
         places = [span] if span else occurrences(example.text, string)
         return [tokens for place in places if (tokens := tokens_of(encoded, place, segment))]
 
-    def lost(self, example, string, span, encoded):
+    def lost(self, example: Any, string: str, span: Span | None, encoded: Sequence[Encoded]) -> str | None:
         """Returns the reason why a string cannot be found in any window, or None if it can be found.
 
         Args:
@@ -95,7 +100,7 @@ class SpanTask(Task[P]):
         found = self.tokens(example, string, span, self.whole(example))
         return "is complete in no window" if found else "does not begin and end with tokens"
 
-    def check_targets(self, examples, targets):
+    def check_targets(self, examples: Examples, targets: Sequence[Any]) -> None:
         if any(targets):
             return
         reasons = ", ".join(f"{note} {count}" for note, count in examples.notes.items() if "cannot be found" in note)
@@ -107,25 +112,25 @@ class SpanTask(Task[P]):
 
     # Output ------------------------------------------------------------------------------------------------
 
-    def key(self, answer):
+    def key(self, answer: Any) -> Hashable:
         """Returns what identifies an answer, such as its string: two answers with equal keys are the same answer."""
         raise NotImplementedError
 
-    def keyed(self, holder):
+    def keyed(self, holder: Any) -> dict[Any, Any]:
         """Returns the answers of an example, of a prediction or of a list of candidates: a dict of key to answer."""
         answers = holder if isinstance(holder, list | tuple) else getattr(holder, self.ANSWERS)
         return {self.key(answer): answer for answer in answers}
 
-    def gold_of(self, example):
+    def gold_of(self, example: Any) -> list[Record]:
         return [answer.as_dict() for answer in self.keyed(example).values()]
 
-    def answer_of(self, prediction):
+    def answer_of(self, prediction: Any) -> list[Record]:
         return [answer.as_dict() for answer in self.keyed(prediction).values()]
 
-    def is_right(self, example, prediction):
+    def is_right(self, example: Any, prediction: Any) -> bool:
         return self.keyed(example).keys() == self.keyed(prediction).keys()
 
-    def error(self, example, prediction):
+    def error(self, example: Any, prediction: Any) -> Record | None:
         if self.is_right(example, prediction):
             return None
         found = self.keyed(prediction)
@@ -135,7 +140,7 @@ class SpanTask(Task[P]):
         sure = [round(found[each].probability, 6) for each in listed["predicted"]]
         return self.question(example) | listed | {"probability": sure}
 
-    def record(self, example, candidates, prediction):
+    def record(self, example: Any, candidates: Any, prediction: Any) -> Record:
         """Describes one answer; its loss is the sum of -log(p) over gold answers and -log(1 - p) over wrong answers."""
         gold, answered, found = self.keyed(example), self.keyed(prediction), self.keyed(candidates)
         missed = [found[each].probability if each in found else 0.0 for each in gold]

@@ -2,12 +2,22 @@
 
 from collections.abc import Callable
 from dataclasses import dataclass, field
-from typing import Any
+from typing import TYPE_CHECKING, Any, TypeAlias
 
 import numpy as np
 
 from .._keras import tensorflow
+from ..text.spans import TokenSpan
 from ..text.tokenizer import Encoded
+from .contract import Arrays
+
+if TYPE_CHECKING:
+    from tensorflow import Tensor
+
+    from .answers import Answers
+
+# From the model outputs, name to (batch, ...), to the scores of an answer, (batch,).
+LogOdds: TypeAlias = "Callable[[dict[str, Tensor]], Tensor]"
 
 
 @dataclass(frozen=True)
@@ -32,17 +42,17 @@ class Target:
     predicted: bool
     probability: float | None
     window: Encoded
-    log_odds: Callable
-    places: dict[str, tuple[int, int]] = field(default_factory=dict)
-    more: dict[str, Any] = field(default_factory=dict)
+    log_odds: LogOdds
+    places: dict[str, TokenSpan] = field(default_factory=dict)
+    more: Arrays = field(default_factory=dict)
     record: Any = None
 
-    def __post_init__(self):
+    def __post_init__(self) -> None:
         if self.record is None and self.answer is not None:
             object.__setattr__(self, "record", self.shown)
 
 
-def largest_score(task, window, shown):
+def largest_score(task: "Answers", window: Encoded, shown: str) -> Target:
     """Returns the default Target of a window: the largest score of the model.
 
     Args:
@@ -55,7 +65,7 @@ def largest_score(task, window, shown):
     scores = np.asarray(outputs[name]).ravel()
     place = int(scores.argmax())
 
-    def score(found):
+    def score(found: "dict[str, Tensor]") -> "Tensor":
         return tensorflow().reshape(found[name], (len(found[name]), -1))[:, place]
 
     return Target(shown, shown, True, None, window, score, record=shown)

@@ -6,16 +6,21 @@ A span is a half-open range of characters of the original text: `text[start:end]
 import contextlib
 import json
 import re
+from collections.abc import Iterable
 from numbers import Integral
-from typing import NamedTuple
+from typing import Any, NamedTuple, TypeAlias
 
 import numpy as np
 
 from ..data.cells import missing
 from ..errors import RowError
+from .tokenizer import Encoded
 
 FLOOR = 0.05  # minimum probability of a candidate span
 MOST = 48  # maximum number of candidate spans per window; an untrained model would give thousands
+
+
+TokenSpan: TypeAlias = tuple[int, int]  # the first and the last token, both inclusive
 
 
 class Span(NamedTuple):
@@ -25,7 +30,7 @@ class Span(NamedTuple):
     end: int
 
 
-def read_span(value, string, text):
+def read_span(value: Any, string: str, text: str) -> Span | None:
     """Parses the span [start, end] of a cell and checks that it contains `string`; None if the cell is empty.
 
     Raises:
@@ -45,7 +50,7 @@ def read_span(value, string, text):
     return Span(start, end)
 
 
-def occurrences(text, entity):
+def occurrences(text: str, entity: str) -> list[Span]:
     """Returns a list with the Span of every occurrence of `entity` in `text`, including overlapping ones.
 
     In scripts that separate words (Latin, Cyrillic, ...; not Chinese), an occurrence inside a longer word counts only if
@@ -58,16 +63,16 @@ def occurrences(text, entity):
     return whole or found
 
 
-def _is_whole(text, span):
+def _is_whole(text: str, span: Span) -> bool:
     before, after = text[span.start - 1 : span.start], text[span.end : span.end + 1]
     return not (_joins(before, text[span.start]) or _joins(text[span.end - 1], after))
 
 
-def _joins(left, right):
+def _joins(left: str, right: str) -> bool:
     return all(c and c.isalnum() and not "⺀" <= c <= "鿿" and not "가" <= c <= "힣" for c in (left, right))
 
 
-def tokens_of(encoded, span, segment=0):
+def tokens_of(encoded: Encoded, span: Span, segment: int = 0) -> TokenSpan | None:
     """Returns the first and the last token, both inclusive, that match a span exactly.
 
     Args:
@@ -87,12 +92,12 @@ def tokens_of(encoded, span, segment=0):
     return int(first[0]), int(last[-1])
 
 
-def span_of(encoded, first, last):
+def span_of(encoded: Encoded, first: int, last: int) -> Span:
     """Returns the Span of characters from the first to the last token, both inclusive."""
     return Span(int(encoded.offsets[first, 0]), int(encoded.offsets[last, 1]))
 
 
-def marked(spans, length):
+def marked(spans: Iterable[TokenSpan], length: int) -> np.ndarray:
     """Converts token spans to a target array.
 
     Returns:
@@ -105,7 +110,7 @@ def marked(spans, length):
     return target
 
 
-def likely(probability, encoded, segment=0, floor=FLOOR):
+def likely(probability: np.ndarray, encoded: Encoded, segment: int = 0, floor: float = FLOOR) -> np.ndarray:
     """Returns at most MOST spans with a probability above `floor`, the most probable first.
 
     Args:

@@ -5,11 +5,15 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from os import PathLike
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import numpy as np
 
 from ..errors import InputError
 from . import wordpiece
+
+if TYPE_CHECKING:
+    import tokenizers
 
 SPECIAL = ("[PAD]", "[UNK]", "[CLS]", "[SEP]", "[MASK]")
 
@@ -80,7 +84,7 @@ class Tokenizer:
         [[0, 0], [0, 3], [3, 4], [0, 0]]
     """
 
-    def __init__(self, vocabulary: list[str], cased: bool, by_character: bool = False):
+    def __init__(self, vocabulary: list[str], cased: bool, by_character: bool = False) -> None:
         self.vocabulary = vocabulary
         self.cased = cased
         self.by_character = by_character
@@ -88,7 +92,7 @@ class Tokenizer:
         self._fast = _fast(self._ids, cased, by_character)
 
     @classmethod
-    def from_file(cls, path: str | PathLike, cased: bool, by_character: bool = False) -> "Tokenizer":
+    def from_file(cls, path: str | PathLike[str], cased: bool, by_character: bool = False) -> "Tokenizer":
         """Makes a tokenizer from a `vocab.txt`; `read_vocabulary` describes the errors."""
         return cls(read_vocabulary(path), cased, by_character)
 
@@ -134,17 +138,17 @@ class Tokenizer:
         """Returns the tokens of the vocabulary with these ids."""
         return [self.vocabulary[number] for number in ids]
 
-    def _pieces(self, text):
+    def _pieces(self, text: str) -> tuple[list[int], list[tuple[int, int]]]:
         """Returns the ids and the (start, end) pairs of all word pieces of one text."""
         if _RARE.search(text):
             words = wordpiece.words(text, self.cased, self.by_character)
             found = [piece for word in words for piece in wordpiece.pieces(word, self._ids)]
             return [number for number, _, _ in found], [(start, end) for _, start, end in found]
-        found = self._fast.encode(text, add_special_tokens=False)
-        return found.ids, found.offsets
+        encoding = self._fast.encode(text, add_special_tokens=False)
+        return encoding.ids, encoding.offsets
 
 
-def _fast(ids, cased, by_character):
+def _fast(ids: dict[str, int], cased: bool, by_character: bool) -> "tokenizers.Tokenizer":
     import tokenizers  # a slow import that is needed only here
     from tokenizers import models, normalizers, pre_tokenizers
 
@@ -161,7 +165,7 @@ def _fast(ids, cased, by_character):
     return made
 
 
-def read_vocabulary(path: str | PathLike) -> list[str]:
+def read_vocabulary(path: str | PathLike[str]) -> list[str]:
     r"""Reads a `vocab.txt` with one token per line; the id of a token is the number of lines before it.
 
     Lines end only at "\n" or "\r\n", because the Chinese vocabulary has U+2028 as a token. White space around a token is

@@ -1,11 +1,13 @@
 """Encodes texts that exceed max_length, for tasks with one answer per text: cut, cut in the middle, or windows."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
 
 from ..errors import InputError
 from ..settings import Settings, option
+from .tokenizer import Encoded, Tokenizer
 from .windows import WHOLE, head_tail, windows
 
 
@@ -23,7 +25,7 @@ class TruncationSettings(Settings):
         "mean", "how the probabilities of the windows of a text are combined", choices=("mean", "max")
     )
 
-    def __post_init__(self):
+    def __post_init__(self) -> None:
         super().__post_init__()
         if self.window_pooling != "mean" and self.truncation != "windows":
             raise InputError("window_pooling needs truncation='windows': set it, or leave window_pooling out")
@@ -38,7 +40,7 @@ class TruncationSettings(Settings):
             )
 
 
-def encode(tokenizer, text, pair, settings):
+def encode(tokenizer: Tokenizer, text: str, pair: str | None, settings: TruncationSettings) -> list[Encoded]:
     """Encodes a text or a pair as a list of Encoded: several windows, or one entry.
 
     Each window of a pair contains the first text, truncated if it is too long, and a part of the second text.
@@ -53,13 +55,13 @@ def encode(tokenizer, text, pair, settings):
     return windows(whole, length, window // 4 if settings.window_overlap is None else settings.window_overlap)
 
 
-def first_cut(tokenizer, text, encoded):
+def first_cut(tokenizer: Tokenizer, text: str, encoded: Sequence[Encoded]) -> bool:
     """Returns whether the first text of a pair is truncated in the windows."""
     if len(encoded) == 1 or not encoded[0].segments[-1]:
         return False
     return int((encoded[0].segments == 0).sum()) < len(tokenizer.encode(text, None, WHOLE).ids)
 
 
-def merged(p, merge):
+def merged(p: np.ndarray, merge: str) -> np.ndarray:
     """Combines the probabilities of the windows of a text, (windows, labels), to (labels,) by mean or maximum."""
     return np.max(p, 0) if merge == "max" else np.mean(p, 0)

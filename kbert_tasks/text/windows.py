@@ -8,7 +8,7 @@ WHOLE = 2**31  # a max_length that truncates nothing
 LEAST = 8  # minimum number of tokens of the second text in a window
 
 
-def windows(encoded, max_length, overlap):
+def windows(encoded: Encoded, max_length: int, overlap: int) -> list[Encoded]:
     """Splits an Encoded into windows of at most max_length tokens that together contain every token of the last text.
 
     Args:
@@ -37,7 +37,7 @@ def windows(encoded, max_length, overlap):
     return parts
 
 
-def head_tail(encoded, max_length):
+def head_tail(encoded: Encoded, max_length: int) -> Encoded:
     """Shortens an Encoded to at most max_length tokens; a text that is too long keeps equally many first and last tokens.
 
     Args:
@@ -61,6 +61,6 @@ def head_tail(encoded, max_length):
     return Encoded(encoded.ids[keep], encoded.segments[keep], encoded.offsets[keep], total - len(keep))
 
 
-def _ends(start, count, keep):
+def _ends(start: int, count: int, keep: int) -> np.ndarray:
     """Returns `keep` of the `count` indices from `start` on: one half from the start, one half from the end."""
     return np.r_[start : start + (keep + 1) // 2, start + count - keep // 2 : start + count]

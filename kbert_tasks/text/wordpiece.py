@@ -4,8 +4,15 @@ Source: google-research/bert, `tokenization.py` (BasicTokenizer, WordpieceTokeni
 """
 
 import re
+from collections.abc import Mapping
 from operator import itemgetter
+from typing import TypeAlias
 from unicodedata import category, combining, normalize
+
+# A character or a part of one, with the half-open range in the text that it comes from.
+Character: TypeAlias = tuple[str, int, int]
+Word: TypeAlias = list[Character]
+Piece: TypeAlias = tuple[int, int, int]  # id, start, end
 
 LONGEST = 200  # characters; a longer word is one [UNK], as in Google's WordpieceTokenizer
 
@@ -16,7 +23,7 @@ _CHINESE = re.compile(
 )
 
 
-def words(text, cased, by_character=False):
+def words(text: str, cased: bool, by_character: bool = False) -> list[Word]:
     """Splits a text at white space, around Chinese characters and around punctuation.
 
     The function removes control and format characters and U+FFFD. It lower-cases an uncased text and strips its accents
@@ -31,9 +38,9 @@ def words(text, cased, by_character=False):
     Returns:
         A list of words, each a list of (character, start, end) with half-open offsets into `text`.
     """
-    found = []
+    found: list[Word] = []
     for run in _runs(text):
-        word = []
+        word: Word = []
         for letter in run if cased else _bare(run):
             if by_character or _is_punctuation(letter[0]):
                 found += [word, [letter]]
@@ -44,7 +51,7 @@ def words(text, cased, by_character=False):
     return [word for word in found if word]
 
 
-def pieces(word, ids):
+def pieces(word: Word, ids: Mapping[str, int]) -> list[Piece]:
     """Splits one word into the longest matching pieces of the vocabulary, from left to right.
 
     Args:
@@ -54,11 +61,12 @@ def pieces(word, ids):
     Returns:
         A list of (id, start, end); a single [UNK] for the whole word if the vocabulary cannot cover it.
     """
-    unknown = [(ids["[UNK]"], *_span(word))]
+    unknown: list[Piece] = [(ids["[UNK]"], *_span(word))]
     if len(word) > LONGEST:
         return unknown
     letters = "".join(map(itemgetter(0), word))
-    found, start = [], 0
+    found: list[Piece] = []
+    start = 0
     while start < len(word):
         prefix = "##" if start else ""
         for end in range(len(word), start, -1):
@@ -72,9 +80,9 @@ def pieces(word, ids):
     return found
 
 
-def _runs(text):
+def _runs(text: str) -> list[Word]:
     """Splits a text at white space and around each Chinese character into lists of (character, start, end)."""
-    runs = [[]]
+    runs: list[Word] = [[]]
     for at, letter in enumerate(text):
         kind = category(letter)
         if letter in "\t\n\r" or kind[0] == "Z":
@@ -88,11 +96,12 @@ def _runs(text):
     return runs
 
 
-def _bare(run):
+def _bare(run: Word) -> Word:
     """Lower-cases a run, decomposes it (NFD) and strips its accents, and keeps the offsets of every part."""
     # The run is lower-cased as a whole, because a capital sigma at the end of a word has a special lower-case form.
     lowered = "".join(map(itemgetter(0), run)).lower()
-    parts, at, base = [], 0, 0
+    parts: list[tuple[str, int, int, int, int]] = []  # a Character, its base letter and its combining class
+    at = base = 0
     for letter, start, end in run:
         size = len(letter.lower())
         for part in normalize("NFD", lowered[at : at + size]):
@@ -109,10 +118,10 @@ def _bare(run):
     return [part[:3] for part in parts]
 
 
-def _is_punctuation(letter):
+def _is_punctuation(letter: str) -> bool:
     # All ASCII characters except letters, digits and white space count as punctuation, including $ + < = > ^ ` | ~.
     return category(letter)[0] == "P" or letter in "$+<=>^`|~"
 
 
-def _span(word):
+def _span(word: Word) -> tuple[int, int]:
     return min(map(itemgetter(1), word)), max(map(itemgetter(2), word))

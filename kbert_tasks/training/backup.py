@@ -2,12 +2,18 @@
 
 import logging
 import time
+from os import PathLike
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from .._keras import keras2, tensorflow
 from . import distribution
 from .resume import Progress, temporary_folder
+
+if TYPE_CHECKING:
+    from .._keras import Model
+    from .callbacks import DevScore, Losses
+    from .ema import Average
 
 log = logging.getLogger("kbert_tasks")
 Callback: Any = keras2().callbacks.Callback
@@ -29,9 +35,18 @@ class Backup(Callback):
         stopped: whether the training was stopped early, by `patience` or by another callback.
     """
 
-    def __init__(self, folder, identity, model, average, losses, dev_score):
+    def __init__(
+        self,
+        folder: str | PathLike[str] | None,
+        identity: dict[str, Any],
+        model: "Model",
+        average: "Average | None",
+        losses: "Losses",
+        dev_score: "DevScore",
+    ) -> None:
         super().__init__()
-        self.step, self.losses, self.dev_score, self.progress = 0, losses, dev_score, None
+        self.step, self.losses, self.dev_score = 0, losses, dev_score
+        self.progress: Progress | None = None
         self.stopped = False
         # A resumed run that is already finished needs the model, although Keras never sets it.
         dev_score.set_model(model)
@@ -52,19 +67,19 @@ class Backup(Callback):
             dev_score.restore(state["dev_score"], arrays)
             log.info("resuming after step %d, from %s", self.step, folder)
 
-    def on_train_batch_end(self, batch, logs=None):
+    def on_train_batch_end(self, batch: int, logs: dict[str, Any] | None = None) -> None:
         self.step += 1
         ends = batch + 1 == self.params["steps"]  # on_epoch_end saves after the epoch is scored
         if self.progress and not ends and time.monotonic() - self.saved > self.every:
             self._save()
 
-    def on_epoch_end(self, epoch, logs=None):
+    def on_epoch_end(self, epoch: int, logs: dict[str, Any] | None = None) -> None:
         self.stopped = bool(self.model.stop_training)
         if self.progress:
             self._save()
 
-    def _save(self):
-        if distribution.chief():
+    def _save(self) -> None:
+        if self.progress and distribution.chief():
             state, arrays = self.dev_score.state()
             losses = [self.losses.sums, self.losses.texts, self.losses.seconds]
             state = {"step": self.step, "stopped": self.stopped, "losses": losses, "dev_score": state}

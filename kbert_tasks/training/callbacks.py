@@ -5,8 +5,10 @@ import dataclasses
 import logging
 import math
 import time
-from typing import Any
+from collections.abc import Mapping, Sequence
+from typing import TYPE_CHECKING, Any
 
+import numpy as np
 from tqdm.auto import tqdm
 
 from .._keras import keras2
@@ -15,8 +17,14 @@ from ..inference.predict import decoded
 from ..metrics.classification import Report
 from . import distribution
 
+if TYPE_CHECKING:
+    from .._keras import Callback, Model
+    from ..tasks.base import Task
+    from ..text.tokenizer import Encoded
+    from .ema import Average
+
 log = logging.getLogger("kbert_tasks")
-Callback: Any = keras2().callbacks.Callback
+Callback = keras2().callbacks.Callback
 
 
 class Losses(Callback):
@@ -28,14 +36,15 @@ class Losses(Callback):
         rate: the learning rate, shown in the error message.
     """
 
-    def __init__(self, rate):
+    def __init__(self, rate: float) -> None:
         super().__init__()
-        self.rate, self.sums, self.texts, self.seconds = rate, {}, 0, 0.0
+        self.rate, self.texts, self.seconds = rate, 0, 0.0
+        self.sums: dict[str, float] = {}
 
-    def on_epoch_begin(self, epoch, logs=None):
+    def on_epoch_begin(self, epoch: int, logs: dict[str, Any] | None = None) -> None:
         self._began = time.perf_counter() - self.seconds
 
-    def on_train_batch_end(self, batch, logs=None):
+    def on_train_batch_end(self, batch: int, logs: dict[str, Any]) -> None:
         if not math.isfinite(logs["loss"]):
             raise InputError(f"the loss is not finite: learning_rate {self.rate:.3g} is too high; use a tenth of it")
         texts = int(logs["texts"])
@@ -45,11 +54,11 @@ class Losses(Callback):
         logs.update(self._means())
         self.seconds = time.perf_counter() - self._began
 
-    def on_epoch_end(self, epoch, logs=None):
+    def on_epoch_end(self, epoch: int, logs: dict[str, Any]) -> None:
         logs.update(self._means(), seconds=round(self.seconds, 3))
         self.sums, self.texts, self.seconds = {}, 0, 0.0
 
-    def _means(self):
+    def _means(self) -> dict[str, float]:
         return {name: value / self.texts for name, value in self.sums.items()}
 
 
@@ -73,15 +82,27 @@ class DevScore(Callback):
         seconds: time spent on scoring.
     """
 
-    def __init__(self, task, examples, encoded, average=None, keep_last=False):
+    def __init__(
+        self,
+        task: "Task[Any]",
+        examples: Sequence[Any],
+        encoded: "Sequence[Sequence[Encoded]]",
+        average: "Average | None" = None,
+        keep_last: bool = False,
+    ) -> None:
         super().__init__()
         self.keep_last = keep_last
         self.task, self.examples, self.encoded, self.average = task, examples, encoded, average
-        self.history, self.best_epoch, self.best_report, self.seconds = [], None, None, 0.0
-        self.best = self.best_weights = self.best_learned = None
+        self.history: list[dict[str, Any]] = []
+        self.seconds = 0.0
+        self.best_epoch: int | None = None
+        self.best_report: Report | None = None
+        self.best: list[float] | None = None
+        self.best_weights: list[np.ndarray] | None = None
+        self.best_learned: dict[str, Any] | None = None
 
-    def on_epoch_end(self, epoch, logs=None):
-        entry = {"epoch": epoch + 1, "loss": float(logs["loss"]), "seconds": logs["seconds"]}
+    def on_epoch_end(self, epoch: int, logs: dict[str, Any]) -> None:
+        entry: dict[str, Any] = {"epoch": epoch + 1, "loss": float(logs["loss"]), "seconds": logs["seconds"]}
         if parts := {
             name.removesuffix("_loss"): float(value) for name, value in logs.items() if name.endswith("_loss")
         }:
@@ -93,9 +114,9 @@ class DevScore(Callback):
             self.seconds += time.perf_counter() - began
         self.history.append(entry)
         shown = "".join(f", dev {name} {value:.4f}" for name, value in entry.get("dev", {}).items())
-        parts = ", ".join(f"{name} {value:.4f}" for name, value in entry.get("losses", {}).items())
-        parts = f" ({parts})" if parts else ""
-        log.info("epoch %d: loss %.4f%s%s, %.1f s", epoch + 1, entry["loss"], parts, shown, entry["seconds"])
+        losses = ", ".join(f"{name} {value:.4f}" for name, value in entry.get("losses", {}).items())
+        losses = f" ({losses})" if losses else ""
+        log.info("epoch %d: loss %.4f%s%s, %.1f s", epoch + 1, entry["loss"], losses, shown, entry["seconds"])
         # `stops` comes first, because all machines have to compute it. A user's callback may have stopped within the epoch.
         self.model.stop_training = self.stops or self.model.stop_training
         zeros = [each["epoch"] for each in self.history if each.get("dev", {}).get("f1") == 0]
@@ -103,7 +124,7 @@ class DevScore(Callback):
         if zeros == [entry["epoch"]] and not last:
             log.info("an F1 of 0 is usual in the first epochs, as long as the loss falls")
 
-    def _score(self, entry, logs):
+    def _score(self, entry: dict[str, Any], logs: dict[str, Any]) -> None:
         task = self.task
         candidates = decoded(task, self.examples, self.encoded)
         task.tune(self.examples, candidates)
@@ -128,17 +149,17 @@ class DevScore(Callback):
             self.best_learned = {name: getattr(task, name) for name in task.LEARNED}
 
     @property
-    def stops(self):
+    def stops(self) -> bool:
         """Whether training stops early: the score has not improved for `patience` epochs.
 
         With several machines the first one decides, because scores can differ slightly between machines.
         """
         patience = self.task.settings.patience
-        if not (patience and self.history):
+        if not (patience and self.history and self.best_epoch):
             return False
         return distribution.as_chief(self.model, len(self.history) - self.best_epoch >= patience)
 
-    def finish(self):
+    def finish(self) -> None:
         if self.best_weights is not None:  # also after the last epoch: a user's callback may have changed the weights
             self.model.set_weights(self.best_weights)
         elif self.average:
@@ -149,13 +170,13 @@ class DevScore(Callback):
 
     NUMBERS = ("history", "best_epoch", "best", "best_learned", "seconds")
 
-    def state(self):
+    def state(self) -> tuple[dict[str, Any], dict[str, np.ndarray]]:
         """Returns the state as a dict for JSON and a dict of arrays."""
         state = {name: getattr(self, name) for name in self.NUMBERS}
         state["best_report"] = dataclasses.asdict(self.best_report) if self.best_report else None
         return state, {f"best/{i}": array for i, array in enumerate(self.best_weights or ())}
 
-    def restore(self, state, arrays):
+    def restore(self, state: Mapping[str, Any], arrays: Mapping[str, np.ndarray]) -> None:
         for name in self.NUMBERS:
             setattr(self, name, state[name])
         self.best_report = Report(**state["best_report"]) if state["best_report"] else None
@@ -170,14 +191,14 @@ class Copied(Callback):
         other: a model with the same layer names, used for prediction on another device.
     """
 
-    def __init__(self, trained, other):
+    def __init__(self, trained: "Model", other: "Model") -> None:
         super().__init__()
         self.trained, self.other = trained, other
 
-    def on_epoch_end(self, epoch, logs=None):
+    def on_epoch_end(self, epoch: int, logs: dict[str, Any] | None = None) -> None:
         self.copy()
 
-    def copy(self):
+    def copy(self) -> None:
         for layer in self.other.layers:
             layer.set_weights(self.trained.get_layer(layer.name).get_weights())
 
@@ -190,25 +211,25 @@ class ProgressBar(Callback):
         done: number of steps of the first epoch that are already completed.
     """
 
-    def __init__(self, steps, done=0):
+    def __init__(self, steps: int, done: int = 0) -> None:
         super().__init__()
         self.steps, self.done = steps, done
 
-    def on_epoch_begin(self, epoch, logs=None):
+    def on_epoch_begin(self, epoch: int, logs: dict[str, Any] | None = None) -> None:
         name = f"epoch {epoch + 1}/{self.params['epochs']}"
         self._bar = tqdm(total=self.steps, initial=self.done, desc=name, unit="batch", disable=None, leave=False)
         self.done = 0
 
-    def on_train_batch_end(self, batch, logs=None):
+    def on_train_batch_end(self, batch: int, logs: dict[str, Any]) -> None:
         self._bar.update()
         if batch % 10 == 0:
             self._bar.set_postfix(loss=f"{logs['loss']:.4f}", refresh=False)
 
-    def on_epoch_end(self, epoch, logs=None):
+    def on_epoch_end(self, epoch: int, logs: dict[str, Any] | None = None) -> None:
         self._bar.close()
 
 
-def checked(callbacks):
+def checked(callbacks: "Callback | Sequence[Callback]") -> "list[Callback]":
     """Returns the callbacks that a user passed to `fit`, as a list.
 
     Raises:

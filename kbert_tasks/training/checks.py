@@ -3,17 +3,28 @@
 An error in a task would otherwise surface as a TensorFlow error about shapes, or as a loss that is silently wrong.
 """
 
+from collections.abc import Callable, Iterable, Sequence
+from typing import TYPE_CHECKING, Any
+
 import numpy as np
 
 from ..data.batches import collate
 from ..errors import InputError
 from .text_loss import PADDING, text_loss
 
+if TYPE_CHECKING:
+    from tensorflow import Tensor
+    from tf_keras.losses import Loss
+
+    from .._keras import Model
+    from ..tasks.base import Task
+    from .inputs import Window
+
 SAMPLE = 200  # number of windows in which a short and a long one are looked for
 TOLERANCE = 1e-3  # relative difference between the loss of a text alone and next to a longer text
 
 
-def check_task(task, model, windows):
+def check_task(task: "Task[Any]", model: "Model", windows: "Sequence[Window]") -> None:
     """Checks the contract of a task on two of its windows.
 
     Args:
@@ -49,12 +60,19 @@ def check_task(task, model, windows):
                     f"{PADDING}: use int32 or float32"
                 )
     x, y = (collate([row[i] for row in rows], pad) for i, pad in ((0, 0), (1, PADDING)))
-    found = model(x, training=False)
+    predicted = model(x, training=False)
     for output, loss in losses.items():
-        _check_loss(name, output, loss, [row[output] for _, row in rows], y[output], found[output])
+        _check_loss(name, output, loss, [row[output] for _, row in rows], y[output], predicted[output])
 
 
-def _check_loss(name, output, loss, targets, together, found):
+def _check_loss(
+    name: str,
+    output: str,
+    loss: "Loss | Callable[[Tensor, Tensor], Tensor]",
+    targets: Sequence[np.ndarray],
+    together: np.ndarray,
+    found: "Tensor",
+) -> None:
     """Checks one loss: its shape, and that the first text has the same loss alone as next to a longer text."""
     shapes = f"a target of shape {together.shape} and an output of shape {tuple(found.shape)}"
     try:
@@ -87,11 +105,11 @@ def _check_loss(name, output, loss, targets, together, found):
         )
 
 
-def _short_and_long(windows):
+def _short_and_long(windows: "Sequence[Window]") -> "list[Window]":
     """Returns the windows with the fewest and with the most tokens among the first ones, or the only one."""
     some = sorted(windows[:SAMPLE], key=lambda window: len(window[0]["Input-Token"]))
     return [some[0], some[-1]] if len(some) > 1 else some
 
 
-def _names(named):
+def _names(named: Iterable[Any]) -> str:
     return ", ".join(sorted(map(str, named))) or "nothing"

@@ -4,6 +4,8 @@ Compiling is chosen when it reduces the total training time.
 """
 
 import math
+from collections.abc import Callable, Sequence
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
@@ -11,15 +13,28 @@ from .._keras import is_on_cpu
 from ..data.batches import order
 from ..encoder import compiled
 from ..errors import InputError
-from ..settings import AUTO
+from ..settings import AUTO, Settings
 from .defaults import Resolved
+
+if TYPE_CHECKING:
+    from tensorflow.distribute import Strategy
+
+    from .._keras import Model
+    from .defaults import ResolvedSettings
 
 # CPU seconds measured on one core with AMX. SAVED differed by at most a fifth between tiny-zh and base size.
 PER_SIZE = 1.0  # time to compile the four chains that all layers share, for each number of rows
 SAVED = 8e-9  # time saved for each number that a compiled chain processes, forward and backward
 
 
-def resolve_compile(settings, config, computed_in, first_only, strategy, lengths):
+def resolve_compile(
+    settings: "ResolvedSettings",
+    config: dict[str, Any],
+    computed_in: str,
+    first_only: bool,
+    strategy: "Strategy",
+    lengths: Sequence[int],
+) -> Resolved[str]:
     """Returns the setting `compile` of a fine-tuning as "on" or "off", with a reason, as a Resolved.
 
     Args:
@@ -42,7 +57,17 @@ def resolve_compile(settings, config, computed_in, first_only, strategy, lengths
     )  # fmt: skip
 
 
-def decide(requested, config, computed_in, strategy, rows, steps, parts=1, encoder="fast", first_only=False):
+def decide(
+    requested: str,
+    config: dict[str, Any],
+    computed_in: str,
+    strategy: "Strategy",
+    rows: Callable[[], Sequence[int]],
+    steps: int,
+    parts: int = 1,
+    encoder: str = "fast",
+    first_only: bool = False,
+) -> Resolved[str]:
     """Returns the setting `compile` of any training as "on" or "off", with a reason, as a Resolved.
 
     Args:
@@ -71,14 +96,14 @@ def decide(requested, config, computed_in, strategy, rows, steps, parts=1, encod
     return _by_cost(rows(), steps, parts * layers * _saved_for_a_token(config))
 
 
-def set_compiled(model, value):
+def set_compiled(model: "Model", value: str) -> None:
     """Sets whether the layers of a model compile their chains in training; `value` is "on" or "off"."""
     for layer in model.layers:
         if hasattr(layer, "compiled"):
             layer.compiled = value == "on"
 
 
-def _impossible(encoder, strategy):
+def _impossible(encoder: str, strategy: "Strategy") -> str | None:
     """Returns the condition for compiling that is not met, or None if all are met."""
     if encoder != "fast":
         return "encoder fast"
@@ -87,7 +112,7 @@ def _impossible(encoder, strategy):
     return None
 
 
-def _saved_for_a_token(config):
+def _saved_for_a_token(config: dict[str, Any]) -> float:
     """Returns the seconds saved for each token in each layer and step.
 
     The compiled chains are gelu on the intermediate size and two normalised sums on the hidden size.
@@ -96,7 +121,7 @@ def _saved_for_a_token(config):
     return SAVED * (wide + 2 * config["hidden_size"])
 
 
-def _by_cost(rows, steps, saved_for_a_row):
+def _by_cost(rows: Sequence[int], steps: int, saved_for_a_row: float) -> Resolved[str]:
     """Returns "on" if the training steps save more time than compiling takes."""
     saved = steps * float(np.mean(rows)) * saved_for_a_row
     cost = PER_SIZE * len({compiled.size_of(each) for each in rows})
@@ -104,7 +129,7 @@ def _by_cost(rows, steps, saved_for_a_row):
     return Resolved("on" if saved > cost else "off", reason)
 
 
-def _rows(settings, lengths):
+def _rows(settings: Settings, lengths: Sequence[int] | np.ndarray) -> list[int]:
     """Returns the number of rows that a layer computes at once, for each step of the first epoch."""
     lengths = np.asarray(lengths)
     batches = order(lengths, settings.batch_size, settings.seed, 0)

@@ -7,12 +7,27 @@ schedule. `benchmarks/defaults.md` contains the measurements behind the constant
 
 import dataclasses
 import math
+from typing import TYPE_CHECKING, Any, Generic, TypeVar, cast
 
-from ..settings import AUTO
+from ..settings import AUTO, Settings
 
 BASE_HIDDEN = 768  # hidden size of Google's base model; Adam(1e-5) of the specification is for this size and larger
 FEW_TEXTS = 300  # with fewer texts, a tenth of them is too small to choose an epoch
 HELD_OUT = 0.1
+
+V = TypeVar("V", bound=float | str)  # the type of a setting
+
+if TYPE_CHECKING:
+
+    class ResolvedSettings(Settings):
+        """Settings without "auto", as `resolve` returns them."""
+
+        epochs: int
+        learning_rate: float
+        head_lr_multiplier: float
+        warmup_ratio: float
+        ema_decay: float
+        patience: int
 
 
 @dataclasses.dataclass(frozen=True)
@@ -44,14 +59,14 @@ AVERAGED = 0.99  # decay of the moving average of the weights
 
 
 @dataclasses.dataclass(frozen=True)
-class Resolved:
+class Resolved(Generic[V]):
     """A value and why it was chosen."""
 
-    value: float | int | str
+    value: V
     reason: str
 
 
-def held_out_share(settings, texts):
+def held_out_share(settings: Settings, texts: int) -> Resolved[float]:
     """Returns the share of training texts to hold out if there is no development file, as a Resolved.
 
     Args:
@@ -70,7 +85,7 @@ def held_out_share(settings, texts):
     return _chosen(settings.validation_split, found)
 
 
-def pooling(settings, hidden):
+def pooling(settings: Any, hidden: int) -> Resolved[str]:
     """Returns how classification pools the token vectors into one vector, as a Resolved."""
     if hidden >= BASE_HIDDEN:
         found = Resolved("cls", "base size or larger")
@@ -79,7 +94,9 @@ def pooling(settings, hidden):
     return _chosen(settings.pooling, found)
 
 
-def resolve(settings, recipe, hidden, windows, developing, on_tpu=False):
+def resolve(
+    settings: Settings, recipe: Recipe, hidden: int, windows: int, developing: bool, on_tpu: bool = False
+) -> "tuple[ResolvedSettings, dict[str, Resolved[Any]]]":
     """Replaces each "auto" in the settings with a value and returns the reasons.
 
     Args:
@@ -97,7 +114,7 @@ def resolve(settings, recipe, hidden, windows, developing, on_tpu=False):
     large = hidden >= BASE_HIDDEN
     size = f"hidden size {hidden}: " + ("base size or larger" if large else f"smaller than base ({BASE_HIDDEN})")
     steps = math.ceil(windows / settings.batch_size)
-    derived = {
+    derived: dict[str, Resolved[Any]] = {
         "learning_rate": _rate(recipe, hidden, size),
         "head_lr_multiplier": Resolved(recipe.head_multiplier, "for the newly initialised layers of this task"),
         "epochs": _epochs(recipe, large, steps),
@@ -108,21 +125,22 @@ def resolve(settings, recipe, hidden, windows, developing, on_tpu=False):
     found["warmup_ratio"] = _chosen(settings.warmup_ratio, _warm_up(large, falling))
     found["ema_decay"] = _chosen(settings.ema_decay, _average(large, falling, on_tpu))
     found["patience"] = _chosen(settings.patience, _patience(found["epochs"].value, falling, developing))
-    return dataclasses.replace(settings, **{name: each.value for name, each in found.items()}), found
+    values = {name: each.value for name, each in found.items()}
+    return cast("ResolvedSettings", dataclasses.replace(settings, **values)), found
 
 
-def _chosen(requested, derived):
+def _chosen(requested: Any, derived: Resolved[V]) -> Resolved[V]:
     return derived if requested == AUTO else Resolved(requested, "as requested")
 
 
-def _rate(recipe, hidden, size):
+def _rate(recipe: Recipe, hidden: int, size: str) -> Resolved[float]:
     if hidden >= BASE_HIDDEN:
         return Resolved(recipe.base_rate, size)
     rate = min(recipe.base_rate * (BASE_HIDDEN / hidden) ** 3, recipe.highest_rate)
     return Resolved(float(f"{rate:.1e}"), f"{size}, and smaller checkpoints need a higher learning rate")
 
 
-def _epochs(recipe, large, steps):
+def _epochs(recipe: Recipe, large: bool, steps: int) -> Resolved[int]:
     epochs, least = (recipe.base_epochs, recipe.base_steps) if large else (recipe.epochs, recipe.steps)
     if steps * epochs >= least:
         return Resolved(epochs, f"{steps:,} steps per epoch: {epochs} epochs are at least {least} steps")
@@ -130,7 +148,7 @@ def _epochs(recipe, large, steps):
     return Resolved(found, f"{steps:,} steps per epoch are few: enough epochs for {least} steps, at most {MOST_EPOCHS}")
 
 
-def _schedule(large, on_tpu):
+def _schedule(large: bool, on_tpu: bool) -> Resolved[str]:
     if large:
         return Resolved("constant", "base size or larger")
     if on_tpu:
@@ -138,13 +156,13 @@ def _schedule(large, on_tpu):
     return Resolved("constant", "the moving average of the weights replaces a decaying learning rate")
 
 
-def _warm_up(large, falling):
+def _warm_up(large: bool, falling: bool) -> Resolved[float]:
     if large and not falling:
         return Resolved(0.0, "a constant learning rate of this size needs no warm-up")
     return Resolved(0.1, "a linear schedule needs a warm-up" if falling else "a high learning rate needs a warm-up")
 
 
-def _average(large, falling, on_tpu):
+def _average(large: bool, falling: bool, on_tpu: bool) -> Resolved[float]:
     if on_tpu:
         return Resolved(0.0, "reading the weights after each step is slow on a TPU")
     if large or falling:
@@ -152,7 +170,7 @@ def _average(large, falling, on_tpu):
     return Resolved(AVERAGED, "it stabilises small checkpoints, which are trained with a high learning rate")
 
 
-def _patience(epochs, falling, developing):
+def _patience(epochs: int, falling: bool, developing: bool) -> Resolved[int]:
     if falling:
         return Resolved(0, "early stopping would end the linear schedule too early")
     if not developing:

@@ -10,8 +10,11 @@ import json
 import logging
 import os
 import zlib
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any, ParamSpec, TypeVar
+
+import numpy as np
 
 from .._keras import is_tpu, tensorflow
 from ..cluster import chief, cluster, me
@@ -20,10 +23,20 @@ from ..encoder.gradients import held_by_graph
 from ..errors import InputError
 from ..settings import check_device
 
+if TYPE_CHECKING:
+    from tensorflow import Tensor, Variable
+    from tensorflow.data import Dataset
+    from tensorflow.distribute import DistributedDataset, InputContext, Strategy
+
+    from .._keras import Model
+
+P = ParamSpec("P")
+T = TypeVar("T")
+
 log = logging.getLogger("kbert_tasks")
 
 
-def strategy(device: str = "auto") -> Any:
+def strategy(device: str = "auto") -> "Strategy":
     """Returns the TensorFlow strategy for the available devices and logs which devices it uses and why.
 
     To train on several machines, run the same command on each of them, with the cluster in the environment variable
@@ -55,7 +68,7 @@ def strategy(device: str = "auto") -> Any:
 
 
 @functools.cache  # a process can set up a TPU, logical devices or a cluster only once
-def _found(device):
+def _found(device: str) -> "tuple[Strategy, str]":
     """Returns (strategy, description)."""
     tf = tensorflow()
     if len(cluster()) > 1:
@@ -75,13 +88,13 @@ def _found(device):
     return tf.distribute.get_strategy(), "the GPU: found by TensorFlow" if gpus else "the CPU: no faster device found"
 
 
-def _may_have_tpu():
+def _may_have_tpu() -> bool:
     variables = {"COLAB_TPU_ADDR", "TPU_NAME"} & os.environ.keys()
     return bool(variables or any(Path("/dev").glob("accel[0-9]*")) or tensorflow().config.list_physical_devices("TPU"))
 
 
 @functools.cache
-def _tpu():
+def _tpu() -> "tuple[Strategy, None] | tuple[None, str]":
     """Returns (strategy for the TPU of this machine, None), or (None, reason why there is no TPU)."""
     distribute = tensorflow().distribute
     try:
@@ -94,7 +107,7 @@ def _tpu():
         return None, reason + remote
 
 
-def _processor(number):
+def _processor(number: int) -> "tuple[Strategy, str]":
     tf = tensorflow()
     cpus = tf.config.list_physical_devices("CPU")
     try:
@@ -115,7 +128,7 @@ def _processor(number):
     ), f"{number} devices of the CPU: as requested"
 
 
-def _machines(device):
+def _machines(device: str) -> "tuple[Strategy, str]":
     tf, workers = tensorflow(), cluster()
     number = me() + 1
     if device not in ("auto", "cpu", "gpu"):
@@ -140,7 +153,7 @@ def _machines(device):
     )
 
 
-def check_agreement(strategy, identity):
+def check_agreement(strategy: "Strategy", identity: Mapping[str, Any]) -> None:
     """Checks that all workers train the same model with the same data.
 
     Args:
@@ -158,29 +171,29 @@ def check_agreement(strategy, identity):
             raise InputError(f"the workers do not have the same {name}: give each the same command, and the same files")
 
 
-def as_chief(model, answer):
+def as_chief(model: "Model", answer: bool) -> bool:
     """Returns the answer of the first machine as a bool, so that all machines act the same."""
     if len(cluster()) < 2:
         return bool(answer)
     return bool(_everywhere(model.distribute_strategy, [answer and chief()]).any())
 
 
-def _everywhere(strategy, numbers):
+def _everywhere(strategy: "Strategy", numbers: Sequence[int]) -> np.ndarray:
     """Gathers a list of integers from each device of each worker: int64 array (devices, numbers)."""
     tf = tensorflow()
 
     @tf.function(autograph=False)
-    def gathered():
+    def gathered() -> "Tensor":
         return strategy.gather(strategy.run(lambda: tf.constant([numbers], tf.int64)), axis=0)
 
     return gathered().numpy()
 
 
-def explain_lost_worker(run):
+def explain_lost_worker(run: Callable[P, T]) -> Callable[P, T]:
     """Decorator: raises an InputError with one sentence if another worker disappears."""
 
     @functools.wraps(run)
-    def running(*args, **kwargs):
+    def running(*args: P.args, **kwargs: P.kwargs) -> T:
         errors = tensorflow().errors
         try:
             return run(*args, **kwargs)
@@ -196,12 +209,14 @@ def explain_lost_worker(run):
 
 
 @explain_lost_worker
-def wait_for_workers(device):
+def wait_for_workers(device: str) -> None:
     """Waits until all workers reach this call, because the first worker to exit breaks the connection of the others."""
     check_agreement(_found(device)[0], {"end": True})
 
 
-def distributed(strategy, batches, size, parts, length):
+def distributed(
+    strategy: "Strategy", batches: "Callable[..., tuple[Dataset, int]]", size: int, parts: int, length: int
+) -> "Dataset | DistributedDataset":
     """Returns the dataset for `fit`, distributed over the devices of the strategy.
 
     Args:
@@ -217,7 +232,7 @@ def distributed(strategy, batches, size, parts, length):
     # A TPU needs batches of one fixed shape, split into equal micro-batches.
     shape = (-(-size // (copies * parts)) * parts, length) if is_tpu(strategy) else (1, None)
 
-    def of_worker(context):
+    def of_worker(context: "InputContext") -> "Dataset":
         here = copies // context.num_input_pipelines
         first = context.input_pipeline_id * here
         return batches(replicas=Replicas(copies, range(first, first + here), *shape))[0]
@@ -225,7 +240,7 @@ def distributed(strategy, batches, size, parts, length):
     return strategy.distribute_datasets_from_function(of_worker)
 
 
-def summed(values):
+def summed(values: T) -> T:
     """Returns the sum over all devices of a tensor or a list of tensors. Call it inside a training step."""
     distribute = tensorflow().distribute
     context = distribute.get_replica_context()
@@ -238,10 +253,10 @@ def summed(values):
     return result
 
 
-def assigned(variable, value):
+def assigned(variable: "Variable", value: "Tensor") -> None:
     """Assigns a value that is the same on all devices to a variable. Call it inside a training step."""
 
-    def together(strategy, value):
+    def together(strategy: "Strategy", value: "Tensor") -> None:
         strategy.extended.update(variable, lambda each, one: each.assign(one), args=(value,))
 
     tensorflow().distribute.get_replica_context().merge_call(together, args=(value,))

@@ -6,28 +6,34 @@ fifths (SST-2) to three quarters (CCKS 2019) of the table and then need no time 
 """
 
 import dataclasses
+from collections.abc import Callable, Iterable, Sequence
+from typing import TYPE_CHECKING
 
 import numpy as np
+
+if TYPE_CHECKING:
+    from .._keras import Model
+    from ..text.tokenizer import Encoded
 
 TABLE = "Embedding-Token"
 
 
-def numbers(texts):
+def numbers(texts: Iterable[np.ndarray]) -> np.ndarray:
     """Returns the distinct ids in lists of token ids, and 0 for padding, as a sorted int32 array."""
     return np.unique(np.concatenate([[0], *texts])).astype(np.int32)
 
 
-def renumbered(ids, used):
+def renumbered(ids: np.ndarray, used: np.ndarray) -> np.ndarray:
     """Replaces token ids with their positions in `used`."""
     return np.searchsorted(used, ids).astype(np.int32)
 
 
-def encoded(windows, used):
+def encoded(windows: "Iterable[Sequence[Encoded]]", used: np.ndarray) -> "list[list[Encoded]]":
     """Replaces the ids in lists of Encoded with their positions in `used`."""
     return [[dataclasses.replace(each, ids=renumbered(each.ids, used)) for each in parts] for parts in windows]
 
 
-def restrict(encoder, used, build):
+def restrict(encoder: "Model", used: np.ndarray, build: "Callable[[int], Model]") -> "tuple[Model, np.ndarray]":
     """Returns an encoder with only the used rows of the embedding table, and the whole table (vocabulary, hidden).
 
     Args:
@@ -42,7 +48,7 @@ def restrict(encoder, used, build):
     return small, table
 
 
-def expand(model, table, used, whole):
+def expand(model: "Model", table: np.ndarray, used: np.ndarray, whole: "Model") -> "Model":
     """Copies the trained weights into a model with the whole embedding table and returns it.
 
     Args:

@@ -3,15 +3,26 @@
 import logging
 from hashlib import sha256
 from pathlib import Path
+from typing import TYPE_CHECKING, Any, TypeAlias
 
+import numpy as np
+
+from ..checkpoint.checkpoint import Checkpoint
 from ..checkpoint.find import find_checkpoint
-from ..data.examples import Skip
+from ..data.examples import Examples, Skip
 from ..errors import InputError
+
+if TYPE_CHECKING:
+    from ..tasks.base import Task
+    from ..text.tokenizer import Encoded
+
+# The model inputs of a text or of a part of it, each (tokens,), and what the task's `target` returned for it.
+Window: TypeAlias = tuple[dict[str, np.ndarray], Any]
 
 log = logging.getLogger("kbert_tasks")
 
 
-def checkpoint_of(task):
+def checkpoint_of(task: "Task[Any]") -> Checkpoint:
     """Returns the Checkpoint of a task.
 
     Raises:
@@ -32,18 +43,18 @@ def checkpoint_of(task):
     return checkpoint
 
 
-def checksum_of_checkpoint(checkpoint):
+def checksum_of_checkpoint(checkpoint: Checkpoint) -> str:
     """Returns a hash of the config and of the index file, which contains a checksum of each array."""
     files = checkpoint.config_file, f"{checkpoint.checkpoint_file}.index"
     return sha256(b"".join(Path(file).read_bytes() for file in files)).hexdigest()
 
 
-def checksum_of_rows(examples):
+def checksum_of_rows(examples: Examples) -> str:
     """Returns a hash of the rows of Examples."""
     return sha256("\n".join(map(repr, examples.rows)).encode(errors="replace")).hexdigest()
 
 
-def encode(task, examples):
+def encode(task: "Task[Any]", examples: Examples) -> tuple[list[Window], list[int]]:
     """Encodes the examples and skips those without a target, in place.
 
     Returns:
@@ -52,7 +63,9 @@ def encode(task, examples):
     Raises:
         InputError: there is nothing to learn from these examples.
     """
-    found, encoded, skipped = [], [], {}
+    found: list[Window] = []
+    encoded: list[list[Encoded]] = []
+    skipped: dict[int, str] = {}
     for i, example in enumerate(examples.rows):
         windows = task.encode(example)
         targets = [task.target(example, window) for window in windows]

@@ -4,14 +4,20 @@ The sizes are derived from the code of the encoder and checked against measureme
 """
 
 import math
+from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from ..checkpoint import google_format
 from ..inference.predict import BATCH, LIMIT
 from ..memory import GIB
-from ..settings import Settings
+
+if TYPE_CHECKING:
+    from ..tasks.base import Task
+    from .defaults import ResolvedSettings
+    from .inputs import Window
 
 GRAPH = 0.2 * GIB  # memory for the traced step, its threads and oneDNN
 KERAS_BERT = 2.7  # keras-bert's graph needs this many times the memory for each token
@@ -33,10 +39,10 @@ class Demand:
         judged: whether the model predicts development texts after each epoch.
     """
 
-    config: dict
+    config: dict[str, Any]
     first_only: bool
     rows: int
-    settings: Settings
+    settings: "ResolvedSettings"
     computed_in: str
     size: int
     length: int
@@ -44,13 +50,15 @@ class Demand:
     judged: bool
 
     @classmethod
-    def of(cls, task, windows, size, rows, computed_in, judged):
+    def of(
+        cls, task: "Task[Any]", windows: "Sequence[Window]", size: int, rows: int, computed_in: str, judged: bool
+    ) -> "Demand":
         x, target = max(windows, key=lambda each: len(each[0]["Input-Token"]))
         _, y = task.sample_target(x, target, np.random.default_rng(0))
         length, scores = len(x["Input-Token"]), sum(map(np.size, y.values()))
         return cls(task.config, task.first_only, rows, task.settings, computed_in, size, length, scores, judged)
 
-    def bytes(self, parts, length=None):
+    def bytes(self, parts: int, length: int | None = None) -> float:
         """Returns the bytes at the peak, in addition to the memory that the process uses before it builds the model.
 
         Args:
@@ -61,20 +69,20 @@ class Demand:
         batch = self._step(parts, length)
         return GRAPH + self._weights(parts) + max(batch, self._answers(length) * self.judged)
 
-    def _weights(self, parts):
+    def _weights(self, parts: int) -> float:
         """Returns the bytes of the weights, their gradients, Adam's two moments, and copies of the weights."""
         settings, frozen = self.settings, self.settings.freeze_layers
         still = tuple(f"bert/encoder/layer_{i}/" for i in range(frozen)) + ("bert/embeddings/",) * bool(frozen)
         shapes = google_format.variables(self.config | {"vocab_size": self.rows}, pooler=False)
         sizes = {name: math.prod(shape) for name, shape in shapes.items()}
         trained = sum(number for name, number in sizes.items() if not name.startswith(still))
-        copies = 3 + (parts > 1) + bool(settings.fgm_epsilon) + bool(settings.ema_decay)
+        copies: float = 3 + (parts > 1) + bool(settings.fgm_epsilon) + bool(settings.ema_decay)
         copies += 0.5 * (self.computed_in != "float32")
         best = self.judged and (settings.epochs > 1 or bool(settings.ema_decay))
         table = self.config["vocab_size"] * self.config["hidden_size"]  # the whole table, needed after training
         return 4 * (sum(sizes.values()) * (1 + best) + table + trained * copies)
 
-    def _step(self, parts, length):
+    def _step(self, parts: int, length: int) -> float:
         """Returns the bytes of the scores and of the values that a step keeps for each token until its gradient."""
         config, texts = self.config, math.ceil(self.size / parts)
         hidden, inner = config["hidden_size"], config["intermediate_size"]
@@ -90,12 +98,12 @@ class Demand:
         # The memory of the scores is free before the gradients of the first layer are computed.
         return layer * layers + max(scores, 0 if self.first_only else layer)
 
-    def _answers(self, length):
+    def _answers(self, length: int) -> float:
         """Returns the bytes of a prediction batch, which keeps only one layer in memory at a time."""
         config, tokens = self.config, min(BATCH * length, LIMIT)
         token = 4 * (8 * config["hidden_size"] + 2 * config["intermediate_size"])
         token += 8 * config["num_attention_heads"] * length
         return tokens * token + self._scores(length) * 28 * tokens / length
 
-    def _scores(self, length):
+    def _scores(self, length: int) -> float:
         return self.scores * (length / self.length) ** 2

@@ -8,14 +8,26 @@ import contextlib
 import gc
 import logging
 import math
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from os import PathLike
 from pathlib import Path
+from typing import TYPE_CHECKING, Any, TypeVar
 
 import numpy as np
 
 from .. import memory
+from ..data.examples import Examples
 from ..errors import InputError
-from ..memory import GIB
+from ..memory import GIB, Available
+from ..settings import Settings
 from .memory_estimate import Demand
+
+if TYPE_CHECKING:
+    from ..tasks.base import Task
+    from .defaults import Resolved, ResolvedSettings
+    from .inputs import Window
+
+T = TypeVar("T")
 
 log = logging.getLogger("kbert_tasks")
 
@@ -24,7 +36,18 @@ SPARE = 1.1  # safety factor for errors of the estimate
 NOTE = "in-parts"  # file in the progress folder while training runs; it remains if the run is killed
 
 
-def make_plan(task, examples, dev, windows, lengths, rows, computed_in, copies=1, backup=None, resolved=None):
+def make_plan(
+    task: "Task[Any]",
+    examples: Examples,
+    dev: Examples,
+    windows: "Sequence[Window]",
+    lengths: Sequence[int],
+    rows: int,
+    computed_in: str,
+    copies: int = 1,
+    backup: str | PathLike[str] | None = None,
+    resolved: "Mapping[str, Resolved[Any]] | None" = None,
+) -> dict[str, Any]:
     """Logs the plan of a training and returns it as a dict (JSON) with `lines` (sentences) and the numbers in them.
 
     Args:
@@ -45,7 +68,7 @@ def make_plan(task, examples, dev, windows, lengths, rows, computed_in, copies=1
     available, demand = memory.available(), Demand.of(task, windows, size, rows, computed_in, bool(dev.rows))
     parts = _parts(demand, available, settings, size, backup)
     steps, needed = math.ceil(len(windows) / settings.batch_size), available.held + demand.bytes(parts)
-    plan = {
+    plan: dict[str, Any] = {
         "texts": len(examples.rows), "windows": len(windows), "steps": steps * settings.epochs,
         "lengths": {name: int(np.percentile(lengths, share)) for name, share in LENGTHS.items()},
         "notes": {"training": dict(examples.notes), "development": dict(dev.notes)},
@@ -69,7 +92,7 @@ def make_plan(task, examples, dev, windows, lengths, rows, computed_in, copies=1
     return plan
 
 
-def about(*parts):
+def about(*parts: Examples) -> list[str]:
     """Returns the distinct sentences about the files that the Examples come from."""
     return list(dict.fromkeys(each.about for each in parts if each.about))
 
@@ -77,7 +100,7 @@ def about(*parts):
 LENGTHS = {"median": 50, "95 %": 95, "longest": 100}
 
 
-def _lines(plan, settings, steps, available):
+def _lines(plan: dict[str, Any], settings: "ResolvedSettings", steps: int, available: Available) -> Iterator[str]:
     windows = f" in {plan['windows']:,} windows" if plan["windows"] != plan["texts"] else ""
     lengths = ", ".join(f"{name} {tokens:,}" for name, tokens in plan["lengths"].items())
     yield f"{plan['texts']:,} training texts{windows}; tokens per text: {lengths}"
@@ -95,20 +118,22 @@ def _lines(plan, settings, steps, available):
     yield f"about {plan['memory']['needed'] / GIB:.1f} GiB of memory at the peak{there}"
 
 
-def _resolved_lines(resolved):
+def _resolved_lines(resolved: "Mapping[str, Resolved[Any]]") -> Iterator[str]:
     for name, each in resolved.items():
         value = f"{each.value:g}" if isinstance(each.value, float) else each.value
         yield f"{name} = {value} ({each.reason})"
 
 
-def _schedule(settings, steps):
+def _schedule(settings: "ResolvedSettings", steps: int) -> str:
     up = round(settings.warmup_ratio * steps)
     return (f" after a warm-up of {up:,} steps" if up else "") + (
         ", then linear decay to 0" if settings.schedule == "linear" else ""
     )
 
 
-def _parts(demand, available, settings, size, backup):
+def _parts(
+    demand: Demand, available: Available, settings: Settings, size: int, backup: str | PathLike[str] | None
+) -> int:
     """Returns the number of micro-batches: the setting, or with `auto_micro_batches` a number that fits in memory."""
     parts, killed = settings.micro_batches, _killed(backup)
     if killed and not settings.auto_micro_batches:
@@ -121,11 +146,11 @@ def _parts(demand, available, settings, size, backup):
     return next((each for each in _more(parts, size) if _fits(demand, available, each)), size)
 
 
-def _fits(demand, available, parts, length=None):
+def _fits(demand: Demand, available: Available, parts: int, length: int | None = None) -> bool:
     return available.held + SPARE * demand.bytes(parts, length) <= available.bytes
 
 
-def _more(parts, size):
+def _more(parts: int, size: int) -> Iterator[int]:
     """Yields `parts` and its doubles, up to one text in each part."""
     while parts < size:
         yield parts
@@ -133,7 +158,7 @@ def _more(parts, size):
     yield size
 
 
-def _advice(demand, available, settings, size):
+def _advice(demand: Demand, available: Available, settings: Settings, size: int) -> str:
     """Returns a sentence with the settings that would fit in memory."""
     parts = next((each for each in _more(settings.micro_batches, size) if _fits(demand, available, each)), None)
     lengths = range(demand.length // 16 * 16, 0, -16)
@@ -150,7 +175,9 @@ def _advice(demand, available, settings, size):
 # Running the plan ------------------------------------------------------------------------------------------------
 
 
-def run_with_retries(plan, attempt, auto, backup=None):
+def run_with_retries(
+    plan: dict[str, Any], attempt: Callable[[int], T], auto: bool, backup: str | PathLike[str] | None = None
+) -> T:
     """Runs `attempt(parts)` with the micro-batches of the plan, and with `auto` retries when memory runs out.
 
     Each retry doubles the number of micro-batches, up to one text in each. `plan["micro_batches"]` is updated to the
@@ -184,7 +211,7 @@ def run_with_retries(plan, attempt, auto, backup=None):
 
 
 @contextlib.contextmanager
-def _noted(backup, parts):
+def _noted(backup: str | PathLike[str] | None, parts: int) -> Iterator[None]:
     """Keeps a note in the progress folder during the block; the note remains if the process is killed."""
     if backup is None:
         yield
@@ -200,7 +227,7 @@ def _noted(backup, parts):
             folder.rmdir()
 
 
-def _killed(backup):
+def _killed(backup: str | PathLike[str] | None) -> int:
     """Returns the number of micro-batches of a run that was killed, or 0 if no run was killed."""
     try:
         return int((Path(backup) / NOTE).read_text(encoding="ascii")) if backup else 0

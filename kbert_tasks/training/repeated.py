@@ -3,6 +3,7 @@
 import logging
 import statistics
 import time
+from collections.abc import Mapping, Sequence
 from os import PathLike
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
@@ -104,7 +105,9 @@ def fit_folds(
         contains the mean and sd of the baseline scores.
     """
     number = _at_least_two(folds, "folds")
-    task, each, baselines = _clone(task), [], []
+    task = _clone(task)
+    each: list[dict[str, Any]] = []
+    baselines: list[dict[str, Any]] = []
     examples = task.examples(train, labels)
     folds_made = [*folds_of(task, examples, number)]
     for fold, (rest, _) in enumerate(folds_made, 1):
@@ -129,31 +132,31 @@ def fit_folds(
     return whole
 
 
-def _at_least_two(number, name):
+def _at_least_two(number: Any, name: str) -> int:
     if type(number) is not int or number < 2:
         raise InputError(f"{name} should be a whole number of at least 2, not {number!r}")
     return number
 
 
-def _clone(task, **changes):
+def _clone(task: T, **changes: Any) -> T:
     return type(task)(**task.get_params() | changes)
 
 
-def _in(resume_dir, name):
+def _in(resume_dir: str | PathLike[str] | None, name: str) -> Path | None:
     return None if resume_dir is None else Path(resume_dir) / name
 
 
-def _test(task, rows):
+def _test(task: "Task[Any]", rows: "Examples") -> None:
     began = time.perf_counter()
     report = task.evaluate(rows)
     task.add_test(report, time.perf_counter() - began, rows.rows)
 
 
-def _main(task):
+def _main(task: "Task[Any]") -> float:
     return task.report_["scores"]["dev"][task.MAIN_SCORE]
 
 
-def _scores(task):
+def _scores(task: "Task[Any]") -> dict[str, dict[str, float]]:
     """Returns the dev and test scores that are single numbers."""
     return {
         part: {name: value for name, value in scores.items() if isinstance(value, int | float)}
@@ -161,9 +164,9 @@ def _scores(task):
     }
 
 
-def _together(each):
+def _together(each: Sequence[Mapping[str, Any]]) -> dict[str, dict[str, Any]]:
     """Returns the mean and standard deviation (n - 1) of each score that all trainings have."""
-    made = {"mean": {}, "sd": {}}
+    made: dict[str, dict[str, Any]] = {"mean": {}, "sd": {}}
     for part in each[0].keys() & {"dev", "test"}:
         names = [name for name in each[0][part] if all(name in one.get(part, {}) for one in each)]
         for what, function in (("mean", statistics.mean), ("sd", statistics.stdev)):

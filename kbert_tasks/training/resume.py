@@ -9,6 +9,11 @@ import contextlib
 import json
 import logging
 import shutil
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+from typing import Any
+
+import numpy as np
 
 from .._keras import tensorflow
 from ..disk import written
@@ -28,7 +33,7 @@ class Progress:
         parts: objects that `tf.train.Checkpoint` saves, by name.
     """
 
-    def __init__(self, folder, temporary, identity, advice, **parts):
+    def __init__(self, folder: Path, temporary: Path, identity: dict[str, Any], advice: str, **parts: Any) -> None:
         self.folder, self.temporary, self.identity, self.advice = (
             folder,
             temporary,
@@ -37,7 +42,7 @@ class Progress:
         )
         self.parts = tensorflow().train.Checkpoint(**parts)
 
-    def read(self):
+    def read(self) -> tuple[dict[str, Any], dict[str, np.ndarray]] | None:
         """Restores all parts from the last save and returns (state, arrays), or None if there is no save.
 
         Raises:
@@ -66,7 +71,7 @@ class Progress:
             raise InputError(f"{last} is damaged ({str(error).splitlines()[0][:120]}): {self.advice}") from None
         return state, arrays
 
-    def write(self, state, arrays=None):
+    def write(self, state: dict[str, Any], arrays: dict[str, np.ndarray] | None = None) -> None:
         """Saves all parts, the state and the arrays, and deletes earlier saves.
 
         Args:
@@ -92,16 +97,16 @@ class Progress:
             if path != target:
                 shutil.rmtree(path, ignore_errors=True)
 
-    def delete(self):
+    def delete(self) -> None:
         delete(self.folder, self.temporary)
 
 
-def temporary_folder(folder):
+def temporary_folder(folder: Path) -> Path:
     """Returns the temporary folder next to a folder of saves."""
     return folder.with_name(f"{folder.name}.writing")
 
 
-def delete(folder, temporary=None):
+def delete(folder: Path, temporary: Path | None = None) -> None:
     """Deletes a folder of saves.
 
     The folder is renamed to `temporary` first, because a partly deleted folder would look like a damaged save.
@@ -114,7 +119,7 @@ def delete(folder, temporary=None):
 
 
 @contextlib.contextmanager
-def explained(folder, temporary):
+def explained(folder: Path, temporary: Path) -> Iterator[None]:
     """Raises an InputError with one sentence if the disk is full, and always deletes the temporary folder."""
     try:
         with written(folder, "and run the same command again to resume from the last save"):
@@ -124,7 +129,7 @@ def explained(folder, temporary):
 
 
 @contextlib.contextmanager
-def _root_logger_left_alone():
+def _root_logger_left_alone() -> Iterator[None]:
     """Prevents absl, which TensorFlow's Checkpoint uses, from adding a printing handler to the root logger."""
     root, nothing = logging.getLogger(), logging.NullHandler()
     root.addHandler(nothing)
@@ -134,7 +139,7 @@ def _root_logger_left_alone():
         root.removeHandler(nothing)
 
 
-def _difference(before, now, name=""):
+def _difference(before: Mapping[str, Any], now: Mapping[str, Any], name: str = "") -> tuple[str, Any, Any] | None:
     """Returns (name, old, new) of the first entry, at any depth, that differs between two dicts, or None."""
     for key in sorted(before.keys() | now.keys()):
         old, new = before.get(key), now.get(key)

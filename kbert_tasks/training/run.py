@@ -3,6 +3,10 @@
 import contextlib
 import functools
 import logging
+from collections.abc import Iterator
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
 
 from .._keras import is_tpu, tensorflow
 from ..data.batches import training_batches
@@ -11,10 +15,18 @@ from ..encoder.loading import build_encoder, load_trained_model_from_checkpoint
 from . import compiling, distribution, embedding_subset, optimizers
 from .checks import check_task
 
+if TYPE_CHECKING:
+    from tensorflow.distribute import Strategy
+
+    from .._keras import Model
+    from ..tasks.base import Task
+    from .callbacks import Copied, DevScore
+    from .trainer import Trainer
+
 log = logging.getLogger("kbert_tasks")
 
 
-def build(trainer):
+def build(trainer: "Trainer") -> np.ndarray:
     """Sets the model of the task with only the used embedding rows; returns the whole table (vocabulary, hidden)."""
     from ..encoder.layers import fill_pooler
 
@@ -35,7 +47,7 @@ def build(trainer):
     return table
 
 
-def encoder_of(task, **changes):
+def encoder_of(task: "Task[Any]", **changes: Any) -> "Model":
     """Returns a new encoder for the task, with changes to its config."""
     return build_encoder(task.config | changes, task.settings.encoder, first_only=task.first_only)
 
@@ -48,7 +60,7 @@ class Run:
         micro_batches: number of parts of a batch that are computed one after the other.
     """
 
-    def __init__(self, trainer, micro_batches):
+    def __init__(self, trainer: "Trainer", micro_batches: int) -> None:
         from .backup import Backup
         from .callbacks import DevScore, Losses
         from .ema import Average
@@ -82,7 +94,7 @@ class Run:
         distribution.check_agreement(strategy, {"progress": self.backup.step})
         log.info("training on %d texts or windows of texts, %d steps per epoch", len(trainer.windows), self.steps)
 
-    def fit(self):
+    def fit(self) -> "DevScore":
         """Trains all epochs that are not done yet; returns the DevScore."""
         from .callbacks import ProgressBar
 
@@ -110,7 +122,7 @@ class Run:
         return self.dev_score
 
 
-def _prediction_copies(task, model, computed_in, strategy):
+def _prediction_copies(task: "Task[Any]", model: "Model", computed_in: str, strategy: "Strategy") -> "list[Copied]":
     """On a TPU, gives the task a second model for prediction and returns [the callback that copies the weights].
 
     The model on a TPU accepts only one input shape. On other devices the function returns an empty list.
@@ -126,7 +138,7 @@ def _prediction_copies(task, model, computed_in, strategy):
 
 
 @contextlib.contextmanager
-def _without_advice():
+def _without_advice() -> Iterator[None]:
     """Hides warnings inside the block that a user can do nothing about.
 
     Keras warns if callbacks take longer than a step, which is normal for a tiny model. TensorFlow warns about retracing
@@ -134,7 +146,7 @@ def _without_advice():
     """
     logger = tensorflow().get_logger()
 
-    def other(record):
+    def other(record: logging.LogRecord) -> bool:
         message = record.getMessage()
         return "is slow compared to the batch time" not in message and "triggered tf.function retracing" not in message
 

@@ -3,7 +3,7 @@
 Source: Miyato et al., 2017 (arXiv 1605.07725), for the fast gradient method (FGM) on word embeddings.
 """
 
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from .._keras import keras2, tensorflow
 from ..encoder.ops import register
@@ -12,8 +12,12 @@ from . import distribution
 from .embedding_subset import TABLE
 from .text_loss import text_loss
 
+if TYPE_CHECKING:
+    import tensorflow as tf
+    import tf_keras as keras
+
 tf = tensorflow()
-keras: Any = keras2()
+keras = keras2()
 
 
 @register
@@ -31,7 +35,7 @@ class Stepped(keras.Model):
         adversarial: norm of the FGM perturbation of the embedding table; 0 turns it off.
     """
 
-    def __init__(self, model, parts=1, adversarial=0.0):
+    def __init__(self, model: keras.Model, parts: int = 1, adversarial: float = 0.0) -> None:
         super().__init__(model.inputs, model.output, name=model.name)
         self.parts, self.adversarial = parts, adversarial
         self.distribute_reduction_method = "first"  # the step already sums the logs over all devices
@@ -40,16 +44,16 @@ class Stepped(keras.Model):
                 "fgm_epsilon needs trainable embeddings, but freeze_layers freezes them: use only one of the two"
             )
 
-    def get_config(self):
+    def get_config(self) -> dict[str, Any]:
         model = keras.saving.serialize_keras_object(keras.Model(self.inputs, self.output, name=self.name))
         return {"model": model, "parts": self.parts, "adversarial": self.adversarial}
 
     @classmethod
-    def from_config(cls, config, custom_objects=None):
+    def from_config(cls, config: dict[str, Any], custom_objects: dict[str, Any] | None = None) -> "Stepped":
         return cls(**config | {"model": keras.saving.deserialize_keras_object(config["model"], custom_objects)})
 
     @tf.autograph.experimental.do_not_convert
-    def train_step(self, data):
+    def train_step(self, data: tuple[Any, ...]) -> dict[str, tf.Tensor]:
         x, y, *replica = data
         *counted, texts = replica or [tf.shape(next(iter(x.values())))[0]]
         logs, gradients = self._gradients(x, y, counted, texts)
@@ -72,7 +76,9 @@ class Stepped(keras.Model):
             logs = dict(zip(logs, tf.unstack(distribution.summed(tf.stack([*logs.values()]))), strict=True))
         return logs | {"texts": texts}
 
-    def _gradients(self, x, y, counted, texts):
+    def _gradients(
+        self, x: dict[str, tf.Tensor], y: dict[str, tf.Tensor], counted: list[tf.Tensor], texts: tf.Tensor
+    ) -> tuple[dict[str, tf.Tensor], list[tf.Tensor]]:
         """Returns (logs, gradients) of a batch, or of the part of the batch on this device."""
         if self.parts == 1:
             sums, gradients = self._part(x, y, counted, texts)
@@ -82,7 +88,9 @@ class Stepped(keras.Model):
         parts = {f"{name}_loss": each for name, each in means.items()} if len(means) > 1 else {}
         return {"loss": tf.add_n([*means.values()])} | parts, gradients
 
-    def _part(self, x, y, counted, texts):
+    def _part(
+        self, x: dict[str, tf.Tensor], y: dict[str, tf.Tensor], counted: list[tf.Tensor], texts: tf.Tensor
+    ) -> tuple[dict[str, tf.Tensor], list[tf.Tensor]]:
         """Returns ({output: sum of its losses}, gradients of the total loss divided by `texts`)."""
         with tf.GradientTape() as tape:
             found, sums = self(x, training=True), {}
@@ -95,14 +103,20 @@ class Stepped(keras.Model):
         gradients = tape.gradient(scaled, self.trainable_weights, unconnected_gradients="zero")
         return sums, self.optimizer.get_unscaled_gradients(gradients) if halved else gradients
 
-    def _in_parts(self, x, y, counted, texts):
+    def _in_parts(
+        self, x: dict[str, tf.Tensor], y: dict[str, tf.Tensor], counted: list[tf.Tensor], texts: tf.Tensor
+    ) -> tuple[dict[str, tf.Tensor], list[tf.Tensor]]:
         first = next(iter(x.values()))
         number = first.shape[0] if first.shape[0] and not first.shape[0] % self.parts else tf.shape(first)[0]
         size = -(-number // self.parts)
 
-        def another(begin, sums, gradients):
-            some = tf.nest.map_structure(lambda each: _slice(each, begin, size), (x, y, counted))
-            more, found = self._part(*some, texts)
+        def another(
+            begin: tf.Tensor, sums: dict[str, tf.Tensor], gradients: list[tf.Tensor]
+        ) -> tuple[tf.Tensor, dict[str, tf.Tensor], list[tf.Tensor]]:
+            some_x, some_y, some_counted = tf.nest.map_structure(
+                lambda each: _slice(each, begin, size), (x, y, counted)
+            )
+            more, found = self._part(some_x, some_y, some_counted, texts)
             sums = {name: each + more[name] for name, each in sums.items()}
             return begin + size, sums, [one + other for one, other in zip(gradients, found, strict=True)]
 
@@ -114,7 +128,7 @@ class Stepped(keras.Model):
         return sums, gradients
 
 
-def _slice(array, begin, size):
+def _slice(array: tf.Tensor, begin: tf.Tensor, size: int | tf.Tensor) -> tf.Tensor:
     """Returns array[begin : begin + size]; for a static shape, with an operation that XLA supports."""
     if isinstance(size, int) and array.shape.is_fully_defined():
         return tf.slice(array, [begin, *[0] * (array.shape.rank - 1)], [size, *array.shape[1:]])

@@ -1,12 +1,19 @@
 """Write TensorBoard logs with TensorFlow only, because `tf.summary.scalar` needs the tensorboard package."""
 
 import json
+from collections.abc import Iterator, Mapping
 from hashlib import sha256
+from typing import TYPE_CHECKING, Any
 
 from .._keras import tensorflow
 from ..errors import InputError
 from . import distribution
 from .callbacks import Callback
+
+if TYPE_CHECKING:
+    from tensorflow.summary import SummaryWriter
+
+    from .callbacks import DevScore
 
 EVENTS = "events.out.tfevents.*"  # TensorFlow's names for event files
 
@@ -28,9 +35,10 @@ class TensorBoard(Callback):
         InputError: the folder cannot be written.
     """
 
-    def __init__(self, folder, identity, dev_score, resumed):
+    def __init__(self, folder: str | None, identity: Mapping[str, Any], dev_score: "DevScore", resumed: bool) -> None:
         super().__init__()
-        self.dev_score, self.writer = dev_score, None
+        self.dev_score = dev_score
+        self.writer: SummaryWriter | None = None
         if folder is None or not distribution.chief():
             return
         tf = tensorflow()
@@ -44,25 +52,25 @@ class TensorBoard(Callback):
             self.writer = tf.summary.create_file_writer(folder)
         except tf.errors.OpError as error:
             raise InputError(f"tensorboard: {folder} cannot be written ({error.message.splitlines()[0]})") from None
-        self._write()  # a resumed run writes the earlier epochs if their log is missing in this folder
+        self._write(self.writer)  # a resumed run writes the earlier epochs if their log is missing in this folder
 
-    def on_epoch_end(self, epoch, logs=None):
+    def on_epoch_end(self, epoch: int, logs: dict[str, Any] | None = None) -> None:
         if self.writer:
-            self._write()
+            self._write(self.writer)
 
-    def _write(self):
+    def _write(self, writer: "SummaryWriter") -> None:
         tf = tensorflow()
         # TensorBoard recognises scalars by this metadata.
         kind = tf.compat.v1.SummaryMetadata(plugin_data={"plugin_name": "scalars"}, data_class="DATA_CLASS_SCALAR")
         for entry in self.dev_score.history[self.written :]:
             self.written = entry["epoch"]
             for tag, value in _values(entry):
-                with self.writer.as_default(step=entry["epoch"]):
+                with writer.as_default(step=entry["epoch"]):
                     tf.summary.write(tag, tf.constant(value, tf.float32), metadata=kind)
-        self.writer.flush()
+        writer.flush()
 
 
-def _values(entry):
+def _values(entry: Mapping[str, Any]) -> Iterator[tuple[str, float]]:
     """Yields (tag, number) for an entry of the history."""
     yield "train/loss", entry["loss"]
     yield from ((f"train/loss_{name}", value) for name, value in entry.get("losses", {}).items())
@@ -70,7 +78,7 @@ def _values(entry):
     yield from ((f"dev/{name}", value) for name, value in entry.get("dev", {}).items())
 
 
-def scalars(folder):
+def scalars(folder: str) -> Iterator[tuple[int, str, float]]:
     """Yields (step, tag, value) for each scalar in the event files of a folder, up to the first damaged record."""
     tf = tensorflow()
     for file in sorted(tf.io.gfile.glob(f"{folder}/{EVENTS}")):

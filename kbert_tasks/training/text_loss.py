@@ -1,12 +1,23 @@
 """The loss of each text: losses for texts are used as they are, losses for tokens are averaged without padding."""
 
+from collections.abc import Callable
+from typing import TYPE_CHECKING
+
+import numpy as np
+
 from .._keras import tensorflow
+
+if TYPE_CHECKING:
+    import tensorflow as tf
+    from tf_keras.losses import Loss
 
 tf = tensorflow()
 PADDING = -1  # fills up the targets of shorter texts, see `data/batches.py`
 
 
-def text_loss(loss, target, output):
+def text_loss(
+    loss: "Loss | Callable[[tf.Tensor, tf.Tensor], tf.Tensor]", target: tf.Tensor | np.ndarray, output: tf.Tensor
+) -> tf.Tensor:
     """Returns the loss of each text, float32 (batch,).
 
     A loss that returns one value for each token, such as Keras's `SparseCategoricalCrossentropy`, is averaged over the

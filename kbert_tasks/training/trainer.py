@@ -4,11 +4,15 @@ import contextlib
 import dataclasses
 import logging
 import time
+from collections.abc import Iterator, Sequence
+from os import PathLike
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from .._keras import computes_here, is_tpu
 from ..data import overlap
+from ..data.examples import Examples
 from ..data.split import hold_out
 from ..encoder import precision
 from ..encoder.ops import seeded
@@ -18,6 +22,17 @@ from ..settings import AUTO
 from . import compiling, defaults, distribution, embedding_subset, inputs, plan
 from .run import Run, build, encoder_of
 from .versions import versions
+
+if TYPE_CHECKING:
+    from tensorflow.distribute import Strategy
+
+    from .._keras import Callback
+    from ..checkpoint.checkpoint import Checkpoint
+    from ..settings import Settings
+    from ..tasks.base import Task
+    from ..text.tokenizer import Encoded
+    from ..typing import Labels, Rows
+    from .callbacks import DevScore
 
 log = logging.getLogger("kbert_tasks")
 NOT_DECISIVE = (*plan.SAME, "tensorboard", "save_minutes", "validation_split", "baseline")  # the model is the same
@@ -53,25 +68,47 @@ class Trainer:
         InputError: the data or the settings are not valid, or training fails because of them.
     """
 
-    def __init__(self, task, examples, dev=None, resume_dir=None, callbacks=()):
+    settings: "defaults.ResolvedSettings"
+    requested: "Settings"
+    resolved: dict[str, defaults.Resolved[Any]]
+    strategy: "Strategy"
+    precision: str
+    checkpoint: "Checkpoint"
+    windows: list[inputs.Window]
+    encoded_dev: "list[list[Encoded]]"
+    used: np.ndarray
+    identity: dict[str, Any]
+    planned: dict[str, Any]
+    seconds: dict[str, float]
+    baseline: dict[str, Any]
+    dev_score: "DevScore"
+
+    def __init__(
+        self,
+        task: "Task[Any]",
+        examples: Examples,
+        dev: "Rows | Examples | tuple[Rows, Labels] | None" = None,
+        resume_dir: str | PathLike[str] | None = None,
+        callbacks: "Sequence[Callback]" = (),
+    ) -> None:
         computes_here()
         self.task, self.resume_dir, self.callbacks = task, resume_dir, callbacks
         self.requested = self.settings = task.settings
-        self.resolved, self.seconds, self.baseline, self.dev_score = {}, {}, {}, None
+        self.resolved, self.seconds, self.baseline = {}, {}, {}
         if not examples.rows:
             raise InputError(f"there is nothing to train on: {examples.summary()}")
         if dev is None:
             self.resolved["validation_split"] = defaults.held_out_share(self.requested, len(examples.rows))
             examples, dev = hold_out(task, examples, self.resolved["validation_split"].value)
         task.prepare(examples.rows)
-        dev = task.examples(*dev) if isinstance(dev, tuple) else task.examples(dev)
-        if dev.read and not dev.rows:
-            raise InputError(f"there are no usable development rows: {dev.summary()}")
-        if self.requested.patience not in (AUTO, 0) and not dev.rows:
+        dev_examples: Examples = task.examples(*dev) if isinstance(dev, tuple) else task.examples(dev)
+        if dev_examples.read and not dev_examples.rows:
+            raise InputError(f"there are no usable development rows: {dev_examples.summary()}")
+        if self.requested.patience not in (AUTO, 0) and not dev_examples.rows:
             raise InputError(
                 "patience needs development examples: give a development file, or a validation_split above 0"
             )
-        self.examples, self.dev = examples, dev
+        self.examples, self.dev = examples, dev_examples
         self.strategy = distribution.strategy(self.requested.device)
         if self.requested.ema_decay not in (AUTO, 0) and is_tpu(self.strategy):
             raise InputError("ema_decay reads all weights after each step, which is slow on a TPU: leave it out")
@@ -79,7 +116,7 @@ class Trainer:
     # The plan ------------------------------------------------------------------------------------------------
 
     @distribution.explain_lost_worker
-    def plan(self):
+    def plan(self) -> None:
         """Loads the checkpoint, encodes the texts, resolves "auto" settings, and logs and checks the plan."""
         task = self.task
         with self._timed("load"):
@@ -113,7 +150,7 @@ class Trainer:
             self.strategy.num_replicas_in_sync, self.resume_dir, self.resolved,
         )  # fmt: skip
 
-    def _resolve(self):
+    def _resolve(self) -> None:
         """Replaces each "auto" in the settings of the task by a value."""
         task, hidden = self.task, self.checkpoint.config["hidden_size"]
         settings, found = defaults.resolve(
@@ -131,7 +168,7 @@ class Trainer:
     # Training ------------------------------------------------------------------------------------------------
 
     @distribution.explain_lost_worker
-    def fit(self):
+    def fit(self) -> None:
         """Fits the baseline, then trains the model; with `auto_micro_batches`, again if memory runs out."""
         self._fit_baseline()
         self.windows = [
@@ -144,7 +181,7 @@ class Trainer:
             model = self.task.build(encoder_of(self.task))
             self.task.model = embedding_subset.expand(self.task.model, table, self.used, model)
 
-    def _attempt(self, micro_batches):
+    def _attempt(self, micro_batches: int) -> np.ndarray:
         """Trains with this number of micro-batches; returns the embedding table of the checkpoint."""
         with self.strategy.scope():
             seeded(self.settings.seed)
@@ -156,7 +193,7 @@ class Trainer:
         self.dev_score = Run(self, micro_batches).fit()
         return table
 
-    def _fit_baseline(self):
+    def _fit_baseline(self) -> None:
         """Sets `baseline_` of the task, and `baseline`, its entry in the report."""
         task, began = self.task, time.perf_counter()
         task.baseline_ = task.baseline(self.examples.rows)
@@ -170,7 +207,7 @@ class Trainer:
 
     # The report ----------------------------------------------------------------------------------------------
 
-    def finish(self):
+    def finish(self) -> None:
         """Sets `report_`, `errors_` and `answers_` of the task, and gives it the requested settings back."""
         task, history, best = self.task, self.dev_score.history, self.dev_score.best_report
         self.seconds["train"] = sum(epoch["seconds"] for epoch in history)
@@ -201,7 +238,7 @@ class Trainer:
         task.report_["advice"] = advice(task.report_)
 
     @contextlib.contextmanager
-    def _timed(self, name):
+    def _timed(self, name: str) -> Iterator[None]:
         began = time.perf_counter()
         yield
         self.seconds[name] = self.seconds.get(name, 0.0) + time.perf_counter() - began

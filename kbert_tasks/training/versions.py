@@ -7,7 +7,7 @@ import platform
 NAMES = ("kbert-tasks", "tensorflow", "tf_keras", "keras-bert", "tokenizers", "numpy")
 
 
-def versions():
+def versions() -> dict[str, str]:
     """Returns the versions of this package, of Python and of the libraries that affect the results."""
     found = {"python": platform.python_version()}
     for name in NAMES:

@@ -1,7 +1,9 @@
 """Example of a custom task: predicts the rating of a text, such as one to five stars, as a number."""
 
 import math
+from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
 import numpy as np
 
@@ -10,7 +12,15 @@ from ...data.examples import Skip
 from ...errors import InputError, RowError
 from ...metrics.classification import Report
 from ...settings import Settings, option
+from ...text.tokenizer import Encoded
+from ..answers import Record
 from ..base import Task
+from ..contract import Arrays, Row
+
+if TYPE_CHECKING:
+    from tf_keras.losses import Loss
+
+    from ..._keras import Model
 
 
 @dataclass(frozen=True)
@@ -23,10 +33,10 @@ class RatingSettings(Settings):
 
 @dataclass(frozen=True)
 class Example:
-    """A text and its gold rating; None if the rating is not known."""
+    """A text and its gold rating; NaN if the rating is not known."""
 
     text: str
-    rating: float | None
+    rating: float
 
 
 @dataclass(frozen=True)
@@ -45,6 +55,8 @@ class TextRater(Task[Prediction]):
         [Prediction(rating=4.37)]
     """
 
+    settings: RatingSettings
+
     Settings = RatingSettings
     MAIN_SCORE = "closeness"
     LEARNED = ("mean_", "deviation_", "lowest_", "highest_")
@@ -53,12 +65,12 @@ class TextRater(Task[Prediction]):
 
     # From rows to examples --------------------------------------------------------
 
-    def read_row(self, row, with_answer):
+    def read_row(self, row: Row, with_answer: bool) -> Example | Skip:
         text = text_of(row[self.settings.text_column], self.settings.text_column)
         if blank(text):
             return Skip("empty text")
         if not with_answer:
-            return Example(text, None)
+            return Example(text, math.nan)
         cell = text_of(row[self.settings.label_column], self.settings.label_column).strip()
         if blank(cell):
             return Skip("no rating")
@@ -70,10 +82,10 @@ class TextRater(Task[Prediction]):
             raise RowError(f"the rating should be a number, not {cell[:40]!r}")
         return Example(text, rating)
 
-    def split_key(self, example):
+    def split_key(self, example: Example) -> int:
         return round(example.rating)
 
-    def prepare(self, examples):
+    def prepare(self, examples: Sequence[Example]) -> None:
         ratings = [example.rating for example in examples]
         self.lowest_, self.highest_ = min(ratings), max(ratings)
         self.mean_, self.deviation_ = float(np.mean(ratings)), float(np.std(ratings))
@@ -82,7 +94,7 @@ class TextRater(Task[Prediction]):
 
     # The head ---------------------------------------------------------------------
 
-    def build(self, encoder):
+    def build(self, encoder: "Model") -> "Model":
         from ..._keras import keras2
         from ...encoder.bert import Dropout
         from ...encoder.layers import pooled
@@ -94,42 +106,43 @@ class TextRater(Task[Prediction]):
         rating = keras.layers.Dense(1, dtype="float32", name="rating")(vector)  # (batch, 1)
         return keras.Model(encoder.inputs, {"rating": rating}, name="rater")
 
-    def loss(self):
+    def loss(self) -> "dict[str, Loss]":
         from ..._keras import keras2
 
         return {"rating": keras2().losses.MeanSquaredError()}
 
     # From text to tokens, and back ------------------------------------------------
 
-    def encode(self, example):
+    def encode(self, example: Example) -> list[Encoded]:
         return [self.tokenizer.encode(example.text, None, self.settings.max_length)]
 
-    def target(self, example, encoded):
+    def target(self, example: Example, encoded: Encoded) -> Arrays:
         return {"rating": np.array([self._standard(example.rating)], "float32")}
 
-    def _standard(self, rating):
+    def _standard(self, rating: float) -> float:
         return (rating - self.mean_) / self.deviation_
 
-    def decode(self, example, encoded, outputs):
+    def decode(self, example: Example, encoded: Sequence[Encoded], outputs: Sequence[Arrays]) -> float:
         (window,) = outputs  # `encode` returns one window per text
         return self.mean_ + self.deviation_ * float(window["rating"][0])
 
-    def decide(self, example, candidates):
+    def decide(self, example: Example, candidates: float) -> Prediction:
         return Prediction(min(max(candidates, self.lowest_), self.highest_))
 
     # Output and scores ------------------------------------------------------------
 
-    def is_right(self, example, prediction):
+    def is_right(self, example: Example, prediction: Prediction) -> bool:
         return abs(example.rating - prediction.rating) <= self.settings.tolerance
 
-    def record(self, example, candidates, prediction):
+    def record(self, example: Example, candidates: float, prediction: Prediction) -> Record:
         loss = self._standard(example.rating) - self._standard(candidates)
         return super().record(example, candidates, prediction) | {"loss": round(loss**2, 6)}
 
-    def measure(self, examples, predictions):
+    def measure(self, examples: Sequence[Example], predictions: Sequence[Prediction]) -> Report:
         from scipy.stats import spearmanr
 
-        gold, found = (np.array([each.rating for each in part]) for part in (examples, predictions))
+        gold = np.array([example.rating for example in examples])
+        found = np.array([prediction.rating for prediction in predictions])
         ranked = len({*gold}) > 1 and len({*found}) > 1  # the rank correlation is undefined for constant values
         right = [self.is_right(*each) for each in zip(examples, predictions, strict=True)]
         error = float(np.mean(np.abs(gold - found)))

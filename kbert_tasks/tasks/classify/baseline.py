@@ -5,11 +5,24 @@ The n-gram ranges and C were chosen on development rows of five data sets (bench
 
 import re
 import warnings
+from collections.abc import Callable, Sequence
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from ...data.labels import marked
 from ...metrics import classification
+from ..contract import known
+from .types import Example
+
+if TYPE_CHECKING:
+    from scipy.sparse import csr_matrix
+    from sklearn.dummy import DummyClassifier
+    from sklearn.feature_extraction.text import TfidfVectorizer
+    from sklearn.multiclass import OneVsRestClassifier
+    from sklearn.pipeline import FeatureUnion
+
+    from .task import TextClassifier
 
 NAME = "TF-IDF with logistic regression"
 FEATURES = 100_000  # maximum number of n-grams for each vectorizer; the most frequent ones are used
@@ -32,27 +45,30 @@ class Baseline:
         about: dict for report.json: `name`, `rows` (number used for fitting), `of` (number of training rows), `features`.
     """
 
-    def __init__(self, task, examples):
+    def __init__(self, task: "TextClassifier", examples: Sequence[Example]) -> None:
         # Do not keep a reference to the task: it holds the model and would be copied with the baseline.
-        self.labels, self.several, self.pairs = task.labels_, task.multi_label_, task.pairs_
+        self.labels, self.several, self.pairs = task.labels_, bool(task.multi_label_), task.pairs_
         used = _affordable(examples, len(self.labels))
         self.ngrams, found = _ngrams(_texts(used))
         x, y = _features(found, len(used)), self._targets(used)
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")  # a label that all or no rows have; no convergence
             self.classifier = self._classifier(y).fit(x, y)
-        self.about = {"name": NAME, "rows": len(used), "of": len(examples), "features": x.shape[1]}
+        self.about: dict[str, Any] = {"name": NAME, "rows": len(used), "of": len(examples), "features": x.shape[1]}
 
-    def scores(self, examples):
+    def scores(self, examples: Sequence[Example]) -> dict[str, int | float]:
         """Scores the baseline on other examples.
 
         Returns:
             A dict of score name to number, with the same names as the scores of the model.
         """
-        score = classification.multi_label if self.several else classification.classification
+        if self.several:
+            score: Callable[..., dict[str, Any]] = classification.multi_label
+        else:
+            score = classification.classification
         return classification.Report(score(self._gold(examples), self.predict(examples), self.labels)).numbers()
 
-    def predict(self, examples):
+    def predict(self, examples: Sequence[Example]) -> list[str] | list[tuple[str, ...]]:
         """Returns a list of labels, or for multi-label tasks a list of tuples of labels."""
         x = _features(self.ngrams.transform(_texts(examples)), len(examples))
         found = self.classifier.predict(x)
@@ -60,18 +76,18 @@ class Baseline:
             return [str(label) for label in found]
         return [tuple(label for label, its in zip(self.labels, row, strict=False) if its) for row in found]
 
-    def _gold(self, examples):
-        gold = [example.label for example in examples]
-        return [each if isinstance(each, tuple) else (each,) for each in gold] if self.several else gold
+    def _gold(self, examples: Sequence[Example]) -> Sequence[Sequence[str]]:  # labels, or tuples of labels
+        if self.several:
+            return [example.labels for example in examples]
+        return [known(example.label) for example in examples]
 
-    def _targets(self, examples):
-        gold = self._gold(examples)
+    def _targets(self, examples: Sequence[Example]) -> Sequence[Sequence[str]] | np.ndarray:
         if not self.several:
-            return gold
+            return self._gold(examples)
         # Add an empty column, because scikit-learn treats a single column as a binary problem.
-        return np.pad(marked(gold, self.labels), ((0, 0), (0, 1)))
+        return np.pad(marked([example.labels for example in examples], self.labels), ((0, 0), (0, 1)))
 
-    def _classifier(self, targets):
+    def _classifier(self, targets: Sequence[Sequence[str]] | np.ndarray) -> "DummyClassifier | OneVsRestClassifier":
         from sklearn.dummy import DummyClassifier
         from sklearn.linear_model import LogisticRegression
         from sklearn.multiclass import OneVsRestClassifier
@@ -83,12 +99,12 @@ class Baseline:
         return OneVsRestClassifier(LogisticRegression(C=C[kind], solver="liblinear", max_iter=300))
 
 
-def _texts(examples):
+def _texts(examples: Sequence[Example]) -> list[str]:
     """Returns the texts of all examples, followed by all second texts for pairs."""
     return [e.text for e in examples] + [e.text_b for e in examples if e.text_b is not None]
 
 
-def _features(found, number):
+def _features(found: "csr_matrix", number: int) -> "csr_matrix":
     """Converts the TF-IDF of texts to features of examples.
 
     The features of a pair are the product of the two vectors, their difference, its absolute value, and the dot product.
@@ -110,7 +126,7 @@ def _features(found, number):
     return scipy.sparse.hstack([shared, abs(difference), difference, likeness], "csr")
 
 
-def _affordable(examples, labels):
+def _affordable(examples: Sequence[Example], labels: int) -> Sequence[Example]:
     """Returns the examples, or a random sample of them if they exceed the limits CHARACTERS and WORK."""
     lengths = np.array([len(example.text) + len(example.text_b or "") for example in examples])
     if lengths.sum() <= (most := min(CHARACTERS, WORK / labels)):
@@ -120,7 +136,7 @@ def _affordable(examples, labels):
     return [examples[i] for i in order[: max(1, number)]]
 
 
-def _ngrams(texts):
+def _ngrams(texts: list[str]) -> "tuple[TfidfVectorizer | FeatureUnion, csr_matrix]":
     """Returns (fitted vectorizer, TF-IDF of the texts).
 
     The n-grams occur in at least two texts; if no n-gram does, all n-grams are used.
@@ -133,7 +149,7 @@ def _ngrams(texts):
         return made, made.fit_transform(texts)
 
 
-def _vectorizer(texts, least):
+def _vectorizer(texts: list[str], least: int) -> "TfidfVectorizer | FeatureUnion":
     """Returns a vectorizer of character n-grams for scripts without spaces, otherwise of words and their characters."""
     from sklearn.feature_extraction.text import TfidfVectorizer
     from sklearn.pipeline import make_union
@@ -148,7 +164,7 @@ def _vectorizer(texts, least):
     )
 
 
-def _unspaced(texts):
+def _unspaced(texts: list[str]) -> bool:
     """Returns whether at least a fifth of the letters belong to a script without spaces."""
     text = "".join(texts[:SAMPLE])
     return 5 * len(UNSPACED.findall(text)) >= sum(map(str.isalpha, text)) > 0

@@ -1,15 +1,22 @@
 """Classification losses: cross entropy, optionally with class weights, focal loss and label smoothing."""
 
-from typing import Any
+from typing import TYPE_CHECKING, Any, TypeAlias
 
 from ..._keras import keras2, tensorflow
 from ...encoder.bert import register
 
+if TYPE_CHECKING:
+    from tensorflow import Tensor
+    from tf_keras.losses import Loss
+
 tf = tensorflow()
 keras: Any = keras2()
 
+# (labels,), or (labels, 2) if a text may have several labels.
+Weights: TypeAlias = list[float] | list[list[float]]
 
-def loss(several, weights=None, focal=0.0, smoothing=0.0):
+
+def loss(several: bool, weights: Weights | None = None, focal: float = 0.0, smoothing: float = 0.0) -> "Loss":
     """Returns the Keras cross entropy on logits, or a LabelLoss if any of the options is used; Args as in LabelLoss."""
     if weights is None and not focal and not smoothing:
         kind = keras.losses.BinaryCrossentropy if several else keras.losses.SparseCategoricalCrossentropy
@@ -38,11 +45,19 @@ class LabelLoss(keras.losses.Loss):
         smoothing: share of the gold probability that is spread over all classes, including the right one.
     """
 
-    def __init__(self, several, weights=None, focal=0.0, smoothing=0.0, name="label_loss", **kwargs):
+    def __init__(
+        self,
+        several: bool,
+        weights: Weights | None = None,
+        focal: float = 0.0,
+        smoothing: float = 0.0,
+        name: str = "label_loss",
+        **kwargs: Any,
+    ) -> None:
         super().__init__(name=name, **kwargs)
         self.several, self.weights, self.focal, self.smoothing = several, weights, focal, smoothing
 
-    def call(self, y_true, y_pred):
+    def call(self, y_true: "Tensor", y_pred: "Tensor") -> "Tensor":
         if self.several:
             logs = tf.stack([tf.math.log_sigmoid(-y_pred), tf.math.log_sigmoid(y_pred)], -1)  # (batch, labels, 2)
             gold = tf.cast(y_true, tf.int32)
@@ -58,6 +73,6 @@ class LabelLoss(keras.losses.Loss):
         found = tf.reduce_sum(terms, -1)
         return tf.reduce_mean(found, -1) if self.several else found
 
-    def get_config(self):
+    def get_config(self) -> dict[str, Any]:
         own = {"several": self.several, "weights": self.weights, "focal": self.focal, "smoothing": self.smoothing}
         return super().get_config() | own

@@ -1,15 +1,24 @@
 """The Report of text classification."""
 
+from collections.abc import Callable, Sequence
+from typing import TYPE_CHECKING, Any
+
 import numpy as np
 
 from ...data import doubts
 from ...metrics import calibration, classification
+from .types import Example, Prediction
+
+if TYPE_CHECKING:
+    from .task import TextClassifier
 
 UNSEEN = "label not in the training data: counted as wrong"
 UNSEEN_ALIKE = "a label not in the training data differs from a training label only by case, width, white space or invisible characters"
 
 
-def report(task, examples, predictions):
+def report(
+    task: "TextClassifier", examples: Sequence[Example], predictions: Sequence[Prediction]
+) -> classification.Report:
     """Scores predictions against gold labels.
 
     Args:
@@ -20,9 +29,10 @@ def report(task, examples, predictions):
     Returns:
         A Report.
     """
-    several, found = task.multi_label_, [p.label for p in predictions]
+    several, found = bool(task.multi_label_), [p.label for p in predictions]
     gold = [task.gold_of(e) for e in examples]
-    scores = (classification.multi_label if several else classification.classification)(gold, found, task.labels_)
+    score: Callable[..., dict[str, Any]] = classification.multi_label if several else classification.classification
+    scores = score(gold, found, task.labels_)
     if several:
         scores["thresholds"] = task.thresholds_
     elif task.settings.min_confidence is not None:
@@ -36,7 +46,7 @@ def report(task, examples, predictions):
     return report
 
 
-def _unseen(task, examples):
+def _unseen(task: "TextClassifier", examples: Sequence[Example]) -> dict[str, int]:
     """Returns a dict of note to number of examples, about labels that are not in the training examples."""
     known, like = set(task.labels_), {doubts.likeness(label) for label in task.labels_}
     unseen = [set(task.classes_of(each)) - known for each in examples]

@@ -1,6 +1,8 @@
 """Text classification: one label per text or pair of texts, or any number of labels (multi-label)."""
 
 from collections import Counter
+from collections.abc import Iterator, Sequence
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
@@ -10,13 +12,26 @@ from ...data.examples import Skip
 from ...data.labels import balanced, labels_of, marked, thresholds
 from ...errors import InputError
 from ...metrics import calibration
+from ...metrics.classification import Report
 from ...text import truncation
+from ...text.tokenizer import Encoded
 from ...training import defaults
+from ..answers import Record
 from ..base import Task
+from ..contract import Arrays, Row
 from ..presentation import Presentation
+from ..target import Target
 from . import scores
 from .baseline import Baseline
 from .types import ClassifySettings, Example, Prediction
+
+if TYPE_CHECKING:
+    import pandas as pd
+    from tf_keras.losses import Loss
+
+    from ..._keras import Model
+    from ...typing import Labels
+    from .losses import Weights
 
 
 class TextClassifier(Task[Prediction]):
@@ -39,34 +54,36 @@ class TextClassifier(Task[Prediction]):
     # scikit-learn stratifies by labels that are single.
     KIND = property(lambda self: None if self.settings.multi_label else "classifier")
     first_only = property(lambda self: self.pooling in ("cls", "pooler"))
-    pairs_ = multi_label_ = None  # set by `prepare`
-    weights_ = None  # class weights of the loss; used only in training
+    pairs_: bool | None = None  # set by `prepare`
+    multi_label_: bool | None = None  # set by `prepare`
+    weights_: "Weights | None" = None  # class weights of the loss; used only in training
 
     @property
-    def classes_(self):
+    def classes_(self) -> np.ndarray:
         """The labels as a NumPy array, as in scikit-learn classifiers."""
         return np.array(self.labels_)
 
     @property
-    def pooling(self):
+    def pooling(self) -> str:
         """The pooling used by the model: cls, pooler, mean or max."""
-        return self.auto_settings()["pooling"].value
+        return str(self.auto_settings()["pooling"].value)
 
-    def auto_settings(self):
+    def auto_settings(self) -> dict[str, defaults.Resolved]:
         return {"pooling": defaults.pooling(self.settings, self.config["hidden_size"])}
 
-    def read_row(self, row, with_answer):
+    def read_row(self, row: Row, with_answer: bool) -> Example | Skip:
         text = text_of(row[self.settings.text_column], self.settings.text_column)
         if blank(text):
             return Skip("empty text")
         second = self._second(row)
         label = self._label(row.get(self.settings.label_column)) if with_answer else None
-        for part in (second, label):
-            if isinstance(part, Skip):
-                return part
+        if isinstance(second, Skip):
+            return second
+        if isinstance(label, Skip):
+            return label
         return Example(text, second, label)
 
-    def _second(self, row):
+    def _second(self, row: Row) -> str | Skip | None:
         name = self.settings.text_b_column
         if self.pairs_ is False:
             return None
@@ -77,9 +94,9 @@ class TextClassifier(Task[Prediction]):
         second = text_of(row[name], name)
         return Skip("empty second text") if blank(second) else second
 
-    def _label(self, value):
+    def _label(self, value: Any) -> str | tuple[str, ...] | Skip:
         column = self.settings.label_column
-        if isinstance(value, label_forms.LISTS) and getattr(value, "ndim", 1):
+        if isinstance(value, label_forms.LISTS) and getattr(value, "ndim", 1) > 0:
             found = labels_of(value, column)
             if self.multi_label_ is not False:
                 return found
@@ -92,15 +109,15 @@ class TextClassifier(Task[Prediction]):
         return Skip("no label") if blank(label) else label.strip()
 
     @property
-    def _several(self):
+    def _several(self) -> bool:
         """Whether a cell may contain several labels."""
-        return self.settings.multi_label or self.multi_label_
+        return self.settings.multi_label or bool(self.multi_label_)
 
-    def label_list(self, labels):
-        labels = super().label_list(labels)
-        return labels if self._several else label_forms.column_of_one(labels) or labels
+    def label_list(self, labels: "Labels") -> list[Any]:
+        found = super().label_list(labels)
+        return found if self._several else label_forms.column_of_one(found) or found
 
-    def group_rows(self, rows):
+    def group_rows(self, rows: "pd.DataFrame") -> "tuple[pd.DataFrame, list[tuple[int, ...]]]":
         name = self.settings.label_column
         if name in rows:
             if self._several:
@@ -108,12 +125,12 @@ class TextClassifier(Task[Prediction]):
             label_forms.refuse_vectors(rows, name)
         return super().group_rows(rows)
 
-    def columns(self, with_answer):
+    def columns(self, with_answer: bool) -> list[str]:
         self._can_abstain()
         named = self.settings.text_b_column != ClassifySettings.text_b_column  # then it is required
         return ["text_column", *["text_b_column"] * named, *["label_column"] * with_answer]
 
-    def prepare(self, examples):
+    def prepare(self, examples: Sequence[Example]) -> None:
         self.pairs_ = any(example.text_b is not None for example in examples)
         self.multi_label_ = self.settings.multi_label or any(isinstance(example.label, tuple) for example in examples)
         self.labels_ = sorted({label for example in examples for label in self.classes_of(example)})
@@ -124,35 +141,36 @@ class TextClassifier(Task[Prediction]):
                 f"the training texts have {len(self.labels_)} different labels{seen}: at least {least} are needed"
             )
         self._can_abstain()
-        self.temperature_, self.temperature_note_ = 1.0, None  # `tune` replaces these and the thresholds
-        self.thresholds_ = dict.fromkeys(self.labels_, 0.5) if self.multi_label_ else None
+        self.temperature_ = 1.0  # `tune` replaces this, the note and the thresholds
+        self.temperature_note_: str | None = None
+        self.thresholds_: dict[str, float] | None = dict.fromkeys(self.labels_, 0.5) if self.multi_label_ else None
         if self.settings.class_weight == "balanced":
-            self.weights_ = balanced(self.marked_gold(examples), self.multi_label_)
+            self.weights_ = balanced(self.marked_gold(examples), bool(self.multi_label_))
 
-    def _can_abstain(self):
+    def _can_abstain(self) -> None:
         if self.multi_label_ and self.settings.min_confidence is not None:
             raise InputError(
                 "min_confidence cannot be used with multi_label, where each label has its own threshold: leave it out"
             )
 
-    def gold_of(self, example):
+    def gold_of(self, example: Example) -> str | tuple[str, ...] | None:
         """Returns the gold answer in the form of `Prediction.label`."""
         return self.classes_of(example) if self.multi_label_ else example.label
 
-    def marked_gold(self, examples):
+    def marked_gold(self, examples: Sequence[Example]) -> np.ndarray:
         """Returns the gold labels of examples as a float array (examples, labels) of 0 and 1."""
         return marked([self.classes_of(example) for example in examples], self.labels_)
 
-    def split_key(self, example):
+    def split_key(self, example: Example) -> str | tuple[str, ...] | None:
         return example.label
 
-    def classes_of(self, example):
-        return example.label if isinstance(example.label, tuple) else (example.label,)
+    def classes_of(self, example: Example) -> tuple[str, ...]:
+        return example.labels
 
-    def baseline(self, examples):
+    def baseline(self, examples: Sequence[Example]) -> Baseline | None:
         return Baseline(self, examples) if self.settings.baseline else None
 
-    def build(self, encoder):
+    def build(self, encoder: "Model") -> "Model":
         from ..._keras import keras2
         from ...encoder.bert import Dropout
         from ...encoder.layers import pooled
@@ -164,30 +182,33 @@ class TextClassifier(Task[Prediction]):
         label = keras.layers.Dense(len(self.labels_), dtype="float32", name="label")(vector)  # (batch, labels)
         return keras.Model(encoder.inputs, {"label": label}, name="classifier")
 
-    def loss(self):
+    def loss(self) -> "dict[str, Loss]":
         from .losses import loss
 
         return {
-            "label": loss(self.multi_label_, self.weights_, self.settings.focal_gamma, self.settings.label_smoothing)
+            "label": loss(
+                bool(self.multi_label_), self.weights_, self.settings.focal_gamma, self.settings.label_smoothing
+            )
         }
 
-    def texts_of(self, example):
+    def texts_of(self, example: Example) -> tuple[str, str | None]:
         return example.text, example.text_b
 
-    def encode(self, example):
+    def encode(self, example: Example) -> list[Encoded]:
         return truncation.encode(self.tokenizer, *self.texts_of(example), self.settings)
 
-    def notes_on(self, example, encoded):
+    def notes_on(self, example: Example, encoded: Sequence[Encoded]) -> Iterator[str]:
         yield from super().notes_on(example, encoded)
         if truncation.first_cut(self.tokenizer, example.text, encoded):
             yield "first text of a pair truncated, to leave space in the windows"
 
-    def target(self, example, encoded):
+    def target(self, example: Example, encoded: Encoded) -> dict[str, np.ndarray | np.int32]:
         if self.multi_label_:
             return {"label": self.marked_gold([example])[0].astype("float32")}
-        return {"label": np.int32(self.labels_.index(example.label))}
+        (label,) = self.classes_of(example)
+        return {"label": np.int32(self.labels_.index(label))}
 
-    def doubtful_answers(self, examples):
+    def doubtful_answers(self, examples: Sequence[Example]) -> Iterator[str]:
         sets, separator = [self.classes_of(example) for example in examples], self.settings.label_separator
         names = Counter(label for labels in sets for label in labels)
         yield from doubts.alike(names, "labels")
@@ -198,34 +219,36 @@ class TextClassifier(Task[Prediction]):
         elif not self.multi_label_:
             yield from doubts.unread_lists(names, separator)
 
-    def probabilities(self, scores):
+    def probabilities(self, scores: np.ndarray) -> np.ndarray:
         if self.multi_label_:
             return super().probabilities(scores)
         from scipy.special import softmax
 
         return softmax(scores.astype("float64"), axis=-1)
 
-    def decode(self, example, encoded, outputs):
+    def decode(self, example: Example, encoded: Sequence[Encoded], outputs: Sequence[Arrays]) -> np.ndarray:
         """Returns the probabilities (labels,) of the model, combined over the windows and not calibrated."""
         p = self.probabilities(np.array([each["label"] for each in outputs]))  # (windows, labels)
         p = truncation.merged(p, self.settings.window_pooling)
         return p if self.multi_label_ else p / p.sum()
 
-    def tune(self, examples, candidates):
-        p, gold, several = np.array(candidates), self.marked_gold(examples), self.multi_label_
+    def tune(self, examples: Sequence[Example], candidates: Sequence[np.ndarray]) -> None:
+        p, gold, several = np.array(candidates), self.marked_gold(examples), bool(self.multi_label_)
         if self.settings.calibrate:
             self.temperature_, self.temperature_note_ = calibration.reliable_temperature(p, gold, several)
         if several:
             found = thresholds(calibration.tempered(p, self.temperature_, several), gold)
             self.thresholds_ = dict(zip(self.labels_, found, strict=True))
 
-    def tuning_notes(self):
+    def tuning_notes(self) -> Iterator[str]:
         if self.temperature_note_:
             yield f"probabilities are not calibrated (temperature 1): {self.temperature_note_}"
 
-    def decide(self, example, candidates):
-        p = calibration.tempered(candidates, self.temperature_, self.multi_label_)
-        if self.multi_label_:
+    def decide(self, example: Example, candidates: np.ndarray) -> Prediction:
+        p = calibration.tempered(candidates, self.temperature_, bool(self.multi_label_))
+        label: str | tuple[str, ...] | None
+        score: float | tuple[float, ...]
+        if self.multi_label_ and self.thresholds_:
             chosen = [i for i, label in enumerate(self.labels_) if p[i] >= self.thresholds_[label]]
             label, score = tuple(self.labels_[i] for i in chosen), tuple(float(p[i]) for i in chosen)
         else:
@@ -235,41 +258,46 @@ class TextClassifier(Task[Prediction]):
                 label = None
         return Prediction(label, score, dict(zip(self.labels_, p.tolist(), strict=True)))
 
-    def record(self, example, candidates, prediction):
+    def record(self, example: Example, candidates: np.ndarray, prediction: Prediction) -> Record:
         """Describes one answer; its loss is None if the gold label does not occur in the training examples."""
-        gold, p = (
-            self.marked_gold([example]),
-            calibration.tempered(candidates[None], self.temperature_, self.multi_label_),
-        )
-        loss = float(calibration.losses(p, gold, self.multi_label_)[0])
+        gold, several = self.marked_gold([example]), bool(self.multi_label_)
+        p = calibration.tempered(candidates[None], self.temperature_, several)
+        loss = float(calibration.losses(p, gold, several)[0])
         return super().record(example, candidates, prediction) | {
             "probabilities": {label: round(each, 6) for label, each in prediction.probabilities.items()},
-            "loss": round(loss, 6) if self.multi_label_ or gold.any() else None,
+            "loss": round(loss, 6) if several or gold.any() else None,
         }
 
-    def details(self, example, prediction):
-        gold = self.gold_of(example)
+    def details(self, example: Example, prediction: Prediction) -> Record:
         # A label that is not in the training examples has no probability. If the model abstains, use that of the best label.
         p = {label: round(each, 6) for label, each in prediction.probabilities.items()}
-        if self.multi_label_:
-            sure = [p[label] for label in prediction.label], [p.get(label) for label in gold]
+        gold = [p.get(label) for label in self.classes_of(example)]
+        if isinstance(prediction.probability, tuple):
+            sure: Record = {"probability": [p[label] for label in prediction.label or ()], "gold_probability": gold}
         else:
-            sure = round(prediction.probability, 6), p.get(gold)
-        return super().details(example, prediction) | dict(zip(("probability", "gold_probability"), sure, strict=True))
+            sure = {"probability": round(prediction.probability, 6), "gold_probability": gold[0]}
+        return super().details(example, prediction) | sure
 
-    def explain_targets(self, example, windows, candidates, prediction, answer):
+    def explain_targets(
+        self,
+        example: Example,
+        windows: Sequence[Encoded],
+        candidates: np.ndarray,
+        prediction: Prediction,
+        answer: Any,
+    ) -> list[Target]:
         from .explain import targets
 
         return targets(self, example, windows, candidates, prediction, answer)
 
-    def to_dict(self, prediction):
-        if not self.multi_label_:
+    def to_dict(self, prediction: Prediction) -> Record:
+        if not isinstance(prediction.probability, tuple):
             return {"label": prediction.label, "probability": round(prediction.probability, 6)}
         separator = self.settings.label_separator
         scores = separator.join(f"{p:.6f}" for p in prediction.probability)
-        return {"label": separator.join(prediction.label), "probability": scores}
+        return {"label": separator.join(prediction.label or ()), "probability": scores}
 
-    def measure(self, examples, predictions):
+    def measure(self, examples: Sequence[Example], predictions: Sequence[Prediction]) -> Report:
         return scores.report(self, examples, predictions)
 
 

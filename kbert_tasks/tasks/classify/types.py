@@ -5,6 +5,7 @@ from dataclasses import dataclass, field
 from ...errors import InputError
 from ...settings import AUTO, option
 from ...text.truncation import TruncationSettings
+from ..contract import known
 
 POOLINGS = ("cls", "pooler", "mean", "max")
 
@@ -40,7 +41,7 @@ class ClassifySettings(TruncationSettings):
     )
     baseline: bool = option(True, "also fit TF-IDF with logistic regression on the training rows, for comparison")
 
-    def __post_init__(self):
+    def __post_init__(self) -> None:
         super().__post_init__()
         if not self.label_separator:
             raise InputError("label_separator should be at least one character")
@@ -53,6 +54,12 @@ class Example:
     text: str
     text_b: str | None
     label: str | tuple[str, ...] | None
+
+    @property
+    def labels(self) -> tuple[str, ...]:
+        """The gold labels; exactly one, unless the task is multi-label."""
+        label = known(self.label)
+        return label if isinstance(label, tuple) else (label,)
 
 
 @dataclass(frozen=True)

@@ -4,18 +4,30 @@ This module makes the arrays of a training step and converts model outputs to tr
 (first, last), both inclusive. The gold of a window is a dict of subject span to a list of (predicate index, object span).
 """
 
+from collections.abc import Callable, Iterator, Sequence
+from typing import TYPE_CHECKING, Any, TypeAlias
+
 import numpy as np
 
 from ..._keras import tensorflow
 from ...data.batches import collate
-from ...text.spans import FLOOR, likely, marked
+from ...text.spans import FLOOR, TokenSpan, likely, marked
+from ...text.tokenizer import Encoded
+from ..contract import Arrays, Outputs
+
+if TYPE_CHECKING:
+    from tensorflow import Tensor
+
+    from .task import RelationExtractor
+
+Gold: TypeAlias = dict[TokenSpan, list[tuple[int, TokenSpan]]]  # subject to (predicate index, object)
 
 TRIPLES = 200  # maximum number of triples for a window
 PAIRS = 16384  # maximum number of pairs of spans that are scored together, to limit memory
 SUBJECT, OBJECT = 0, 1  # indices of the two kinds of spans
 
 
-def step(gold, length, kinds, draws, chance):
+def step(gold: Gold, length: int, kinds: int, draws: int, chance: np.random.Generator) -> tuple[Arrays, Arrays]:
     """Samples subjects and objects of a window, and makes the targets for a training step.
 
     Sampled subjects and objects without a common predicate are the negative examples for the scores of pairs. Spans that
@@ -48,7 +60,9 @@ def step(gold, length, kinds, draws, chance):
     return dict(zip(("Subjects", "Objects"), x, strict=True)), {"spans": spans, "pairs": pairs}
 
 
-def probabilities(follow, hidden, spans, encoded):
+def probabilities(
+    follow: Callable[..., Any], hidden: np.ndarray, spans: np.ndarray, encoded: Sequence[Encoded]
+) -> list[Outputs]:
     """Computes the probabilities of likely spans, and of the predicates between them, for a batch of windows.
 
     Args:
@@ -80,7 +94,7 @@ def probabilities(follow, hidden, spans, encoded):
     ]
 
 
-def followed(task):
+def followed(task: "RelationExtractor") -> Callable[..., Any]:
     """Returns a function that computes the predicate probabilities of a RelationExtractor from token vectors and spans."""
     tf = tensorflow()
     pairs = task.model.get_layer("pairs")
@@ -88,13 +102,15 @@ def followed(task):
     signature = [tf.TensorSpec(hidden.shape, tf.float32), *(tf.TensorSpec(each.shape, each.dtype) for each in spans)]
 
     @tf.function(input_signature=signature, autograph=False)
-    def follow(hidden, subjects, objects):
+    def follow(hidden: "Tensor", subjects: "Tensor", objects: "Tensor") -> "Tensor":
         return tf.sigmoid(pairs([hidden, subjects, objects]))
 
     return follow
 
 
-def answers(spans, subjects, objects, pairs):
+def answers(
+    spans: tuple[np.ndarray, np.ndarray], subjects: np.ndarray, objects: np.ndarray, pairs: np.ndarray
+) -> Iterator[tuple[TokenSpan, int, TokenSpan, float]]:
     """Yields the triples of a window, the most probable first, at most TRIPLES; the arguments are from `probabilities`.
 
     Yields:

@@ -3,18 +3,33 @@
 import contextlib
 import json
 from collections.abc import Sequence
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from ...errors import InputError
+from ...text.spans import Span, TokenSpan
+from ...text.tokenizer import Encoded
 from .. import log_odds
-from ..target import Target
+from ..target import LogOdds, Target
 from .triples import Triple
+
+if TYPE_CHECKING:
+    from tensorflow import Tensor
+
+    from .task import Candidates, Example, Prediction, RelationExtractor
 
 ENDS = "subject", "object"
 
 
-def targets(task, example, windows, candidates, prediction, answer):
+def targets(
+    task: "RelationExtractor",
+    example: "Example",
+    windows: Sequence[Encoded],
+    candidates: "Candidates",
+    prediction: "Prediction",
+    answer: Any,
+) -> list[Target]:
     """Returns a Target for a triple in each window that contains it; see `Task.explain_targets`.
 
     If `answer` is None, the most probable triple is explained.
@@ -26,11 +41,11 @@ def targets(task, example, windows, candidates, prediction, answer):
     triple = candidates[0] if answer is None else _named(task, candidates, answer)
     predicted = triple.strings in [each.strings for each in prediction.triples]
     predicate = task.predicates_.index(triple.predicate)
-    shown, found = " | ".join(triple.strings), []
+    shown, found = " | ".join(triple.strings), list[Target]()
     for window in windows:
-        places = [task.tokens(example, *string_and_span, window)[:1] for string_and_span in _parts(triple)]
-        if all(places):
-            (subject,), (object_,) = places
+        occurrences = [task.tokens(example, *string_and_span, window) for string_and_span in _parts(triple)]
+        if all(occurrences):
+            subject, object_ = (each[0] for each in occurrences)
             more = {"Subjects": np.array([[subject]], "int32"), "Objects": np.array([[object_]], "int32")}
             odds = _odds(subject, object_, predicate)
             places = dict(zip(ENDS, (subject, object_), strict=True))
@@ -39,13 +54,13 @@ def targets(task, example, windows, candidates, prediction, answer):
             )
     if not found:
         reasons = [task.lost(example, *string_and_span, windows) for string_and_span in _parts(triple)]
-        problems = [f"its {end} {reason}" for end, reason in zip(ENDS, reasons, strict=True) if reason]
-        problems = " and ".join(problems) or "its subject and object are in no window together"
+        problems = " and ".join(f"its {end} {reason}" for end, reason in zip(ENDS, reasons, strict=True) if reason)
+        problems = problems or "its subject and object are in no window together"
         raise InputError(f"{shown} cannot be answered for this text: {problems}")
     return found
 
 
-def _named(task, candidates, answer):
+def _named(task: "RelationExtractor", candidates: "Candidates", answer: Any) -> Triple:
     """Returns the triple that `answer` names, with its spans and probability if it is one of the candidates."""
     if isinstance(answer, Triple):
         strings = answer.strings
@@ -62,7 +77,7 @@ def _named(task, candidates, answer):
     return next((each for each in candidates if each.strings == strings), Triple(*strings))
 
 
-def _split(answer):
+def _split(answer: str) -> tuple[Any, ...]:
     """Splits a triple written as a JSON list (its parts may contain "|") or as 'subject | predicate | object'."""
     if answer.lstrip().startswith("["):
         with contextlib.suppress(json.JSONDecodeError):
@@ -70,12 +85,12 @@ def _split(answer):
     return tuple(part.strip() for part in answer.split("|"))
 
 
-def _parts(triple):
+def _parts(triple: Triple) -> tuple[tuple[str, Span | None], tuple[str, Span | None]]:
     return (triple.subject, triple.subject_span), (triple.object, triple.object_span)
 
 
-def _odds(subject, object_, predicate):
-    def odds(outputs):
+def _odds(subject: TokenSpan, object_: TokenSpan, predicate: int) -> LogOdds:
+    def odds(outputs: "dict[str, Tensor]") -> "Tensor":
         spans, pairs = outputs["spans"], outputs["pairs"]  # (batch, 2, time, time), (batch, 1, 1, predicates)
         one, other = (spans[:, kind, first, last] for kind, (first, last) in enumerate((subject, object_)))
         return log_odds.all_of(one, other, pairs[:, 0, 0, predicate])

@@ -1,13 +1,16 @@
 """Scores of relation extraction."""
 
 import collections
+from collections.abc import Collection, Hashable, Sequence
+from typing import Any
 
 from ...metrics.sets import counted
+from .triples import Strings, Triple
 
 OVERLAPS = ("normal", "shared entity", "shared pair", "no triples")
 
 
-def triples(gold, predicted):
+def triples(gold: Sequence[tuple[Triple, ...]], predicted: Sequence[tuple[Triple, ...]]) -> dict[str, Any]:
     """Scores sets of triples, compared by their strings.
 
     Args:
@@ -21,7 +24,7 @@ def triples(gold, predicted):
     """
     strings, answers = ([{t.strings for t in each} for each in part] for part in (gold, predicted))
     whole = counted(strings, answers)
-    scores = {name: whole[name] for name in ("precision", "recall")} | {"f1": whole["f1"] or 0.0}
+    scores: dict[str, Any] = {name: whole[name] for name in ("precision", "recall")} | {"f1": whole["f1"] or 0.0}
     predicates = sorted({predicate for each in (*strings, *answers) for _, predicate, _ in each})
     scores["per_class"] = {name: counted(*_of(name, strings, answers)) for name in predicates}
     texts = collections.defaultdict(list)
@@ -38,18 +41,18 @@ def triples(gold, predicted):
     return scores
 
 
-def _placed(gold, predicted):
+def _placed(gold: tuple[Triple, ...], predicted: tuple[Triple, ...]) -> set[Hashable]:
     """Returns the strings of the predicted triples; a triple with wrong spans keeps them, so that it counts as wrong."""
     places = {(t.strings, t.subject_span, t.object_span) for t in gold}
     at = ((t.strings, t.subject_span, t.object_span) for t in predicted)
     return {each[0] if each in places else each for each in at}
 
 
-def _of(predicate, *parts):
+def _of(predicate: str, *parts: list[set[Strings]]) -> list[list[set[Strings]]]:
     return [[{t for t in each if t[1] == predicate} for each in part] for part in parts]
 
 
-def overlap(strings):
+def overlap(strings: Collection[Strings]) -> str:
     """Returns the kind of a text with these gold triples (subject, predicate, object): one of OVERLAPS."""
     if not strings:
         return "no triples"

@@ -1,7 +1,11 @@
 """Relation extraction: finds the (subject, predicate, object) triples of a text."""
 
 import collections
+from collections.abc import Collection, Hashable, Iterator, Sequence
 from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
 
 from ...data import doubts, tables
 from ...data.cells import blank, text_of
@@ -9,12 +13,22 @@ from ...data.examples import Skip, join_rows
 from ...errors import InputError
 from ...metrics.classification import Report
 from ...settings import option
-from ...text.spans import MOST, span_of
+from ...text.spans import MOST, TokenSpan, span_of
+from ...text.tokenizer import Encoded
+from ..answers import Record
+from ..contract import Arrays, Outputs, Row, known
 from ..presentation import Presentation
 from ..span_task import SpanSettings, SpanTask
+from ..target import Target
 from . import cascade, triples
 from .scores import triples as triple_scores
-from .triples import Triple
+from .triples import Strings, Triple
+
+if TYPE_CHECKING:
+    import pandas as pd
+    from tf_keras.losses import Loss
+
+    from ..._keras import Model
 
 _ADVICE = (
     "This is normal for a model that is hardly trained: use more --epochs or a higher --learning-rate. "
@@ -55,10 +69,10 @@ class Prediction:
     triples: tuple[Triple, ...] = ()
 
 
-class Candidates(tuple):
+class Candidates(tuple[Triple, ...]):
     """The candidate triples of a text, the most probable first; `remarks` is a set of notes about candidates that were ignored."""
 
-    remarks = ()
+    remarks: Collection[str] = ()
 
 
 class RelationExtractor(SpanTask[Prediction]):
@@ -82,7 +96,7 @@ class RelationExtractor(SpanTask[Prediction]):
         keys=("subject", "predicate", "object"), entities=("subject", "object"),
     )  # fmt: skip
 
-    def read_row(self, row, with_answer):
+    def read_row(self, row: Row, with_answer: bool) -> Example | Skip:
         text = text_of(row[self.settings.text_column], self.settings.text_column)
         if blank(text):
             return Skip("empty text")
@@ -91,7 +105,7 @@ class RelationExtractor(SpanTask[Prediction]):
         found = triples.triples_of(row[self.settings.label_column], text)
         return Skip("no list of triples") if found is None else Example(text, found)
 
-    def group_rows(self, rows):
+    def group_rows(self, rows: "pd.DataFrame") -> "tuple[pd.DataFrame, list[tuple[int, ...]]]":
         settings, names = self.settings, [getattr(self.settings, option) for option in COLUMNS]
         if settings.label_column in rows or not set(names) & set(rows.columns):
             return super().group_rows(rows)
@@ -103,18 +117,18 @@ class RelationExtractor(SpanTask[Prediction]):
         lists = [[dict(zip(parts, cells, strict=True)) for cells in each] for each in rows[settings.label_column]]
         return rows.assign(**{settings.label_column: lists}), sources
 
-    def split_key(self, example):
+    def split_key(self, example: Example) -> Hashable:
         return bool(example.triples)
 
-    def prepare(self, examples):
-        self.predicates_ = sorted({triple.predicate for example in examples for triple in example.triples})
+    def prepare(self, examples: Sequence[Example]) -> None:
+        self.predicates_ = sorted({triple.predicate for example in examples for triple in known(example.triples)})
         if not self.predicates_:
             raise InputError("the training texts have no triples: at least one is needed")
 
-    def doubtful_answers(self, examples):
-        return doubts.alike(collections.Counter(t.predicate for e in examples for t in e.triples), "predicates")
+    def doubtful_answers(self, examples: Sequence[Example]) -> Iterator[str]:
+        return doubts.alike(collections.Counter(t.predicate for e in examples for t in known(e.triples)), "predicates")
 
-    def build(self, encoder):
+    def build(self, encoder: "Model") -> "Model":
         from ..._keras import keras2
         from ...encoder.bert import Dropout
         from ..heads import PairScores, SpanScores
@@ -129,40 +143,40 @@ class RelationExtractor(SpanTask[Prediction]):
         return keras.Model([*encoder.inputs, subjects, objects], outputs, name="relation")
 
     @staticmethod
-    def prediction_model(model):
+    def prediction_model(model: "Model") -> "Model":
         from ..._keras import keras2
 
         outputs = {"hidden": model.get_layer("Head-Dropout").input, "spans": model.get_layer("spans").output}
         return keras2().Model(model.inputs[:2], outputs)
 
-    def loss(self):
+    def loss(self) -> "dict[str, Loss]":
         from ..heads import SetLoss
 
         return {"spans": SetLoss(), "pairs": SetLoss()}
 
     # From text and gold to tokens ------------------------------------------------------------------------------
 
-    def target(self, example, encoded):
+    def target(self, example: Example, encoded: Encoded) -> cascade.Gold:
         """Returns the gold of a window: a dict of subject tokens to a list of (predicate index, object tokens)."""
-        gold = collections.defaultdict(list)
-        for triple in example.triples:
+        gold: cascade.Gold = collections.defaultdict(list)
+        for triple in known(example.triples):
             for subject, object_ in self._pairs(example, triple, encoded):
                 gold[subject].append((self.predicates_.index(triple.predicate), object_))
         return dict(gold)
 
-    def _pairs(self, example, triple, encoded):
+    def _pairs(self, example: Example, triple: Triple, encoded: Encoded) -> list[tuple[TokenSpan, TokenSpan]]:
         """Returns (subject tokens, object tokens) for each combination of their occurrences in the window."""
         subjects = self.tokens(example, triple.subject, triple.subject_span, encoded)
         objects = self.tokens(example, triple.object, triple.object_span, encoded)
         return [(subject, object_) for subject in subjects for object_ in objects]
 
-    def notes_on(self, example, encoded):
+    def notes_on(self, example: Example, encoded: Sequence[Encoded]) -> Iterator[str]:
         yield from super().notes_on(example, encoded)
         for triple in example.triples or ():
             if reason := self._lost(example, triple, encoded):
                 yield f"triples that cannot be found: {reason}"
 
-    def _lost(self, example, triple, encoded):
+    def _lost(self, example: Example, triple: Triple, encoded: Sequence[Encoded]) -> str | None:
         if triple.predicate not in self.predicates_:
             return "the predicate is not in the training data"
         if any(self._pairs(example, triple, window) for window in encoded):
@@ -173,14 +187,14 @@ class RelationExtractor(SpanTask[Prediction]):
             return f"object {reason}"
         return "subject and object are in no window together"
 
-    def sample_target(self, x, target, chance):
+    def sample_target(self, x: Arrays, target: cascade.Gold, chance: np.random.Generator) -> tuple[Arrays, Arrays]:
         size = len(x["Input-Token"]), len(self.predicates_)
         more, y = cascade.step(target, *size, self.settings.max_sampled_spans, chance)
         return x | more, y
 
     # From tokens to triples ------------------------------------------------------------------------------------
 
-    def run_model(self, encoded):
+    def run_model(self, encoded: Sequence[Encoded]) -> list[Outputs]:
         from ...inference.predict import inputs, run
 
         found = run(self)(inputs(encoded))
@@ -188,8 +202,9 @@ class RelationExtractor(SpanTask[Prediction]):
             self.once(cascade.followed), found["hidden"], self.probabilities(found["spans"]), encoded
         )
 
-    def decode(self, example, encoded, outputs):
-        found, remarks = {}, set()
+    def decode(self, example: Example, encoded: Sequence[Encoded], outputs: Sequence[Outputs]) -> Candidates:
+        found: dict[Strings, Triple] = {}
+        remarks: set[str] = set()
         for window, each in zip(encoded, outputs, strict=True):
             answers = list(cascade.answers(**each))
             if MOST in (len(each["subjects"]), len(each["objects"])):
@@ -199,41 +214,50 @@ class RelationExtractor(SpanTask[Prediction]):
             for subject, predicate, object_, score in answers:
                 one, other = span_of(window, *subject), span_of(window, *object_)
                 strings = example.text[slice(*one)], self.predicates_[predicate], example.text[slice(*other)]
-                if strings not in found or found[strings].probability < score:
+                if strings not in found or known(found[strings].probability) < score:
                     found[strings] = Triple(*strings, one, other, score)
-        candidates = Candidates(sorted(found.values(), key=lambda t: (-t.probability, t.strings)))
+        candidates = Candidates(sorted(found.values(), key=lambda t: (-known(t.probability), t.strings)))
         candidates.remarks = remarks
         return candidates
 
-    def score_candidates(self, examples, encoded, candidates):
+    def score_candidates(
+        self, examples: Sequence[Example], encoded: Sequence[Sequence[Encoded]], candidates: Sequence[Candidates]
+    ) -> Report:
         report = super().score_candidates(examples, encoded, candidates)
         report.examples["notes"] = dict(collections.Counter(remark for each in candidates for remark in each.remarks))
         return report
 
-    def tune(self, examples, candidates):
-        gold = [{t.strings for t in example.triples} for example in examples]
-        answers = [[(t.strings, t.probability) for t in found] for found in candidates]
+    def tune(self, examples: Sequence[Example], candidates: Sequence[Candidates]) -> None:
+        gold = [{t.strings for t in known(example.triples)} for example in examples]
+        answers = [[(t.strings, known(t.probability)) for t in found] for found in candidates]
         self.threshold_ = self.best_threshold(gold, answers)
 
-    def decide(self, example, candidates):
-        return Prediction(tuple(triple for triple in candidates if triple.probability >= self.least))
+    def decide(self, example: Example, candidates: Candidates) -> Prediction:
+        return Prediction(tuple(triple for triple in candidates if known(triple.probability) >= self.least))
 
-    def explained_answers(self, value):
+    def explained_answers(self, value: Sequence[Record]) -> list[tuple[str, ...]]:
         return [tuple(each[key] for key in self.presentation.keys) for each in value]
 
-    def explain_targets(self, example, windows, candidates, prediction, answer):
+    def explain_targets(
+        self,
+        example: Example,
+        windows: Sequence[Encoded],
+        candidates: Candidates,
+        prediction: Prediction,
+        answer: Any,
+    ) -> list[Target]:
         from .explain import targets
 
         return targets(self, example, windows, candidates, prediction, answer)
 
-    def key(self, answer):
+    def key(self, answer: Triple) -> Strings:
         return answer.strings
 
-    def to_dict(self, prediction):
+    def to_dict(self, prediction: Prediction) -> Record:
         return {"spo_list": self.answer_of(prediction)}
 
-    def measure(self, examples, predictions):
-        scores = triple_scores([e.triples for e in examples], [p.triples for p in predictions])
+    def measure(self, examples: Sequence[Example], predictions: Sequence[Prediction]) -> Report:
+        scores = triple_scores([known(e.triples) for e in examples], [p.triples for p in predictions])
         return Report(scores | {"threshold": self.least})
 
 

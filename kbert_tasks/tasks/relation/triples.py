@@ -2,13 +2,15 @@
 
 import json
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, TypeAlias
 
 import numpy as np
 
 from ...data.cells import blank, each_key_once, missing, text_of
 from ...errors import RowError
 from ...text.spans import Span, read_span
+
+Strings: TypeAlias = tuple[str, str, str]  # subject, predicate, object
 
 PARTS = ("subject", "predicate", "object")
 WANTED = 'expected {"subject": ..., "predicate": ..., "object": ...} or [subject, predicate, object]'
@@ -34,7 +36,7 @@ class Triple:
     probability: float | None = field(default=None, compare=False)
 
     @property
-    def strings(self) -> tuple[str, str, str]:
+    def strings(self) -> Strings:
         """(subject, predicate, object)."""
         return self.subject, self.predicate, self.object
 
@@ -52,7 +54,7 @@ class Triple:
         return made | ({} if self.probability is None else {"probability": round(self.probability, 6)})
 
 
-def triples_of(value, text):
+def triples_of(value: Any, text: str) -> tuple[Triple, ...] | None:
     """Reads the triples of one `spo_list`.
 
     Args:
@@ -84,11 +86,11 @@ def triples_of(value, text):
     return tuple(dict.fromkeys(triple for each in value for triple in _read(each, text)))
 
 
-def _is_list(value):
+def _is_list(value: object) -> bool:
     return isinstance(value, list | tuple | np.ndarray)  # Parquet files contain arrays
 
 
-def _read(each, text):
+def _read(each: Any, text: str) -> list[Triple]:
     if isinstance(each, dict):
         if lacking := [name for name in PARTS if name not in each]:
             raise RowError(f"a triple lacks {', '.join(lacking)}: {str(each)[:60]}; {WANTED}")

@@ -1,11 +1,14 @@
 """Scores of subject extraction."""
 
+from collections.abc import Sequence
+from typing import Any
+
 from ...metrics.sets import counted
 
 AROUND = "\"'“”‘’《》〈〉「」『』【】()（）[]<>"
 
 
-def subjects(gold, predicted, kinds):
+def subjects(gold: Sequence[list[str]], predicted: Sequence[list[str]], kinds: Sequence[str | None]) -> dict[str, Any]:
     """Scores the subjects of texts, compared as strings.
 
     Args:
@@ -25,7 +28,7 @@ def subjects(gold, predicted, kinds):
     sets = [[set(each) for each in part] for part in (gold, predicted)]
     bare = [[{string.strip(AROUND) for string in each} for each in part] for part in sets]
     whole = counted(*sets)
-    scores = {"accuracy": sum(right) / len(right) if right else 0.0}
+    scores: dict[str, Any] = {"accuracy": sum(right) / len(right) if right else 0.0}
     scores |= {name: whole[name] for name in ("precision", "recall")} | {"f1": whole["f1"] or 0.0}
     scores["f1_tolerant"] = counted(*bare)["f1"] or 0.0
     number = ["no subject" if not each else "one subject" if len(each) == 1 else "several subjects" for each in sets[0]]

@@ -1,6 +1,7 @@
 """Subject, reading gold subjects, and removing overlapping answers."""
 
 import json
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -9,6 +10,7 @@ import numpy as np
 from ...data.cells import blank, each_key_once, text_of
 from ...errors import RowError
 from ...text.spans import Span, read_span
+from ..contract import known
 
 NONE = ("", "NaN", "NAN")  # values that mean "no subject" in published data sets
 
@@ -35,7 +37,7 @@ class Subject:
         return made | ({} if self.probability is None else {"probability": round(self.probability, 6)})
 
 
-def subjects_of(text, cell, span=None):
+def subjects_of(text: str, cell: Any, span: Any = None) -> list[Subject]:
     """Reads the gold subjects of a row.
 
     Args:
@@ -63,18 +65,23 @@ def subjects_of(text, cell, span=None):
             raise RowError(f'expected a subject or {{"subject": ..., "span": ...}}, found {str(cell)[:60]}')
         return subjects_of(text, cell["subject"], cell.get("span"))
     string = text_of(cell)
-    span = read_span(span, string, text)
+    found_at = read_span(span, string, text)
     none = blank(string) or (string.strip() in NONE and string not in text)
-    return [] if none else [Subject(string, span)]
+    return [] if none else [Subject(string, found_at)]
 
 
-def without_overlaps(found):
+def without_overlaps(found: Sequence[Subject]) -> list[Subject]:
     """Removes subjects that overlap a more probable one, and repeated strings, from a list with the most probable first."""
-    kept, strings = [], set()
+    kept: list[Subject] = []
+    strings: set[str] = set()
     for each in found:
-        more = [other for other in kept if other.probability > each.probability]
-        clear = all(each.span.end <= other.span.start or other.span.end <= each.span.start for other in more)
+        more = [other for other in kept if known(other.probability) > known(each.probability)]
+        clear = not any(_overlap(known(each.span), known(other.span)) for other in more)
         if clear and each.subject not in strings:
             kept.append(each)
             strings.add(each.subject)
     return kept
+
+
+def _overlap(one: Span, other: Span) -> bool:
+    return one.start < other.end and other.start < one.end

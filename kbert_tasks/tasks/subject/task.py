@@ -1,7 +1,9 @@
 """Subject extraction: finds the parts of a text (any number, or none) that an event of a given type is about."""
 
 from collections import Counter
+from collections.abc import Hashable, Iterator, Sequence
 from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
@@ -11,11 +13,21 @@ from ...data.examples import Skip, join_rows
 from ...errors import InputError
 from ...metrics.classification import Report
 from ...settings import option
-from ...text.spans import FLOOR, likely, marked, span_of
+from ...text.spans import FLOOR, Span, TokenSpan, likely, marked, span_of
+from ...text.tokenizer import Encoded
+from ..answers import Record
+from ..contract import Arrays, Row, known
 from ..presentation import Presentation
 from ..span_task import SpanSettings, SpanTask
+from ..target import Target
 from .scores import subjects as subject_scores
 from .subjects import NO_SUBJECT, Subject, subjects_of, without_overlaps
+
+if TYPE_CHECKING:
+    import pandas as pd
+    from tf_keras.losses import Loss
+
+    from ..._keras import Model
 
 
 @dataclass(frozen=True)
@@ -66,12 +78,12 @@ class SubjectExtractor(SpanTask[Prediction]):
         "Event subjects", "事件主体抽取", "event type", "各事件类型",
         question=("text", "event_type"), about="event_type", keys=("subject",), entities=("subject",), ranked=True,
     )  # fmt: skip
-    typed_ = None  # set by `name_columns` and `prepare`
+    typed_: bool | None = None  # set by `name_columns` and `prepare`
     paired = property(lambda self: self.typed_)
 
     # From rows to examples -------------------------------------------------------------------------------------
 
-    def name_columns(self, rows):
+    def name_columns(self, rows: "pd.DataFrame") -> "pd.DataFrame":
         settings = self.settings
         names = ["id", settings.text_column, settings.type_column, settings.label_column][: rows.shape[1]]
         numbered = [str(i) for i in range(1, len(names) + 1)]
@@ -86,7 +98,7 @@ class SubjectExtractor(SpanTask[Prediction]):
             self.typed_ = settings.type_column in rows and bool((rows[settings.type_column] != "").any())
         return rows
 
-    def group_rows(self, rows):
+    def group_rows(self, rows: "pd.DataFrame") -> "tuple[pd.DataFrame, list[tuple[int, ...]]]":
         text, kind, label = (getattr(self.settings, f"{name}_column") for name in ("text", "type", "label"))
         if text not in rows or label not in rows or (self.typed_ and kind not in rows):  # `columns` reports it
             return super().group_rows(rows)
@@ -94,14 +106,14 @@ class SubjectExtractor(SpanTask[Prediction]):
             rows, [text, kind] if self.typed_ else [text], [label, *["subject_span"] * ("subject_span" in rows)], label
         )
 
-    def split_key(self, example):
+    def split_key(self, example: Example) -> Hashable:
         return example.event_type, bool(example.subjects)
 
-    def columns(self, with_answer):
+    def columns(self, with_answer: bool) -> list[str]:
         typed = self.typed_ or self.settings.type_column != SubjectSettings.type_column  # required if the user named it
         return ["text_column", *["type_column"] * bool(typed), *["label_column"] * with_answer]
 
-    def read_row(self, row, with_answer):
+    def read_row(self, row: Row, with_answer: bool) -> Example | Skip:
         text = text_of(row[self.settings.text_column], self.settings.text_column)
         if blank(text):
             return Skip("empty text")
@@ -115,21 +127,21 @@ class SubjectExtractor(SpanTask[Prediction]):
             return Skip("no subject")
         return Example(text, kind, tuple(dict.fromkeys(found)))
 
-    def prepare(self, examples):
+    def prepare(self, examples: Sequence[Example]) -> None:
         kinds = {example.event_type for example in examples}
         self.typed_ = kinds != {None}
         # If every training example of a type has a subject, always predict one for that type, whatever its probability.
         self.always_ = sorted(kinds - {e.event_type for e in examples if not e.subjects}, key=str)
-        self.longest_ = max((len(each.subject) for example in examples for each in example.subjects), default=0)
+        self.longest_ = max((len(each.subject) for example in examples for each in known(example.subjects)), default=0)
         if not self.longest_:
             raise InputError("the training texts have no subjects: at least one is needed")
 
-    def doubtful_answers(self, examples):
-        return doubts.alike(Counter(example.event_type for example in examples if self.typed_), "event types")
+    def doubtful_answers(self, examples: Sequence[Example]) -> Iterator[str]:
+        return doubts.alike(Counter(known(example.event_type) for example in examples if self.typed_), "event types")
 
     # The model -------------------------------------------------------------------------------------------------
 
-    def build(self, encoder):
+    def build(self, encoder: "Model") -> "Model":
         from ..._keras import keras2
         from ...encoder.bert import Dropout
         from ..heads import SpanScores
@@ -141,22 +153,22 @@ class SubjectExtractor(SpanTask[Prediction]):
         return keras2().Model(encoder.inputs, outputs, name="subject")
 
     @staticmethod
-    def prediction_model(model):
+    def prediction_model(model: "Model") -> "Model":
         from ..._keras import keras2
 
         return keras2().Model(model.inputs, {"spans": model.get_layer("spans").output})
 
-    def loss(self):
+    def loss(self) -> "dict[str, Loss]":
         from ..heads import ChoiceLoss, SetLoss
 
         return {"spans": SetLoss(), "choice": ChoiceLoss()}
 
     # From text and gold to tokens, and back --------------------------------------------------------------------
 
-    def texts_of(self, example):
-        return (example.event_type, example.text) if self.typed_ else (example.text, None)
+    def texts_of(self, example: Example) -> tuple[str, str | None]:
+        return (known(example.event_type), example.text) if self.typed_ else (example.text, None)
 
-    def target(self, example, encoded):
+    def target(self, example: Example, encoded: Encoded) -> list[TokenSpan] | None:
         """Returns the gold subjects of a window.
 
         Returns:
@@ -166,10 +178,12 @@ class SubjectExtractor(SpanTask[Prediction]):
         found = self._found(example, encoded)
         return found if found or not example.subjects or self._found(example, self.whole(example)) else None
 
-    def _found(self, example, encoded):
-        return [t for each in example.subjects for t in self.tokens(example, each.subject, each.span, encoded)]
+    def _found(self, example: Example, encoded: Encoded) -> list[TokenSpan]:
+        return [t for each in known(example.subjects) for t in self.tokens(example, each.subject, each.span, encoded)]
 
-    def sample_target(self, x, target, chance):
+    def sample_target(
+        self, x: Arrays, target: list[TokenSpan] | None, chance: np.random.Generator | None
+    ) -> tuple[Arrays, Arrays]:
         spans = self._answers(x["Input-Segment"])
         if target is None:
             spans[:] = -1
@@ -178,7 +192,7 @@ class SubjectExtractor(SpanTask[Prediction]):
                 spans[first, last] = 1
         return x, {"spans": spans[None], "choice": spans[None]}
 
-    def _answers(self, segments):
+    def _answers(self, segments: np.ndarray) -> np.ndarray:
         """Returns int8 (length, length): 0 at (first, last) of spans that can be an answer, -1 elsewhere."""
         spans = marked([], len(segments))
         if self.typed_:
@@ -186,7 +200,7 @@ class SubjectExtractor(SpanTask[Prediction]):
         spans[NO_SUBJECT] = 0
         return spans
 
-    def notes_on(self, example, encoded):
+    def notes_on(self, example: Example, encoded: Sequence[Encoded]) -> Iterator[str]:
         yield from super().notes_on(example, encoded)
         for each in example.subjects or ():
             reason = self.lost(example, each.subject, each.span, encoded)
@@ -195,52 +209,65 @@ class SubjectExtractor(SpanTask[Prediction]):
             if reason:
                 yield f"subjects that cannot be found: it {reason}"
 
-    def decode(self, example, encoded, outputs):
-        found, floor = {}, 0.0 if example.event_type in self.always_ else FLOOR
+    def decode(self, example: Example, encoded: Sequence[Encoded], outputs: Sequence[Arrays]) -> list[Subject]:
+        found: dict[Span, Subject] = {}
+        floor = 0.0 if example.event_type in self.always_ else FLOOR
         for window, each in zip(encoded, outputs, strict=True):
             p = self.span_probabilities(window, each)
-            for first, last in likely(p, window, int(self.typed_), floor):
+            for first, last in likely(p, window, int(bool(self.typed_)), floor):
                 span, score = span_of(window, first, last), float(p[first, last])
-                if span.end - span.start <= self.longest_ and (span not in found or found[span].probability < score):
+                better = span not in found or known(found[span].probability) < score
+                if span.end - span.start <= self.longest_ and better:
                     found[span] = Subject(example.text[slice(*span)], span, score)
-        return without_overlaps(sorted(found.values(), key=lambda s: (-s.probability, s.span)))
+        return without_overlaps(sorted(found.values(), key=lambda s: (-known(s.probability), known(s.span))))
 
-    def span_probabilities(self, window, outputs):
+    def span_probabilities(self, window: Encoded, outputs: Arrays) -> np.ndarray:
         """Returns the probability of each span of a window, (first token, last token); 0 if it cannot be an answer."""
         return np.where(self._answers(window.segments) == 0, self.probabilities(outputs["spans"][0]), 0.0)
 
-    def tune(self, examples, candidates):
-        gold = [{each.subject for each in example.subjects} for example in examples]
+    def tune(self, examples: Sequence[Example], candidates: Sequence[list[Subject]]) -> None:
+        gold = [{each.subject for each in known(example.subjects)} for example in examples]
         answers = [
-            [(s.subject, 1.0 if s is found[0] and example.event_type in self.always_ else s.probability) for s in found]
+            [
+                (s.subject, 1.0 if s is found[0] and example.event_type in self.always_ else known(s.probability))
+                for s in found
+            ]
             for example, found in zip(examples, candidates, strict=True)
         ]
         self.threshold_ = self.best_threshold(gold, answers)
 
-    def decide(self, example, candidates):
+    def decide(self, example: Example, candidates: list[Subject]) -> Prediction:
         sure = 1 if example.event_type in self.always_ else 0
-        return Prediction(tuple(s for i, s in enumerate(candidates) if i < sure or s.probability >= self.least))
+        return Prediction(tuple(s for i, s in enumerate(candidates) if i < sure or known(s.probability) >= self.least))
 
     # Scores and answers ----------------------------------------------------------------------------------------
 
-    def explained_answers(self, value):
+    def explained_answers(self, value: Sequence[Record]) -> list[str]:
         return [each["subject"] for each in value] or [""]  # "no subject" is an answer too
 
-    def explain_targets(self, example, windows, candidates, prediction, answer):
+    def explain_targets(
+        self,
+        example: Example,
+        windows: Sequence[Encoded],
+        candidates: list[Subject],
+        prediction: Prediction,
+        answer: Any,
+    ) -> list[Target]:
         from .explain import targets
 
         return targets(self, example, windows, candidates, prediction, answer)
 
-    def key(self, answer):
+    def key(self, answer: Subject) -> str:
         return answer.subject
 
-    def to_dict(self, prediction):
+    def to_dict(self, prediction: Prediction) -> Record:
         made = self.answer_of(prediction)
         best = made[0] if made else {"subject": "", "probability": None}
         return {"subject": best["subject"], "probability": best["probability"], "subjects": made}
 
-    def measure(self, examples, predictions):
-        gold, found = ([[s.subject for s in each.subjects] for each in part] for part in (examples, predictions))
+    def measure(self, examples: Sequence[Example], predictions: Sequence[Prediction]) -> Report:
+        gold = [[s.subject for s in known(example.subjects)] for example in examples]
+        found = [[s.subject for s in prediction.subjects] for prediction in predictions]
         scores = subject_scores(gold, found, [example.event_type for example in examples])
         return Report(scores | {"threshold": self.least})
 
