@@ -149,7 +149,7 @@ def run(name, arguments, seed):
     scores = task.report_["scores"]["dev"]
     seconds = statistics.median(epoch["seconds"] for epoch in task.report_["history"])
     f1s = " ".join(f"{epoch['dev']['f1']:.3f}" for epoch in task.report_["history"])
-    print(f"{name:<36} seed {seed}  F1 {scores['f1']:.4f} (each epoch {f1s})  {seconds:.0f} s per epoch", flush=True)
+    print(f"{name:<42} seed {seed}  F1 {scores['f1']:.4f} (each epoch {f1s})  {seconds:.0f} s per epoch", flush=True)
     return scores["f1"], seconds
 
 
