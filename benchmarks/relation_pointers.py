@@ -8,7 +8,7 @@ import functools
 import numpy as np
 
 from kbert_tasks._keras import keras2, tensorflow
-from kbert_tasks.encoder.bert import register
+from kbert_tasks.encoder.ops import register
 from kbert_tasks.tasks import heads
 from kbert_tasks.tasks.relation import cascade
 from kbert_tasks.tasks.relation.task import RelationExtractor

@@ -25,7 +25,7 @@ T = TypeVar("T")
 ENCODERS = ("fast", "keras-bert")
 PRECISIONS = ("auto", "float32", "bfloat16", "float16")
 
-DEVICES = "auto, cpu, gpu, tpu, or cpu:N for N devices that share this machine's processor"
+DEVICES = "auto, cpu, gpu, tpu, or cpu:N (N virtual devices on the CPU, for testing)"
 
 AUTO: Final = "auto"
 Auto = Literal["auto"]
@@ -41,7 +41,7 @@ GROUPS = {
     "regularisation": "regularisation",
     "memory": "memory",
     "output": "output",
-    "task": "this task",
+    "task": "options of this task",
 }
 
 
@@ -112,12 +112,10 @@ class Settings(Options):
     # For "auto", `defaults.py` derives the value from the checkpoint, the task and the training texts. The plan prints it.
     epochs: int | Auto = option(AUTO, "number of passes over the training texts", group="common", least=1)
     batch_size: int = option(32, "number of texts in one training step", group="common", least=1)
-    learning_rate: float | Auto = option(
-        AUTO, "learning rate of Adam after the warm-up", group="common", above=0, most=1
-    )
+    learning_rate: float | Auto = option(AUTO, "learning rate after the warm-up", group="common", above=0, most=1)
     head_lr_multiplier: float | Auto = option(
         AUTO,
-        "learning rate of the newly initialised head layers, as a multiple of learning_rate",
+        "learning rate of the new output layers (the head), as a multiple of learning_rate",
         group="training",
         above=0,
     )
@@ -128,11 +126,15 @@ class Settings(Options):
         choices=(AUTO, *SCHEDULES),
     )
     warmup_ratio: float | Auto = option(
-        AUTO, "share of the training steps in which the learning rate rises from 0", group="training", least=0, most=1
+        AUTO,
+        "share of the training steps in which the learning rate rises from 0 to learning_rate",
+        group="training",
+        least=0,
+        most=1,
     )
     weight_decay: float = option(
         0.0,
-        "weight decay of AdamW, applied to matrices only; 0 trains with Adam",
+        "weight decay of the weight matrices (AdamW); biases and LayerNorm have none; 0 trains with Adam",
         group="regularisation",
         least=0,
         most=1,
@@ -142,7 +144,7 @@ class Settings(Options):
     )
     layerwise_lr_decay: float = option(
         1.0,
-        "factor between the learning rates of neighbouring layers; below 1, lower layers learn more slowly",
+        "learning rate of each layer, as a multiple of that of the layer above it; below 1, lower layers learn more slowly",
         group="training",
         above=0,
         most=1,
@@ -150,30 +152,37 @@ class Settings(Options):
     freeze_layers: int = option(0, "do not train the embeddings and the lowest N layers", group="training", least=0)
     ema_decay: float | Auto = option(
         AUTO,
-        "decay of the exponential moving average of the weights, which is evaluated and saved, such as 0.99; 0 switches it off",
+        "evaluate and save an exponential moving average of the weights with this decay, such as 0.99; 0 switches it off",
         group="regularisation",
         least=0,
         below=1,
     )
-    fgm_epsilon: float = option(
-        0.0,
+    fgm_epsilon: float | Auto = option(
+        AUTO,
         "FGM adversarial training: norm of the perturbation added to the embeddings; 0 switches it off",
         group="regularisation",
         least=0,
     )
     micro_batches: int = option(
         1,
-        "split each batch into this many parts that are computed one after the other: less memory, same result",
+        "number of parts of a batch that are computed one after the other; more parts need less memory and give the same result",
         group="memory",
         least=1,
     )
-    auto_micro_batches: bool = option(False, "choose the number of micro-batches that fits in memory", group="memory")
+    auto_micro_batches: bool = option(
+        False, "choose micro_batches automatically, so that the training fits in memory", group="memory"
+    )
     max_length: int = option(
         128, "maximum number of tokens that the model reads at once, [CLS] and [SEP] included", group="common", least=4
     )
-    dropout: float = option(0.1, "dropout rate in front of the head", group="regularisation", least=0, below=1)
+    dropout: float = option(
+        0.1, "dropout rate before the output layers (the head)", group="regularisation", least=0, below=1
+    )
     save_minutes: float = option(
-        10.0, "minutes between saves of the progress; it is also saved after each epoch", group="output", above=0
+        10.0,
+        "minutes between two saves of the training progress, which is also saved after each epoch",
+        group="output",
+        above=0,
     )
     tensorboard: str | None = option(
         None, "folder for TensorBoard logs; each training gets its own subfolder", group="output"
@@ -192,25 +201,32 @@ class Settings(Options):
         below=1,
     )
     seed: int = option(1, "seed of all random numbers", group="training", least=0, most=2**31 - 1)
-    encoder: str = option("fast", "the package's own graph, or that of keras-bert", group="training", choices=ENCODERS)
+    encoder: str = option(
+        "fast",
+        "implementation of BERT: that of this package (fast), or that of keras-bert",
+        group="training",
+        choices=ENCODERS,
+    )
     precision: str = option(
         "auto",
-        "number format of the encoder; auto: the fastest format of the hardware",
+        "number format in which BERT computes; auto: a 16-bit format if the hardware is faster with it, otherwise float32",
         group="training",
         choices=PRECISIONS,
     )
     compile: str = option(
         AUTO,
-        "compile element-wise operations of the encoder with XLA; auto: if the training is long enough to save time",
+        "compile element-wise operations of BERT with XLA; auto: only if this saves more time than compiling takes",
         group="training",
         choices=COMPILE,
     )
     device: str = option("auto", "device to train on: " + DEVICES, group="training", check=check_device)
     cased: bool | None = option(
-        None, "the vocabulary distinguishes capital letters (needed only if names and files do not say)", group="data"
+        None,
+        "the checkpoint is cased: keep capital letters and accents (default: detected from its name and files)",
+        group="data",
     )
     text_column: str = option("text", "column of the text", group="data", later=True)
-    label_column: str = option("label", "column of the gold answer", group="data", later=True)
+    label_column: str = option("label", "column of the gold answer (the correct label)", group="data", later=True)
 
 
 def checked(each: dataclasses.Field[Any], value: Any) -> Any:
@@ -291,7 +307,7 @@ def add_option(parser: argparse._ActionsContainer, each: dataclasses.Field[Any],
             action="store_false",
             dest="cased",
             default=argparse.SUPPRESS,
-            help="the vocabulary has lower-case letters only",
+            help="convert the text to lower case and remove accents",
         )
     elif kind is bool:
         parser.add_argument(flag, action=argparse.BooleanOptionalAction, **common)

@@ -1,5 +1,6 @@
 """What the tests share: tiny checkpoints, a trained classifier, and where the real data are."""
 
+import dataclasses
 import gc
 import os
 from pathlib import Path
@@ -10,6 +11,7 @@ import pytest
 import kbert_tasks as kb
 from kbert_tasks.encoder import precision
 from kbert_tasks.explanation import mistakes
+from kbert_tasks.tasks.hooks import Hooks
 
 from . import tiny
 
@@ -18,6 +20,9 @@ hypothesis.settings.register_profile("busy", deadline=None, suppress_health_chec
 hypothesis.settings.load_profile("busy")
 
 precision.CPU = Path("a processor without AMX")  # the tests' numbers are float32 on every machine
+
+# Adversarial training, which small checkpoints use by default, would double the time of many tests.
+Hooks.recipe = dataclasses.replace(Hooks.recipe, fgm_epsilon=0.0)
 
 mistakes.SECONDS = 0  # each report would take ten seconds more; tests that need explanations set it back
 

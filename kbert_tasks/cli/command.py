@@ -149,9 +149,9 @@ def file_options(parser: argparse.ArgumentParser) -> argparse._ArgumentGroup:
         "--no-header",
         action="store_false",
         dest="header",
-        help="the first line is data, not a header; the columns are named 1, 2, ...",
+        help="the file has no header line; its columns are named 1, 2, ...",
     )
-    group.add_argument("--encoding", help="encoding of text files (default UTF-8, or GBK if the bytes show it)")
+    group.add_argument("--encoding", help="encoding of text files (default: UTF-8, UTF-16 and GBK are detected)")
     group.add_argument("--sheet", metavar="NAME|NUMBER", help="sheet of Excel files (default: the first)")
     return group
 

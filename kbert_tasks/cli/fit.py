@@ -32,20 +32,30 @@ def _parser(task: "type[Task[Any]]") -> Parser:
     parser = Parser(
         prog="kbert-train",
         description="Fine-tune a BERT checkpoint on labelled texts and save the trained task in a folder.",
-        epilog="Options of another task: kbert-train --task NAME --help",
+        epilog="Options of the other tasks: kbert-train --task NAME --help",
     )
     names = "|".join(tasks.names())
-    parser.add_argument("--task", default="classify", metavar=names, help="the task (default classify)")
+    parser.add_argument(
+        "--task", default="classify", metavar=names, help="the kind of task (default classify: text classification)"
+    )
     parser.add_argument(
         "--checkpoint",
         metavar="C",
-        help="a folder, a name listed by kbert-checkpoint list, or hf:OWNER/NAME "
-        "(default tiny-zh, the small Chinese checkpoint of the package)",
+        help="BERT checkpoint to start from: a folder, a name from kbert-checkpoint list, or hf:OWNER/NAME "
+        "(default tiny-zh, a small Chinese checkpoint that is included in the package)",
     )
-    parser.add_argument("--train", metavar="F", help="file of labelled texts (default: the sample of the package)")
-    parser.add_argument("--dev", metavar="F", help="development file (default: a share of the training texts)")
-    parser.add_argument("--test", metavar="F", help="test file, for the final scores; nothing is tuned on it")
-    parser.add_argument("--output", metavar="DIR", help="folder of the trained task (default runs/TASK)")
+    parser.add_argument(
+        "--train", metavar="F", help="file of labelled texts to train on (default: the sample data in the package)"
+    )
+    parser.add_argument(
+        "--dev",
+        metavar="F",
+        help="file of labelled development texts, which decide which epoch is kept (default: a part of the training texts)",
+    )
+    parser.add_argument(
+        "--test", metavar="F", help="file of labelled texts for the final scores; it has no influence on the model"
+    )
+    parser.add_argument("--output", metavar="DIR", help="folder to save the trained task in (default runs/TASK)")
     groups: dict[str, argparse._ActionsContainer] = {"common": parser, "data": file_options(parser)}
     for group, title in settings.GROUPS.items():
         place = groups.get(group) or parser.add_argument_group(title)
@@ -53,9 +63,14 @@ def _parser(task: "type[Task[Any]]") -> Parser:
         settings.add_options(place, task.Settings, group=group)
     several = groups["training"].add_mutually_exclusive_group()
     several.add_argument(
-        "--seeds", type=int, metavar="N", help="train with N seeds and save the best on development texts"
+        "--seeds",
+        type=int,
+        metavar="N",
+        help="train with N different seeds and save the model with the best development score",
     )
-    several.add_argument("--folds", type=int, metavar="N", help="cross-validate with N folds, then train on all texts")
+    several.add_argument(
+        "--folds", type=int, metavar="N", help="cross-validate with N folds, then train the saved model on all texts"
+    )
     groups["output"].add_argument("--no-resume", action="store_true", help="ignore saved progress and start over")
     return parser
 

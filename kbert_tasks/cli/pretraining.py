@@ -52,21 +52,33 @@ def _parser() -> Parser:
 
     each = commands.add_parser("train", help="pretrain; run the same command again to resume")
     each.add_argument("--text", metavar="F", nargs="+", help=TEXT)
-    each.add_argument("--vocab", metavar="F", help="a vocab.txt (default: the checkpoint's)")
-    each.add_argument("--data", metavar="DIR", help="folder made by kbert-pretrain data, instead of --text")
+    each.add_argument(
+        "--vocab",
+        metavar="F",
+        help="vocabulary file of the model, such as one made by kbert-pretrain vocab (default: that of --checkpoint)",
+    )
+    each.add_argument(
+        "--data", metavar="DIR", help="folder of prepared text, made by kbert-pretrain data; replaces --text"
+    )
     each.add_argument(
         "--config",
         metavar="NAME",
-        help="start from random weights of this size: tiny, mini, small, medium, base or a file",
+        help="start from random weights; size of the model: tiny, mini, small, medium, base, or a bert_config.json",
     )
     each.add_argument(
         "--checkpoint",
         metavar="C",
-        help="continue from this checkpoint: a folder, a name that kbert-checkpoint list shows, ...",
+        help="start from this checkpoint: a folder, a name from kbert-checkpoint list, or hf:OWNER/NAME",
     )
-    each.add_argument("--output", metavar="DIR", required=True, help="folder of the checkpoint and its log")
+    each.add_argument(
+        "--output", metavar="DIR", required=True, help="folder to write the new checkpoint and the training log to"
+    )
     settings.add_options(each.add_argument_group("settings"), TrainingSettings)
-    settings.add_options(each.add_argument_group("settings of --text"), DataSettings, leave_out=SHARED)
+    settings.add_options(
+        each.add_argument_group("settings for preparing --text"),
+        DataSettings,
+        leave_out=SHARED,
+    )
     return parser
 
 

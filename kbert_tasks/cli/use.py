@@ -28,7 +28,8 @@ SLICE = 20_000  # number of rows that are answered and written together, so that
 
 def _later() -> dict[str, dataclasses.Field[Any]]:
     """Returns the settings that can be changed after training, for all tasks: a dict of name to dataclass field."""
-    kinds = [tasks.find(name).Settings for name in tasks.names()]
+    # The shared settings come last, so that text_column and label_column have their general help text.
+    kinds = [*(tasks.find(name).Settings for name in tasks.names()), settings.Settings]
     return {each.name: each for kind in kinds for each in dataclasses.fields(kind) if each.metadata["later"]}
 
 
@@ -39,11 +40,11 @@ def _parser(name: str, description: str) -> Parser:
         "--engine",
         choices=ENGINES,
         default=ENGINES[0],
-        help="inference engine (default keras; openvino: pip install 'kbert-tasks[openvino]')",
+        help="software that runs the model (default keras; openvino needs pip install 'kbert-tasks[openvino]')",
     )
     group = file_options(parser)
     for each in _later().values():
-        settings.add_option(group, each, "(default: as in training)")
+        settings.add_option(group, each, f"{each.metadata['help']} (default: as in training)")
     return parser
 
 
@@ -82,15 +83,22 @@ def evaluate(argv: Sequence[str]) -> None:
 
 @command
 def predict(argv: Sequence[str]) -> None:
-    parser = _parser("kbert-predict", "Predict with a trained task; the predictions have the order of the input.")
-    parser.add_argument(
-        "file", metavar="F", nargs="?", default="-", help="texts; - or nothing: lines of standard input"
+    parser = _parser(
+        "kbert-predict",
+        "Predict the answers for texts with a trained task. The output has one row for each input row, in the same order.",
     )
-    parser.add_argument("--output", metavar="F", help="a .csv, .tsv or .jsonl file (default: standard output)")
+    parser.add_argument(
+        "file",
+        metavar="F",
+        nargs="?",
+        default="-",
+        help="file of texts; if it is - or missing, one text per line is read from standard input",
+    )
+    parser.add_argument("--output", metavar="F", help="file to write: .csv, .tsv or .jsonl (default: standard output)")
     parser.add_argument(
         "--format",
         choices=KINDS,
-        help="output format (default: from the extension of --output, else csv, or jsonl for relations)",
+        help="output format (default: the extension of --output; on standard output csv, or jsonl for relations)",
     )
     arguments = parser.parse_args(argv)
     if arguments.file == "-":

@@ -118,16 +118,19 @@ class Comparison:
 
 
 def compare(folders: Iterable[str | PathLike[str]]) -> Comparison:
-    """Compares runs from the files in their folders, without loading the models.
+    """Compares the settings and scores of trained tasks. It reads their saved folders and does not load the models.
 
     Args:
-        folders: two or more folders written by kbert-train or `save`, all of the same task. The first is the baseline.
+        folders: two or more folders written by kbert-train or `save`, all of the same task. The others are
+            compared with the first one.
 
     Returns:
-        A Comparison. Its intervals are computed with a paired bootstrap over the test texts.
+        A Comparison; `print` shows it as text. It contains the 95 % interval of each difference in score, computed with a
+        paired bootstrap over the test texts.
 
     Raises:
-        InputError: see `runs.read`.
+        InputError: there are fewer than two folders, a folder is given twice or was not written by kbert-train, or the tasks
+            are different.
 
     Examples:
         >>> print(kb.compare(["runs/hotel", "runs/hotel-focal"]))

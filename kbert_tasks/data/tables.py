@@ -31,19 +31,19 @@ def read(
 ) -> "pd.DataFrame":
     """Reads a table from a CSV, TSV, JSON, JSONL, Excel, Parquet or plain text file (one text per line).
 
-    The function also reads CSV and TSV files with another common separator, and `.txt` files with one tab in each line.
-    It logs a message in both cases.
+    If a CSV or TSV file uses another common separator, the function detects it. A `.txt` file that has exactly one tab in
+    each line is read as a table with two columns. The log contains a message in both cases.
 
     Args:
-        path: path of the file; its suffix defines the file type.
+        path: path of the file; its extension determines the file type.
         header: False if the first line contains data; the columns are then called "1", "2", ...
-        encoding: encoding of a text file; by default UTF-8 (with or without BOM), UTF-16 with BOM, or GBK if the bytes
-            are not UTF-8 and clearly Chinese.
+        encoding: encoding of a text file; by default it is detected: UTF-8 (with or without BOM), UTF-16 with BOM, or
+            GBK if the file is not valid UTF-8 and its text decoded as GBK is Chinese.
         sheet: name of the Excel sheet, or its number from 1; by default the first sheet.
 
     Returns:
-        A DataFrame. `attrs["file"]` is the path. If an Excel file has several sheets, `attrs["about"]` is a sentence that
-        names the sheet that was read.
+        A DataFrame. `table.attrs["file"]` is the path. If an Excel file has several sheets, `table.attrs["about"]` is a
+        sentence that says which sheet was read.
 
     Raises:
         InputError: the file or the sheet does not exist, the type or the encoding is wrong, or a line is malformed.

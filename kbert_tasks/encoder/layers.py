@@ -1,13 +1,13 @@
-"""Layers that several heads use."""
+"""The layers of the transformer: self-attention, feed-forward, layer normalisation, dropout."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from .._keras import keras2, tensorflow
-from ..errors import InputError
-from .bert import TOKENS, register
+from . import bfloat16, compiled, ops
+from .ops import dropped, normalised, register
 
 if TYPE_CHECKING:
     import tensorflow as tf
@@ -16,68 +16,193 @@ if TYPE_CHECKING:
 tf = tensorflow()
 keras = keras2()
 
-POOLER = "Pooler"
+
+@register
+class Layer(keras.layers.Layer):
+    """A layer with weights that is built only when it is called, even if Keras loads it from a saved model."""
+
+    def build_from_config(self, config: dict[str, Any]) -> None:
+        """Does nothing.
+
+        Keras would build the layer twice, and the first time without its name in the variable names, which `optimizers`
+        reads.
+        """
 
 
-def pooled(encoder: keras.Model, pooling: str) -> tf.Tensor:
-    """Pools the token vectors of the encoder into one vector for each text, (batch, hidden).
+class Random:
+    """Base class of the layers with dropout, which makes TensorFlow save its generator in a SavedModel.
 
-    Args:
-        encoder: a keras.Model with the output (batch, time, hidden).
-        pooling: "cls", "pooler", "mean" or "max". The last two ignore padding.
+    A SavedModel contains the graph of the training, and its format requires each variable that the graph uses. Checkpoints of
+    weights do not contain the generator.
     """
-    if pooling in ("cls", "pooler"):
-        vector = First(name="Extract")(encoder.output)
-        if pooling == "cls":
-            return vector
-        return keras.layers.Dense(vector.shape[-1], activation="tanh", name=POOLER)(vector)
-    tokens = encoder.input[encoder.input_names.index(TOKENS)]
-    return OverTokens(pooling, name=f"Pool-{pooling.title()}")([encoder.output, tokens])
 
-
-def fill_pooler(model: keras.Model, weights: Sequence[np.ndarray] | None) -> None:
-    """Sets the weights of the pooler layer to those of the checkpoint.
-
-    A model without a pooler layer is not changed.
-
-    Args:
-        model: a keras.Model.
-        weights: list of arrays from the checkpoint, or None if it has no pooler.
-
-    Raises:
-        InputError: the model has a pooler layer, but the checkpoint has no pooler.
-    """
-    if POOLER in [layer.name for layer in model.layers]:
-        if weights is None:
-            raise InputError(
-                "pooling 'pooler' needs bert/pooler/dense, which this checkpoint does not have: use cls, mean or max"
-            )
-        model.get_layer(POOLER).set_weights(weights)
+    def _trackable_children(self, save_type: str = "checkpoint", **kwargs: Any) -> dict[str, Any]:
+        children = super()._trackable_children(save_type, **kwargs)  # type: ignore[misc]  # of keras.layers.Layer
+        if save_type == "savedmodel":
+            children = children | {"generator": tf.random.get_global_generator()}
+        return children
 
 
 @register
-class First(keras.layers.Layer):
-    """Selects the vector of the first token: (batch, time, hidden) to (batch, hidden)."""
+class Dropout(Random, keras.layers.Dropout):
+    """The same as Keras's Dropout, but with fewer random bits."""
+
+    def call(self, x: tf.Tensor, training: bool | None = None) -> tf.Tensor:
+        return dropped(x, self.rate) if training and self.rate else x
+
+
+@register
+class FirstToken(keras.layers.Layer):
+    """Selects the first token: (batch, time, hidden) to (batch, 1, hidden)."""
 
     def call(self, x: tf.Tensor) -> tf.Tensor:
-        return x[:, 0]
+        return x[:, :1]
 
 
 @register
-class OverTokens(keras.layers.Layer):
-    """Returns the mean or maximum over the tokens that are not padding, for [(batch, time, hidden), token ids]."""
+class LayerNormalization(Layer):
+    """Normalises each vector of (batch, time, hidden), then multiplies it by gamma and adds beta."""
 
-    def __init__(self, how: str, **kwargs: Any) -> None:
+    def build(self, shape: tf.TensorShape) -> None:
+        # float32 also under mixed precision
+        self.gamma = self.add_weight("gamma", shape[-1:], initializer="ones", experimental_autocast=False)
+        self.beta = self.add_weight("beta", shape[-1:], initializer="zeros", experimental_autocast=False)
+
+    def call(self, x: tf.Tensor, training: bool | None = None) -> tf.Tensor:
+        gamma, beta = tf.convert_to_tensor(self.gamma), tf.convert_to_tensor(self.beta)
+        if training:
+            return normalised(x, gamma, beta)
+        wide = tf.cast(x, tf.float32)
+        if isinstance(self.gamma, np.ndarray):
+            return tf.cast(ops.normalised_by_onednn(wide, self.gamma, self.beta), x.dtype)
+        # OpenVINO recognises this form and computes it as one operation.
+        mean, variance = tf.nn.moments(wide, [-1], keepdims=True)
+        return tf.cast(tf.nn.batch_normalization(wide, mean, variance, beta, gamma, 1e-12), x.dtype)
+
+
+@register
+class SumNormalization(Random, LayerNormalization):
+    """Applies layer normalisation to x + dropout(y), for the inputs [x, y], both (batch, time, hidden)."""
+
+    compiled = False  # whether training uses XLA, see `compiling.py`
+
+    def __init__(self, rate: float, **kwargs: Any) -> None:
         super().__init__(**kwargs)
-        self.how = how
+        self.rate = rate
 
-    def call(self, inputs: Sequence[tf.Tensor]) -> tf.Tensor:
-        x, tokens = inputs
-        real = tf.not_equal(tokens, 0)[:, :, None]
-        if self.how == "max":
-            return tf.reduce_max(tf.where(real, x, x.dtype.min), axis=1)
-        real = tf.cast(real, x.dtype)
-        return tf.reduce_sum(x * real, axis=1) / tf.reduce_sum(real, axis=1)
+    def build(self, shapes: Sequence[tf.TensorShape]) -> None:
+        super().build(shapes[0])
+
+    def call(self, inputs: Sequence[tf.Tensor], training: bool | None = None) -> tf.Tensor:
+        x, y = inputs
+        if training and self.compiled and x.shape[1] != 1:  # compiling saves little for one token in each text
+            gamma, beta = tf.convert_to_tensor(self.gamma), tf.convert_to_tensor(self.beta)
+            flat_x, flat_y = (tf.reshape(each, (-1, each.shape[-1])) for each in inputs)
+            return tf.reshape(compiled.sum_norm(flat_x, flat_y, gamma, beta, self.rate), tf.shape(x))
+        return super().call(x + (dropped(y, self.rate) if training and self.rate else y), training)
 
     def get_config(self) -> dict[str, Any]:
-        return super().get_config() | {"how": self.how}
+        return super().get_config() | {"rate": self.rate}
+
+
+@register
+class SelfAttention(Random, Layer):
+    """Multi-head self-attention on [(batch, time, hidden), padding bias], with dropout on the probabilities.
+
+    With `first_only`, only the first token has a query, and the output is (batch, 1, hidden).
+    """
+
+    def __init__(self, heads: int, dropout_rate: float, first_only: bool = False, **kwargs: Any) -> None:
+        super().__init__(**kwargs)
+        self.heads, self.dropout_rate, self.first_only = heads, dropout_rate, first_only
+
+    def build(self, shapes: Sequence[tf.TensorShape]) -> None:
+        size = shapes[0][-1]
+        for part in "qkvo":
+            setattr(self, f"W{part}", self.add_weight(f"W{part}", (size, size), initializer="glorot_normal"))
+            setattr(self, f"b{part}", self.add_weight(f"b{part}", (size,), initializer="zeros"))
+
+    def call(self, inputs: Sequence[tf.Tensor], training: bool | None = None) -> tf.Tensor:
+        x, bias = inputs
+        size = x.shape[-1]
+        if self.first_only:
+            (queries,), (keys, values) = self.heads_of(x[:, :1], "q", training), self.heads_of(x, "kv", training)
+        else:
+            queries, keys, values = self.heads_of(x, "qkv", training)
+        scores = tf.matmul(queries, keys, transpose_b=True) * (size // self.heads) ** -0.5
+        # The softmax is always float32.
+        probabilities = tf.nn.softmax(tf.cast(scores, tf.float32) + tf.cast(bias, tf.float32))
+        probabilities = tf.cast(probabilities, x.dtype)  # (batch, heads, time of queries, time of keys)
+        if training and self.dropout_rate:
+            probabilities = dropped(probabilities, self.dropout_rate)
+        y = tf.transpose(tf.matmul(probabilities, values), (0, 2, 1, 3))
+        time = 1 if self.first_only else tf.shape(x)[1]
+        y, bias = tf.reshape(y, (-1, size)) @ self.Wo, tf.convert_to_tensor(self.bo)
+        y = bfloat16.biased(y, bias) if training and bfloat16.applies(x) else tf.nn.bias_add(y, bias)
+        return tf.reshape(y, (tf.shape(x)[0], time, size))
+
+    def heads_of(self, x: tf.Tensor, parts: str, training: bool | None = None) -> list[tf.Tensor]:
+        """Computes queries, keys and values with one matrix product.
+
+        Args:
+            x: (batch, time, hidden).
+            parts: letters of the results: "q" for queries, "k" for keys, "v" for values.
+            training: whether the model is training.
+
+        Returns:
+            A list with one tensor (batch, heads, time, hidden / heads) for each letter.
+        """
+        size = x.shape[-1]
+        batch, time = tf.unstack(tf.shape(x)[:2])
+        flat = tf.reshape(x, (-1, size))
+        if isinstance(self.Wq, np.ndarray):  # constants, see `inference/keras_engine.py`
+            W, b = (np.concatenate([getattr(self, kind + part) for part in parts], -1) for kind in "Wb")
+            y = tf.nn.bias_add(flat @ W, b)
+        else:
+            weights = [tf.convert_to_tensor(getattr(self, kind + part)) for kind in "Wb" for part in parts]
+            y = (bfloat16 if training and bfloat16.applies(x) else ops).one_product(flat, *weights)
+        y = tf.reshape(y, (batch, time, len(parts), self.heads, size // self.heads))
+        return tf.unstack(tf.transpose(y, (2, 0, 3, 1, 4)))
+
+    def get_config(self) -> dict[str, Any]:
+        own = {"heads": self.heads, "dropout_rate": self.dropout_rate, "first_only": self.first_only}
+        return super().get_config() | own
+
+
+@register
+class FeedForward(Layer):
+    """Applies two dense layers to each token: hidden to intermediate size, activation, and back to hidden."""
+
+    compiled = False  # whether training uses XLA, see `compiling.py`
+
+    def __init__(self, units: int, activation: str, **kwargs: Any) -> None:
+        super().__init__(**kwargs)
+        self.units, self.activation = units, activation
+
+    def build(self, shape: tf.TensorShape) -> None:
+        size = shape[-1]
+        self.W1 = self.add_weight("W1", (size, self.units), initializer="glorot_normal")
+        self.b1 = self.add_weight("b1", (self.units,), initializer="zeros")
+        self.W2 = self.add_weight("W2", (self.units, size), initializer="glorot_normal")
+        self.b2 = self.add_weight("b2", (size,), initializer="zeros")
+
+    def call(self, x: tf.Tensor, training: bool | None = None) -> tf.Tensor:
+        flat = tf.reshape(x, (-1, x.shape[-1]))
+        if training and self.activation == "gelu":
+            weights = (tf.convert_to_tensor(each) for each in (self.W1, self.b1, self.W2, self.b2))
+            return tf.reshape(self.with_gelu(x)(flat, *weights), tf.shape(x))
+        y = tf.nn.bias_add(flat @ self.W1, self.b1)
+        if self.activation == "gelu":  # TensorFlow can fuse this form with the product
+            y = tf.nn.gelu(y, approximate=True)
+        else:
+            y = keras.activations.get(self.activation)(y)
+        return tf.reshape(tf.nn.bias_add(y @ self.W2, self.b2), tf.shape(x))
+
+    def with_gelu(self, x: tf.Tensor) -> Callable[..., tf.Tensor]:
+        """Returns the function to use for training on x (batch, time, hidden)."""
+        if self.compiled and x.shape[1] != 1:
+            return compiled.feed_forward
+        return bfloat16.feed_forward if bfloat16.applies(x) else ops.feed_forward
+
+    def get_config(self) -> dict[str, Any]:
+        return super().get_config() | {"units": self.units, "activation": self.activation}

@@ -5,6 +5,8 @@ TensorFlow's own gradients of these operations read the numbers several times. `
 
 from typing import TYPE_CHECKING
 
+import numpy as np
+
 from .._keras import is_tpu, keras2, tensorflow
 from .gradients import custom_gradient
 
@@ -145,3 +147,21 @@ def normalised(x: tf.Tensor, gamma: tf.Tensor, beta: tf.Tensor, epsilon: float =
         return down, tf.reduce_sum(flat * rows, 0), tf.reduce_sum(flat, 0)
 
     return tf.cast(unit * gamma + beta, x.dtype), gradient
+
+
+def normalised_by_onednn(x: tf.Tensor, gamma: np.ndarray, beta: np.ndarray) -> tf.Tensor:
+    """Applies layer normalisation to x (..., hidden), float32, in the form that TensorFlow computes as one oneDNN kernel.
+
+    The kernel always adds 0.001 to the variance. So x is multiplied by 2^15, which is exact and makes 0.001 as small as
+    BERT's 1e-12. Where TensorFlow does not recognise the form, it computes the same in several operations.
+
+    Args:
+        x: (..., hidden).
+        gamma, beta: factor and offset (hidden,); the form is recognised for constants only.
+    """
+    axis = [x.shape.rank - 1]  # the form is not recognised with -1
+    x = x * 2.0**15
+    mean = tf.reduce_mean(x, axis, keepdims=True)
+    variance = tf.reduce_mean(tf.math.squared_difference(x, mean), axis, keepdims=True)
+    scale = tf.math.rsqrt(variance + 1e-3) * gamma
+    return x * scale + (beta - mean * scale)

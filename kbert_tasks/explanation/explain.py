@@ -23,27 +23,30 @@ def explain(
     steps: int = STEPS,
     attention: bool = True,
 ) -> Explanation:
-    """Explains an answer: computes the contribution of each token with integrated gradients, and the attention maps.
+    """Computes how much each token contributes to an answer (integrated gradients), and the attention maps.
 
-    The gradients of the log-odds of the answer are integrated from a baseline, in which each token except [CLS] and [SEP]
-    is [MASK], to the text. Only the token embeddings are interpolated; segment and position embeddings do not change.
-    Everything is computed in float32 on one window of `max_length` tokens, the one where the answer is most probable. A
-    float32 copy of the model stays in memory for the next explanation of the same task.
+    The baseline of the integrated gradients is the same text with each token except [CLS] and [SEP] replaced by [MASK].
+    The contributions explain the difference between the log-odds of the answer for the text and for the baseline. Between
+    the two, only the token embeddings are interpolated; segment and position embeddings do not change.
+
+    If the text is read in several windows, only the window in which the answer is most probable is explained. The
+    computation uses a float32 copy of the model, which stays in memory for the next call.
 
     Args:
         task: a trained or loaded task.
         text: the text.
         text_b: the second text of a pair, or the event type; only for tasks trained on pairs.
-        answer: the answer to explain, in a form that the task accepts (see its guide page). By default the prediction, or
-            the most probable answer if the prediction is empty.
-        steps: number of interpolation points, at least 1. More steps reduce `delta`.
+        answer: the answer to explain: a label, a triple such as "subject | predicate | object", or a subject. By default, the
+            predicted answer is explained. If nothing is predicted, it is the most probable answer, or "no subject".
+        steps: number of interpolation points, at least 1. More steps make the result more exact: they reduce its `delta`, the
+            error of the numerical integration.
         attention: whether to compute the attention maps.
 
     Returns:
         An Explanation.
 
     Raises:
-        InputError: the task is not trained, the text is empty, `text_b` is missing or not expected, or the task cannot give
+        InputError: the task is not trained, the text is empty, `text_b` is missing or not allowed, or the task cannot give
             this answer for this text.
 
     Source: Sundararajan et al., "Axiomatic Attribution for Deep Networks", 2017 (arXiv 1703.01365).

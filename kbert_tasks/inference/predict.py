@@ -9,16 +9,14 @@ from typing import TYPE_CHECKING, Any, TypeAlias
 import numpy as np
 from tqdm.auto import tqdm
 
-from .._keras import tensorflow
 from ..data.batches import by_length, collate
 from ..errors import InputError
 from ..memory import ran_out
 from ..text.tokenizer import Encoded
 
 if TYPE_CHECKING:
-    import tensorflow as tf
-
     from ..tasks.base import Task
+    from .keras_engine import KerasEngine
 
 Arrays: TypeAlias = dict[str, np.ndarray]  # name of an input or output of the model to its values
 Run: TypeAlias = Callable[[Arrays], Arrays]
@@ -33,18 +31,23 @@ def predictions(task: "Task[Any]", examples: Sequence[Any]) -> list[Any]:
     return [task.decide(*each) for each in zip(examples, candidates, strict=True)]
 
 
-def decoded(task: "Task[Any]", examples: Sequence[Any], encoded: Sequence[Sequence[Encoded]]) -> list[Any]:
+def decoded(
+    task: "Task[Any]", examples: Sequence[Any], encoded: Sequence[Sequence[Encoded]], training: bool = False
+) -> list[Any]:
     """Returns the result of `task.decode` for each example, before `task.decide`.
 
     Args:
         task: a task with a model.
         examples: list of examples.
         encoded: for each example a list of Encoded, one for each window.
+        training: whether the model is being trained, so that its weights change after this call.
     """
     found: list[Any] = [None] * len(examples)
     said: list[dict[int, Arrays]] = [{} for _ in examples]
     windows = [(i, part, window) for i, parts in enumerate(encoded) for part, window in enumerate(parts)]
     batches = list(_batches([len(window.ids) for *_, window in windows]))
+    if not task.engine_ and not training:
+        by_keras(task).prepare(len(batches))
     for batch in tqdm(batches, "predicting", unit="batch", disable=None, leave=False, delay=2):
         outputs = _outputs(task, [windows[n][2] for n in batch])
         for (i, part, _), each in zip((windows[n] for n in batch), outputs, strict=True):
@@ -117,15 +120,8 @@ def run(task: "Task[Any]") -> Run:
     return task.engine_ or by_keras(task)
 
 
-def by_keras(task: "Task[Any]") -> Run:
+def by_keras(task: "Task[Any]") -> "KerasEngine":
     """Returns the same function as `run`, but always with Keras."""
-    read = task.once(graph)
-    return lambda x: {name: value.numpy() for name, value in read(x).items()}
+    from .keras_engine import KerasEngine  # imports TensorFlow
 
-
-def graph(task: "Task[Any]") -> "tf.types.experimental.PolymorphicFunction":
-    """Returns the model of the task for prediction as a tf.function that accepts inputs of any batch shape."""
-    tf = tensorflow()
-    part = task.prediction_model(task.model)
-    signature = {name: tf.TensorSpec((None, None), tf.int32, name) for name in ("Input-Token", "Input-Segment")}
-    return tf.function(lambda x: part(x, training=False), input_signature=[signature])
+    return task.once(KerasEngine)

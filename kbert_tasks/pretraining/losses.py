@@ -7,8 +7,8 @@ from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
 from .._keras import keras2, tensorflow
-from ..encoder.bert import register
 from ..encoder.gradients import custom_gradient
+from ..encoder.ops import register
 
 if TYPE_CHECKING:
     from tensorflow import Operation, Tensor

@@ -16,9 +16,10 @@ from .._keras import keras2, tensorflow
 from ..checkpoint import google_format
 from ..checkpoint.config import read_config
 from ..encoder import bert as encoder
-from ..encoder.bert import TOKENS, register
-from ..encoder.layers import First
-from ..encoder.ops import gelu
+from ..encoder import layers
+from ..encoder.bert import TOKENS
+from ..encoder.ops import gelu, register
+from ..encoder.pooling import First
 from ..errors import InputError
 
 if TYPE_CHECKING:
@@ -89,7 +90,7 @@ def build(config: dict[str, Any]) -> "Pretraining":
     positions = keras.Input((None,), dtype="int32", name=POSITIONS)
     x = AtPositions(name="Extract-Masked")([bert.output, positions])  # (batch * masked, hidden)
     x = keras.layers.Dense(hidden, activation, name="MLM-Dense")(x)
-    x = encoder.LayerNormalization(name="MLM-Norm")(x)
+    x = layers.LayerNormalization(name="MLM-Norm")(x)
     table = bert.get_layer("Embedding-Token")(bert.input[0], whole=True)
     words = TokenScores(config["vocab_size"], name="MLM-Sim")([x, positions, table])
     words = keras.layers.Activation("linear", dtype="float32", name="MLM")(words)  # Keras uses its name for the loss
@@ -133,7 +134,7 @@ class AtPositions(keras.layers.Layer):
 
 
 @register
-class TokenScores(encoder.Layer):
+class TokenScores(layers.Layer):
     """Computes a logit for each token of the vocabulary from the shared token embeddings and its own bias.
 
     Input: [(batch * masked, hidden), positions (batch, masked), token embeddings (vocabulary, hidden)]. Output: (batch,

@@ -113,18 +113,22 @@ class Task(Estimator, Hooks, Generic[P]):
         resume_dir: str | PathLike[str] | None = None,
         callbacks: "Sequence[Callback]" = (),
     ) -> "Self":
-        """Fine-tunes on `train` and keeps the epoch with the best score on `dev`.
+        """Trains the model and keeps the weights of the epoch with the best development score.
 
         Args:
-            train: DataFrame, file, list of dicts, or list of texts (or pairs of texts) with `labels`.
+            train: the training rows: a DataFrame, the path of a file, or a list of dicts; or a list of texts or of pairs of
+                texts, together with `labels`.
             labels: the gold answers, if `train` is a list of texts.
-            dev: rows, or (texts, labels), to choose the epoch with; by default `validation_split` of `train` is held out.
-            resume_dir: folder to save the progress in, after each epoch and every `save_minutes`. If training is
-                interrupted, the same call resumes from this folder and gives the same model. The folder is not deleted.
-            callbacks: `tf_keras.callbacks.Callback`s. At the end of an epoch their `logs` contain `loss` and the
-                development scores, such as `dev_accuracy`. If one sets `model.stop_training`, training ends with that
-                epoch. Their own state is not part of the saved progress, and they cannot change the learning rate, which
-                the setting `schedule` determines.
+            dev: the development rows, in the same forms as `train`, or a tuple (texts, labels). By default, the setting
+                `validation_split` determines which share of `train` is held out. Without development rows, the last
+                epoch is kept.
+            resume_dir: folder for the saved progress, which is written after each epoch and every `save_minutes` minutes. If
+                training is interrupted, call `fit` again with the same arguments: it resumes from this folder and gives the
+                same model. `fit` does not delete the folder.
+            callbacks: `tf_keras.callbacks.Callback` objects. The `logs` of `on_epoch_end` contain `loss` and the development
+                scores, such as `dev_accuracy`. A callback can end training after an epoch with `self.model.stop_training =
+                True`. It cannot change the learning rate (use the setting `schedule`), and its state is not saved in
+                `resume_dir`. With `ema_decay`, a callback that saves weights saves the trained ones, not their average.
 
         Returns:
             self.
@@ -159,10 +163,11 @@ class Task(Estimator, Hooks, Generic[P]):
         """Predicts an answer for each text.
 
         Args:
-            texts: list of texts (or of pairs, if the task was trained on pairs), DataFrame or file.
+            texts: a list of texts (of pairs, if the task was trained on pairs), a DataFrame, or the path of a file.
 
         Returns:
-            A list with one prediction for each text, in the same order; None for an empty text.
+            A list with one Prediction for each text, in the same order. It is None if the text, the second text or the event
+            type is empty.
 
         Raises:
             InputError: the task is not trained, or the texts cannot be read.
@@ -178,14 +183,15 @@ class Task(Estimator, Hooks, Generic[P]):
         return found
 
     def evaluate(self, rows: "Rows | Examples", labels: "Labels | None" = None) -> "Report":
-        """Scores the predictions for rows with gold answers.
+        """Predicts the answers for labelled rows and compares them with the gold answers.
 
         Args:
-            rows: DataFrame, file, list of dicts, or list of texts (or pairs of texts) with `labels`.
+            rows: the labelled rows: a DataFrame, the path of a file, or a list of dicts; or a list of texts or of pairs of
+                texts, together with `labels`.
             labels: the gold answers, if `rows` is a list of texts.
 
         Returns:
-            A Report, which holds the scores and prints as a table.
+            A Report. `report["accuracy"]` is a score, and `print(report)` shows all scores as a table.
 
         Raises:
             InputError: the task is not trained, or no row can be used.

@@ -6,7 +6,8 @@ Source of SpanScores and SetLoss: Su et al., "Global Pointer", 2022 (arXiv 2208.
 from typing import TYPE_CHECKING, Any
 
 from .._keras import keras2, tensorflow
-from ..encoder.bert import Layer, register
+from ..encoder.layers import Layer
+from ..encoder.ops import register
 
 if TYPE_CHECKING:
     from tensorflow import Tensor, TensorShape

@@ -29,19 +29,20 @@ if TYPE_CHECKING:
 
 
 def load(folder: str | PathLike[str], engine: str = "keras") -> "Task[Any]":
-    """Loads a trained task; does not need the checkpoint or a network connection.
+    """Loads a trained task from a saved folder. This needs neither the checkpoint nor a network connection.
 
     Args:
         folder: a folder written by kbert-train or `save`.
-        engine: inference engine for `predict` and `evaluate`: "keras" or "openvino". The first load with "openvino" exports
-            the model to the folder; later changes of the Keras weights do not affect the exported model.
+        engine: the software that runs the model in `predict` and `evaluate`: "keras" or "openvino". The first load with
+            "openvino" exports the model into the folder. If you change the weights of `task.model` after loading,
+            predictions with "openvino" do not change.
 
     Returns:
         The Task, ready for `predict`.
 
     Raises:
-        InputError: the folder is not a saved task or has another format, a file is missing or damaged, or the task or the
-            engine does not exist.
+        InputError: the folder is not a saved task, it was saved by a version of kbert_tasks with another format, a file is
+            missing or damaged, or the task or the engine does not exist.
     """
     from ..inference.openvino import check, start
 

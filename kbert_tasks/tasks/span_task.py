@@ -22,13 +22,15 @@ class SpanSettings(Settings):
     """Settings of tasks whose answers are parts of a text."""
 
     tokenization: str = option(
-        "pieces", "one token for each word piece, or for each character", choices=("pieces", "characters")
+        "pieces",
+        "pieces: one token for each WordPiece; characters: one token for each character",
+        choices=("pieces", "characters"),
     )
-    window_overlap: int = option(32, "tokens that two windows of a text longer than max_length share", least=0)
+    window_overlap: int = option(32, "number of tokens that two neighbouring windows of a long text share", least=0)
     threshold: float | None = option(
         None,
-        f"minimum probability of an answer, from {FLOOR} (anything less probable is never kept) to 1; "
-        "default: tuned on the development texts",
+        f"minimum probability of a predicted answer, from {FLOOR} to 1; if it is not set, the value with the best F1 on the "
+        "development texts is used",
         least=FLOOR,
         most=1,
         later=True,

@@ -15,11 +15,12 @@ from .windows import WHOLE, head_tail, windows
 class TruncationSettings(Settings):
     truncation: str = option(
         "cut",
-        "texts longer than max_length: cut the end; head-tail: cut the middle; windows: read all in overlapping windows",
+        "how a text longer than max_length is read: cut: without its end; head-tail: without its middle; "
+        "windows: all of it, in overlapping windows",
         choices=("cut", "head-tail", "windows"),
     )
     window_overlap: int | None = option(
-        None, "tokens that two neighbouring windows share (default: a quarter of a window)", least=0
+        None, "number of tokens that two neighbouring windows share (default: a quarter of a window)", least=0
     )
     window_pooling: str = option(
         "mean", "how the probabilities of the windows of a text are combined", choices=("mean", "max")

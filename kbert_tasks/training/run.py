@@ -28,7 +28,7 @@ log = logging.getLogger("kbert_tasks")
 
 def build(trainer: "Trainer") -> np.ndarray:
     """Sets the model of the task with only the used embedding rows; returns the whole table (vocabulary, hidden)."""
-    from ..encoder.layers import fill_pooler
+    from ..encoder.pooling import fill_pooler
 
     task, settings, checkpoint = trainer.task, trainer.settings, trainer.checkpoint
     encoder = load_trained_model_from_checkpoint(

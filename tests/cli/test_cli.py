@@ -63,8 +63,8 @@ def test_the_summary_tells_what_was_done(checkpoint, tmp_path, capsys):
     compared = f"  accuracy          {report['scores']['test']['accuracy']:.4f}   (baseline "
     compared += f"{report['baseline']['scores']['test']['accuracy']:.4f})"
     for line in (
-        "train: 1600 rows read, 1600 used, 0 skipped", "scores on dev", "scores on test", "best epoch: 1 of 1",
-        compared, "baseline: TF-IDF with logistic regression, fitted on 1,600 training rows",
+        "train: 4000 rows read, 4000 used, 0 skipped", "scores on dev", "scores on test", "best epoch: 1 of 1",
+        compared, "baseline: TF-IDF with logistic regression, fitted on 4,000 training rows",
     ):  # fmt: skip
         assert line in out
     # One epoch of the tests' tiny checkpoint is far below the baseline, and the last thing said is what to try.

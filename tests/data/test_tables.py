@@ -340,7 +340,7 @@ def test_a_missing_column_lists_the_others(tmp_path):
 def test_the_samples_are_what_they_say():
     from kbert_tasks import samples
 
-    for language, read, labels in (("zh", 1600, {"好评", "差评"}), ("en", 480, {"positive", "negative"})):
+    for language, read, labels in (("zh", 4000, {"好评", "差评"}), ("en", 480, {"positive", "negative"})):
         train, test = (kb.read(samples.path("classify", language, part)) for part in ("train", "test"))
         assert (len(train), len(test)) == (read, 120)
         assert set(train["label"]) == set(test["label"]) == labels

@@ -98,7 +98,7 @@ def test_the_dropout_rates_of_the_config_are_used(tmp_path, hidden, attention):
 
 
 def test_dropout_drops_the_share_it_says():
-    from kbert_tasks.encoder.bert import SelfAttention
+    from kbert_tasks.encoder.layers import SelfAttention
 
     attention, x = SelfAttention(2, 0.5), np.ones((64, 8, 16), "float32")
     bias = np.zeros((64, 1, 1, 8), "float32")
@@ -143,7 +143,7 @@ def test_any_number_of_segment_types(tmp_path):
 
 
 def test_a_saved_keras_model_loads_without_custom_objects(checkpoint, tmp_path):
-    from kbert_tasks.encoder.layers import pooled
+    from kbert_tasks.encoder.pooling import pooled
 
     keras = keras2()
     encoder = load(checkpoint)

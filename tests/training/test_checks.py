@@ -79,6 +79,16 @@ def test_one_hot_targets_and_texts_without_any_target():
             "Tagger.build returns the outputs tags and Tagger.loss has losses for label: both must have the same names",
         ),
         (
+            Tagger({"tags": "mse"}),
+            model(),
+            r"Tagger.loss should return a Keras loss object or a function of \(target, output\) for the output 'tags', found 'mse'",
+        ),
+        (
+            Tagger({"tags": keras.losses.MeanSquaredError}),
+            model(),
+            r"found <class '.*MeanSquaredError'>: write for example keras.losses.MeanSquaredError\(\)",
+        ),
+        (
             Tagger(target=lambda length: {"other": np.zeros(length)}),
             model(),
             "Tagger.target should return a dict with arrays for tags, not other: every output needs a target",

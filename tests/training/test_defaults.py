@@ -65,11 +65,12 @@ def test_a_smaller_file_never_gets_fewer_epochs(recipe, hidden, one, other):
         ("warmup_ratio", 0.3),
         ("head_lr_multiplier", 2.5),
         ("ema_decay", 0.0),
+        ("fgm_epsilon", 0.5),
         ("patience", 0),
     ],
 )
 def test_one_value_overrides_that_one_alone(name, value):
-    usual, found = resolved(256)[0], resolved(256, **{name: value})
+    usual, found = resolved(256, 4000)[0], resolved(256, 4000, **{name: value})
     assert found[0] == dataclasses.replace(usual, **{name: value} | ({"patience": 2} if name == "epochs" else {}))
     assert found[1][name] == defaults.Resolved(value, "as requested")
 
@@ -83,6 +84,22 @@ def test_a_falling_rate_brings_its_warm_up_and_is_not_cut_off():
             0.0,
             0,
         )
+
+
+@pytest.mark.parametrize(
+    ("hidden", "windows", "recipe", "settings", "value", "reason"),
+    [
+        (256, 4000, defaults.CLASSIFICATION, {}, 1.0, "it improves small checkpoints"),
+        (256, 4000, defaults.CLASSIFICATION, {"freeze_layers": 1}, 0.0, "freeze_layers freezes the embeddings"),
+        (256, 40_000, defaults.CLASSIFICATION, {}, 0.0, "5,000 steps are enough without it"),
+        (256, 40_000, defaults.CLASSIFICATION, {"fgm_epsilon": 0.5}, 0.5, "as requested"),
+        (256, 4000, defaults.SPANS, {}, 0.0, "nearly twice as long"),
+        (768, 4000, defaults.CLASSIFICATION, {}, 0.0, "base size or larger"),
+    ],
+)
+def test_short_trainings_of_small_classifiers_are_adversarial(hidden, windows, recipe, settings, value, reason):
+    chosen, found = resolved(hidden, windows, recipe, **settings)
+    assert chosen.fgm_epsilon == value and reason in found["fgm_epsilon"].reason
 
 
 def test_few_texts_are_not_held_out():

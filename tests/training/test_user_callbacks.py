@@ -75,6 +75,18 @@ def test_what_is_no_callback_is_refused(checkpoint):
         kb.TextClassifier(checkpoint, **SETTINGS).fit(ROWS, callbacks=[Seen(), "early"])
 
 
+@pytest.mark.parametrize(
+    ("given", "message"),
+    [
+        (None, r"callbacks\[0\] is None: give"),
+        (Seen, r"callbacks\[0\] is the class Seen: give an object, Seen\(\.\.\.\)"),
+    ],
+)
+def test_callback_classes_and_none_are_rejected(checkpoint, given, message):
+    with pytest.raises(kb.InputError, match=message):
+        kb.TextClassifier(checkpoint, **SETTINGS).fit(ROWS, callbacks=given)
+
+
 class StopsWithin(Callback):
     """Stops the training in the first step."""
 

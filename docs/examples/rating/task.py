@@ -96,8 +96,8 @@ class TextRater(Task[Prediction]):
 
     def build(self, encoder: "Model") -> "Model":
         from ..._keras import keras2
-        from ...encoder.bert import Dropout
-        from ...encoder.layers import pooled
+        from ...encoder.layers import Dropout
+        from ...encoder.pooling import pooled
 
         keras = keras2()
         vector = pooled(encoder, "cls")  # (batch, hidden)

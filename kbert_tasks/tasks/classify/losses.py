@@ -3,7 +3,7 @@
 from typing import TYPE_CHECKING, Any, TypeAlias
 
 from ..._keras import keras2, tensorflow
-from ...encoder.bert import register
+from ...encoder.ops import register
 
 if TYPE_CHECKING:
     from tensorflow import Tensor

@@ -35,10 +35,15 @@ if TYPE_CHECKING:
 
 
 class TextClassifier(Task[Prediction]):
-    """Classifies texts: predicts one label per text, or any number of labels.
+    """Predicts the label of a text or of a pair of texts; with `multi_label=True`, any number of labels.
+
+    Args:
+        checkpoint: the BERT checkpoint to start from: a folder, a name from `kbert-checkpoint list`, or `hf:OWNER/NAME`.
+        **settings: settings of the training, such as `epochs=3`. `kbert-train --task classify --help` lists them.
 
     Examples:
-        >>> task = TextClassifier("checkpoints/chinese_L-12_H-768_A-12", epochs=3)
+        >>> import kbert_tasks as kb
+        >>> task = kb.TextClassifier("checkpoints/chinese_L-12_H-768_A-12", epochs=3)
         >>> task.fit(kb.read("train.csv")).predict(["房间很干净"])
         [Prediction(label='好评', probability=0.98)]
     """
@@ -172,8 +177,8 @@ class TextClassifier(Task[Prediction]):
 
     def build(self, encoder: "Model") -> "Model":
         from ..._keras import keras2
-        from ...encoder.bert import Dropout
-        from ...encoder.layers import pooled
+        from ...encoder.layers import Dropout
+        from ...encoder.pooling import pooled
 
         keras = keras2()
         vector = pooled(encoder, self.pooling)  # (batch, hidden)

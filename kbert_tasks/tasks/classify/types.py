@@ -16,17 +16,22 @@ class ClassifySettings(TruncationSettings):
 
     pooling: str = option(
         AUTO,
-        "vector of a text: cls: vector of [CLS]; pooler: dense layer of the checkpoint on it; mean, max: over all tokens",
+        "vector that is classified: cls: vector of [CLS]; pooler: the same after the checkpoint's dense layer; "
+        "mean, max: mean or maximum over all tokens",
         choices=(AUTO, *POOLINGS),
     )
     text_b_column: str = option("text_b", "column of the second text of a pair, if there is one", later=True)
     multi_label: bool = option(False, "a text may have several labels (or none)")
     label_separator: str = option("|", "separator between several labels in one cell")
     calibrate: bool = option(
-        True, "fit a temperature on the development texts, so that probabilities match the share of right answers"
+        True, "calibrate the probabilities with a temperature that is fitted on the development texts"
     )
     min_confidence: float | None = option(
-        None, "minimum probability of the best label; texts below it get no label (None)", least=0, most=1, later=True
+        None,
+        "a text gets no label (None) if its most probable label is less probable than this",
+        least=0,
+        most=1,
+        later=True,
     )
     class_weight: str = option(
         "none", "weights of the labels in the loss; balanced: rare labels count more", choices=("none", "balanced")
@@ -37,7 +42,7 @@ class ClassifySettings(TruncationSettings):
         least=0,
     )
     label_smoothing: float = option(
-        0.0, "share of the gold probability that is spread over all labels", least=0, below=1
+        0.0, "share of the target probability that is distributed over all labels", least=0, below=1
     )
     baseline: bool = option(True, "also fit TF-IDF with logistic regression on the training rows, for comparison")
 

@@ -76,9 +76,16 @@ class Candidates(tuple[Triple, ...]):
 
 
 class RelationExtractor(SpanTask[Prediction]):
-    """Extracts (subject, predicate, object) triples from texts.
+    """Predicts the (subject, predicate, object) triples that a text contains.
+
+    The predicates are those of the training data. Subjects and objects are parts of the text.
+
+    Args:
+        checkpoint: the BERT checkpoint to start from: a folder, a name from `kbert-checkpoint list`, or `hf:OWNER/NAME`.
+        **settings: settings of the training, such as `epochs=3`. `kbert-train --task relation --help` lists them.
 
     Examples:
+        >>> import kbert_tasks as kb
         >>> task = kb.RelationExtractor("checkpoints/chinese_L-12_H-768_A-12", epochs=10)
         >>> task.fit(kb.read("train.jsonl")).predict(["《雪的体重》的作者是方小雪。"])
         [Prediction(triples=(Triple(subject='雪的体重', predicate='作者', object='方小雪', ...),))]
@@ -130,7 +137,7 @@ class RelationExtractor(SpanTask[Prediction]):
 
     def build(self, encoder: "Model") -> "Model":
         from ..._keras import keras2
-        from ...encoder.bert import Dropout
+        from ...encoder.layers import Dropout
         from ..heads import PairScores, SpanScores
 
         keras = keras2()

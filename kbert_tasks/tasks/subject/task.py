@@ -58,9 +58,16 @@ class Prediction:
 
 
 class SubjectExtractor(SpanTask[Prediction]):
-    """Extracts the subjects of an event from texts.
+    """Predicts the subjects of an event: the parts of a text that name whom or what the event is about.
+
+    The input is a pair (text, event type), or only a text if the training data have no event types.
+
+    Args:
+        checkpoint: the BERT checkpoint to start from: a folder, a name from `kbert-checkpoint list`, or `hf:OWNER/NAME`.
+        **settings: settings of the training, such as `epochs=3`. `kbert-train --task subject --help` lists them.
 
     Examples:
+        >>> import kbert_tasks as kb
         >>> task = kb.SubjectExtractor("checkpoints/chinese_L-12_H-768_A-12", epochs=3)
         >>> task.fit(kb.read("train.csv")).predict([("长河科技股东减持", "股东减持")])
         [Prediction(subjects=(Subject(subject='长河科技', span=Span(start=0, end=4), probability=0.98),))]
@@ -143,7 +150,7 @@ class SubjectExtractor(SpanTask[Prediction]):
 
     def build(self, encoder: "Model") -> "Model":
         from ..._keras import keras2
-        from ...encoder.bert import Dropout
+        from ...encoder.layers import Dropout
         from ..heads import SpanScores
 
         x = Dropout(self.settings.dropout, name="Head-Dropout")(encoder.output)
