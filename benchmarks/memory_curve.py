@@ -25,7 +25,7 @@ import kbert_tasks as kb
 from kbert_tasks._keras import tensorflow
 from kbert_tasks.samples import path
 
-ROWS = {"epochs": 1, "max_length": 32, "batch_size": 8, "baseline": False}
+ROWS = {"epochs": 1, "max_length": 32, "batch_size": 8, "fgm_epsilon": 0.0, "baseline": False}
 SHOWN = 1, 2, 3, 5, 10, 15, 20
 MIB = 2**20
 

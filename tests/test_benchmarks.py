@@ -41,6 +41,18 @@ def test_fixed_settings(benchmark):
     fixed = benchmark("fixed")
     check(fixed.SPANS, kb.RelationExtractor, kb.SubjectExtractor)
     check(fixed.CLASSIFY, kb.TextClassifier)
+    source = (FOLDER / "workers" / "ours.py").read_text(encoding="utf-8")
+    worker = {
+        ast.unparse(each.targets[0]): each.value for each in ast.parse(source).body if isinstance(each, ast.Assign)
+    }
+    assert ast.literal_eval(worker["FIXED"]) == fixed.CLASSIFY
+
+
+def test_no_automatic_setting_is_left(benchmark):
+    """The benchmarks set the number of epochs themselves; the last three settings do not change what is learned."""
+    own = {"epochs", "validation_split", "precision", "device", "compile"}
+    automatic = {each.name for each in dataclasses.fields(kb.TextClassifier.Settings) if each.default == "auto"}
+    assert benchmark("fixed").CLASSIFY.keys() == automatic - own
 
 
 @pytest.mark.parametrize("name", ["accuracy", "long_text"])

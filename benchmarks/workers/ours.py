@@ -16,8 +16,8 @@ from kbert_tasks.training.step import Stepped
 
 # Fixed values for the automatic settings: the same as in `fixed.py`, which this folder cannot import.
 FIXED = {
-    "learning_rate": 5e-5, "head_lr_multiplier": 1.0, "schedule": "constant", "warmup_ratio": 0.0, "ema_decay": 0.0, "patience": 0,
-    "pooling": "cls",
+    "learning_rate": 5e-5, "head_lr_multiplier": 1.0, "schedule": "constant", "warmup_ratio": 0.0, "ema_decay": 0.0,
+    "fgm_epsilon": 0.0, "patience": 0, "pooling": "cls",
 }  # fmt: skip
 
 keras = keras2()
