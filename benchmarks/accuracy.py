@@ -1,9 +1,9 @@
-"""Whether speed costs accuracy: the same fine-tuning by each encoder, in each kind of numbers, over several seeds.
+"""Test accuracy of the same fine-tuning with each encoder and number format, over several seeds.
 
     python benchmarks/accuracy.py --checkpoint MINILM --train train.tsv --test test.tsv [--share 0.5] [--seeds 1 2 3 4 5]
 
-The last epoch is kept, so that nothing is chosen by any score; the test file is read at the end of each run. Prints a
-Markdown table: the accuracies, their mean and its standard error, and how far the mean is from the first line's.
+No score is used to choose anything: the weights of the last epoch are kept. Each run is scored once on the test file. The script
+prints a Markdown table with the accuracies, their mean, its standard error, and the difference to the mean of the first row.
 """
 
 import argparse
@@ -23,6 +23,7 @@ VARIANTS = {
 
 
 def accuracy(args, variant, seed):
+    """Trains one model and returns its test accuracy."""
     rows = kb.read(args.train)
     rows = rows.sample(round(args.share * len(rows)), random_state=0)
     settings = CLASSIFY | {
@@ -36,8 +37,8 @@ def accuracy(args, variant, seed):
 
 
 def table(found):
-    """The table's lines, from a dict of variants to dicts of seeds to accuracies."""
-    yield f"| | {' | '.join(f'seed {seed}' for seed in next(iter(found.values())))} | mean | standard error | from the first |"
+    """Yields the lines of the table; `found` is a dict of variant to a dict of seed to accuracy."""
+    yield f"| | {' | '.join(f'seed {seed}' for seed in next(iter(found.values())))} | mean | standard error | difference to the first row |"
     yield "|---" * (4 + len(next(iter(found.values())))) + "|"
     first = None
     for variant, scores in found.items():
@@ -50,11 +51,11 @@ def table(found):
 
 def main():
     parser = argparse.ArgumentParser(description=__doc__.split("\n")[0])
-    parser.add_argument("--checkpoint", required=True, metavar="FOLDER", help="official format")
-    parser.add_argument("--train", required=True, metavar="FILE", help="columns label and text")
-    parser.add_argument("--test", required=True, metavar="FILE", help="the same columns")
+    parser.add_argument("--checkpoint", required=True, metavar="FOLDER", help="folder in Google's format")
+    parser.add_argument("--train", required=True, metavar="FILE", help="training file with the columns label and text")
+    parser.add_argument("--test", required=True, metavar="FILE", help="test file with the same columns")
     parser.add_argument(
-        "--share", type=float, default=1.0, help="of the training file, always the same rows (default 1)"
+        "--share", type=float, default=1.0, help="share of the training rows, the same for all runs (default 1)"
     )
     parser.add_argument("--epochs", type=int, default=1)
     parser.add_argument("--learning-rate", type=float, default=5e-5)
@@ -71,4 +72,5 @@ def main():
     print("\n".join(table(found)))
 
 
-main()
+if __name__ == "__main__":
+    main()

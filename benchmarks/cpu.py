@@ -1,9 +1,10 @@
-"""An epoch computed in two ways on the processor, in turn, each in a process of its own. Prints a Markdown table.
+"""Seconds of an epoch computed in two ways on the CPU, in turn: a Markdown table.
 
-    python benchmarks/cpu.py --compare kernels|precision [--checkpoint tiny-zh] [--data-root DIR] [--rounds 3]
+    python benchmarks/cpu.py --compare kernels|precision [--checkpoint tiny-zh] [--data-root DIR] [--rounds 3] [--rows N]
 
-`kernels` compares oneDNN's kernels with TensorFlow's own, in float32. TensorFlow chooses between them when it is imported, by
-TF_ENABLE_ONEDNN_OPTS. `precision` compares bfloat16 with float32. The first epoch, in which the step is traced, is not counted.
+`kernels` compares oneDNN's kernels with TensorFlow's own kernels, in float32. The environment variable TF_ENABLE_ONEDNN_OPTS
+selects them when TensorFlow is imported, so each training runs in a new process. `precision` compares bfloat16 with float32. The
+first epoch, in which TensorFlow traces the step, is not counted.
 """
 
 import argparse
@@ -16,7 +17,7 @@ from pathlib import Path
 
 from machine import described
 
-CASES = {  # class of the task, file, number of texts, tokens
+CASES = {  # class of the task, file, number of texts, max_length
     "classify": ("TextClassifier", "zh_tnews/train.tsv", 640, 48),
     "subject": ("SubjectExtractor", "zh_ccks2019_event_subject/train.jsonl", 320, 96),
 }
@@ -30,14 +31,14 @@ WAYS = {  # name: (environment, precision)
 
 
 def epoch(args, case, precision):
-    """Trains three epochs and returns the seconds of the second and third, averaged."""
+    """Trains three epochs and returns the mean seconds of the second and the third."""
     import kbert_tasks as kb
 
     name, file, number, length = CASES[case]
     rows = kb.read(Path(args.data_root) / file)
-    rows = rows[rows["text"].str.len() <= length - 6].head(number)
+    rows = rows[rows["text"].str.len() <= length - 6].head(min(number, args.rows or number))
     task = getattr(kb, name)(
-        args.checkpoint, epochs=3, max_length=length, validation_split=0.0, precision=precision
+        args.checkpoint, epochs=3, max_length=length, validation_split=0.0, precision=precision, fgm_epsilon=0.0
     ).fit(rows)
     return statistics.mean(each["seconds"] for each in task.report_["history"][1:])
 
@@ -48,6 +49,7 @@ def main():
     parser.add_argument("--checkpoint", default="tiny-zh")
     parser.add_argument("--data-root", default="../shared/data", metavar="DIR", help="folder of the data sets")
     parser.add_argument("--rounds", type=int, default=3)
+    parser.add_argument("--rows", type=int, metavar="N", help="use at most N texts of each file (default 640 and 320)")
     parser.add_argument("--epoch", nargs=2, help=argparse.SUPPRESS)  # used by the processes that this one starts
     args = parser.parse_args()
     if args.epoch:
@@ -71,4 +73,5 @@ def main():
         print(f"| {case} | {' | '.join(cells)} | {statistics.median(seconds[1]) / statistics.median(seconds[0]):.2f} |")
 
 
-main()
+if __name__ == "__main__":
+    main()

@@ -1,10 +1,10 @@
-"""The losses of each task on one device, on two in one process, and in two processes: a Markdown table.
+"""Losses of each task on one device, on two devices of one process, and on two processes: a Markdown table.
 
     python benchmarks/devices.py [--checkpoint tiny-zh] [--rows 200] [--epochs 3] [--batch-size 16]
 
-The samples of the package, without dropout, so that only the order of sums differs. The two devices share this machine's
-processor, and the two processes speak through its loopback address: this shows that the numbers are right, not how
-fast several machines are.
+The script trains on the samples of the package without dropout, so that only the order of sums differs. The two devices share the
+processor of this machine, and the two processes communicate through its loopback address. The result shows that the numbers are
+right; it does not show how fast several machines are.
 """
 
 import argparse
@@ -25,7 +25,7 @@ OFF = {"hidden_dropout_prob": 0.0, "attention_probs_dropout_prob": 0.0}
 
 
 def without_dropout(checkpoint, folder):
-    """A copy of a checkpoint whose config has none."""
+    """Copies a checkpoint, sets the dropout rates of its config to 0, and returns the folder of the copy."""
     from kbert_tasks import find_checkpoint
 
     found = find_checkpoint(checkpoint)
@@ -36,7 +36,7 @@ def without_dropout(checkpoint, folder):
 
 
 def losses(device, job):
-    """{task: losses of the epochs}."""
+    """Trains each task and returns a dict of task to the losses of its epochs."""
     import kbert_tasks as kb
     from kbert_tasks import samples, tasks
 
@@ -56,7 +56,7 @@ def losses(device, job):
 
 
 def answers(device, job, workers=1):
-    """`losses`, of each of so many processes."""
+    """Runs `losses` in `workers` processes at the same time and returns a list of their results."""
     sockets = [socket.create_server(("127.0.0.1", 0)) for _ in range(workers)]
     addresses = [f"127.0.0.1:{each.getsockname()[1]}" for each in sockets]
     for each in sockets:
@@ -67,16 +67,16 @@ def answers(device, job, workers=1):
         environment = os.environ | ({"TF_CONFIG": json.dumps(task)} if workers > 1 else {})
         words = [sys.executable, __file__, "--answer", json.dumps([device, job])]
         running.append(subprocess.Popen(words, env=environment, stdout=subprocess.PIPE))
-    args = [each.communicate()[0] for each in running]
+    outputs = [each.communicate()[0] for each in running]
     if any(each.returncode for each in running):
-        sys.exit("a process has failed: its message stands above")
-    return [json.loads(each) for each in args]
+        sys.exit("a process failed, see its message above")
+    return [json.loads(each) for each in outputs]
 
 
 def main():
     parser = argparse.ArgumentParser(description=__doc__.split("\n")[0])
-    parser.add_argument("--checkpoint", default="tiny-zh", metavar="C", help="(default tiny-zh)")
-    parser.add_argument("--rows", type=int, default=200, help="of each sample (default 200)")
+    parser.add_argument("--checkpoint", default="tiny-zh", metavar="C", help="folder or name (default tiny-zh)")
+    parser.add_argument("--rows", type=int, default=200, help="number of rows of each sample (default 200)")
     parser.add_argument("--epochs", type=int, default=3)
     parser.add_argument("--batch-size", type=int, default=16)
     parser.add_argument("--answer", help=argparse.SUPPRESS)

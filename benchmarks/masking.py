@@ -1,9 +1,9 @@
-"""What the batches of pretraining hold, counted over a million tokens of a real text, and how fast they are made.
+"""Count what the batches of pretraining contain, over a million tokens of a text, and how fast they are made.
 
-    python benchmarks/masking.py --data DIR [--tokenization 1000000] [--length 128] [--batch-size 64]
+    python benchmarks/masking.py --data DIR [--tokens 1000000] [--length 128] [--batch-size 64]
     python benchmarks/masking.py --text FILE... --vocab vocab.txt [--cased]
 
-DIR is a folder that `kbert-pretrain data` wrote. Ends with status 1 if a share is outside its bounds.
+DIR is a folder that `kbert-pretrain data` wrote. The exit status is 1 if a share differs too much from the expected one.
 """
 
 import argparse
@@ -18,17 +18,17 @@ from kbert_tasks.pretraining import corpus, preparing, stream
 from kbert_tasks.pretraining.masking import Numbers
 from kbert_tasks.text.tokenizer import read_vocabulary
 
-BOUNDS = {  # name: (per cent that is wanted, most that may be missing or too much)
-    "to predict": (15, 0.2),
-    "shown as [MASK]": (80, 1),
-    "shown as a random token": (10, 1),
-    "shown as itself": (10, 1),
-    "second part is from elsewhere": (50, 1),
+BOUNDS = {  # name: (expected percentage, allowed difference)
+    "tokens to predict": (15, 0.2),
+    "of these, replaced by [MASK]": (80, 1),
+    "replaced by a random token": (10, 1),
+    "not replaced": (10, 1),
+    "pairs with a random second part": (50, 1),
 }
 
 
 def counted(made, numbers, tokens):
-    """Counts over batches until there are so many tokens; [CLS], [SEP] and [UNK], never predicted, are not counted."""
+    """Counts batches until they have `tokens` tokens. [CLS], [SEP] and [UNK] are never predicted and do not count."""
     count, began = Counter(), time.process_time()
     special = [numbers.pad, numbers.unk, numbers.cls, numbers.sep]
     for x, y in made:
@@ -49,7 +49,7 @@ def counted(made, numbers, tokens):
 
 
 def shares(count):
-    """Name to per cent."""
+    """Returns a dict of the names in BOUNDS to percentages."""
     predicted = count["predicted"]
     found = (
         predicted / count["tokens"],
@@ -63,17 +63,17 @@ def shares(count):
 
 def main():
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("--data")
-    parser.add_argument("--text", nargs="+")
-    parser.add_argument("--vocab")
-    parser.add_argument("--cased", action="store_true")
-    parser.add_argument("--tokenization", type=int, default=1_000_000)
-    parser.add_argument("--length", type=int, default=128)
+    parser.add_argument("--data", metavar="DIR", help="folder that kbert-pretrain data wrote")
+    parser.add_argument("--text", nargs="+", metavar="FILE", help="text files, instead of --data")
+    parser.add_argument("--vocab", metavar="FILE", help="vocab.txt, with --text")
+    parser.add_argument("--cased", action="store_true", help="the vocabulary distinguishes capital letters")
+    parser.add_argument("--tokens", type=int, default=1_000_000, help="number of tokens to count (default 1,000,000)")
+    parser.add_argument("--length", type=int, default=128, help="maximum number of tokens of a pair (default 128)")
     parser.add_argument("--batch-size", type=int, default=64)
     parser.add_argument("--seed", type=int, default=1)
     arguments = parser.parse_args()
     if not arguments.data and not (arguments.text and arguments.vocab):
-        parser.error("--data, or --text and --vocab")
+        parser.error("give --data, or --text and --vocab")
     with tempfile.TemporaryDirectory() as folder:
         if arguments.data:
             text = corpus.Corpus.open(arguments.data)
@@ -85,10 +85,10 @@ def main():
             made = stream.batches(
                 text, "train", arguments.length, arguments.batch_size, arguments.seed, whole_word_mask=whole
             )
-            next(made)  # the first shards are read
+            next(made)  # reads the first shards, which is not timed
             counts["whole words" if whole else "tokens"] = counted(made, numbers, arguments.tokens)
     found = {name: shares(count) for name, count in counts.items()}
-    print("| | " + " | ".join(f"masking {name}" for name in found) + " | wanted |")
+    print("| | " + " | ".join(f"masking {name}" for name in found) + " | expected |")
     print("|---|" + "---:|" * (len(found) + 1))
     for name, (wanted, bound) in BOUNDS.items():
         print(
@@ -96,17 +96,18 @@ def main():
         )
     for name, value in (
         ("tokens counted", lambda count: count["tokens"]),
-        ("besides, [UNK]", lambda count: count["unknown"]),
+        ("[UNK], not counted", lambda count: count["unknown"]),
         ("pairs", lambda count: count["pairs"]),
         ("padding, %", lambda count: round(100 * padding(count), 1)),
-        ("tokens a second of CPU, one thread", lambda count: round(count["tokens"] / count["seconds"])),
+        ("tokens per second of CPU, one thread", lambda count: round(count["tokens"] / count["seconds"])),
     ):
         print(f"| {name} | " + " | ".join(f"{value(count):,}" for count in counts.values()) + " | |")
     outside = [n for n, (want, off) in BOUNDS.items() if any(abs(each[n] - want) > off for each in found.values())]
-    raise SystemExit(f"outside the bounds: {', '.join(outside)}" if outside else 0)
+    raise SystemExit(f"too different from the expected share: {', '.join(outside)}" if outside else 0)
 
 
 def padding(count):
+    """Returns the share of padding in the batches."""
     return 1 - (count["tokens"] + count["unknown"] + 3 * count["pairs"]) / count["places"]
 
 

@@ -1,10 +1,11 @@
-"""Memory of one process that trains, or loads, again and again: Markdown tables.
+"""Memory of a process that trains, or loads a model, many times: a Markdown table.
 
     python benchmarks/memory_curve.py [--times 20] [--only classify ...] [--output FILE]
 
-Each job is a process of its own. After each training (in pretraining after each stretch of steps, which ends in a save;
-for `kb.load` after each model that was loaded and has answered) all garbage is collected and free memory is returned to the
-system (`malloc_trim`). Then it prints the memory that the process holds and the TensorFlow variables that are alive.
+Each job runs in a separate process. It measures after each training, in pretraining after each interval of four steps, which ends
+with a save, and for `kb.load` after each model has been loaded and has made predictions. Before each measurement, the process
+collects garbage and returns free memory to the system (`malloc_trim`). It then measures its memory and counts the live TensorFlow
+variables.
 """
 
 import argparse
@@ -24,12 +25,13 @@ import kbert_tasks as kb
 from kbert_tasks._keras import tensorflow
 from kbert_tasks.samples import path
 
-ROWS = {"epochs": 1, "max_length": 32, "batch_size": 8, "baseline": False}
+ROWS = {"epochs": 1, "max_length": 32, "batch_size": 8, "fgm_epsilon": 0.0, "baseline": False}
 SHOWN = 1, 2, 3, 5, 10, 15, 20
 MIB = 2**20
 
 
 def fits(kind, times):
+    """Trains a task `times` times and yields after each training."""
     from kbert_tasks import tasks
 
     rows = kb.read(path(kind, "zh", "train")).head(24)
@@ -40,6 +42,7 @@ def fits(kind, times):
 
 
 def loads(times):
+    """Loads a saved model `times` times and yields after each prediction."""
     rows = kb.read(path("classify", "zh", "train")).head(24)
     with tempfile.TemporaryDirectory() as folder:
         kb.TextClassifier("tiny-zh", **ROWS, validation_split=0.0).fit(rows).save(Path(folder) / "run")
@@ -48,8 +51,8 @@ def loads(times):
             yield
 
 
-def stretches(times):
-    """`times` stretches of four steps of one pretraining; it yields where a stretch has been saved."""
+def intervals(times):
+    """Pretrains for `times` intervals of four steps and measures after the save of each interval."""
     from kbert_tasks.pretraining import training
     from kbert_tasks.pretraining.preparing import prepare
 
@@ -84,47 +87,47 @@ JOBS = {
     "classify": lambda times: fits("classify", times),
     "relation": lambda times: fits("relation", times),
     "subject": lambda times: fits("subject", times),
-    "kb.load and predict": loads,
-    "pretraining, stretches": stretches,
+    "load and predict": loads,
+    "pretraining, intervals of four steps": intervals,
 }
 
 
 def measure():
-    """Prints (MiB held, live variables, MiB of them) as JSON."""
+    """Prints [MiB of the process, number of live variables, MiB of these variables] as JSON."""
     tf = tensorflow()
     gc.collect()
     ctypes.CDLL(None).malloc_trim(0)
-    held = int(Path("/proc/self/statm").read_text().split()[1]) * os.sysconf("SC_PAGE_SIZE")
+    used = int(Path("/proc/self/statm").read_text().split()[1]) * os.sysconf("SC_PAGE_SIZE")
     alive = [each for each in gc.get_objects() if issubclass(type(each), tf.Variable)]
     bytes_ = sum(each.shape.num_elements() * each.dtype.size for each in alive)
-    print(json.dumps([round(held / MIB), len(alive), round(bytes_ / MIB, 1)]), flush=True)
+    print(json.dumps([round(used / MIB), len(alive), round(bytes_ / MIB, 1)]), flush=True)
 
 
 def measured(name, times):
-    """The rows that a process of its own prints."""
+    """Runs a job in a new process and returns its measurements."""
     command = [sys.executable, __file__, "--job", name, "--times", str(times)]
     done = subprocess.run(command, stdout=subprocess.PIPE, text=True, check=True)
     return [json.loads(line) for line in done.stdout.splitlines()]
 
 
 def table(found):
-    """MiB held after so many times, what each time from the second on added, and the variables at the end."""
+    """Yields the lines of the table: MiB after 1, 2, ... times, the mean increase from the second time on, and live variables."""
     times = max(map(len, found.values()))
     shown = [each for each in SHOWN if each <= times]
-    yield f"| job | {' | '.join(map(str, shown))} | MiB more each time, from the 2nd on | live variables at the end (MiB) |"
+    yield f"| job | {' | '.join(map(str, shown))} | MiB added each time, from the 2nd on | live variables at the end (MiB) |"
     yield "|---" * (len(shown) + 3) + "|"
     for name, rows in found.items():
-        more = (rows[-1][0] - rows[1][0]) / (len(rows) - 2)
+        more = (rows[-1][0] - rows[1][0]) / (len(rows) - 2) if len(rows) > 2 else float("nan")
         cells = [rows[each - 1][0] for each in shown]
         yield f"| {name} | {' | '.join(map(str, cells))} | {more:.1f} | {rows[-1][1]} ({rows[-1][2]}) |"
 
 
 def main():
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("--times", type=int, default=20)
+    parser.add_argument("--times", type=int, default=20, help="number of trainings (default 20)")
     parser.add_argument("--only", nargs="+", choices=JOBS, default=list(JOBS), metavar="JOB")
-    parser.add_argument("--output", metavar="FILE", help="for the text, which is printed too")
-    parser.add_argument("--job", choices=JOBS, help=argparse.SUPPRESS)  # in a process of its own
+    parser.add_argument("--output", metavar="FILE", help="file for the table, which is also printed")
+    parser.add_argument("--job", choices=JOBS, help=argparse.SUPPRESS)  # used by the processes that this one starts
     args = parser.parse_args()
     if args.job:
         logging.disable(logging.WARNING)
@@ -141,4 +144,5 @@ def main():
         Path(args.output).write_text(text, encoding="utf-8")
 
 
-main()
+if __name__ == "__main__":
+    main()

@@ -1,8 +1,8 @@
-"""The operations of `kbert_tasks/encoder/ops.py` beside TensorFlow's own, forward and backward together, in CPU milliseconds.
+"""Compare the operations of `kbert_tasks/encoder/ops.py` with TensorFlow's own: CPU milliseconds, forward and backward.
 
-    python benchmarks/ops.py [--tokenization 768] [--hidden 384]
+    python benchmarks/ops.py [--tokens 768] [--hidden 384] [--rounds 10]
 
-Each is the least of several rounds, run in turn: a busy machine makes them longer, never shorter.
+Each number is the minimum of several rounds, because other programs can only make a round slower.
 """
 
 import argparse
@@ -15,7 +15,7 @@ tf, keras = tensorflow(), keras2()
 
 
 def pairs(tokens, hidden):
-    """Name, ours, TensorFlow's, inputs."""
+    """Yields (name, function of this package, function of TensorFlow, inputs)."""
     wide = tf.random.normal((tokens, 4 * hidden))
     x, gamma, beta = tf.random.normal((tokens, hidden)), tf.ones(hidden), tf.zeros(hidden)
     table, ids = tf.random.normal((30522, hidden)), tf.random.uniform((tokens,), 1, 30522, tf.int32)
@@ -31,7 +31,7 @@ def pairs(tokens, hidden):
 
 
 def step(function, inputs):
-    """A function that computes the value and the gradients, dense."""
+    """Returns a function that computes the value and the dense gradients."""
 
     @tf.function(autograph=False)
     def run():
@@ -44,6 +44,7 @@ def step(function, inputs):
 
 
 def milliseconds(run, repeats=10):
+    """Returns the mean CPU milliseconds of a call."""
     began = time.process_time()
     for _ in range(repeats):
         run()
@@ -52,11 +53,11 @@ def milliseconds(run, repeats=10):
 
 def main():
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("--tokenization", type=int, default=768)
-    parser.add_argument("--hidden", type=int, default=384)
+    parser.add_argument("--tokens", type=int, default=768, help="number of tokens in a batch (default 768)")
+    parser.add_argument("--hidden", type=int, default=384, help="hidden size (default 384)")
     parser.add_argument("--rounds", type=int, default=10)
     arguments = parser.parse_args()
-    print("| operation | ours, CPU ms | TensorFlow's | ratio |\n|---|---|---|---|")
+    print("| operation | this package, CPU ms | TensorFlow, CPU ms | ratio |\n|---|---|---|---|")
     for name, ours, theirs, inputs in pairs(arguments.tokens, arguments.hidden):
         runs = [step(each, inputs) for each in (ours, theirs)]
         times = [[milliseconds(run) for run in runs] for _ in range(arguments.rounds + 1)][1:]
@@ -64,4 +65,5 @@ def main():
         print(f"| {name} | {one:.2f} | {other:.2f} | {other / one:.2f} |", flush=True)
 
 
-main()
+if __name__ == "__main__":
+    main()

@@ -1,7 +1,7 @@
 #!/usr/bin/env bash
-# Makes a virtual environment for each peer of benchmarks/speed.py, or brings existing ones up to date.
+# Makes a virtual environment for each library that benchmarks/speed.py compares, or updates existing ones.
 #
-#   bash benchmarks/peers.sh [FOLDER]        FOLDER is benchmarks/.peers if not told; PYTHON=python3.12 chooses a Python
+#   bash benchmarks/peers.sh [FOLDER]        FOLDER defaults to benchmarks/.peers; PYTHON=python3.12 chooses a Python
 set -euo pipefail
 here=$(cd "$(dirname "$0")" && pwd)
 folder=${1:-$here/.peers}

@@ -1,9 +1,9 @@
-"""Relations in batches beside one text at a time: the ratio of times, and whether the triples are the same.
+"""Compare relation extraction for all texts together and for each text alone: times, and whether the triples are the same.
 
     python benchmarks/prediction.py RUN TEXTS.jsonl [--number 300] [--rounds 3]
 
-RUN is a folder that kbert-train wrote. Three ways in turn: `predict` of all texts; `predict` of each text; and the way of the usual
-scripts, Keras's `model.predict` for each text, with the encoder run again for the pairs.
+RUN is a folder that kbert-train wrote. The script runs three methods in turn: `predict` of all texts; `predict` of each text; and the
+method of the usual scripts, which call Keras's `model.predict` for each text and run the encoder again for the pairs.
 """
 
 import argparse
@@ -19,7 +19,7 @@ from kbert_tasks.text.spans import likely
 
 
 def usual(task):
-    """A function of one example: spans by one `model.predict`, pairs by another that runs the encoder again."""
+    """Returns a function that predicts one example: `model.predict` for the spans, and again, with the encoder, for the pairs."""
     model, keras = task.model, keras2()
     spans_of = keras.Model(model.inputs[:2], model.get_layer("spans").output)
     pairs_of = keras.Model(model.inputs, model.get_layer("pairs").output)
@@ -44,15 +44,16 @@ def usual(task):
 
 
 def timed(work):
+    """Returns (result of work(), seconds)."""
     began = time.perf_counter()
     return work(), time.perf_counter() - began
 
 
 def main():
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("run")
-    parser.add_argument("texts")
-    parser.add_argument("--number", type=int, default=300, metavar="N", help="texts of the file (default 300)")
+    parser.add_argument("run", help="folder that kbert-train wrote")
+    parser.add_argument("texts", help="file with texts")
+    parser.add_argument("--number", type=int, default=300, metavar="N", help="number of texts (default 300)")
     parser.add_argument("--rounds", type=int, default=3)
     arguments = parser.parse_args()
     task = kb.load(arguments.run)
@@ -60,29 +61,32 @@ def main():
     examples = task.examples(rows, gold=False).rows
     answer = usual(task)
     ways = {
-        "all texts": lambda: task.predict(rows),
+        "predict of all texts": lambda: task.predict(rows),
         "predict of each text": lambda: [task.predict(rows.iloc[i : i + 1])[0] for i in range(len(rows))],
-        "the usual way, each text": lambda: [answer(example) for example in examples],
+        "usual method, each text": lambda: [answer(example) for example in examples],
     }
-    task.predict(rows.head(100))  # traces the functions
+    task.predict(rows.head(100))  # TensorFlow traces the functions, which is not timed
     answer(examples[0])
-    seconds, args = {name: [] for name in ways}, {}
+    seconds, found = {name: [] for name in ways}, {}
     for _ in range(arguments.rounds):
         for name, way in ways.items():
-            args[name], took = timed(way)
+            found[name], took = timed(way)
             seconds[name].append(took)
-    whole = statistics.median(seconds["all texts"])
+    fastest = "predict of all texts"
+    whole = statistics.median(seconds[fastest])
     print(f"{len(rows)} texts, medians of {arguments.rounds} rounds")
     for name, took in seconds.items():
-        differ = sum(strings(one) != strings(other) for one, other in zip(args["all texts"], args[name], strict=True))
+        differ = sum(strings(one) != strings(other) for one, other in zip(found[fastest], found[name], strict=True))
         middle = statistics.median(took)
         print(
-            f"{name:<26} {1000 * middle / len(rows):7.1f} ms a text, ratio {middle / whole:4.1f}, texts that differ {differ}"
+            f"{name:<26} {1000 * middle / len(rows):7.1f} ms per text, ratio {middle / whole:4.1f}, {differ} texts with other triples"
         )
 
 
 def strings(prediction):
+    """Returns the triples of a prediction as strings."""
     return [triple.strings for triple in prediction.triples]
 
 
-main()
+if __name__ == "__main__":
+    main()

@@ -1,15 +1,17 @@
-"""What pretraining is worth: a pretrained checkpoint and the same shape with random weights, fine-tuned alike, on Chinese tasks.
+"""Effect of pretraining: a pretrained checkpoint and random weights of the same shape, fine-tuned alike on Chinese tasks.
 
     python benchmarks/pretraining_gain.py CHECKPOINT [--data-root DIR] [--seeds 1 2 3] [--rows N] [--results FILE]
-    python benchmarks/pretraining_gain.py CHECKPOINT --only zh_tnews --seeds 1 --results FILE    (a part; others later)
+    python benchmarks/pretraining_gain.py CHECKPOINT --only zh_tnews --seeds 1 --results FILE    (a part)
 
-Both get the same settings, rows and seeds; the random weights are drawn as pretraining draws its start, anew for each
-seed. The best epoch (and the threshold for subjects) is chosen on a tenth of the training rows, held out, the same for both. The
-test rows choose nothing. The learning rate is the one that served tiny-zh best on the held-out rows, of those that were tried
-(--learning-rate, with --test-rows 0, which leaves the test alone); on TNEWS random weights want less (benchmarks/pretraining.md).
-Where no labelled test split is published, the published development split is the test and serves nothing else; of ChnSentiCorp both are.
+Both use the same settings, rows and seeds. The random weights are initialised as at the start of pretraining, differently for each
+seed. The best epoch, and the threshold for subjects, is chosen on a held-out tenth of the training rows, the same for both. The test
+rows are used for the final score only. The learning rate is the tested one with the best score of tiny-zh on the held-out rows (use
+--learning-rate with --test-rows 0 to test rates); on TNEWS, random weights need a lower one (benchmarks/pretraining.md). If a data
+set has no published labelled test split, its development split is the test set and is used for nothing else; for ChnSentiCorp, both
+splits are the test set.
 
-Prints a Markdown table. With --results each run is a line of JSON there, and what is there already is not run again.
+The script prints a Markdown table. With --results, each run is a line of JSON in that file, and runs that the file already contains
+are not repeated.
 """
 
 import argparse
@@ -35,7 +37,7 @@ STARTS = "pretrained", "random"
 
 @dataclasses.dataclass(frozen=True)
 class DataSet:
-    """A data set: its task, its files (the test rows may be of several), its score, and settings that suit a small model."""
+    """A data set: its task, its files (one or more for the test), its score, and settings for a small model."""
 
     task: str
     train: str
@@ -60,7 +62,7 @@ DATA = {
         epochs=1,
         schedule="linear",
         learning_rate=1e-3,
-    ),  # with a constant rate one epoch leaves seeds several points apart
+    ),  # with a constant rate, the scores of seeds differ by several points after one epoch
     "zh_tnews": DataSet("TextClassifier", "train.tsv", ("dev.tsv",), "accuracy", rows=2000, max_length=48),
     "zh_ccks2019_event_subject": DataSet(
         "SubjectExtractor", "train.jsonl", ("test.jsonl",), "f1", rows=1000, max_length=96, pooling=None
@@ -69,14 +71,14 @@ DATA = {
 
 
 def randomised(checkpoint, folder, seed):
-    """Writes a checkpoint of the same config and vocabulary, with weights as pretraining draws them to start from."""
+    """Writes a checkpoint with the same config and vocabulary and the random weights of a new pretraining."""
     config = checkpoint.config | {"do_lower_case": not checkpoint.cased}
     google_format.write(folder, config, checkpoint.vocabulary, model.drawn(config, seed))
     return folder
 
 
 def drawn(rows, number):
-    """So many rows of a table, always the same ones; all where there are not more, or number is None."""
+    """Samples `number` rows of a table, the same ones for each run; all rows if it has no more or `number` is None."""
     if number is None or number >= len(rows):
         return rows
     order = np.random.default_rng(0).permutation(len(rows))[:number]
@@ -84,7 +86,7 @@ def drawn(rows, number):
 
 
 def run(args, name, start, seed, checkpoint):
-    """One model trained and tested: the dict that becomes a line of the results."""
+    """Trains and tests one model; returns a dict, the line in the results file."""
     data, root = args.data[name], Path(args.data_root) / name
     fixed = CLASSIFY if data.task == "TextClassifier" else SPANS
     settings = fixed | {"epochs": data.epochs, "max_length": data.max_length, "learning_rate": data.learning_rate}
@@ -94,11 +96,11 @@ def run(args, name, start, seed, checkpoint):
     began = time.perf_counter()
     with tempfile.TemporaryDirectory() as folder:
         weights = checkpoint if start == "pretrained" else randomised(checkpoint, Path(folder) / "random", seed)
-        task = getattr(kb, data.task)(weights, seed=seed, batch_size=32, **settings)
+        task = getattr(kb, data.task)(weights, seed=seed, batch_size=32, validation_split=0.1, **settings)
         task.fit(rows)
     held_out = max(epoch["dev"][task.MAIN_SCORE] for epoch in task.report_["history"])
     found = {"held_out": held_out, "train_rows": len(rows), "history": task.report_["history"]}
-    if args.test_rows == 0:  # to choose settings by the held-out rows alone
+    if args.test_rows == 0:  # choose settings on the held-out rows
         return found | {"score": held_out, "test_rows": 0, "seconds": round(time.perf_counter() - began, 1)}
     tests = {file: drawn(kb.read(root / file), args.test_rows) for file in data.test}
     scores = task.evaluate(pd.concat(tests.values(), ignore_index=True)).numbers()
@@ -109,7 +111,7 @@ def run(args, name, start, seed, checkpoint):
 
 
 def done(file):
-    """What the results file holds: a dict from what was run, as JSON, to its line."""
+    """Reads the results file and returns a dict of the description of each run, as JSON, to its line."""
     if file is None or not Path(file).is_file():
         return {}
     lines = [json.loads(line) for line in Path(file).read_text(encoding="utf-8").splitlines() if line.strip()]
@@ -117,13 +119,13 @@ def done(file):
 
 
 def keyed(args, name, start, seed, weights):
-    """What decides the score, so that a result is used again only for the very same run."""
+    """Returns everything that determines the score, so that a result is reused only for an identical run."""
     key = {"data": name, "start": start, "seed": seed, "checkpoint": weights, "test_rows": args.test_rows}
     return key | dataclasses.asdict(args.data[name])
 
 
 def fingerprint(checkpoint):
-    """Of the files that hold config, vocabulary and weights."""
+    """Returns a hash of the files with config, vocabulary and weights."""
     digest = hashlib.sha256()
     prefix = Path(checkpoint.checkpoint_file)
     for file in (checkpoint.config_file, checkpoint.vocabulary_file, *sorted(prefix.parent.glob(f"{prefix.name}.*"))):
@@ -132,7 +134,7 @@ def fingerprint(checkpoint):
 
 
 def table(args, found):
-    """The lines of the table; `found`: (data set, start) to {seed: result}."""
+    """Yields the lines of the table; `found` is a dict of (data set, start) to a dict of seed to result."""
     seeds = " / ".join(map(str, args.seeds))
     heads = "data, score", f"pretrained, seeds {seeds}", "mean ± sd", f"random, seeds {seeds}", "mean ± sd"
     yield f"| {' | '.join(heads)} | gain, points | gain, standard errors |"
@@ -147,14 +149,14 @@ def table(args, found):
                 " / ".join(f"{each:.2f}" for each in scores),
                 f"{means[-1]:.2f}" + f" ± {deviation:.2f}" * (len(scores) > 1),
             ]
-            error = math.hypot(error, deviation / len(scores) ** 0.5)  # Welch's: the two need not be alike
+            error = math.hypot(error, deviation / len(scores) ** 0.5)  # Welch: the two variances may differ
         gain = means[0] - means[1]
         cells += [f"{gain:+.2f}", f"{gain / error:.1f}" if error > 0 else ""]
         yield f"| {name}, {args.data[name].score} | " + " | ".join(cells) + " |"
 
 
 def described(args, found):
-    """A line for each data set: what was trained and tested on."""
+    """Yields a line for each data set about its rows and settings."""
     for name in args.only:
         data, results = args.data[name], [r for start in STARTS for r in found[name, start].values()]
         published = ", as no labelled test split is published" if data.test == ("dev.tsv",) else ""
@@ -167,20 +169,20 @@ def described(args, found):
 
 def arguments():
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("checkpoint", help="folder in the official format")
-    parser.add_argument("--data-root", default="../shared/data", metavar="DIR", help="of the data sets' folders")
+    parser.add_argument("checkpoint", help="folder in Google's format, or a name")
+    parser.add_argument("--data-root", default="../shared/data", metavar="DIR", help="folder of the data sets")
     parser.add_argument("--only", nargs="+", choices=DATA, default=list(DATA), metavar="NAME")
     parser.add_argument("--seeds", type=int, nargs="+", default=[1, 2, 3])
-    parser.add_argument("--results", metavar="FILE", help="JSON lines: read before, one added after each run")
+    parser.add_argument("--results", metavar="FILE", help="JSON lines: finished runs, which are not repeated")
     parser.add_argument(
         "--test-rows",
         type=int,
         metavar="N",
-        help="of each file (default all); 0: no test, the scores are of the held-out rows",
+        help="number of rows of each test file (default all); 0: score the held-out rows instead",
     )
     defaults = {key: ", ".join(str(getattr(each, key)) for each in DATA.values()) for key in CHANGES}
     for key, kind in CHANGES.items():
-        help = f"of every data set chosen; by default, in the order {', '.join(DATA)}: {defaults[key]}"
+        help = f"value for all selected data sets (default for {', '.join(DATA)}: {defaults[key]})"
         parser.add_argument("--" + key.replace("_", "-"), type=kind, help=help)
     args = parser.parse_args()
     changes = {key: getattr(args, key) for key in CHANGES if getattr(args, key) is not None}
@@ -214,4 +216,5 @@ def main():
     print("", *table(args, found), "", *described(args, found), sep="\n")
 
 
-main()
+if __name__ == "__main__":
+    main()

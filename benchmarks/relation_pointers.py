@@ -1,6 +1,6 @@
-"""The usual cascade, for comparison: subjects, then for a given subject two pointers for each predicate find its objects.
+"""The usual cascade, for comparison: find subjects, then the objects of a given subject with two pointers per predicate.
 
-Spans of objects are scored as well, because pointers alone do not tell which first token goes with which last one.
+The model also scores spans of objects, because pointers do not say which first token belongs to which last token.
 """
 
 import functools
@@ -15,19 +15,21 @@ from kbert_tasks.tasks.relation.task import RelationExtractor
 from kbert_tasks.text.spans import likely
 
 tf, keras = tensorflow(), keras2()
-SUBJECTS = 3  # of a text in one step
+SUBJECTS = 3  # number of subjects that are sampled from a text in one step
 
 
 def linear(x, W):
-    """x @ W over the last axis. As one product of matrices: the batched one of 4 axes with 2 crashed in oneDNN."""
+    """Returns x @ W over the last axis, as a product of two matrices: with an x of four axes, oneDNN crashed."""
     return tf.reshape(tf.reshape(x, (-1, W.shape[0])) @ W, tf.concat([tf.shape(x)[:-1], [W.shape[1]]], 0))
 
 
 @register
 class Additive(keras.layers.Layer):
-    """[(batch, time, hidden), subjects (batch, count, 2)] to (batch, count, time, 2 * kinds): first tokens, last tokens.
+    """Computes scores of first and last tokens of objects for given subjects.
 
-    A linear layer on the sum of the token and the mean of the subject's ends: the usual recipe.
+    The layer is linear in the sum of the token vector and the mean of the two end vectors of the subject, as in the usual recipe.
+
+    Input: [token vectors (batch, time, hidden), subjects (batch, count, 2)]. Output: (batch, count, time, 2 * kinds).
     """
 
     def __init__(self, kinds, **kwargs):
@@ -50,8 +52,8 @@ class Additive(keras.layers.Layer):
         return x[:, None] + tf.reduce_mean(ends, axis=2)[:, :, None]
 
 
-class NotLinear(Additive):
-    """A layer with gelu on token and subject."""
+class Nonlinear(Additive):
+    """Combines token and subject by a layer with gelu."""
 
     def build(self, shapes):
         super().build(shapes)
@@ -64,7 +66,7 @@ class NotLinear(Additive):
 
 
 class Normalised(Additive):
-    """Conditional layer normalisation: the subject gives scale and centre."""
+    """Conditional layer normalisation: scale and centre are computed from the subject."""
 
     def build(self, shapes):
         super().build(shapes)
@@ -79,8 +81,10 @@ class Normalised(Additive):
 
 
 class PointerExtractor(RelationExtractor):
-    Head = NotLinear
-    wrong = 0  # so many of the subjects drawn are wrong ones
+    """A RelationExtractor that finds the objects of a subject with pointers."""
+
+    Head = Nonlinear
+    wrong = 0  # number of sampled subjects that are wrong
 
     def build(self, encoder):
         subjects = keras.Input((None, 2), dtype="int32", name="Subjects")
@@ -98,7 +102,7 @@ class PointerExtractor(RelationExtractor):
         true = list(target)
         drawn = [true[i] for i in chance.permutation(len(true))[: SUBJECTS - self.wrong]]
         objects = {span for found in target.values() for _, span in found} - set(true)
-        if objects and self.wrong:  # an entity that is no subject
+        if objects and self.wrong:  # sample an entity that is not a subject
             drawn.append(sorted(objects)[chance.integers(len(objects))])
         subjects, objects = np.zeros((SUBJECTS, 2), "int32"), np.full((SUBJECTS, length, 2 * kinds), -1, "int8")
         for i, subject in enumerate(drawn):
@@ -127,6 +131,7 @@ class PointerExtractor(RelationExtractor):
 
 @functools.lru_cache(1)
 def _halves(model):
+    """Returns two functions: one computes token vectors and span probabilities, the other pointer probabilities."""
     spans, objects = model.get_layer("spans"), model.get_layer("objects")
     encoder = keras.Model(model.inputs[:2], [model.get_layer("Head-Dropout").input, spans.output])
 

@@ -1,4 +1,4 @@
-"""This package beside its peers, on the same weights and texts, in turn: a Markdown table of times or of memory.
+"""Compare this package with other libraries on the same weights and texts: a Markdown table of times or of memory.
 
     bash benchmarks/peers.sh
     python benchmarks/speed.py --job epoch --checkpoint CHECKPOINT --data TRAIN.tsv [--share 0.25] [--output table.md]
@@ -7,13 +7,13 @@
     python benchmarks/speed.py --job memory
     python benchmarks/speed.py --job pretrain --checkpoint CHECKPOINT --data TEXT.txt
 
-TRAIN.tsv has a header line and then label and text, with a tab between. Of the checkpoint the job pretrain takes the
-vocabulary alone: all begin with random weights. Every competitor is a process of its own (`workers/`)
-that loads and warms up, untimed, and then waits for its turn: in each round all of them do the same once.
+TRAIN.tsv has a header line, then a label and a text in each line, separated by a tab. The job pretrain uses only the vocabulary of
+the checkpoint and starts with random weights. Each competitor runs in a separate process (`workers/`), which loads its model and
+warms up without being timed. In each round, the competitors run once, one after the other.
 
-Best on a machine with nothing else to do, as the table says. Where there is none, `taskset -c 0 python ...` gives every
-competitor one core and so one thread: else PyTorch's threads, that wait for one another busily, take seconds and CPU seconds
-for nothing as soon as another process takes a core from one of them.
+Use a machine without other programs; the table shows how busy it was. On a busy machine, `taskset -c 0 python ...` gives each
+competitor one core and therefore one thread. Otherwise, PyTorch's threads wait for each other in busy loops when another process
+uses one of their cores, which increases its seconds and CPU seconds.
 """
 
 import argparse
@@ -42,38 +42,38 @@ COMPETITORS = {  # name: environment, worker, variant, jobs
 }
 TITLES = {
     "epoch": "An epoch of fine-tuning on {texts} texts ({share:.0%} of the file), batches of 32, at most 128 tokens",
-    "step": "One training step, 16 x 128 tokens, 12 layers of 768 with random weights, of 30,522 tokens 11,567 used",
-    "predict": "Predicting {texts} texts of at most 128 tokens, tokenizing included",
-    "memory": "Peak resident memory of a process that trains {steps} steps and {steps} more, 16 x 128 tokens, 12 layers of 768,"
-    " of 30,522 tokens 11,567 used",
-    "pretrain": "One step of pretraining (masked words and next sentences), 64 x 128 tokens, 4 layers of 256, random weights",
+    "step": "A training step: 16 x 128 tokens, 12 layers of 768 with random weights, 11,567 of 30,522 tokens used",
+    "predict": "Prediction of {texts} texts of at most 128 tokens, including tokenization",
+    "memory": "Peak resident memory of a process that trains {steps} steps and then {steps} more: 16 x 128 tokens, 12 layers of 768,"
+    " 11,567 of 30,522 tokens used",
+    "pretrain": "A step of pretraining (masked words and next sentences): 64 x 128 tokens, 4 layers of 256, random weights",
 }
 HOW = {
-    "epoch": "Medians of {} rounds, in turn. Before them, untimed: loading, tokenizing (KerasHub tokenizes while it trains), and"
-    " a warm-up on a tenth of the texts (kbert_tasks: on all of them).",
-    "step": "Medians of {} rounds, kbert_tasks and one peer in turn. Before them, untimed: as many steps.",
-    "predict": "Medians of {} rounds, in turn. Before them, untimed: loading, and a warm-up on a tenth of the texts.",
-    "memory": "One process after the other.",
-    "pretrain": "Medians of {} rounds of 4 steps, in turn. Before them, untimed: as many steps. The same batches for all, made before"
-    " from real text, without padding. transformers' own head scores the whole vocabulary at every place, that of kbert_tasks"
-    " where a word is masked.",
+    "epoch": "Medians of {} rounds, in turn. Not timed: loading, tokenization (KerasHub tokenizes while it trains), and a warm-up"
+    " on a tenth of the texts (kbert_tasks: on all of them).",
+    "step": "Medians of {} rounds, kbert_tasks and one other library in turn. A warm-up with the same number of steps is not timed.",
+    "predict": "Medians of {} rounds, in turn. Loading and a warm-up on a tenth of the texts are not timed.",
+    "memory": "The processes run one after the other.",
+    "pretrain": "Medians of {} rounds of 4 steps, in turn. A warm-up with the same number of steps is not timed. All use the same"
+    " batches, which were made in advance from real text, without padding. The head of transformers computes the scores of all"
+    " tokens at every position, that of kbert_tasks only at the masked positions.",
 }
-TOLD = "{seconds:.2f} s, {cpu_seconds:.2f} s of CPU, all else {others:.2f} s of CPU, at most {peak_bytes:,} bytes"
+ROUND = "{seconds:.2f} s, {cpu_seconds:.2f} s of CPU, other processes {others:.2f} s of CPU, peak memory {peak_bytes:,} bytes"
 
 
 class Failed(Exception):
-    """A competitor cannot take part; says why."""
+    """A competitor cannot run; the message is the reason."""
 
 
 class Worker:
-    """A competitor's process, ready for its rounds. To be closed."""
+    """The process of a competitor, ready for its rounds. Call `close` at the end."""
 
     def __init__(self, name, job, python, folder):
         _, script, variant, _ = COMPETITORS[name]
         self.log = Path(folder) / f"{script}.{variant}.log"
         quiet = {"CUDA_VISIBLE_DEVICES": "", "HF_HUB_OFFLINE": "1", "TF_CPP_MIN_LOG_LEVEL": "3"}
         if not Path(python).is_file():
-            raise Failed(f"{python} is not there (bash benchmarks/peers.sh makes it)")
+            raise Failed(f"{python} does not exist (bash benchmarks/peers.sh creates it)")
         with open(self.log, "w", encoding="utf-8") as log:
             self.process = subprocess.Popen(
                 [python, HERE / "workers" / script, json.dumps(job | {"variant": variant})],
@@ -88,15 +88,16 @@ class Worker:
             raise
 
     def answer(self):
+        """Returns the next message of the process."""
         line = self.process.stdout.readline()
         if not line:
-            said = self.log.read_text(encoding="utf-8", errors="replace").strip().split("\n")
-            print(*said[-20:], sep="\n", file=sys.stderr)
-            raise Failed(f"ended with status {self.process.wait()}: {said[-1]}")
+            lines = self.log.read_text(encoding="utf-8", errors="replace").strip().split("\n")
+            print(*lines[-20:], sep="\n", file=sys.stderr)
+            raise Failed(f"exit status {self.process.wait()}: {lines[-1]}")
         return json.loads(line)
 
     def round(self):
-        """A dict: `seconds`, `cpu_seconds`, `peak_bytes`, and `others`, the CPU seconds of all else on the machine."""
+        """Runs a round; returns a dict of `seconds`, `cpu_seconds`, `peak_bytes` and `others`, the CPU seconds of other processes."""
         before = busy()
         self.process.stdin.write("go\n")
         self.process.stdin.flush()
@@ -104,16 +105,22 @@ class Worker:
         return answer | {"others": max(busy() - before - answer["cpu_seconds"], 0.0)}
 
     def close(self):
-        with contextlib.suppress(OSError):  # it may have ended by itself
+        with contextlib.suppress(OSError):  # the process may have ended already
             self.process.stdin.close()
         self.process.stdout.close()
         self.process.wait()
 
 
 def measured(groups, job, pythons):
-    """({name: list of answers}, {name: versions}, {name: why it takes no part}).
+    """Runs all rounds of all competitors.
 
-    The processes of a group are there at once and take turns.
+    Args:
+        groups: lists of names; the competitors of a group run in turn.
+        job: dict that describes the job.
+        pythons: dict of environment to its Python.
+
+    Returns:
+        ({name: list of measurements}, {name: versions}, {name: reason why it did not run}).
     """
     found, versions, failed = {}, {}, {}
     for group in groups:
@@ -129,34 +136,40 @@ def measured(groups, job, pythons):
                     with noted(failed, name):
                         answer = workers[name].round()
                         found.setdefault(name, []).append(answer)
-                        print(f"round {number + 1}, {name}: {TOLD.format(**answer)}", file=sys.stderr)
+                        print(f"round {number + 1}, {name}: {ROUND.format(**answer)}", file=sys.stderr)
     return {name: answers for name, answers in found.items() if name not in failed}, versions, failed
 
 
 @contextlib.contextmanager
 def noted(failed, name):
-    """Goes on where a competitor fails, and notes why."""
+    """Catches the failure of a competitor and notes its reason."""
     try:
         yield
     except (Failed, OSError) as error:
         failed[name] = str(error)
-        print(f"{name} takes no part: {error}", file=sys.stderr)
+        print(f"{name} was not run: {error}", file=sys.stderr)
 
 
 def arguments():
     parser = argparse.ArgumentParser(description=__doc__.split("\n")[0])
     parser.add_argument("--job", choices=JOBS, required=True)
     parser.add_argument("--rounds", type=int, default=5)
-    parser.add_argument("--checkpoint", metavar="FOLDER", help="official format, for epoch, predict, pretrain")
-    parser.add_argument("--data", metavar="FILE", help="for epoch and predict labelled texts, for pretrain text")
-    parser.add_argument("--share", type=float, default=1.0, help="of the file's texts, for epoch (default 1)")
-    parser.add_argument("--texts", type=int, default=5000, help="for predict (default 5000)")
-    parser.add_argument("--only", nargs="+", choices=COMPETITORS, default=list(COMPETITORS), metavar="NAME")
-    parser.add_argument("--peers", default=HERE / ".peers", metavar="FOLDER", help="what peers.sh made")
     parser.add_argument(
-        "--python", nargs="+", default=[], metavar="ENVIRONMENT=PATH", help="another Python for torch, keras_bert, ..."
+        "--checkpoint", metavar="FOLDER", help="folder in Google's format, for epoch, predict, pretrain"
     )
-    parser.add_argument("--output", metavar="FILE", help="for the table, which is printed too")
+    parser.add_argument("--data", metavar="FILE", help="labelled texts for epoch and predict, a text file for pretrain")
+    parser.add_argument("--share", type=float, default=1.0, help="share of the texts, for epoch (default 1)")
+    parser.add_argument("--texts", type=int, default=5000, help="number of texts, for predict (default 5000)")
+    parser.add_argument("--only", nargs="+", choices=COMPETITORS, default=list(COMPETITORS), metavar="NAME")
+    parser.add_argument("--peers", default=HERE / ".peers", metavar="FOLDER", help="folder that peers.sh created")
+    parser.add_argument(
+        "--python",
+        nargs="+",
+        default=[],
+        metavar="ENVIRONMENT=PATH",
+        help="another Python for an environment, such as torch",
+    )
+    parser.add_argument("--output", metavar="FILE", help="file for the table, which is also printed")
     args = parser.parse_args()
     if args.job in ("epoch", "predict", "pretrain") and not (args.checkpoint and args.data):
         parser.error(f"the job {args.job} needs --checkpoint and --data")
@@ -168,7 +181,7 @@ def main():
     start = described()
     names = [name for name in COMPETITORS if name in args.only and args.job in COMPETITORS[name][3]]
     groups = [names]
-    if args.job == "step" and OURS in names:  # all of them at once may not have room in memory
+    if args.job == "step" and OURS in names:  # together they may not fit in memory
         groups = [[OURS, name] for name in names if name != OURS] or groups
     elif args.job in ("step", "memory"):
         groups = [[name] for name in names]
@@ -194,7 +207,7 @@ def main():
     lines += [f"{HOW[args.job].format(rounds)}{busyness(found)}", ""]
     tokens = 64 * 128 if args.job == "pretrain" else None
     lines += memory(found) if args.job == "memory" else times(found, steps, tokens)
-    lines += [""] + [f"No part was taken by {name}: {reason}." for name, reason in failed.items()]
+    lines += [""] + [f"{name} was not run: {reason}." for name, reason in failed.items()]
     lines += [f"- {name}: {', '.join(f'{p} {v}' for p, v in each.items())}" for name, each in versions.items()]
     lines += ["", f"`python benchmarks/speed.py {shlex.join(sys.argv[1:])}`"]
     text = "\n".join(lines) + "\n"
@@ -203,4 +216,5 @@ def main():
         Path(args.output).write_text(text, encoding="utf-8")
 
 
-main()
+if __name__ == "__main__":
+    main()

@@ -1,8 +1,8 @@
-"""What was tried for the subject task: each variant trained on the same rows, scored on the same development rows.
+"""Compare variants of the subject task, trained on the same rows and scored on the same development rows.
 
     python benchmarks/subject_heads.py CHECKPOINT TRAIN.jsonl DEV.jsonl [--only NAME ...] [--rows N] [--seeds 1 2] ...
 
-Prints a line for each variant and seed, and at the end a table of means.
+The script prints a line for each variant and seed, and at the end a Markdown table of means.
 """
 
 import argparse
@@ -11,10 +11,11 @@ import json
 import statistics
 
 import numpy as np
+import scipy.special
 from fixed import SPANS
 
 from kbert_tasks._keras import keras2, tensorflow
-from kbert_tasks.tasks.heads import SetLoss
+from kbert_tasks.tasks.heads import ChoiceLoss, SetLoss
 from kbert_tasks.tasks.subject.task import SubjectExtractor
 from kbert_tasks.text.tokenizer import Encoded
 
@@ -22,14 +23,14 @@ tf, keras = tensorflow(), keras2()
 
 
 class Untyped(SubjectExtractor):
-    """The model is not args the type."""
+    """The model does not read the event type."""
 
     def texts_of(self, example):
         return ("-", example.text) if self.typed_ else (example.text, None)
 
 
 class Prefixed(SubjectExtractor):
-    """The type stands before the text, in the same segment, with a colon instead of [SEP]."""
+    """The event type is in front of the text, in the same segment, with a colon instead of [SEP]."""
 
     def texts_of(self, example):
         return example.event_type + ":", example.text
@@ -47,8 +48,20 @@ class Prefixed(SubjectExtractor):
         return super().run_model([dataclasses.replace(each, segments=np.zeros_like(each.segments)) for each in encoded])
 
 
-class Sets(SubjectExtractor):
-    """Each span for itself, by the loss that relations have."""
+class OneOutput(SubjectExtractor):
+    """Only the output `spans`, with one loss."""
+
+    def build(self, encoder):
+        model = super().build(encoder)
+        return keras.Model(model.inputs, {"spans": model.get_layer("spans").output}, name="subject")
+
+    def sample_target(self, x, target, chance):
+        x, y = super().sample_target(x, target, chance)
+        return x, {"spans": y["spans"]}
+
+
+class IndependentSpans(OneOutput):
+    """Each span has its own probability, with the loss of relations; there is no null answer."""
 
     def loss(self):
         return {"spans": SetLoss()}
@@ -58,12 +71,20 @@ class Sets(SubjectExtractor):
         y["spans"][:, 0, 0] = -1
         return x, y
 
+
+class OneSoftmax(OneOutput):
+    """One softmax over all spans, with a null answer."""
+
+    def loss(self):
+        return {"spans": ChoiceLoss()}
+
     def span_probabilities(self, window, outputs):
-        return self.probabilities(outputs["spans"][0])
+        possible = self._answers(window.segments) == 0
+        return scipy.special.softmax(np.where(possible, outputs["spans"][0].astype("float64"), -np.inf))
 
 
 class Pointers(SubjectExtractor):
-    """Two pointers: the scores of a first and of a last token, apart from one another."""
+    """Two pointers: scores of first and of last tokens, computed separately."""
 
     def build(self, encoder):
         x = keras.layers.Dropout(self.settings.dropout, name="Head-Dropout")(encoder.output)
@@ -74,13 +95,15 @@ class Pointers(SubjectExtractor):
     def sample_target(self, x, target, chance):
         pointers = np.zeros((2, len(x["Input-Token"])), "int8")
         pointers[:, x["Input-Segment"] < int(self.typed_)] = -1
-        for first, last in target:
+        if target is None:  # the gold answer is not known
+            pointers[:] = -1
+        for first, last in target or ():
             pointers[0, first] = pointers[1, last] = 1
         return x, {"spans": pointers}
 
 
 class Independent(Pointers):
-    """Each with a probability of its own, pairs by their product."""
+    """Each token has its own probability; the probability of a span is the product of two."""
 
     def loss(self):
         def loss(y_true, y_pred):
@@ -95,11 +118,11 @@ class Independent(Pointers):
 
 
 class Softmax(Pointers):
-    """A softmax over the positions for each, [CLS] as the null answer, and spans that are probable beside that one."""
+    """One softmax over the positions for each pointer, with [CLS] as the null answer; spans are compared with the null answer."""
 
     def sample_target(self, x, target, chance):
         x, y = super().sample_target(x, target, chance)
-        y["spans"][:, 0] = not target
+        y["spans"][:, 0] = -1 if target is None else not target
         return x, y
 
     def loss(self):
@@ -116,27 +139,31 @@ class Softmax(Pointers):
 
 
 VARIANTS = {
-    "spans, one softmax with a null answer (chosen)": (SubjectExtractor, {}),
-    "the same, a token for each character": (SubjectExtractor, {"tokenization": "characters"}),
+    "spans, both losses (chosen)": (SubjectExtractor, {}),
+    "the same, one token for each character": (SubjectExtractor, {"tokenization": "characters"}),
     "the same, type as prefix": (Prefixed, {}),
-    "the same, type not told": (Untyped, {}),
-    "spans, each for itself": (Sets, {}),
+    "the same, without the type": (Untyped, {}),
+    "spans, one softmax with a null answer": (OneSoftmax, {}),
+    "spans, independent": (IndependentSpans, {}),
     "pointers, a softmax with a null answer": (Softmax, {}),
     "pointers, independent": (Independent, {}),
 }
 
 
 def first_only(task, rows):
-    """F1 on texts with several subjects where only the most probable subject is answered."""
+    """Returns the F1 on texts with several subjects if only the most probable subject is predicted; nan without such texts."""
     from kbert_tasks.metrics import sets
 
     examples = [e for e in task.examples(rows).rows if len({s.subject for s in e.subjects}) > 1]
+    if not examples:
+        return float("nan")
     table = [{"text": e.text, "event_type": e.event_type} for e in examples]
-    answers = [{s.subject for s in p.subjects[:1]} for p in task.predict(table)]
-    return sets.counted([{s.subject for s in e.subjects} for e in examples], answers)["f1"]
+    predicted = [{s.subject for s in p.subjects[:1]} for p in task.predict(table)]
+    return sets.counted([{s.subject for s in e.subjects} for e in examples], predicted)["f1"]
 
 
 def run(name, arguments, seed):
+    """Trains one variant, prints its scores and returns them with the median seconds of an epoch."""
     kind, settings = VARIANTS[name]
     with open(arguments.train, encoding="utf-8") as file:
         rows = [json.loads(line) for line in file][: arguments.rows]
@@ -144,29 +171,29 @@ def run(name, arguments, seed):
     task = kind(arguments.checkpoint, seed=seed, max_length=arguments.max_length, **settings)
     task.fit(rows, dev=arguments.dev)
     scores, history = task.report_["scores"]["dev"], task.report_["history"]
-    several = scores["per_overlap"]["several subjects"]["f1"]
+    several = scores["per_overlap"].get("several subjects", {"f1": float("nan")})["f1"]
     seconds = statistics.median(epoch["seconds"] for epoch in history)
     each = " ".join(f"{epoch['dev']['accuracy']:.3f}/{epoch['dev']['f1']:.3f}" for epoch in history)
     found = scores["accuracy"], scores["f1"], several, first_only(task, arguments.dev), seconds
-    numbers = "accuracy {:.4f} F1 {:.4f} several {:.4f} one only {:.4f} {:.0f} s".format(*found)
+    numbers = "accuracy {:.4f} F1 {:.4f} several subjects {:.4f} first answer only {:.4f} {:.0f} s".format(*found)
     print(f"{name:<48} seed {seed}  {numbers}  (each epoch {each})", flush=True)
     return found
 
 
 def main():
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("checkpoint")
-    parser.add_argument("train")
-    parser.add_argument("dev")
+    parser.add_argument("checkpoint", help="folder or name")
+    parser.add_argument("train", help="JSON lines with text, event_type and subject")
+    parser.add_argument("dev", help="development file in the same format")
     parser.add_argument("--only", nargs="+", choices=VARIANTS, default=list(VARIANTS))
-    parser.add_argument("--rows", type=int, default=None)
+    parser.add_argument("--rows", type=int, help="number of training rows (default all)")
     parser.add_argument("--seeds", type=int, nargs="+", default=[1])
     parser.add_argument("--epochs", type=int, default=4)
     parser.add_argument("--learning-rate", type=float, default=1e-4)
     parser.add_argument("--max-length", type=int, default=168)
     arguments = parser.parse_args()
     table = {name: [run(name, arguments, seed) for seed in arguments.seeds] for name in arguments.only}
-    print("| variant | accuracy | F1 | F1, several subjects | the same, one answer | seconds an epoch |")
+    print("| variant | accuracy | F1 | F1, several subjects | the same, first answer only | seconds per epoch |")
     print("|---|---|---|---|---|---|")
     for name, found in table.items():
         print(
@@ -174,4 +201,5 @@ def main():
         )
 
 
-main()
+if __name__ == "__main__":
+    main()

@@ -1,4 +1,4 @@
-"""The lines of `speed.py`'s tables, of what the competitors answered in each round."""
+"""Make the tables of `speed.py` from the measurements of each round."""
 
 import statistics
 
@@ -6,12 +6,12 @@ OURS = "kbert_tasks"
 
 
 def times(found, steps, tokens=None):
-    """Medians of a step, and how many times as long as ours.
+    """Yields the lines of a table: the median times of a step, and their ratios to those of this package.
 
     Args:
-        found: name to list of answers, the rounds.
-        steps: in a round.
-        tokens: in a step, where a column is to tell how many are done in a second.
+        found: dict of name to a list of measurements, one for each round.
+        steps: number of steps in a round.
+        tokens: number of tokens in a step, for a column with tokens per second; None for no such column.
     """
     more = tokens is not None
     yield "| | median, s | fastest to slowest | ratio to ours | CPU, s | ratio to ours |" + more * " tokens/s |"
@@ -28,7 +28,7 @@ def times(found, steps, tokens=None):
 
 
 def memory(found):
-    """GiB, and how many times as much as ours."""
+    """Yields the lines of a table: peak memory in GiB, and its ratio to that of this package."""
     yield "| | GiB | ratio to ours |"
     yield "|---|---|---|"
     peaks = {name: max(each["peak_bytes"] for each in answers) for name, answers in found.items()}
@@ -37,7 +37,7 @@ def memory(found):
 
 
 def busyness(found):
-    """A sentence, after a space: what else ran on the machine during the rounds."""
+    """Returns a sentence, with a leading space, about the CPU time of other processes during the rounds."""
     answers = [each for answers in found.values() for each in answers]
     others, seconds = (sum(each[key] for each in answers) for key in ("others", "seconds"))
-    return f" Other processes took {others / seconds:.2f} cores' time meanwhile." if others >= 0 and seconds else ""
+    return f" Other processes used {others / seconds:.2f} cores." if others >= 0 and seconds else ""

@@ -70,11 +70,13 @@ def test_every_page_is_in_the_menu():
 def test_architecture_page_names_every_folder_and_only_existing_files(language):
     text = (DOCS / f"ARCHITECTURE{language}.md").read_text(encoding="utf-8")
     tree = set(re.findall(r"^  ([\w/.]+)", blocks(DOCS / f"ARCHITECTURE{language}.md")[0][1], re.M))
-    own = [
-        entry for entry in PACKAGE.iterdir() if entry.suffix == ".py" or entry.is_dir() and entry.name != "__pycache__"
+    own = [each for each in PACKAGE.iterdir() if each.suffix == ".py" or each.is_dir() and each.name != "__pycache__"]
+    assert tree == {f"{each.name}/" if each.is_dir() else each.name for each in own}
+    files = [
+        path.relative_to(ROOT).as_posix()
+        for folder in (PACKAGE, ROOT / "tests", ROOT / "benchmarks")
+        for path in folder.rglob("*.*")
     ]
-    assert tree == {f"{entry.name}/" if entry.is_dir() else entry.name for entry in own}
-    files = [path.relative_to(ROOT).as_posix() for folder in (PACKAGE, ROOT / "tests") for path in folder.rglob("*.*")]
     for name in set(re.findall(r"`([\w/]+\.(?:py|js))`", text)):
         assert any(f"/{file}".endswith(f"/{name}") for file in files), name
 

@@ -1,10 +1,10 @@
-"""keras-bert as its users have it: every layer unfrozen, [CLS] to a softmax, texts in random order."""
+"""keras-bert as in its usual recipe: all layers are trained, a softmax on [CLS], texts in random order."""
 
 import json
 import os
 import tempfile
 
-os.environ["TF_USE_LEGACY_KERAS"] = "1"  # before TensorFlow is imported: keras-bert works on Keras 2 only
+os.environ["TF_USE_LEGACY_KERAS"] = "1"  # set before TensorFlow is imported, because keras-bert needs Keras 2
 
 import keras_bert
 import numpy as np
@@ -27,7 +27,7 @@ def loaded(job, labels):
 
 
 def tokenizer(job):
-    """A function of a text: its ids, cut to LENGTH."""
+    """Returns a function that converts a text to ids, truncated to LENGTH."""
     pieces = keras_bert.Tokenizer(keras_bert.load_vocabulary(os.path.join(job.checkpoint, "vocab.txt")))
 
     def encode(text):

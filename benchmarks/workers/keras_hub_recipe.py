@@ -1,4 +1,4 @@
-"""KerasHub on Keras 3 with TensorFlow: `BertTextClassifier` on texts, every one padded to the preprocessor's length."""
+"""KerasHub on Keras 3 with TensorFlow: `BertTextClassifier` on texts, each padded to the length of the preprocessor."""
 
 import os
 

@@ -1,4 +1,4 @@
-"""kbert_tasks: `TextClassifier.fit` for an epoch, the model that it trains for a step, `predict`, and pretraining."""
+"""kbert_tasks: an epoch of `TextClassifier.fit`, a step of the model that it trains, `predict`, and a pretraining step."""
 
 import itertools
 import tempfile
@@ -14,17 +14,17 @@ from kbert_tasks.encoder.loading import build_encoder
 from kbert_tasks.training import callbacks
 from kbert_tasks.training.step import Stepped
 
-# What training would choose automatically. As in `fixed.py`, which the folder of the workers does not see.
+# Fixed values for the automatic settings: the same as in `fixed.py`, which this folder cannot import.
 FIXED = {
-    "learning_rate": 5e-5, "head_lr_multiplier": 1.0, "schedule": "constant", "warmup_ratio": 0.0, "ema_decay": 0.0, "patience": 0,
-    "pooling": "cls",
+    "learning_rate": 5e-5, "head_lr_multiplier": 1.0, "schedule": "constant", "warmup_ratio": 0.0, "ema_decay": 0.0,
+    "fgm_epsilon": 0.0, "patience": 0, "pooling": "cls",
 }  # fmt: skip
 
 keras = keras2()
 
 
 class Rounds(keras.callbacks.Callback):
-    """Each epoch is a round, but for the first, which is the warm-up."""
+    """Makes each epoch a round, except the first one, which is the warm-up."""
 
     def on_train_begin(self, logs=None):
         self.rounds = rounds()
@@ -38,16 +38,16 @@ class Rounds(keras.callbacks.Callback):
 
 
 def epoch(job):
-    # Training as a user has it, with this in the place of the progress bar.
+    # The training is the same as for users, except that Rounds replaces the progress bar.
     callbacks.ProgressBar = lambda *of_a_bar: Rounds()
     settings = FIXED | {"epochs": job.rounds + 1, "batch_size": BATCH, "max_length": LENGTH, "validation_split": 0.0}
     kb.TextClassifier(job.checkpoint, **settings).fit(*examples(job))
 
 
 def step(job):
-    """The model as `kbert_tasks.training.trainer` makes it, but random; its table has the rows that stand in the texts."""
+    """Trains the same model as `kbert_tasks.training.run`, with random weights and only the used rows of the embedding table."""
     task = kb.TextClassifier(**FIXED)
-    task.labels_, task.multi_label_ = ["0", "1"], False
+    task.labels_, task.multi_label_, task.config = ["0", "1"], False, BASE
     computed_in, _ = precision.choose(task.settings.precision)
     with precision.computing(computed_in):
         model = Stepped(task.build(build_encoder(BASE | {"vocab_size": USED}, first_only=task.first_only)))
@@ -79,7 +79,7 @@ def predict(job):
 
 
 def pretrain(job):
-    """The model, the losses and the optimizer as `kbert_tasks.pretraining.training` has them, on batches made before."""
+    """Trains with the model, losses and optimizer of `kbert_tasks.pretraining.training` on batches made in advance."""
     import tensorflow as tf
 
     from kbert_tasks.pretraining import losses, model
@@ -92,7 +92,7 @@ def pretrain(job):
     with precision.computing(computed_in):
         network = model.build(config)
     model.fill(network, config, model.drawn(config, settings.seed))
-    schedule = warmup_schedule(settings.learning_rate, settings.warmup_ratio, settings.steps)
+    schedule = warmup_schedule(settings.learning_rate, settings.warmup, settings.steps)
     adam = AdamW(schedule, settings.weight_decay, global_clipnorm=settings.global_clipnorm)
     network.compile(precision.scaled(adam, computed_in), losses.losses(), losses.metrics())
     signature = tuple({name: tf.TensorSpec((None, None), tf.int32) for name in part} for part in made[0])

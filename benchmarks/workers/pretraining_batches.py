@@ -1,8 +1,8 @@
-"""Makes the batches of the job pretrain, once for all competitors, by this package's own stream; run in its environment.
+"""Make the batches of the job pretrain once for all competitors, in the environment of this package.
 
     python benchmarks/workers/pretraining_batches.py CHECKPOINT TEXT.txt STEPS FOLDER
 
-Only batches without padding are taken, so that every step has 64 x 128 tokens. `rounds.prepared` reads the folder.
+Only batches without padding are used, so that every step has 64 x 128 tokens. `rounds.prepared` reads the folder.
 """
 
 import itertools
@@ -19,6 +19,7 @@ SIZE, LENGTH = 64, 128
 
 
 def full(batch):
+    """Returns whether a batch has no padding."""
     tokens = batch[0]["Input-Token"]
     return tokens.shape == (SIZE, LENGTH) and tokens.all()
 
@@ -27,12 +28,12 @@ def main():
     checkpoint, text, steps, folder = sys.argv[1:]
     checkpoint, folder = find_checkpoint(checkpoint), Path(folder)
     made = preparing.prepare([text], folder / "data", checkpoint.vocabulary, checkpoint.cased)
-    # Of a text so short that no batch is full there would be no end.
+    # The stream is endless: limit it, because no batch of a short text may be full.
     batches = itertools.islice(stream.batches(made, "train", LENGTH, SIZE, seed=1), 100 * int(steps))
     found = list(itertools.islice(filter(full, batches), int(steps)))
     if len(found) < int(steps):
         raise SystemExit(
-            f"{text} has too little text for {steps} batches of {SIZE} x {LENGTH} tokens: give a longer file"
+            f"{text} has too little text for {steps} batches of {SIZE} x {LENGTH} tokens: use a longer file"
         )
     arrays = {f"{n} {name}": array for n, (x, y) in enumerate(found) for name, array in (x | y).items()}
     np.savez(folder / "batches.npz", **arrays)

@@ -1,7 +1,7 @@
-"""What all workers share: the job, the texts, and an answer to each "go" with the time that a round took.
+"""Code shared by all workers: the job, the texts, and the rounds with their times.
 
-`speed.py` starts a worker with its job as JSON. The worker loads, does an untimed warm-up, says that it is ready, and
-then does one round for each line on its standard input. While it waits for one it computes nothing.
+`speed.py` starts a worker with its job as JSON. The worker loads its model, does an untimed warm-up, reports that it is ready, and
+then does one round for each line on its standard input. It computes nothing while it waits.
 """
 
 import contextlib
@@ -17,9 +17,9 @@ import types
 
 import numpy as np
 
-BATCH, LENGTH = 32, 128  # texts in a step, and tokens at most, of the jobs epoch and predict
-STEP = 16, 128  # texts and tokens of the job step
-USED = 11_567  # different tokens in SST-2's training file; the texts of the job step are drawn from so many
+BATCH, LENGTH = 32, 128  # texts in a step and maximum number of tokens, for the jobs epoch and predict
+STEP = 16, 128  # texts and tokens, for the job step
+USED = 11_567  # number of different tokens in the training file of SST-2, used for the texts of the job step
 BASE = {
     "attention_probs_dropout_prob": 0.1, "hidden_act": "gelu", "hidden_dropout_prob": 0.1, "hidden_size": 768,
     "initializer_range": 0.02, "intermediate_size": 3072, "max_position_embeddings": 512, "num_attention_heads": 12,
@@ -27,49 +27,50 @@ BASE = {
 }  # fmt: skip
 
 _answers = os.fdopen(os.dup(1), "w", buffering=1)
-os.dup2(2, 1)  # what libraries print goes where their warnings go
+os.dup2(2, 1)  # output of libraries goes to standard error
 
 
 class Skip(Exception):
-    """This job cannot be done here; says why."""
+    """This job cannot run here; the message is the reason."""
 
 
 def serve(packages, **jobs):
-    """Does the job that the command line holds, by the function of its name.
+    """Runs the job of the command line.
 
     Args:
-        packages: whose versions the table names, where they are there.
-        **jobs: functions of the job, that warm up and then do the `rounds`.
+        packages: names of packages whose versions are reported, if they are installed.
+        **jobs: for each name of a job a function of the job, which warms up and then runs the `rounds`.
     """
     job = types.SimpleNamespace(**json.loads(sys.argv[1]))
     versions = {"Python": platform.python_version()}
     for name in packages:
         with contextlib.suppress(importlib.metadata.PackageNotFoundError):
             versions[name] = importlib.metadata.version(name)
-    _say(versions=versions)
+    _send(versions=versions)
     try:
         jobs[job.job](job)
     except Skip as reason:
-        _say(skip=str(reason))
+        _send(skip=str(reason))
 
 
 def rounds():
-    """Yields for each "go"; what is done until the next value is asked for is the round, and its times are answered."""
-    _say(ready=True)
+    """Yields for each line of standard input; the body of the loop is the round, and its times are sent afterwards."""
+    _send(ready=True)
     for _ in sys.stdin:
         wall, cpu = time.perf_counter(), time.process_time()
         yield
         seconds, cpu = time.perf_counter() - wall, time.process_time() - cpu
         peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * (1 if sys.platform == "darwin" else 1024)
-        _say(seconds=seconds, cpu_seconds=cpu, peak_bytes=peak)
+        _send(seconds=seconds, cpu_seconds=cpu, peak_bytes=peak)
 
 
-def _say(**answer):
+def _send(**answer):
+    """Writes a message to `speed.py`."""
     _answers.write(json.dumps(answer) + "\n")
 
 
 def examples(job):
-    """(texts, labels as numbers from 0) of the share of the file that the job wants."""
+    """Returns (texts, labels as numbers from 0), a sample of the file of the size that the job needs."""
     with open(job.data, encoding="utf-8") as file:
         rows = [line.rstrip("\n").split("\t")[:2] for line in file][1:]
     rows = random.Random(1).sample(rows, min(job.texts, len(rows)))
@@ -78,21 +79,23 @@ def examples(job):
 
 
 def tenth(rows):
-    """What the warm-up is done on."""
-    return rows[: max(BATCH + 1, len(rows) // 10)]  # a batch that is not full is traced too
+    """Returns the rows for the warm-up."""
+    return rows[
+        : max(BATCH + 1, len(rows) // 10)
+    ]  # more than one batch, because a batch that is not full is traced too
 
 
 def random_batch():
-    """(tokens (16, 128), labels (16,)): int32, no padding."""
+    """Returns tokens (16, 128) and labels (16,), int32 without padding."""
     draw = np.random.default_rng(1)
     return draw.integers(1, USED, STEP, "int32"), draw.integers(0, 2, STEP[0], "int32")
 
 
 def prepared(job):
-    """(the model's config, the batches) of the job pretrain: a dict, and a list of (x, y), dicts of int32 arrays.
+    """Returns the config (dict) and the batches of the job pretrain: a list of (x, y), dicts of int32 arrays.
 
-    x: `Input-Token` and `Input-Segment` (64, 128), `Masked-Position` (64, masked); y: `MLM` (64, masked), the ids that
-    stood there, -1 for none, and `NSP` (64, 1), 0 where the second part follows the first.
+    x: `Input-Token` and `Input-Segment` (64, 128), `Masked-Position` (64, masked). y: `MLM` (64, masked), the original ids at these
+    positions, -1 for padding, and `NSP` (64, 1), 0 if the second part follows the first.
     """
     with open(os.path.join(job.prepared, "bert_config.json"), encoding="utf-8") as file:
         config = json.load(file)
@@ -105,7 +108,7 @@ def prepared(job):
 
 
 def padded(rows):
-    """Lists of numbers as one int32 array, padded with 0 to the longest."""
+    """Converts lists of numbers to an int32 array, padded with 0."""
     array = np.zeros((len(rows), max(map(len, rows))), "int32")
     for line, row in zip(array, rows, strict=True):
         line[: len(row)] = row

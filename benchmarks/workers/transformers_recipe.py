@@ -1,8 +1,8 @@
-"""transformers on PyTorch: AdamW, bfloat16 by autocast or float32, texts of like length together.
+"""transformers on PyTorch: AdamW, bfloat16 with autocast or float32, batches of texts of similar length.
 
-Training as its Trainer does it (groups of 50 batches, gradients clipped to 1, the fused AdamW), without the Trainer's own
-cost. Prediction in bfloat16 with weights of bfloat16, which was faster than autocast. Pretraining with the library's own
-BertForPreTraining, whose head computes the scores of all tokens, also of those that are not masked (label -100).
+Training uses the methods of its Trainer (groups of 50 batches, gradients clipped to 1, the fused AdamW) without the overhead of the
+Trainer. Prediction in bfloat16 uses bfloat16 weights, which was faster than autocast. Pretraining uses the library's
+BertForPreTraining, whose head computes the scores at all positions, including those that are not masked (label -100).
 """
 
 import contextlib
@@ -26,7 +26,7 @@ def precision(job):
 
 
 def loaded(job, labels, dtype=torch.float32):
-    # Google's gelu is computed in many small operations over there; theirs in one.
+    # transformers computes Google's gelu in many small operations, but its default gelu in one.
     settings = {"num_labels": len(set(labels)), "hidden_act": "gelu", "dtype": dtype}
     return BertForSequenceClassification.from_pretrained(job.hf, **settings)
 
@@ -42,7 +42,7 @@ def inputs(texts):
 
 
 def grouped(lengths, draw):
-    """Indices of the batches of an epoch."""
+    """Returns the indices of the texts of each batch of an epoch."""
     shuffled = draw.permutation(len(lengths))
     groups = [shuffled[i : i + GROUP] for i in range(0, len(shuffled), GROUP)]
     order = np.concatenate([group[np.argsort(-lengths[group])] for group in groups])
@@ -112,7 +112,7 @@ def predict(job):
 
 
 def labelled(x, y):
-    """The batch as BertForPreTraining wants it: the masked tokens' ids in their places, -100 in all others."""
+    """Converts a batch for BertForPreTraining: labels are the ids of masked tokens, and -100 at all other positions."""
     tokens, positions, gold = x["Input-Token"], x["Masked-Position"], y["MLM"]
     labels = np.full(tokens.shape, -100)
     row, column = np.nonzero(gold >= 0)

@@ -103,8 +103,9 @@ class Answers(Contract):
 
     @property
     def name(self) -> str:
-        """The name of the task, which is the name of its folder."""
-        return type(self).__module__.split(".")[-2]
+        """The name of the task: the name of its folder, also for a subclass that is defined elsewhere."""
+        modules = (kind.__module__ for kind in type(self).__mro__)
+        return next((each.split(".")[-2] for each in modules if each.endswith(".task")), type(self).__name__)
 
     def explained_answers(self, value: Any) -> Sequence[Any]:
         """Returns the answers in the `gold` or `predicted` value of a record, in the form that `explain_targets` accepts."""

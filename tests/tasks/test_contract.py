@@ -49,6 +49,12 @@ def almost_equal(one, other):
     return one == other
 
 
+@pytest.mark.parametrize("name", tasks.names())
+@pytest.mark.parametrize("module", ["__main__", "my_task", "my_package.my_task"])
+def test_a_subclass_in_any_module_has_the_name_of_its_task(name, module):
+    assert type("Mine", (tasks.find(name),), {"__module__": module})().name == name
+
+
 def test_fit_returns_self_and_counts_every_row(trained):
     task, train, _ = trained
     counts = task.report_["examples"]
