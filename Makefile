@@ -1,4 +1,4 @@
-# Works with GNU make 3.81 or newer. `make help` lists what there is.
+# Works with GNU make 3.81 or newer. `make help` lists the targets.
 ifdef PYTHON
 NEWEST_FROM := $(PYTHON)
 OLDEST_FROM := $(PYTHON)
@@ -12,47 +12,47 @@ ARGS ?=
 .DEFAULT_GOAL := help
 .PHONY: help demo docs notebooks ipynb test test-all lint types test-oldest clean clean-all
 
-help: ## say what there is
-	@echo "make TARGET [PYTHON=python3] [ARGS='options of pytest']"
+help: ## list the targets
+	@echo "make TARGET [PYTHON=python3] [ARGS='pytest options']"
 	@sed -n 's/^\([a-z-]*\):.*## \(.*\)/  \1|\2/p' Makefile | awk -F'|' '{ printf "%-14s %s\n", $$1, $$2 }'
 
-demo: .venv/.test ## fine-tune tiny-zh, which comes with the package, on the sample, evaluate, predict
+demo: .venv/.test ## fine-tune the included checkpoint tiny-zh on the sample data, evaluate and predict
 	@bash scripts/demo.sh .venv/$(BIN)
 
-docs: .venv/.docs ## build the guide, in English and Chinese, into site/
+docs: .venv/.docs ## build the English and Chinese documentation in site/
 	@NO_MKDOCS_2_WARNING=1 .venv/$(BIN)/python -m mkdocs build --strict --quiet
 	@echo "site/index.html"
 
-notebooks: .venv/.notebooks ## run all notebooks from top to bottom; KBERT_FAST=0 with the settings a reader has
+notebooks: .venv/.notebooks ## run all notebooks with short trainings; KBERT_FAST=0 uses their normal settings
 	@KBERT_FAST=$${KBERT_FAST:-1} .venv/$(BIN)/python scripts/notebooks.py run
 
-ipynb: .venv/.notebooks ## make notebooks/*.ipynb from notebooks/*.py
+ipynb: .venv/.notebooks ## generate notebooks/*.ipynb from notebooks/*.py
 	@.venv/$(BIN)/python scripts/notebooks.py write
 
-test: .venv/.test ## run the tests with the newest TensorFlow, without those marked slow
+test: .venv/.test ## run the fast tests with the newest TensorFlow
 	@.venv/$(BIN)/python -m pytest $(ARGS)
 
-test-all: .venv/.test ## run all tests, the slow ones too
+test-all: .venv/.test ## run all tests, including the slow ones
 	@.venv/$(BIN)/python -m pytest -m "" $(ARGS)
 
-test-oldest: .venv-oldest/.test ## run the tests with the oldest TensorFlow, 2.16; ARGS='-m ""' for all
+test-oldest: .venv-oldest/.test ## run the fast tests with TensorFlow 2.16, the oldest supported; ARGS='-m ""' runs all
 	@.venv-oldest/$(BIN)/python -m pytest $(ARGS)
 
-lint: .venv/.lint types ## look for mistakes, wrong hints, and formatting that ruff would change
+lint: .venv/.lint types ## check code and formatting with ruff, and types with mypy
 	@.venv/$(BIN)/python -m ruff check .
 	@.venv/$(BIN)/python -m ruff format --check .
 
-types: .venv/.test ## check the types in the whole package with mypy
+types: .venv/.test ## check the types of the package with mypy
 	@.venv/$(BIN)/python -m mypy
 
-clean: ## delete caches, build leftovers and the demo's folder
+clean: ## delete caches, build output and the folder demo/
 	@rm -rf build dist *.egg-info demo site .pytest_cache .hypothesis .mypy_cache .ruff_cache
 	@find . -name .venv -prune -o -name .venv-oldest -prune -o -name __pycache__ -type d -prune -exec rm -rf {} +
 
-clean-all: clean ## the same, and the virtual environments
+clean-all: clean ## like clean, and delete the virtual environments
 	@rm -rf .venv .venv-oldest
 
-# An environment is brought up to date when one of these files is newer than its stamp.
+# An environment is updated if one of these files is newer than its stamp file.
 .venv/.test: setup.cfg pyproject.toml scripts/environment.sh
 	@bash scripts/environment.sh .venv 13 "$(NEWEST_FROM)" -e ".[test]"
 	@touch $@

@@ -6,8 +6,8 @@
 
 Every run is what a user does: `fit` gets the training rows and nothing else, and holds out what it needs itself. The score is that
 of further rows of the training file, which no run trains on; test files are read with --test alone. The grid has 12 settings: four
-learning rates, each with three lengths and schedules of the training. Each finished run is a line of JSON in the results file and
-is not run again, so the benchmark can be stopped at any time.
+learning rates, each with three trainings, and for classification a fourth with adversarial training. Each finished run is a line
+of JSON in the results file and is not run again, so the benchmark can be stopped at any time.
 """
 
 import argparse
@@ -122,6 +122,9 @@ def grid(cell, number):
         {"epochs": long, "schedule": "linear", "warmup_ratio": 0.1, "ema_decay": 0.0, "patience": 0},
         {"epochs": long, "schedule": "constant", "warmup_ratio": 0.1, "ema_decay": 0.99, "patience": 0},
     )
+    trainings = [each | {"fgm_epsilon": 0.0} for each in trainings]
+    if not spans:  # adversarial training takes too long for the other tasks
+        trainings.append(trainings[-1] | {"fgm_epsilon": 1.0})
     heads = {"head_lr_multiplier": 5.0 if spans else 1.0}
     for rate in RATES[CELLS[cell][4]]:
         for training in trainings:

@@ -157,8 +157,8 @@ class Settings(Options):
         least=0,
         below=1,
     )
-    fgm_epsilon: float = option(
-        0.0,
+    fgm_epsilon: float | Auto = option(
+        AUTO,
         "FGM adversarial training: norm of the perturbation added to the embeddings; 0 switches it off",
         group="regularisation",
         least=0,

@@ -1,11 +1,11 @@
 #!/usr/bin/env bash
-# From nothing to three trained tasks, with the checkpoint and the samples that come with the package and without any option.
+# Trains three tasks with the included checkpoint and sample data, without any options, and predicts with them.
 #
-#   scripts/demo.sh [.venv/bin]     (make demo calls it; without an argument the commands on PATH are used)
+#   scripts/demo.sh [.venv/bin]     (called by make demo; without an argument, the commands on PATH are used)
 #
-# Nothing is downloaded. The trained tasks are kept in demo/runs.
+# Nothing is downloaded. The trained tasks are saved in demo/runs.
 set -euo pipefail
-export PYTHONUTF8=1 # Chinese on every console
+export PYTHONUTF8=1 # so that every console can print Chinese
 cd "$(dirname "$0")/.."
 bin=${1:-}
 if [ -n "$bin" ]; then
@@ -19,7 +19,7 @@ train() {
     printf '$ kbert-train --task %s\n' "$1"
     kbert-train --task "$1"
 }
-predict() { # RUN, then one text an argument
+predict() { # RUN TEXT...
     local run=$1
     shift
     printf "\$ printf '%%s\\\\n'%s | kbert-predict %s -\n" "$(printf ' "%s"' "$@")" "$run"
@@ -34,13 +34,13 @@ predict runs/classify \
     "味道真好，孩子吃得很开心。" \
     "客服态度恶劣，退款拖了半个月都不处理。"
 
-step "Relation extraction: who wrote, directed, founded what; who was born, studied where"
+step "Relation extraction: who wrote, directed or founded something, where somebody was born or studied"
 train relation
 predict runs/relation \
     "《远山的灯》的作者是林晓舟，他1982年出生于云溪县。" \
     "电影《夏夜》由周明执导，陈安安主演。"
 
-step "Subject extraction: which company is the event about? (text, tab, type of the event)"
+step "Subject extraction: which company is the event about? (text, tab, event type)"
 train subject
 predict runs/subject \
     $'海岚电器宣布召回三万台电饭煲，原因是内胆涂层脱落。\t产品召回' \
@@ -48,13 +48,13 @@ predict runs/subject \
 
 cat <<END
 
-== What next
-The trained tasks are the folders demo/runs/*; report.html in each shows the scores, the curves and the worst mistakes. They need
-neither the checkpoint nor a network.
+== Next steps
+The trained tasks are the folders demo/runs/*. Each contains report.html with the scores, the curves and the worst mistakes.
+They need neither the checkpoint nor a network.
 ${bin:+The commands are in $bin: source $bin/activate
-}Your own data, a file with the columns text and label (CSV, TSV, JSONL, Excel, Parquet):
+}To train on your own data, use a file with the columns text and label (CSV, TSV, JSONL, Excel, Parquet):
   kbert-train --task classify --train mine.csv --output runs/mine
-tiny-zh, the checkpoint used here, is small. A released one gives better answers (about 400 MB; English texts need an English one):
+The checkpoint used here, tiny-zh, is small. A released one predicts better (about 400 MB; English texts need an English one):
   kbert-checkpoint get bert-base-chinese
   kbert-train --task classify --checkpoint bert-base-chinese --train mine.csv --output runs/mine
 All checkpoints: kbert-checkpoint list      All options: kbert-train --task classify --help

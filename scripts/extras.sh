@@ -1,14 +1,15 @@
 #!/usr/bin/env bash
-# Each extra of a wheel alone: without it what needs it says so, with it that works. Needs a package registry; Linux, macOS.
+# Tests each extra of a wheel alone: commands that need it fail with a clear message without it and work with it.
+# Needs a package registry. Works on Linux and macOS.
 #
 #   scripts/extras.sh dist/kbert_tasks-0.1.0-py3-none-any.whl [FOLDER [EXTRA...]]      (default: all extras)
 #
-# FOLDER/plain gets the wheel without extras (about 2.5 GB; kept, where FOLDER is given). On top of it each extra has an
-# environment of its own, which sees plain's packages through a .pth file. Nothing of the repository is used.
+# FOLDER/plain is an environment with the wheel and no extras (about 2.5 GB; it is kept if FOLDER is given). Each extra has its
+# own environment, which imports the packages of plain through a .pth file. The files of the repository are not used.
 set -euo pipefail
 export PYTHONUTF8=1
 if [ $# -eq 0 ]; then
-    echo "name a wheel: scripts/extras.sh WHEEL [FOLDER [EXTRA...]]" >&2
+    echo "a wheel is missing: scripts/extras.sh WHEEL [FOLDER [EXTRA...]]" >&2
     exit 2
 fi
 wheel=$(cd "$(dirname "$1")" && pwd)/$(basename "$1")
@@ -21,32 +22,32 @@ else
     trap 'rm -rf "$temporary"' EXIT
     cd "$temporary"
 fi
-shift # what is left are names of extras
+shift # the remaining arguments are names of extras
 
 packages() { "$1/bin/python" -c 'import sysconfig; print(sysconfig.get_path("purelib"))'; }
-install() { # ENVIRONMENT WHAT...
+install() { # ENVIRONMENT PIP-ARGUMENTS...
     "$1/bin/python" -m pip install -q --disable-pip-version-check --use-pep517 "${@:2}"
 }
-wheel_alone() { install "$1" --no-deps --force-reinstall "$wheel"; } # this wheel, whatever was there
+wheel_alone() { install "$1" --no-deps --force-reinstall "$wheel"; } # this wheel, even if another build is installed
 overlay() {                                                       # an environment on top of plain
     plain/bin/python -m venv --clear "$1"
     packages plain >"$(packages "$1")/plain.pth"
     wheel_alone "$1"
 }
-lacks() { # EXTRA COMMAND...: it fails with exit status 2, no traceback, and the name of the extra
+lacks() { # EXTRA COMMAND...: checks that it fails with exit status 2 and a message that names the extra, without a traceback
     local status=0
-    "${@:2}" >said.txt 2>&1 || status=$?
-    if [ "$status" -ne 2 ] || ! grep -qF "pip install 'kbert-tasks[$1]'" said.txt || grep -q Traceback said.txt; then
-        echo "without $1, '${*:2}' should end with status 2 and name the extra; status $status:" >&2
-        cat said.txt >&2
+    "${@:2}" >output.txt 2>&1 || status=$?
+    if [ "$status" -ne 2 ] || ! grep -qF "pip install 'kbert-tasks[$1]'" output.txt || grep -q Traceback output.txt; then
+        echo "without $1, '${*:2}' should exit with status 2 and name the extra, but exited with status $status:" >&2
+        cat output.txt >&2
         exit 1
     fi
-    echo "  without: $(grep -F "kbert-tasks[$1]" said.txt)"
+    echo "  without: $(grep -F "kbert-tasks[$1]" output.txt)"
 }
-works() { # COMMAND...
-    if ! "$@" >said.txt 2>&1; then
+works() { # COMMAND...: checks that it succeeds
+    if ! "$@" >output.txt 2>&1; then
         echo "'$*' failed:" >&2
-        cat said.txt >&2
+        cat output.txt >&2
         exit 1
     fi
     echo "  with: $*"
@@ -71,12 +72,12 @@ for extra in "$@"; do
     echo "$extra"
     overlay "$extra"
     install "$extra" "$wheel[$extra]"
-    "$extra/bin/python" -m pip check >said.txt || { cat said.txt >&2 && exit 1; }
+    "$extra/bin/python" -m pip check >output.txt || { cat output.txt >&2 && exit 1; }
     case $extra in
     tables)
-        made='import sys, kbert_tasks as kb; t = kb.read(sys.argv[1])'
-        made+='; t.to_excel("test.xlsx", index=False); t.to_parquet("test.parquet")'
-        "$extra/bin/python" -c "$made" "$sample"
+        code='import sys, kbert_tasks as kb; t = kb.read(sys.argv[1])'
+        code+='; t.to_excel("test.xlsx", index=False); t.to_parquet("test.parquet")'
+        "$extra/bin/python" -c "$code" "$sample"
         for kind in xlsx parquet; do
             lacks tables plain/bin/kbert-evaluate run "test.$kind"
             works "$extra/bin/kbert-evaluate" run "test.$kind"
@@ -91,6 +92,6 @@ for extra in "$@"; do
         lacks jieba plain/bin/kbert-pretrain "${options[@]}"
         works "$extra/bin/kbert-pretrain" "${options[@]}"
         ;;
-    *) echo "  installs, and nothing conflicts (pip check)" ;;
+    *) echo "  can be installed without conflicts (pip check)" ;;
     esac
 done

@@ -1,11 +1,11 @@
-"""Makes notebooks/*.ipynb from notebooks/*.py, and runs them from top to bottom.
+"""Generates notebooks/*.ipynb from notebooks/*.py, and runs the notebooks.
 
-    python scripts/notebooks.py write             the .ipynb beside each .py, without outputs
+    python scripts/notebooks.py write             write the .ipynb next to each .py, without outputs
     python scripts/notebooks.py run [--keep DIR] [NAME ...]
 
-`run` executes what the .py give, each in a temporary folder: nothing is written into the repository. With KBERT_FAST=1 the
-notebooks train less. It prints the seconds of each and ends with status 1 where one fails; --keep puts the executed
-notebooks into DIR. Needs the extra `notebooks`.
+`run` executes each notebook in a temporary folder, so nothing is written to the repository. With KBERT_FAST=1 the notebooks
+train for a shorter time. It prints the seconds of each notebook and exits with status 1 if one fails. --keep saves the executed
+notebooks in DIR. Needs the extra `notebooks`.
 """
 
 import argparse
@@ -26,47 +26,47 @@ METADATA = {
     "kernelspec": {"display_name": "Python 3", "language": "python", "name": "python3"},
     "language_info": {"name": "python"},
 }
-PACKAGE = 'PACKAGE = "kbert-tasks"\n'  # of the set-up cell: what pip installs where the repository has no address
+PACKAGE = 'PACKAGE = "kbert-tasks"\n'  # line of the set-up cell: what pip installs if the repository has no address
 
 
 def sources():
-    """The .py files, in their order."""
+    """Returns the .py files in order."""
     return sorted(FOLDER.glob("[0-9]*.py"))
 
 
 def repository(citation=None):
-    """The address of the repository, as CITATION.cff tells it (`repository-code`), or None."""
+    """Returns the address of the repository from CITATION.cff (`repository-code`), or None."""
     text = (ROOT / "CITATION.cff").read_text("utf-8") if citation is None else citation
     found = re.search(r"^repository-code:\s*[\"']?([^\"'\s]+)", text, re.MULTILINE)
     return found[1].removesuffix("/").removesuffix(".git") if found else None
 
 
 def notebook(source, address):
-    """The notebook of a .py file, without outputs.
+    """Returns the notebook of a .py file, without outputs.
 
     Args:
-        source: its path.
-        address: of the repository. On GitHub it gives the notebook its badge "Open in Colab"; any is what pip installs from.
+        source: Path of the .py file.
+        address: Address of the repository, or None. pip installs from it; a GitHub address adds the badge "Open in Colab".
     """
     text = source.read_text("utf-8")
     if address:
         text = text.replace(PACKAGE, f'PACKAGE = "git+{address}"\n')
-    made = jupytext.reads(text, fmt="py:percent")
-    made.metadata = nbformat.from_dict(METADATA)
-    for number, cell in enumerate(made.cells):
+    result = jupytext.reads(text, fmt="py:percent")
+    result.metadata = nbformat.from_dict(METADATA)
+    for number, cell in enumerate(result.cells):
         cell.id, cell.metadata = f"cell-{number}", nbformat.from_dict({})
     if address and address.startswith("https://github.com/"):
         place = f"{address.removeprefix('https://')}/blob/main/notebooks/{source.stem}.ipynb"
         link = f"https://colab.research.google.com/{place.replace('github.com', 'github', 1)}"
-        title, _, rest = made.cells[0].source.partition("\n")
-        made.cells[0].source = f"{title}\n\n[![Open in Colab]({BADGE})]({link})\n{rest}"
-    nbformat.validate(made)
-    return made
+        title, _, rest = result.cells[0].source.partition("\n")
+        result.cells[0].source = f"{title}\n\n[![Open in Colab]({BADGE})]({link})\n{rest}"
+    nbformat.validate(result)
+    return result
 
 
-def written(made):
-    """The notebook as the text of its file."""
-    return nbformat.writes(made) + "\n"
+def written(result):
+    """Returns the notebook as the text of its file."""
+    return nbformat.writes(result) + "\n"
 
 
 def write():
@@ -85,17 +85,17 @@ def run(names, keep):
     failed, fast = [], os.environ.get("KBERT_FAST") == "1"
     print(f"{'fast' if fast else 'default'} settings", flush=True)
     for name in names or known:
-        made, began = notebook(known[name], repository()), time.perf_counter()
+        result, began = notebook(known[name], repository()), time.perf_counter()
         with tempfile.TemporaryDirectory() as folder:
             os.environ["IPYTHONDIR"] = folder
             try:
-                NotebookClient(made, timeout=None, resources={"metadata": {"path": folder}}).execute()
+                NotebookClient(result, timeout=None, resources={"metadata": {"path": folder}}).execute()
             except CellExecutionError as error:
                 failed.append(name)
                 print(error, file=sys.stderr)
         if keep:
             Path(keep).mkdir(parents=True, exist_ok=True)
-            Path(keep, f"{name}.ipynb").write_text(written(made), "utf-8")
+            Path(keep, f"{name}.ipynb").write_text(written(result), "utf-8")
         print(f"{name:<16} {time.perf_counter() - began:6.1f} s{'  failed' * (name in failed)}", flush=True)
     return failed
 
@@ -103,10 +103,10 @@ def run(names, keep):
 def main():
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     commands = parser.add_subparsers(dest="do", required=True, metavar="COMMAND")
-    commands.add_parser("write", help="make the .ipynb files")
+    commands.add_parser("write", help="write the .ipynb files")
     each = commands.add_parser("run", help="execute the notebooks")
     each.add_argument("names", nargs="*", metavar="NAME", help="such as 02_classify (default all)")
-    each.add_argument("--keep", metavar="DIR", help="for the executed notebooks")
+    each.add_argument("--keep", metavar="DIR", help="folder for the executed notebooks")
     arguments = parser.parse_args()
     if arguments.do == "write":
         return write()

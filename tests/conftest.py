@@ -1,5 +1,6 @@
-"""What the tests share: tiny checkpoints, a trained classifier, and where the real data are."""
+"""Shared fixtures: tiny checkpoints, a trained classifier, and the folder of real data."""
 
+import dataclasses
 import gc
 import os
 from pathlib import Path
@@ -10,41 +11,45 @@ import pytest
 import kbert_tasks as kb
 from kbert_tasks.encoder import precision
 from kbert_tasks.explanation import mistakes
+from kbert_tasks.tasks.hooks import Hooks
 
 from . import tiny
 
-# A busy machine is slow, not wrong: no limit of time for an example.
+# No time limit for an example, because tests should not fail on a busy machine.
 hypothesis.settings.register_profile("busy", deadline=None, suppress_health_check=[hypothesis.HealthCheck.too_slow])
 hypothesis.settings.load_profile("busy")
 
-precision.CPU = Path("a processor without AMX")  # the tests' numbers are float32 on every machine
+precision.CPU = Path("a processor without AMX")  # so that the tests compute in float32 on every machine
 
-mistakes.SECONDS = 0  # each report would take ten seconds more; tests that need explanations set it back
+# Adversarial training, which small checkpoints use by default, would double the time of many tests.
+Hooks.recipe = dataclasses.replace(Hooks.recipe, fgm_epsilon=0.0)
+
+mistakes.SECONDS = 0  # explanations would add ten seconds to each report; tests that need them raise this limit
 
 SHARED = Path(os.environ.get("KBERT_SHARED", Path(__file__).parents[2] / "shared"))
 
 
 def pytest_collection_finish():
-    """Exempts all modules imported so far from garbage collection: each training runs a full one, a sixth of its time."""
+    """Exempt the modules imported so far from garbage collection, which takes a sixth of the time of each training."""
     gc.collect()
     gc.freeze()
 
 
 @pytest.fixture(scope="session")
 def checkpoint(tmp_path_factory):
-    """Path of a tiny checkpoint in the real format, of one layer: a second one makes each training a third slower."""
+    """Path of a tiny checkpoint in the real format. It has one layer: with two, each training is a third slower."""
     return tiny.checkpoint(tmp_path_factory.mktemp("checkpoints") / "uncased_tiny", num_hidden_layers=1)
 
 
 @pytest.fixture(scope="session")
 def two_layers(tmp_path_factory):
-    """Path of a tiny checkpoint of two layers, for tests in which layers differ or the encoder itself is tested."""
+    """Path of a tiny checkpoint with two layers, for tests of the encoder and tests in which layers differ."""
     return tiny.checkpoint(tmp_path_factory.mktemp("two_layers") / "uncased_tiny")
 
 
 @pytest.fixture(scope="session")
 def hotel(checkpoint, tmp_path_factory):
-    """(task, its saved folder): a classifier of the labels 好 and 坏. Shared by many files: copy the folder to change it."""
+    """(task, its saved folder) of a classifier with the labels 好 and 坏. Many files use it: copy the folder to change it."""
     texts, labels = ["房间很干净", "太吵", "好", "坏"], ["好", "坏", "好", "坏"]
     task = kb.TextClassifier(checkpoint, epochs=1, max_length=32, validation_split=0.0).fit(texts, labels)
     folder = tmp_path_factory.mktemp("hotel") / "run"
@@ -54,7 +59,7 @@ def hotel(checkpoint, tmp_path_factory):
 
 @pytest.fixture
 def shared():
-    """The folder of real data and weights; the test skips where it is absent."""
+    """Folder of real data and weights; the test is skipped if the folder is missing."""
     if not SHARED.is_dir():
         pytest.skip(f"{SHARED} is absent")
     return SHARED

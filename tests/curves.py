@@ -1,9 +1,9 @@
-"""Trains each task a few steps and writes its losses, scores and answers as JSON.
+"""Trains each task for a few steps and writes the losses, scores and answers as JSON.
 
-`python -m tests.curves DEVICE CHECKPOINT FILE [JOB]`: all jobs, or this one.
+`python -m tests.curves DEVICE CHECKPOINT FILE [JOB]` runs all jobs, or only JOB.
 
-In a process of its own, since the devices of a process are set up once. DEVICE may be `fixed`: two devices, and all that is
-done for a TPU but the TPU.
+It runs in its own process, because the devices of a process are set up only once. With DEVICE `fixed`, it trains on two
+devices with everything that is done for a TPU, but without a TPU.
 """
 
 import json
@@ -17,7 +17,7 @@ from kbert_tasks.samples import path
 from kbert_tasks.tasks import find, names
 from kbert_tasks.training import distribution
 
-# Batches of 8, 8 and 1 texts: of the last one a second device gets none.
+# Batches of 8, 8 and 1 texts: a second device gets no text of the last batch.
 ROWS = 17
 SETTINGS = {
     "epochs": 3,
@@ -27,8 +27,8 @@ SETTINGS = {
     "dropout": 0.0,
     "validation_split": 0.0,
 }
-SETTINGS |= {"schedule": "constant", "warmup_ratio": 0.0, "ema_decay": 0.0}  # "auto" gives a TPU other ones
-MUCH = {
+SETTINGS |= {"schedule": "constant", "warmup_ratio": 0.0, "ema_decay": 0.0}  # "auto" chooses other values for a TPU
+MANY_SETTINGS = {
     "micro_batches": 2,
     "fgm_epsilon": 0.5,
     "global_clipnorm": 1.0,
@@ -41,7 +41,7 @@ JOBS = {
     "classify": ("classify", {}),
     "relation": ("relation", {}),
     "subject": ("subject", {}),
-    "classify with much": ("classify", MUCH),
+    "classify with much": ("classify", MANY_SETTINGS),
 }
 
 
@@ -50,17 +50,17 @@ def rows(name, number=ROWS):
 
 
 def trained(device, checkpoint, jobs=JOBS):
-    """{job: {losses and development scores of each epoch, answers to 7 texts}}."""
-    found = {}
-    for job, (name, more) in jobs.items():
-        task = find(name)(checkpoint, device=device, **SETTINGS | more)
+    """{job: {losses and development scores of each epoch, answers for 7 texts}}."""
+    results = {}
+    for job, (name, options) in jobs.items():
+        task = find(name)(checkpoint, device=device, **SETTINGS | options)
         history = task.fit(rows(name), dev=rows(name, 5)).report_["history"]
-        found[job] = {
+        results[job] = {
             "losses": [epoch["loss"] for epoch in history],
             "scores": [epoch["dev"][task.MAIN_SCORE] for epoch in history],
             "answers": [task.to_dict(prediction) for prediction in task.predict(rows(name, 7))],
         }
-    return json.loads(json.dumps(found))
+    return json.loads(json.dumps(results))
 
 
 if __name__ == "__main__":

@@ -1,6 +1,6 @@
-"""Google's tokenization rules once more, written for the tests alone: slow, without offsets, stage after stage.
+"""Google's tokenization rules, implemented again only for the tests: slow, without offsets, one step after the other.
 
-Source: the rules of google-research/bert, `tokenization.py`. Nothing of the package is imported.
+Source: the rules of google-research/bert, `tokenization.py`. Nothing from the package is imported.
 """
 
 import unicodedata
@@ -34,7 +34,7 @@ def is_punctuation(letter):
 
 
 def cleaned(text):
-    """White space to spaces; control and format characters, NUL and U+FFFD to nothing."""
+    """Replace white space with spaces; remove control and format characters, NUL and U+FFFD."""
     kept = []
     for letter in text:
         if letter in " \t\n\r" or unicodedata.category(letter) == "Zs":
@@ -50,7 +50,7 @@ def without_accents(text):
 
 @lru_cache(100_000)
 def words(text, cased):
-    """BasicTokenizer: the words that are looked up."""
+    """Split a text like BasicTokenizer into the words to look up."""
     spaced = "".join(f" {letter} " if is_chinese(letter) else letter for letter in cleaned(text))
     out = []
     for word in spaced.split():
@@ -69,16 +69,16 @@ class GoogleTokenizer:
         return words(text, self.cased)
 
     def pieces(self, word):
-        """WordpieceTokenizer: the longest known beginning, again and again, or [UNK] for all of the word."""
+        """Split a word like WordpieceTokenizer: repeatedly the longest known prefix, or [UNK] for the whole word."""
         if len(word) > 200:
             return ["[UNK]"]
         found, rest = [], word
         while rest:
-            mark = "##" if found else ""
-            size = next((size for size in range(len(rest), 0, -1) if mark + rest[:size] in self.ids_of), None)
+            prefix = "##" if found else ""
+            size = next((size for size in range(len(rest), 0, -1) if prefix + rest[:size] in self.ids_of), None)
             if size is None:
                 return ["[UNK]"]
-            found.append(mark + rest[:size])
+            found.append(prefix + rest[:size])
             rest = rest[size:]
         return found
 
@@ -86,5 +86,5 @@ class GoogleTokenizer:
         return [self.ids_of[piece] for word in self.words(text) for piece in self.pieces(word)]
 
     def character_ids(self, text):
-        """One id for each character of the words, looked up as a word."""
+        """One id for each character of the words; each character is looked up as a word."""
         return [self.ids_of.get(letter, self.ids_of["[UNK]"]) for word in self.words(text) for letter in word]

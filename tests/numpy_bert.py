@@ -1,27 +1,27 @@
-"""BERT's forward pass in plain NumPy (float64): what the package's models are held against.
+"""BERT's forward pass in plain NumPy (float64), the reference for the package's models.
 
-Written from the article (Devlin et al. 2018, https://arxiv.org/abs/1810.04805; the encoder of Vaswani et al. 2017)
-and from the definitions of Google's `modeling.py`. It reads Google's variables from a dict of arrays, has no
-dropout, and takes nothing from the package.
+Implemented from the papers (Devlin et al. 2018, https://arxiv.org/abs/1810.04805; the encoder of Vaswani et al. 2017)
+and from the definitions in Google's `modeling.py`. It reads Google's variables from a dict of arrays, has no
+dropout, and uses nothing from the package.
 """
 
 import numpy as np
 
-EPSILON = 1e-12  # of Google's LayerNorm
-AWAY = -10000.0  # what Google adds to the scores of padding
+EPSILON = 1e-12  # epsilon of Google's LayerNorm
+PADDING_BIAS = -10000.0  # Google adds this to the attention scores of padding
 
 
 def forward(tensors, config, ids, segments):
-    """The last layer's hidden vectors.
+    """Hidden vectors of the last layer.
 
     Args:
         tensors: dict from Google's variable names to arrays.
         config: the parsed `bert_config.json`.
-        ids: (batch, time) token ids; 0 is padding, to which nothing attends.
+        ids: (batch, time) token ids; 0 is padding, which no token attends to.
         segments: (batch, time) token types.
 
     Returns:
-        (batch, time, hidden) in float64. Padding has vectors too; they mean nothing.
+        (batch, time, hidden) in float64. The vectors of padding have no meaning.
     """
     if config["hidden_act"] != "gelu":
         raise ValueError(f"only gelu is written here, not {config['hidden_act']}")
@@ -31,7 +31,7 @@ def forward(tensors, config, ids, segments):
     x = x + get("bert/embeddings/token_type_embeddings")[segments]
     x = x + get("bert/embeddings/position_embeddings")[np.arange(ids.shape[1])]
     x = _norm(get, "bert/embeddings", x)
-    bias = np.where(ids != 0, 0.0, AWAY)[:, None, None, :]  # (batch, 1, 1, time): one for each key
+    bias = np.where(ids != 0, 0.0, PADDING_BIAS)[:, None, None, :]  # (batch, 1, 1, time): one value for each key
     for i in range(config["num_hidden_layers"]):
         layer = f"bert/encoder/layer_{i}"
         mixed = _attention(get, f"{layer}/attention/self", config["num_attention_heads"], x, bias)
@@ -43,7 +43,7 @@ def forward(tensors, config, ids, segments):
 
 
 def pooled(tensors, config, ids, segments):
-    """Google's pooler: a dense layer and tanh on the first token's vector, (batch, hidden)."""
+    """Google's pooler: a dense layer with tanh on the vector of the first token, (batch, hidden)."""
     first = forward(tensors, config, ids, segments)[:, 0]
     return np.tanh(_dense(_reader(tensors), "bert/pooler/dense", first))
 

@@ -1,4 +1,4 @@
-"""Writes a checkpoint of Google's as TensorFlow's model garden would: object-based, by attributes and numbered layers."""
+"""Writes object-based checkpoints like TensorFlow's model garden: by attributes and numbered layers."""
 
 from pathlib import Path
 
@@ -17,7 +17,7 @@ PARTS = {
     "output/dense": "_output_dense",
     "output/LayerNorm": "_output_layer_norm",
 }
-OUTSIDE = {  # in a functional model, in a layer
+OUTSIDE = {  # (in a functional model, in a layer)
     "embeddings/word_embeddings": ("layer_with_weights-0/embeddings", "_embedding_layer/embeddings"),
     "embeddings/position_embeddings": ("layer_with_weights-1/embeddings", "_position_embedding_layer/embeddings"),
     "embeddings/token_type_embeddings": ("layer_with_weights-2/embeddings", "_type_embedding_layer/embeddings"),
@@ -32,7 +32,7 @@ HEAD = {
 
 
 def places(config, tensors, functional, top, attention_output=PARTS["attention/output/dense"]):
-    """Google's name to the way to the variable, for all but the next-sentence head."""
+    """{Google's name: location of the variable}, for everything except the next-sentence head."""
     found = {}
     for name in tensors:
         group, _, last = name.rpartition("/")
@@ -41,19 +41,19 @@ def places(config, tensors, functional, top, attention_output=PARTS["attention/o
         if group.startswith("bert/encoder/"):
             number, part = group.removeprefix("bert/encoder/layer_").split("/", 1)
             layer = f"layer_with_weights-{int(number) + 4}" if functional else f"_transformer_layers/{number}"
-            way = attention_output if part == "attention/output/dense" else PARTS[part]
-            found[name] = f"{top}/{layer}/{way}/{last}"
+            location = attention_output if part == "attention/output/dense" else PARTS[part]
+            found[name] = f"{top}/{layer}/{location}/{last}"
         elif group.startswith("bert/"):
-            way = OUTSIDE[group.removeprefix("bert/")][not functional]
-            way = way.format(pooler=config["num_hidden_layers"] + 4)
-            found[name] = f"{top}/{way}/{last}" if last else f"{top}/{way}"
+            location = OUTSIDE[group.removeprefix("bert/")][not functional]
+            location = location.format(pooler=config["num_hidden_layers"] + 4)
+            found[name] = f"{top}/{location}/{last}" if last else f"{top}/{location}"
         elif group in HEAD:
             found[name] = f"{HEAD[group]}/{last}" if last else HEAD[group]
     return found
 
 
 def with_heads(name, array, heads):
-    """The array with its attention heads apart."""
+    """The array with a separate axis for the attention heads."""
     if "/attention/self/" in name:
         return array.reshape(*array.shape[:-1], heads, -1)
     if name.endswith("/attention/output/dense/kernel"):
@@ -61,15 +61,15 @@ def with_heads(name, array, heads):
     return array
 
 
-def write(folder, config, vocabulary, tensors, ways):
-    """Like `official.write`, but object-based; `ways` is what `places` returns, perhaps changed."""
+def write(folder, config, vocabulary, tensors, locations):
+    """Like `google_format.write`, but object-based; `locations` is the result of `places`, possibly changed."""
     tf = tensorflow()
     google_format.write(folder, config, vocabulary, {"global_step": np.zeros((), "int64")})
     for file in Path(folder).glob(f"{google_format.PREFIX}.*"):
         file.unlink()
     root = {}
-    for name, way in ways.items():
-        *path, last = way.split("/")
+    for name, location in locations.items():
+        *path, last = location.split("/")
         inner = root
         for part in path:
             inner = inner.setdefault(part, {})
@@ -79,6 +79,6 @@ def write(folder, config, vocabulary, tensors, ways):
 
 
 def tracked(parts):
-    """Nested dicts as nested checkpoints."""
+    """Nested checkpoints from nested dicts."""
     made = {name: tracked(part) if isinstance(part, dict) else part for name, part in parts.items()}
     return tensorflow().train.Checkpoint(**made)

@@ -1,4 +1,4 @@
-"""The guide says what is true: settings, messages, commands and names are those of the package, in both languages."""
+"""The guide matches the package: settings, messages, commands and names are correct in both languages."""
 
 import ast
 import contextlib
@@ -20,22 +20,22 @@ from kbert_tasks.text import truncation
 ROOT = Path(__file__).parents[1]
 DOCS, PACKAGE = ROOT / "docs", ROOT / "kbert_tasks"
 PAGES = sorted(p for p in DOCS.glob("*.md") if p.stem != "ARCHITECTURE") + sorted(ROOT.glob("README*.md"))
-BOTH = [page for page in PAGES if page.parent == DOCS and not page.name.endswith(".zh.md")]
+ENGLISH_PAGES = [page for page in PAGES if page.parent == DOCS and not page.name.endswith(".zh.md")]
 ENGLISH_ALONE = {"ARCHITECTURE.md"}
 
 
-def named(page):
+def page_name(page):
     return str(page.relative_to(ROOT))
 
 
 def blocks(page):
-    """(kind, text) of each block of code, kind being what stands behind the three marks."""
+    """(kind, text) of each block of code; the kind is the word after the three backticks."""
     found = re.findall(r"^( *)```(\w*)[^\n]*\n(.*?)^\1```", page.read_text(encoding="utf-8"), re.M | re.S)
     return [(kind, re.sub(f"^{indent}", "", text, flags=re.M)) for indent, kind, text in found]
 
 
 def commands(page):
-    """The words of each line that begins with one of the commands, or runs one behind a pipe."""
+    """The words of each line that runs one of the commands, at its start or after a pipe."""
     for kind, text in blocks(page):
         if kind == "":
             for line in text.replace("\\\n", " ").splitlines():
@@ -45,15 +45,15 @@ def commands(page):
 
 
 def cells(line):
-    """Of a row of a table, as text."""
+    """The cells of a table row, as text."""
     return [cell.strip().replace(r"\|", "|") for cell in re.split(r"(?<!\\)\|", line)[1:-1]]
 
 
 # Pages ------------------------------------------------------------------------------------------------------------
 
 
-@pytest.mark.parametrize("page", BOTH, ids=named)
-def test_a_page_is_there_in_both_languages_with_the_same_commands(page):
+@pytest.mark.parametrize("page", ENGLISH_PAGES, ids=page_name)
+def test_each_page_exists_in_both_languages_with_the_same_commands(page):
     chinese = page.with_suffix(".zh.md")
     assert chinese.is_file()
     assert [*commands(page)] == [*commands(chinese)]
@@ -67,11 +67,13 @@ def test_every_page_is_in_the_menu():
 
 
 @pytest.mark.parametrize("language", ["", ".zh"])
-def test_the_architecture_page_names_every_folder_and_only_files_that_exist(language):
+def test_architecture_page_names_every_folder_and_only_existing_files(language):
     text = (DOCS / f"ARCHITECTURE{language}.md").read_text(encoding="utf-8")
     tree = set(re.findall(r"^  ([\w/.]+)", blocks(DOCS / f"ARCHITECTURE{language}.md")[0][1], re.M))
-    own = [each for each in PACKAGE.iterdir() if each.suffix == ".py" or each.is_dir() and each.name != "__pycache__"]
-    assert tree == {f"{each.name}/" if each.is_dir() else each.name for each in own}
+    own = [
+        entry for entry in PACKAGE.iterdir() if entry.suffix == ".py" or entry.is_dir() and entry.name != "__pycache__"
+    ]
+    assert tree == {f"{entry.name}/" if entry.is_dir() else entry.name for entry in own}
     files = [path.relative_to(ROOT).as_posix() for folder in (PACKAGE, ROOT / "tests") for path in folder.rglob("*.*")]
     for name in set(re.findall(r"`([\w/]+\.(?:py|js))`", text)):
         assert any(f"/{file}".endswith(f"/{name}") for file in files), name
@@ -79,7 +81,7 @@ def test_the_architecture_page_names_every_folder_and_only_files_that_exist(lang
 
 # Settings ---------------------------------------------------------------------------------------------------------
 
-KINDS = [  # as the tables of settings.md follow one another: what a class adds to, or changes of, the one before
+KINDS = [  # in the order of the tables in settings.md: each lists what a class adds to its base class or changes
     (settings.Settings, object),
     (tasks.find("classify").Settings, settings.Settings),
     (span_task.SpanSettings, settings.Settings),
@@ -89,16 +91,16 @@ KINDS = [  # as the tables of settings.md follow one another: what a class adds 
 assert issubclass(KINDS[1][0], truncation.TruncationSettings)
 
 
-def told(field):
+def table_row(field):
     return [f"`{field.name}`", "–" if field.default is None else f"`{field.default}`", field.metadata["help"]]
 
 
 def fields(kind):
-    return [told(each) for each in dataclasses.fields(kind)] if dataclasses.is_dataclass(kind) else []
+    return [table_row(each) for each in dataclasses.fields(kind)] if dataclasses.is_dataclass(kind) else []
 
 
 @pytest.mark.parametrize("language", ["", ".zh"])
-def test_the_tables_of_settings_are_those_of_the_package(language):
+def test_settings_tables_match_the_package(language):
     text = (DOCS / f"settings{language}.md").read_text(encoding="utf-8")
     tables = re.findall(r"((?:^\| `\w+` \|.*\n)+)", text, re.M)
     assert len(tables) == len(KINDS)
@@ -112,11 +114,11 @@ def test_the_tables_of_settings_are_those_of_the_package(language):
 
 # Messages ---------------------------------------------------------------------------------------------------------
 
-UNKNOWN = "…"  # what is filled in when a message is made
+UNKNOWN = "…"  # a value that is inserted when the message is created
 
 
 def shape(node):
-    """The text of a string in the source, with UNKNOWN for what is not known before it runs."""
+    """The text of a string in the source, with UNKNOWN for each value that is only known at run time."""
     if isinstance(node, ast.Constant) and isinstance(node.value, str):
         return node.value
     if isinstance(node, ast.JoinedStr):
@@ -128,19 +130,19 @@ def shape(node):
 
 @functools.cache
 def source():
-    """(all strings of the package as shapes, those of its errors)."""
-    every, errors = [], []
+    """(shapes of all strings in the package, shapes of its error messages)."""
+    strings, errors = [], []
     for file in PACKAGE.rglob("*.py"):
         for node in ast.walk(ast.parse(file.read_text(encoding="utf-8"))):
             if isinstance(node, ast.Constant | ast.JoinedStr | ast.BinOp):
-                every.append(shape(node))
+                strings.append(shape(node))
             if isinstance(node, ast.Call) and getattr(node.func, "id", "") in ("InputError", "RowError") and node.args:
                 errors.append(shape(node.args[0]))
-    return every, [each for each in errors if set(each) - set(UNKNOWN)]
+    return strings, [each for each in errors if set(each) - set(UNKNOWN)]
 
 
-def holds(message, shape):
-    """Whether a message of the guide is this shape's beginning, or the whole of it."""
+def matches(message, shape):
+    """Whether a message in the guide equals this shape or its beginning."""
     parts = (re.escape(part) for part in message.split(UNKNOWN))
     return re.match(f".*{UNKNOWN}.*".join(parts).removeprefix(".*"), shape, re.S) is not None
 
@@ -150,16 +152,16 @@ def messages(language):
     return [message for line in re.findall(r"^\| (`.*?`) \|", text, re.M) for message in line[1:-1].split("`<br>`")]
 
 
-def test_every_message_of_the_guide_is_one_of_the_package():
-    every, _ = source()
-    assert [message for message in messages("") if not any(holds(message, each) for each in every)] == []
+def test_every_message_in_the_guide_exists_in_the_package():
+    strings, _ = source()
+    assert [message for message in messages("") if not any(matches(message, each) for each in strings)] == []
 
 
-def test_every_error_of_the_package_is_in_the_guide():
-    # A message that begins with what is not known, and has nothing else, would hold all of them.
+def test_every_error_message_of_the_package_is_in_the_guide():
+    # A message with almost no fixed text would match every error.
     known = [message for message in messages("") if len(re.sub(rf"[{UNKNOWN}\W]", "", message)) > 3]
     _, errors = source()
-    other = {each for each in errors if not any(holds(message, each) for message in known)}
+    other = {each for each in errors if not any(matches(message, each) for message in known)}
     assert other <= VAGUE, other - VAGUE
 
 
@@ -171,7 +173,7 @@ VAGUE = {
     "…; …",
     "found …; …",
     "… is …: …",
-}  # whose parts are told apart in the guide
+}  # the guide lists the possible parts of these messages
 
 
 def test_both_languages_list_the_same_messages():
@@ -183,15 +185,15 @@ def test_both_languages_list_the_same_messages():
 
 @functools.cache
 def help_of(*words):
-    """What `words --help` prints."""
+    """The output of `words --help`."""
     out = io.StringIO()
     with contextlib.redirect_stdout(out), contextlib.suppress(SystemExit):
         getattr(cli, words[0].removeprefix("kbert-"))([*words[1:], "--help"])
     return out.getvalue()
 
 
-@pytest.mark.parametrize("page", PAGES, ids=named)
-def test_the_commands_have_the_options_that_they_are_shown_with(page):
+@pytest.mark.parametrize("page", PAGES, ids=page_name)
+def test_commands_in_the_guide_use_existing_options(page):
     for words in commands(page):
         if "--task" in words and words[words.index("--task") + 1] in tasks.names():
             names = (words[0], "--task", words[words.index("--task") + 1])
@@ -202,8 +204,8 @@ def test_the_commands_have_the_options_that_they_are_shown_with(page):
         assert [word for word in words if word.startswith("--") and word not in known] == [], words
 
 
-@pytest.mark.parametrize("page", PAGES, ids=named)
-def test_the_python_is_python_and_the_names_are_there(page):
+@pytest.mark.parametrize("page", PAGES, ids=page_name)
+def test_python_code_in_the_guide_compiles_and_uses_public_names(page):
     for kind, text in blocks(page):
         if kind == "python":
             compile(text, page.name, "exec")
@@ -211,7 +213,7 @@ def test_the_python_is_python_and_the_names_are_there(page):
 
 
 @pytest.mark.parametrize("language", ["", ".zh"])
-def test_the_reference_describes_every_public_name(language):
+def test_reference_describes_every_public_name(language):
     text = (DOCS / f"reference{language}.md").read_text(encoding="utf-8")
     found = re.findall(r"^::: ([\w.]+)\.(\w+)\n(?:    options:\n      members: (.*)\n)?", text, re.M)
     for module, name, members in found:

@@ -1,4 +1,4 @@
-"""Files that appear whole or not at all."""
+"""Files are written completely or not at all."""
 
 import hashlib
 
@@ -13,7 +13,7 @@ def write(file, text, beside=None):
         stream.write(text)
 
 
-def test_a_text_replaces_the_earlier_one(tmp_path):
+def test_writing_replaces_the_earlier_file(tmp_path):
     file = tmp_path / "a.txt"
     for text in ("first\n", "第二 half \ud83d\n"):
         write(file, text)
@@ -21,7 +21,7 @@ def test_a_text_replaces_the_earlier_one(tmp_path):
 
 
 @pytest.mark.parametrize("elsewhere", [False, True])
-def test_a_full_disk_leaves_the_earlier_file(tmp_path, monkeypatch, elsewhere):
+def test_full_disk_keeps_the_earlier_file(tmp_path, monkeypatch, elsewhere):
     file, other = tmp_path / "run" / "a.txt", tmp_path / "other"
     file.parent.mkdir()
     other.mkdir()
@@ -34,7 +34,7 @@ def test_a_full_disk_leaves_the_earlier_file(tmp_path, monkeypatch, elsewhere):
     assert file.read_text() == "earlier" and [*file.parent.iterdir()] == [file] and [*other.iterdir()] == []
 
 
-def test_the_checksum_of_a_file_of_several_blocks(tmp_path):
+def test_checksum_of_a_file_larger_than_one_block(tmp_path):
     content = b"x" * (2**20 + 1)
     (tmp_path / "a").write_bytes(content)
     assert sha256(tmp_path / "a") == hashlib.sha256(content).hexdigest()

@@ -1,4 +1,4 @@
-"""A process that was forked after TensorFlow was started says so, where it would hang."""
+"""A process forked after TensorFlow was started raises an error instead of hanging."""
 
 import os
 import time
@@ -10,11 +10,11 @@ from kbert_tasks import _keras
 from kbert_tasks.explanation import models
 
 TEXTS = ["房间很干净", "太吵"]
-SECONDS = 60  # that a child may take
+SECONDS = 60  # time limit of the child process
 
 
-def uses(task, folder, checkpoint):
-    """Whatever computes, by name."""
+def functions(task, folder, checkpoint):
+    """{name: function} of everything that computes."""
     return {
         "predict": lambda: task.predict(TEXTS),
         "evaluate": lambda: task.evaluate(TEXTS, ["好", "坏"]),
@@ -26,17 +26,17 @@ def uses(task, folder, checkpoint):
     }
 
 
-def test_all_that_computes_refuses_in_another_process(hotel, checkpoint, monkeypatch):
+def test_everything_that_computes_raises_an_error_in_another_process(hotel, checkpoint, monkeypatch):
     task, folder = hotel
     task.predict(TEXTS)
     monkeypatch.setattr(_keras, "_process", os.getpid() + 1)
-    for name, use in uses(task, folder, checkpoint).items():
+    for name, function in functions(task, folder, checkpoint).items():
         with pytest.raises(kb.InputError, match="was forked from process .* after TensorFlow was started"):
-            use()
+            function()
             pytest.fail(name)
 
 
-def test_the_process_is_the_one_that_computed_first(monkeypatch):
+def test_first_process_that_computes_is_remembered(monkeypatch):
     monkeypatch.setattr(_keras, "_process", None)
     _keras.computes_here()
     assert _keras._process == os.getpid()
@@ -46,7 +46,7 @@ def test_the_process_is_the_one_that_computed_first(monkeypatch):
 @pytest.mark.slow
 @pytest.mark.skipif(not hasattr(os, "fork"), reason="this system has no fork")
 @pytest.mark.filterwarnings("ignore:This process .* is multi-threaded:DeprecationWarning")
-def test_a_forked_process_answers_at_once(hotel):
+def test_forked_process_raises_an_error_immediately(hotel):
     task, _ = hotel
     task.predict(TEXTS)
     child = os.fork()

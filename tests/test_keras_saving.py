@@ -1,4 +1,4 @@
-"""Keras saves, loads and copies whatever the package makes of it, with equal outputs."""
+"""Keras can save, load and copy the layers and models of the package, and their outputs stay equal."""
 
 import copy
 import importlib
@@ -20,8 +20,8 @@ KINDS = (
     keras.layers.Layer, keras.losses.Loss, keras.metrics.Metric, keras.optimizers.legacy.Optimizer,
     keras.optimizers.schedules.LearningRateSchedule,
 )  # fmt: skip
-# Arguments to make one of each; a model is made of a model, below.
-MADE = {
+# Constructor arguments of each class. The classes in MODELS wrap another model and are built below.
+ARGUMENTS = {
     "Accuracy": {}, "AdamW": {"weight_decay": 0.1, "rates": {"label": 2.0}}, "AtPositions": {}, "ChoiceLoss": {},
     "Dropout": {"rate": 0.1}, "Embedding": {"number": 9, "size": 4, "initializer": "ones"}, "FeedForward":
     {"units": 8, "activation": "gelu"}, "First": {}, "FirstToken": {}, "LabelLoss": {"several": True, "focal": 2.0},
@@ -35,25 +35,27 @@ MODELS = {"Pretraining", "Stepped"}
 
 
 def classes():
-    """All of the package's own classes of those kinds, by name."""
+    """{name: class} of the classes of the package that have one of the KINDS."""
     found = {}
     for each in pkgutil.walk_packages(kb.__path__, "kbert_tasks."):
-        for thing in vars(importlib.import_module(each.name)).values():
-            if isinstance(thing, type) and issubclass(thing, KINDS) and thing.__module__.startswith("kbert_tasks"):
-                found[thing.__name__] = thing
+        for value in vars(importlib.import_module(each.name)).values():
+            if isinstance(value, type) and issubclass(value, KINDS) and value.__module__.startswith("kbert_tasks"):
+                found[value.__name__] = value
     return found
 
 
-def test_every_class_is_registered_and_made_again_from_its_config():
+def test_every_class_is_registered_and_rebuilt_from_its_config():
     found = classes()
-    assert found.keys() == MADE.keys() | MODELS  # a new class belongs into one of them
+    assert found.keys() == ARGUMENTS.keys() | MODELS  # add a new class to ARGUMENTS or MODELS
     for name, kind in found.items():
         assert keras.utils.get_registered_object(keras.utils.get_registered_name(kind)) is kind, name
         if name in MODELS:
             continue
-        config = kind(**MADE[name]).get_config()
+        config = kind(**ARGUMENTS[name]).get_config()
         assert kind.from_config(config).get_config() == config, name
-        assert config.items() >= {key: value for key, value in MADE[name].items() if key != "initializer"}.items(), name
+        assert (
+            config.items() >= {key: value for key, value in ARGUMENTS[name].items() if key != "initializer"}.items()
+        ), name
     for name in ("masked_words", "next_sentence"):
         loss = getattr(importlib.import_module("kbert_tasks.pretraining.losses"), name)
         assert keras.utils.get_registered_object(f"kbert_tasks>{name}") is loss
@@ -126,30 +128,30 @@ def clone(model):
 def check(model, tmp_path, h5=True):
     x = batch_for(model)
     wanted = tf.nest.flatten(model(x, training=False))
-    ways = {
+    copies = {
         "load_model": lambda: saved(model, tmp_path / "m.keras"),
         "clone_model": lambda: clone(model),
         "deepcopy": lambda: copy.deepcopy(model),
     }
     if h5:
-        ways["h5"] = lambda: saved(model, tmp_path / "m.h5", compile=False)
-    for way, make in ways.items():
+        copies["h5"] = lambda: saved(model, tmp_path / "m.h5", compile=False)
+    for name, make in copies.items():
         made = make()
-        assert type(made) is type(model), way
-        assert [w.shape for w in made.weights] == [w.shape for w in model.weights], way
+        assert type(made) is type(model), name
+        assert [w.shape for w in made.weights] == [w.shape for w in model.weights], name
         for one, other in zip(tf.nest.flatten(made(x, training=False)), wanted, strict=True):
-            assert np.array_equal(one, other), way
+            assert np.array_equal(one, other), name
     return made
 
 
 @pytest.mark.filterwarnings("ignore:You are saving your model as an HDF5 file")
 @pytest.mark.parametrize("build", [classifier, relation, subject, relation_in_16_bits])
-def test_the_models_of_the_tasks(build, tmp_path):
+def test_task_models_can_be_saved_and_copied(build, tmp_path):
     check(build(), tmp_path)
 
 
 @pytest.mark.parametrize("build", [classifier, pytest.param(pretraining, marks=pytest.mark.slow)])
-def test_a_saved_model_contains_the_generator_of_dropout(build, tmp_path):
+def test_saved_model_contains_the_dropout_generator(build, tmp_path):
     model = build()
     x = batch_for(model)
     model.save(tmp_path / "folder", save_format="tf")
@@ -159,14 +161,14 @@ def test_a_saved_model_contains_the_generator_of_dropout(build, tmp_path):
 
 
 @pytest.mark.parametrize("build", [pretraining, stepped])
-def test_the_models_that_train(build, tmp_path):
-    """Not as .h5: such a file holds a model's class and an activation by their bare names, and Keras refuses to guess."""
+def test_training_models_can_be_saved_and_copied(build, tmp_path):
+    """Without .h5: it stores a model class and an activation without their package, so Keras does not find them."""
     made = check(build(), tmp_path, h5=False)
     if build is stepped:
         assert (made.parts, made.adversarial) == (2, 0.5)
 
 
-def test_a_copy_of_the_pretraining_model_shares_its_table():
+def test_copied_pretraining_model_still_shares_its_embedding_table():
     made = clone(pretraining())
     x = batch_for(made)
     before = made(x, training=False)["MLM"].numpy()
@@ -175,6 +177,6 @@ def test_a_copy_of_the_pretraining_model_shares_its_table():
     assert before.any() and not made(x, training=False)["MLM"].numpy().any()
 
 
-def test_the_graph_of_keras_bert(tmp_path):
-    """Its layers have names of Keras's own, and its gelu was loaded as Keras's, by another formula."""
+def test_keras_bert_model_can_be_saved_and_copied(tmp_path):
+    """Without .h5: its layers have the names of Keras layers, and its gelu would be loaded as the different one of Keras."""
     check(relation("keras-bert"), tmp_path, h5=False)

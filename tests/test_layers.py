@@ -1,4 +1,4 @@
-"""The direction of imports: a module imports from its own folder or from lower layers, and no module outside tasks/ names a task."""
+"""Direction of imports: a module imports only from its own folder and lower layers; only tasks/ contains names of tasks."""
 
 import ast
 from pathlib import Path
@@ -31,12 +31,12 @@ LAYERS = (
     ("errors",),
 )
 RANK = {name: -i for i, layer in enumerate(LAYERS) for name in layer}
-# The first module of the package loads public names when they are used, and holds the version.
+# __init__.py of the package imports public names lazily and contains the version; every module may import from it.
 FREE = "__init__"
 
 
 def modules():
-    """{dotted name without the package: its file} of all modules."""
+    """{dotted name without the package: file} of all modules."""
     found = {}
     for file in ROOT.rglob("*.py"):
         parts = file.relative_to(ROOT).with_suffix("").parts
@@ -45,7 +45,7 @@ def modules():
 
 
 def imports(name, file, types=False):
-    """The modules of the package that a module imports, anywhere in it; `types`: also for type checkers alone."""
+    """Modules of the package that a module imports, also inside functions; with `types`, also imports for type checkers."""
     tree = ast.parse(file.read_text(encoding="utf-8"))
     package = name.split(".") if file.name == "__init__.py" else name.split(".")[:-1]
     for node in ast.walk(tree):
@@ -62,15 +62,15 @@ def imports(name, file, types=False):
 
 
 @pytest.mark.parametrize("name", sorted(set(modules()) - {FREE}))
-def test_imports_go_down(name):
-    mine = name.split(".")[0]
+def test_modules_import_only_from_lower_layers(name):
+    own = name.split(".")[0]
     for other in imports(name, modules()[name]):
-        its = other.split(".")[0]
-        if its not in (mine, FREE):
-            assert RANK[its] < RANK[mine], f"{name} imports {other}"
+        imported = other.split(".")[0]
+        if imported not in (own, FREE):
+            assert RANK[imported] < RANK[own], f"{name} imports {other}"
 
 
-def test_there_is_no_cycle():
+def test_imports_have_no_cycle():
     graph = {name: {each for each in imports(name, file) if each != FREE} for name, file in modules().items()}
     while graph:
         leaves = {name for name, others in graph.items() if not others & graph.keys() - {name}}
@@ -78,11 +78,11 @@ def test_there_is_no_cycle():
         graph = {name: others for name, others in graph.items() if name not in leaves}
 
 
-def test_every_folder_has_its_layer():
+def test_every_folder_belongs_to_a_layer():
     assert {name.split(".")[0] for name in modules()} - {FREE} == set(RANK)
 
 
-def test_no_module_outside_the_tasks_names_one():
+def test_no_module_outside_tasks_contains_the_name_of_a_task():
     for name, file in modules().items():
         if name.split(".")[0] not in ("tasks", "samples", FREE):
             words = {

@@ -1,4 +1,4 @@
-"""Two runs with one output: the second refuses at once, and the first is as it was."""
+"""Two runs with the same output: the second one stops with an error, and the first one is not affected."""
 
 import contextlib
 import os
@@ -13,13 +13,13 @@ import kbert_tasks as kb
 from kbert_tasks import cli
 from kbert_tasks.lock import locked
 
-WORDS = "is being written by another run"
+MESSAGE = "is being written by another run"
 HOLD = "import sys\nfrom kbert_tasks.lock import locked\nwith locked(sys.argv[1]):\n    print('held', flush=True)\n    sys.stdin.read()\n"
 
 
 @contextlib.contextmanager
 def another_run(output):
-    """Another process that has the lock of `output`; a Popen."""
+    """Start another process that holds the lock of `output`; yields its Popen."""
     with subprocess.Popen(
         [sys.executable, "-c", HOLD, str(output)], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True
     ) as process:
@@ -30,7 +30,7 @@ def another_run(output):
 
 @contextlib.contextmanager
 def another_thread(output):
-    """The same with a thread of this process, which takes less time."""
+    """Hold the lock in a thread of this process, which is faster than another process."""
     held, done = threading.Event(), threading.Event()
 
     def run():
@@ -48,10 +48,10 @@ def another_thread(output):
         thread.join()
 
 
-def test_another_process_is_refused_and_named(tmp_path):
+def test_error_names_the_process_that_holds_the_lock(tmp_path):
     output = tmp_path / "runs" / "hotel"
     with another_run(output) as process:
-        with pytest.raises(kb.InputError, match=rf"{output} {WORDS} \(process {process.pid} on .+\): wait"):
+        with pytest.raises(kb.InputError, match=rf"{output} {MESSAGE} \(process {process.pid} on .+\): wait"):
             with locked(output):
                 pass
         with locked(tmp_path / "runs" / "other"):
@@ -62,7 +62,7 @@ def test_another_process_is_refused_and_named(tmp_path):
 
 
 @pytest.mark.skipif(os.name == "nt", reason="no such signal")
-def test_a_killed_process_leaves_no_lock(tmp_path):
+def test_killed_process_releases_its_lock(tmp_path):
     with another_run(tmp_path / "hotel") as process:
         process.send_signal(signal.SIGKILL)
         process.wait()
@@ -72,25 +72,25 @@ def test_a_killed_process_leaves_no_lock(tmp_path):
     assert list(tmp_path.iterdir()) == []
 
 
-def test_who_has_a_lock_has_it_for_all_that_is_in_the_folder(tmp_path):
+def test_lock_includes_everything_inside_the_folder(tmp_path):
     with locked(tmp_path / "a"), locked(tmp_path / "a"), locked(tmp_path / "a" / "data"):
         assert [path.name for path in tmp_path.iterdir()] == [".a.lock"]
-        with another_thread(tmp_path / "b"), pytest.raises(kb.InputError, match=WORDS):
+        with another_thread(tmp_path / "b"), pytest.raises(kb.InputError, match=MESSAGE):
             with locked(tmp_path / "b"):
                 pass
-    with another_thread(tmp_path / "a"), pytest.raises(kb.InputError, match=WORDS):
+    with another_thread(tmp_path / "a"), pytest.raises(kb.InputError, match=MESSAGE):
         with locked(os.path.relpath(tmp_path / "a")):
             pass
 
 
-def test_a_lock_that_was_deleted_after_it_was_opened_is_not_taken(tmp_path, monkeypatch):
+def test_lock_file_deleted_after_opening_is_not_used(tmp_path, monkeypatch):
     from kbert_tasks import lock
 
     real, opened = lock._lock, []
 
     def lock_late(descriptor):
         opened.append(descriptor)
-        if len(opened) == 1:  # the run that had it ends, and a third one begins
+        if len(opened) == 1:  # the first run ends, and a third one starts
             (tmp_path / ".a.lock").unlink()
             (tmp_path / ".a.lock").touch()
         return real(descriptor)
@@ -104,14 +104,14 @@ def test_a_lock_that_was_deleted_after_it_was_opened_is_not_taken(tmp_path, monk
         assert (tmp_path / ".a.lock").exists()
 
 
-def test_a_disk_without_locks_is_reported_and_used(tmp_path, monkeypatch, caplog):
+def test_file_system_without_locks_is_reported_and_used(tmp_path, monkeypatch, caplog):
     fcntl = pytest.importorskip("fcntl")
     import errno
 
-    def none(*_):
+    def no_locks(*_):
         raise OSError(errno.ENOLCK, "No locks available")
 
-    monkeypatch.setattr(fcntl, "flock", none)
+    monkeypatch.setattr(fcntl, "flock", no_locks)
     with locked(tmp_path / "a"):
         assert "this file system does not support locks (No locks available)" in caplog.text
 
@@ -124,33 +124,33 @@ COMMANDS = [
 
 
 @pytest.mark.parametrize("words", COMMANDS)
-def test_a_command_whose_output_is_being_written_refuses(tmp_path, capsys, words):
+def test_command_fails_while_another_run_writes_its_output(tmp_path, capsys, words):
     (tmp_path / "a.txt").write_text("房间很干净\n", encoding="utf-8")
     progress = tmp_path / ".out.progress" / "step-000000001"
     progress.mkdir(parents=True)
     (tmp_path / "out").mkdir()
-    (tmp_path / "out" / ".writing").mkdir()  # of the first run, which kbert-pretrain would take for a killed one's
+    (tmp_path / "out" / ".writing").mkdir()  # belongs to the first run, although it looks like the rest of a killed run
     command, *rest = words.replace("OUT", str(tmp_path / "out")).replace("TEXT", str(tmp_path / "a.txt")).split()
     with another_thread(tmp_path / "out"):
         before = sorted(tmp_path.rglob("*"))
         assert getattr(cli, command)(rest) == 2
         assert sorted(tmp_path.rglob("*")) == before
     (line,) = capsys.readouterr().err.splitlines()
-    assert line.startswith(f"kbert-{command}: {tmp_path / 'out'} {WORDS}")
+    assert line.startswith(f"kbert-{command}: {tmp_path / 'out'} {MESSAGE}")
 
 
-def refused(do, *words, **options):
-    with pytest.raises(kb.InputError, match=WORDS):
-        do(*words, **options)
+def assert_locked(function, *words, **options):
+    with pytest.raises(kb.InputError, match=MESSAGE):
+        function(*words, **options)
 
 
-def test_downloads_copies_exports_and_corpora_refuse_too(checkpoint, hotel, tmp_path):
+def test_downloads_copies_exports_and_corpora_respect_the_lock(checkpoint, hotel, tmp_path):
     from kbert_tasks.checkpoint import catalog, convert, embedded, hub, install
     from kbert_tasks.pretraining.preparing import prepare
 
     (tmp_path / "a.txt").write_text("房间很干净\n", encoding="utf-8")
     entry = catalog.find("bert-tiny")
-    for name, do, words in (
+    for name, function, words in (
         (entry.name, install.get, (entry, tmp_path)),
         ("hf_owner_name", hub.fetch, ("hf:owner/name", tmp_path)),
         (embedded.NAME, embedded.copied, (tmp_path,)),
@@ -161,21 +161,21 @@ def test_downloads_copies_exports_and_corpora_refuse_too(checkpoint, hotel, tmp_
     ):
         options = {"resume_dir": tmp_path / "progress"} if name == "progress" else {}
         with another_thread(tmp_path / name):
-            refused(do, *words, **options)
+            assert_locked(function, *words, **options)
     assert [path.name for path in tmp_path.iterdir()] == ["a.txt"]
 
 
-def test_answers_that_are_being_written_are_left_alone(hotel, tmp_path, capsys):
+def test_predictions_of_another_run_are_not_overwritten(hotel, tmp_path, capsys):
     (tmp_path / "in.txt").write_text("好\n", encoding="utf-8")
     writing = tmp_path / ".out.csv.writing"
     writing.write_text("of the first run")
     with another_thread(tmp_path / "out.csv"):
         assert cli.predict([str(hotel[1]), str(tmp_path / "in.txt"), "--output", str(tmp_path / "out.csv")]) == 2
-    assert f"out.csv {WORDS}" in capsys.readouterr().err and writing.read_text() == "of the first run"
+    assert f"out.csv {MESSAGE}" in capsys.readouterr().err and writing.read_text() == "of the first run"
 
 
-@pytest.mark.slow  # the tests above show it with locks alone
-def test_a_second_training_leaves_the_first_one_alone(checkpoint, tmp_path):
+@pytest.mark.slow  # the tests above check the same with locks only
+def test_second_training_does_not_affect_the_first_one(checkpoint, tmp_path):
     words = [
         "--checkpoint",
         checkpoint,
@@ -194,7 +194,7 @@ def test_a_second_training_leaves_the_first_one_alone(checkpoint, tmp_path):
             if line.startswith("epoch 1"):
                 break
         second = subprocess.run(program, capture_output=True, text=True)
-        assert second.returncode == 2 and WORDS in second.stderr and len(second.stderr.splitlines()) == 1
+        assert second.returncode == 2 and MESSAGE in second.stderr and len(second.stderr.splitlines()) == 1
         rest = first.stderr.read()
     assert first.returncode == 0 and "epoch 12" in rest
     assert [path.name for path in tmp_path.iterdir()] == ["run"]

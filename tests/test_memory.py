@@ -1,4 +1,4 @@
-"""How much memory there is: of the machine, of cgroups, by ulimit -v, on a GPU."""
+"""Amount of available memory: of the machine, a cgroup, `ulimit -v` or a GPU."""
 
 import math
 import os
@@ -15,7 +15,7 @@ HELD = 1000 * PAGE
 
 @pytest.fixture
 def system(tmp_path, monkeypatch):
-    """Writes the files of a system of 8 GiB, whose process holds HELD and no limit; more files by calls."""
+    """Create the files of a system with 8 GiB, where the process uses HELD without a limit; call it to write more files."""
     monkeypatch.setattr(memory, "PROC", tmp_path / "proc")
     monkeypatch.setattr(memory, "CGROUPS", tmp_path / "cgroup")
     monkeypatch.setattr(resource, "getrlimit", lambda which: (resource.RLIM_INFINITY,) * 2)
@@ -31,39 +31,39 @@ def system(tmp_path, monkeypatch):
     return write
 
 
-def test_the_machine_has_what_is_free_and_what_is_held(system):
+def test_available_memory_includes_the_memory_of_this_process(system):
     assert memory.available() == memory.Available(4 * memory.GIB + HELD, HELD, "this machine")
 
 
-def test_the_least_limit_of_nested_cgroups_counts(system):
+def test_lowest_limit_of_nested_cgroups_applies(system):
     system(proc__self__cgroup="0::/jobs/mine\n")
     for folder, limit, use, freed in (("jobs", "900000000", 500000000, 100000000), ("jobs__mine", "max", 400000000, 0)):
-        of = {"max": limit, "current": use, "stat": f"anon 5\ninactive_file {freed}\n"}
-        system(**{f"cgroup__{folder}__memory_{name}": f"{value}" for name, value in of.items()})
+        values = {"max": limit, "current": use, "stat": f"anon 5\ninactive_file {freed}\n"}
+        system(**{f"cgroup__{folder}__memory_{name}": f"{value}" for name, value in values.items()})
     assert memory.available() == memory.Available(500000000 + HELD, HELD, "the limit of the cgroup", True)
 
 
-def test_a_container_that_does_not_see_its_own_path(system):
-    """cgroup 1: the path is the host's, the files stand at the root."""
+def test_container_that_does_not_see_its_own_cgroup_path(system):
+    """cgroup 1: the path is the one on the host, but the files are in the root folder."""
     system(proc__self__cgroup="5:devices:/docker/12\n4:cpu,memory:/docker/12\n0::/docker/12\n")
     system(cgroup__memory__memory_limit_in_bytes="1000000000\n", cgroup__memory__memory_usage_in_bytes="700000000\n")
     system(cgroup__memory__memory_stat="inactive_file 1\ntotal_inactive_file 200000000\n")
     assert memory.available() == memory.Available(500000000 + HELD, HELD, "the limit of the cgroup", True)
 
 
-def test_a_limit_of_addresses(system, monkeypatch):
-    """What is mapped and not used counts against `ulimit -v`."""
+def test_limit_of_the_address_space(system, monkeypatch):
+    """`ulimit -v` also counts memory that is mapped but not used."""
     limit = 5000 * PAGE + int(memory.ADDRESSES) + 123 * PAGE
     monkeypatch.setattr(resource, "getrlimit", lambda which: (limit, limit))
     assert memory.available() == memory.Available(123 * PAGE + HELD, HELD, "the limit of ulimit -v", True)
 
 
-def test_another_system_tells_nothing(tmp_path, monkeypatch):
+def test_unknown_system_has_no_limit(tmp_path, monkeypatch):
     monkeypatch.setattr(memory, "PROC", tmp_path)
     assert memory.available() == memory.Available(math.inf, int(memory.LIBRARIES), "this system")
 
 
-def test_a_gpu_comes_first(monkeypatch):
+def test_gpu_memory_has_priority(monkeypatch):
     from tensorflow.python.client import device_lib
 
     config = types.SimpleNamespace(list_logical_devices=lambda kind: [kind] * 2)
@@ -74,12 +74,12 @@ def test_a_gpu_comes_first(monkeypatch):
     assert memory.available() == memory.Available(7, 0, "the GPU")
 
 
-def test_this_very_system():
-    room = memory.available()
-    assert 0 < room.held < room.bytes
+def test_available_memory_of_this_machine():
+    available = memory.available()
+    assert 0 < available.held < available.bytes
 
 
-def test_memory_that_ran_out():
+def test_out_of_memory_errors_are_recognised():
     from kbert_tasks._keras import tensorflow
 
     errors = tensorflow().errors

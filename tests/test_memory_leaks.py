@@ -1,4 +1,4 @@
-"""A model that nobody uses any more is freed: nothing of a training, a loaded task or a pretraining stays behind."""
+"""Unused models are freed: training, loading and pretraining leave no variables behind."""
 
 import gc
 import itertools
@@ -19,7 +19,7 @@ tf = tensorflow()
 
 
 def alive():
-    """(live variables, gradients in TensorFlow's registry)."""
+    """(number of live variables, number of gradients in TensorFlow's registry)."""
     gc.collect()
     variables = [each for each in gc.get_objects() if issubclass(type(each), tf.Variable)]
     return len(variables), len(registered_gradients())
@@ -29,57 +29,57 @@ def assert_none_are_left(run):
     before, gradients = alive()
     run()
     after, left = alive()
-    # The state of the global random generator is replaced, not added, but for the first training of a process.
+    # The first training of a process adds the state of the global random generator; later ones replace it.
     assert after <= before + 1 and left == gradients
 
 
 @pytest.mark.parametrize("name", tasks.names())
-def test_a_training_leaves_no_variables_behind(name, checkpoint):
+def test_training_leaves_no_variables_behind(name, checkpoint):
     train, dev = (kb.read(path(name, "zh", part)).head(20) for part in ("train", "test"))
     settings = {"epochs": 1, "max_length": 32, "learning_rate": 1e-3, "ema_decay": 0.9}
     assert_none_are_left(lambda: tasks.find(name)(checkpoint, **settings).fit(train, dev=dev))
 
 
-def test_a_loaded_task_leaves_no_variables_behind(hotel):
+def test_loaded_task_leaves_no_variables_behind(hotel):
     assert_none_are_left(lambda: kb.load(hotel[1]).predict(["好"]))
 
 
-def test_loading_frees_the_tasks_loaded_before(hotel):
+def test_loading_a_task_frees_the_earlier_one(hotel):
     first = weakref.ref(kb.load(hotel[1]).model)
     kb.load(hotel[1])
     assert first() is None
 
 
-def test_a_task_with_a_baseline_is_freed_at_once(hotel):
+def test_task_with_a_baseline_is_freed_immediately(hotel):
     task = kb.TextClassifier("none")
     task.labels_, task.multi_label_, task.pairs_ = ["a", "b"], False, False
     examples = task.examples(["one", "two", "three"] * 3, ["a", "b", "a"] * 3).rows
     task.baseline_ = task.baseline(examples)
     assert task.baseline_.scores(examples)["accuracy"] == 1
-    held = weakref.ref(task)
+    reference = weakref.ref(task)
     del task
-    assert held() is None
+    assert reference() is None
 
 
-def test_a_dataset_holds_what_makes_its_batches_and_tensorflow_does_not():
+def test_dataset_keeps_its_generator_alive_but_tensorflow_does_not():
     class Numbers:
         def __call__(self):
             yield from ({"x": np.int32(number)} for number in itertools.count())
 
     make = Numbers()
-    dataset, held = prefetched(make, {"x": tf.TensorSpec((), tf.int32)}), weakref.ref(make)
+    dataset, reference = prefetched(make, {"x": tf.TensorSpec((), tf.int32)}), weakref.ref(make)
     del make
     gc.collect()
-    found = iter(dataset.take(5))  # Keras holds the dataset, and an iterator in the middle
+    found = iter(dataset.take(5))  # Keras keeps the dataset and a partly used iterator
     assert [int(next(found)["x"]) for _ in range(3)] == [0, 1, 2]
     assert [int(each["x"]) for each in dataset.take(2)] == [0, 1]
     del dataset, found
     gc.collect()
-    assert held() is None
+    assert reference() is None
 
 
 def traced(function, *inputs):
-    """(function's value, its gradients, those of `tf.gradients`, the registered gradients while the graph is alive)."""
+    """(value, gradients of the tape, those of `tf.gradients`, number of registered gradients while the graph is alive)."""
 
     @tf.function(autograph=False)
     def run():
@@ -92,7 +92,7 @@ def traced(function, *inputs):
     return *run(), len(registered_gradients())
 
 
-def test_gradients_by_hand_are_registered_as_long_as_their_graph_lives():
+def test_custom_gradients_are_registered_only_while_their_graph_is_alive():
     gc.collect()
     before = len(registered_gradients())
     x = tf.random.stateless_normal((3, 8), (1, 2))
@@ -108,7 +108,7 @@ def test_gradients_by_hand_are_registered_as_long_as_their_graph_lives():
     assert len(registered_gradients()) == before
 
 
-def test_every_gradient_by_hand_is_such_a_one():
+def test_every_custom_gradient_is_unregistered_with_its_graph():
     x, W, b = tf.ones((3, 4)), tf.ones((4, 4)), tf.ones(4)
     calls = (
         (ops.rows_of, W, tf.constant([1, 2])), (ops.gelu, x), (ops.feed_forward, x, W, b, W, b), (ops.one_product, x, W, b),

@@ -1,3 +1,5 @@
+"""Settings: validation, conversion to JSON, and command-line options."""
+
 import argparse
 import json
 
@@ -9,7 +11,7 @@ from kbert_tasks.tasks import find, names
 
 
 @pytest.mark.parametrize(
-    "value, words",
+    "value, message",
     [
         ({"epochs": 0}, "epochs should be at least 1, not 0"),
         ({"epochs": 2.5}, "epochs should be a whole number or 'auto', not 2.5"),
@@ -24,14 +26,14 @@ from kbert_tasks.tasks import find, names
         ({"zzz": 3}, "unknown setting 'zzz': epochs, batch_size"),
     ],
 )
-def test_unknown_and_impossible_values_are_refused_by_name(value, words):
-    with pytest.raises(InputError) as caught:
+def test_unknown_names_and_invalid_values_are_rejected(value, message):
+    with pytest.raises(InputError) as error:
         Settings.of(value)
-    assert words in str(caught.value)
+    assert message in str(error.value)
 
 
 @pytest.mark.parametrize("task", names())
-def test_json_and_command_line_round_trip(task):
+def test_settings_round_trip_through_json_and_the_command_line(task):
     kind = find(task).Settings
     parser = argparse.ArgumentParser()
     add_options(parser, kind)
@@ -52,7 +54,7 @@ def test_settings_are_frozen_and_take_numpy_numbers():
         settings.epochs = 5
 
 
-def test_the_word_auto_can_be_given():
+def test_auto_is_a_valid_value():
     parser = argparse.ArgumentParser()
     add_options(parser, Settings)
     assert Settings.of(said(parser.parse_args(["--epochs", "auto", "--patience", "auto"]), Settings)) == Settings()

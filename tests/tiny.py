@@ -1,4 +1,4 @@
-"""A tiny BERT in the real format, made on the spot: the tests' checkpoint."""
+"""A tiny BERT checkpoint in the real format, which the tests create."""
 
 import numpy as np
 
@@ -33,17 +33,17 @@ def config(**changes):
 
 
 def tensors(config, seed=0, heads=True, scale=0.2):
-    """Random weights, large enough that every part of the graph shows in the output."""
-    draw = np.random.default_rng(seed)
+    """Random weights, large enough that every part of the graph affects the output."""
+    rng = np.random.default_rng(seed)
     made = {}
     for name, shape in google_format.variables(config, heads=heads).items():
         centre = 1.0 if name.endswith("gamma") else 0.0
-        made[name] = (centre + scale * draw.standard_normal(shape)).astype("float32")
+        made[name] = (centre + scale * rng.standard_normal(shape)).astype("float32")
     return made
 
 
 def checkpoint(folder, seed=0, tokens=None, **changes):
-    """Writes `uncased_tiny` style folder; returns its path as a string."""
+    """Write a checkpoint folder such as `uncased_tiny` and return its path as a string."""
     tokens = tokens or vocabulary()
     made = config(**{"vocab_size": len(tokens)} | changes)
     google_format.write(folder, made, tokens, tensors(made, seed))

@@ -1,6 +1,6 @@
-"""What a type checker should know of the public names. Never run: `tests/test_typing.py` gives it to mypy.
+"""What a type checker should infer about the public names. Never run: `tests/test_typing.py` passes it to mypy.
 
-A line that says `type: ignore` must be a mistake to mypy, else mypy complains of the comment.
+A line with `type: ignore` must contain an error, otherwise mypy reports the comment.
 """
 
 from typing import Any
@@ -19,7 +19,7 @@ from kbert_tasks.tasks.subject.subjects import Subject
 from kbert_tasks.text.spans import Span
 
 
-def classifies() -> None:
+def classification() -> None:
     task = kb.TextClassifier("checkpoint", epochs=3, pooling="mean")
     assert_type(task.fit(kb.read("train.csv"), dev=kb.read("dev.csv")), kb.TextClassifier)
     task.fit(["good", "bad"], ["+", "-"], dev=(["fine"], ["+"]), resume_dir="kept")
@@ -39,7 +39,7 @@ def classifies() -> None:
     task.save("run")
 
 
-def points() -> None:
+def span_tasks() -> None:
     for found in kb.RelationExtractor(kb.Checkpoint.open("checkpoint")).predict("test.jsonl"):
         assert_type(found, relation.Prediction | None)
         for triple in found.triples if found else ():
@@ -55,7 +55,7 @@ def points() -> None:
                 assert_type(each.span.start, int)
 
 
-def scores() -> None:
+def evaluation() -> None:
     task = kb.load("run", engine="openvino")
     assert_type(task, Task[Any])
     report = task.evaluate(kb.read("test.xlsx", header=False, encoding="gb18030", sheet=2))
@@ -67,7 +67,7 @@ def scores() -> None:
     kb.fit_seeds("classify", "train.csv")  # type: ignore[type-var]
 
 
-def looks() -> None:
+def explanation_and_comparison() -> None:
     task = kb.load("run")
     found = kb.explain(task, "text", answer="+")
     assert_type(found, Explanation)
@@ -80,7 +80,7 @@ def looks() -> None:
     kb.strategy(0)  # type: ignore[arg-type]
 
 
-def opens() -> None:
+def checkpoints_and_tokenizers() -> None:
     checkpoint = kb.find_checkpoint("checkpoint", cased=True)
     assert_type(checkpoint, kb.Checkpoint)
     assert_type(checkpoint.vocabulary, list[str])
@@ -92,7 +92,7 @@ def opens() -> None:
     assert_type(tokenizer.tokens(tokenizer.encode("text").ids), list[str])
 
 
-def refused() -> None:
+def unknown_name() -> None:
     try:
         kb.TextClasifier()  # type: ignore[attr-defined]
     except kb.InputError as error:

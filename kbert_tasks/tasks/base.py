@@ -131,7 +131,7 @@ class Task(Estimator, Hooks, Generic[P]):
             callbacks: `tf_keras.callbacks.Callback` objects. The `logs` of `on_epoch_end` contain `loss` and the development
                 scores, such as `dev_accuracy`. A callback can end training after an epoch with `self.model.stop_training =
                 True`. It cannot change the learning rate (use the setting `schedule`), and its state is not saved in
-                `resume_dir`.
+                `resume_dir`. With `ema_decay`, a callback that saves weights saves the trained ones, not their average.
 
         Returns:
             self.

@@ -237,6 +237,10 @@ def checked(callbacks: "Callback | Sequence[Callback]") -> "list[Callback]":
     """
     callbacks = list(callbacks) if isinstance(callbacks, list | tuple) else [callbacks]
     for place, each in enumerate(callbacks):
+        if isinstance(each, type) and issubclass(each, Callback):
+            raise InputError(f"callbacks[{place}] is the class {each.__name__}: give an object, {each.__name__}(...)")
+        if each is None:
+            raise InputError(f"callbacks[{place}] is None: give a tf_keras.callbacks.Callback, or leave callbacks out")
         if not isinstance(each, Callback):
             raise InputError(
                 f"callbacks[{place}] should be a tf_keras.callbacks.Callback, found {type(each).__module__}."

@@ -33,9 +33,9 @@ def check_task(task: "Task[Any]", model: "Model", windows: "Sequence[Window]") -
         windows: list of (x, target), at least one.
 
     Raises:
-        InputError: the outputs, the losses and the targets do not have the same names; a target cannot hold the padding; a
-            loss cannot be computed, does not return one value for each text or for each token, or depends on the padding
-            or on the other texts of the batch.
+        InputError: the outputs, the losses and the targets do not have the same names; a loss is a name or a class; a
+            target cannot hold the padding; a loss cannot be computed, does not return one value for each text or for each
+            token, or depends on the padding or on the other texts of the batch.
     """
     losses, name = task.loss(), type(task).__name__
     outputs = model.output  # not `model.output_names`, which are the names of the layers
@@ -45,6 +45,12 @@ def check_task(task: "Task[Any]", model: "Model", windows: "Sequence[Window]") -
             f"{name}.build returns the outputs {found} and {name}.loss has losses for {_names(losses)}: "
             "both must have the same names"
         )
+    for output, loss in losses.items():
+        if isinstance(loss, type) or not callable(getattr(loss, "call", loss)):
+            raise InputError(
+                f"{name}.loss should return a Keras loss object or a function of (target, output) for the output "
+                f"{output!r}, found {loss!r}: write for example keras.losses.MeanSquaredError()"
+            )
     rows = [task.sample_target(*window, np.random.default_rng(0)) for window in _short_and_long(windows)]
     for _, y in rows:
         if not isinstance(y, dict) or y.keys() != losses.keys():

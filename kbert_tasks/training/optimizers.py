@@ -39,7 +39,7 @@ class AdamW(keras.optimizers.legacy.Adam):
     paper, and unlike in Google's code, Adam corrects the bias of its moments.
 
     Args:
-        learning_rate: a number or a schedule, for example from `warmed`.
+        learning_rate: a number or a schedule, for example from `warmup_schedule`.
         weight_decay: factor of the decay; it is multiplied by the learning rate.
         epsilon: epsilon of Adam; the default is Google's 1e-6.
         rates: dict from layer name to the factor for its learning rate; see `falling`.
@@ -186,7 +186,7 @@ def warmup_schedule(peak: float, warmup_steps: int, steps: int, schedule: str = 
 
 @register
 class WarmUp(keras.optimizers.schedules.LearningRateSchedule):
-    """Learning rate schedule of `warmed`."""
+    """Learning rate schedule of `warmup_schedule`."""
 
     def __init__(self, peak: float, warmup_steps: int, steps: int, schedule: str = "linear") -> None:
         super().__init__()

@@ -11,16 +11,16 @@ SIZES = re.compile(r"_L-(\d+)_H-(\d+)_A-(\d+)")
 
 
 @pytest.fixture
-def asked(monkeypatch):
-    """What would have been downloaded, and where to."""
-    asked = []
-    monkeypatch.setattr(install, "get", lambda entry, into, *_: asked.append((entry.name, into)))
-    monkeypatch.setattr(hub, "fetch", lambda repo, into, name=None, **_: asked.append((name or repo, into)))
-    return asked
+def downloads(monkeypatch):
+    """Lists the (name, folder) of each download, none of which is made."""
+    downloads = []
+    monkeypatch.setattr(install, "get", lambda entry, into, *_: downloads.append((entry.name, into)))
+    monkeypatch.setattr(hub, "fetch", lambda repo, into, name=None, **_: downloads.append((name or repo, into)))
+    return downloads
 
 
 @pytest.fixture
-def home(tmp_path, monkeypatch):
+def workdir(tmp_path, monkeypatch):
     """An empty current directory and an empty cache."""
     monkeypatch.chdir(tmp_path)
     monkeypatch.delenv("KBERT_CHECKPOINTS", raising=False)
@@ -34,7 +34,7 @@ def folder(path):
     return path
 
 
-def test_all_releases_are_there_once():
+def test_catalog_lists_every_release_once():
     entries = catalog.entries()
     assert len([e for e in entries if e.url]) == 9 + 24
     assert len([e for e in entries if e.hub]) == 8
@@ -45,10 +45,10 @@ def test_all_releases_are_there_once():
     assert len(sources) == len(set(sources))
 
 
-def test_entries_agree_with_the_names_of_their_folders():
+def test_entries_match_the_sizes_in_their_folder_names():
     for entry in catalog.entries():
         if entry.name == embedded.NAME:
-            continue  # tests/checkpoint/test_embedded.py
+            continue  # tested in tests/checkpoint/test_embedded.py
         assert bool(entry.url) != bool(entry.hub)
         assert entry.license == "Apache-2.0"
         for name in (entry.url, entry.name, *entry.aliases):
@@ -67,31 +67,31 @@ def test_entries_agree_with_the_names_of_their_folders():
     "name, millions",
     [("bert-base-uncased", 109.48), ("bert-tiny", 4.39), ("bert-base-chinese", 102.27), ("rbt3", 38.48)],
 )
-def test_parameters_are_counted_from_the_sizes(name, millions):
+def test_parameter_count_is_computed_from_the_sizes(name, millions):
     assert round(catalog.find(name).parameters / 1e6, 2) == millions
 
 
-def test_find_knows_names_aliases_and_hub_names_in_any_case():
+def test_find_accepts_names_aliases_and_hub_names_in_any_case():
     assert catalog.find("BERT-Base-Chinese") is catalog.find("chinese_l-12_h-768_a-12")
     assert catalog.find("bert-small").name == "uncased_L-4_H-512_A-8"
     assert catalog.find("hf:hfl/rbt3") is catalog.find("hfl/RBT3") is catalog.find("rbt3")
     assert catalog.find("bert-base-klingon") is None
 
 
-def test_the_two_checkpoints_of_one_name_stay_apart():
-    first, again = catalog.find("uncased_L-12_H-768_A-12"), catalog.find("uncased_L-12_H-768_A-12-2020")
+def test_two_checkpoints_with_the_same_name_have_different_folders():
+    first, second = catalog.find("uncased_L-12_H-768_A-12"), catalog.find("uncased_L-12_H-768_A-12-2020")
     assert first.name == "bert-base-uncased" and "2018_10_18" in first.url
-    assert "2020_02_20" in again.url
+    assert "2020_02_20" in second.url
 
 
-def test_paths_come_back_as_they_are(home, asked):
-    own = folder(home / "own")
-    assert find.locate(own) == own
+def test_existing_paths_are_returned_unchanged(workdir, downloads):
+    path = folder(workdir / "own")
+    assert find.locate(path) == path
     assert find.locate("own") == find.Path("own")
     assert find.locate("own/bert_model.ckpt") == find.Path("own/bert_model.ckpt")
-    (home / "weights.ckpt.index").touch()
+    (workdir / "weights.ckpt.index").touch()
     assert find.locate("weights.ckpt") == find.Path("weights.ckpt")
-    assert not asked
+    assert not downloads
 
 
 @pytest.mark.parametrize(
@@ -99,40 +99,40 @@ def test_paths_come_back_as_they_are(home, asked):
     ["checkpoints/bert-base-chinese", "checkpoints/chinese_L-12_H-768_A-12", "cache/checkpoints/bert-base-chinese",
      "elsewhere/chinese_L-12_H-768_A-12", "checkpoints/chinese_L-12_H-768_A-12/publish"],
 )  # fmt: skip
-def test_what_is_here_is_not_downloaded(home, asked, monkeypatch, place):
-    made = folder(home / place)
-    monkeypatch.setenv("KBERT_CHECKPOINTS", str(home / "elsewhere"))
+def test_existing_checkpoint_is_not_downloaded(workdir, downloads, monkeypatch, place):
+    existing = folder(workdir / place)
+    monkeypatch.setenv("KBERT_CHECKPOINTS", str(workdir / "elsewhere"))
     found = find.locate("bert-base-chinese").resolve()
-    assert found == (made.parent if made.name == "publish" else made)
-    assert not asked
+    assert found == (existing.parent if existing.name == "publish" else existing)
+    assert not downloads
 
 
-def test_where_a_download_goes(home, asked, monkeypatch):
-    cache = home / "cache" / "checkpoints"
+def test_download_folder_depends_on_the_environment_and_on_into(workdir, downloads, monkeypatch):
+    cache = workdir / "cache" / "checkpoints"
     find.locate("bert-tiny")
-    assert asked.pop() == ("uncased_L-2_H-128_A-2", cache)
-    (home / "checkpoints").mkdir()
+    assert downloads.pop() == ("uncased_L-2_H-128_A-2", cache)
+    (workdir / "checkpoints").mkdir()
     find.locate("bert-tiny")
-    assert asked.pop()[1] == find.Path("checkpoints")
-    monkeypatch.setenv("KBERT_CHECKPOINTS", str(home / "disk"))
+    assert downloads.pop()[1] == find.Path("checkpoints")
+    monkeypatch.setenv("KBERT_CHECKPOINTS", str(workdir / "disk"))
     find.locate("bert-tiny")
-    assert asked.pop()[1] == home / "disk"
-    folder(home / "checkpoints" / "bert-tiny")
-    find.locate("bert-tiny", into=home / "there")
-    assert asked.pop()[1] == home / "there"
+    assert downloads.pop()[1] == workdir / "disk"
+    folder(workdir / "checkpoints" / "bert-tiny")
+    find.locate("bert-tiny", into=workdir / "there")
+    assert downloads.pop()[1] == workdir / "there"
 
 
-def test_hugging_face_names(home, asked):
-    cache = home / "cache" / "checkpoints"
+def test_hugging_face_names_are_downloaded_from_the_hub(workdir, downloads):
+    cache = workdir / "cache" / "checkpoints"
     find.locate("hf:owner/name")
-    assert asked.pop() == ("hf:owner/name", cache)
+    assert downloads.pop() == ("hf:owner/name", cache)
     assert find.locate("hf:owner/name", into=folder(cache / "hf_owner_name").parent).name == "hf_owner_name"
-    assert not asked
+    assert not downloads
     find.locate("hf:hfl/rbt3")
-    assert asked.pop() == ("rbt3", cache)
+    assert downloads.pop() == ("rbt3", cache)
 
 
-def test_an_unknown_name_gets_the_closest_ones(home):
+def test_error_for_an_unknown_name_lists_similar_names(workdir):
     with pytest.raises(InputError, match="neither a folder nor the name .* similar names: bert-base-chinese"):
         find.locate("checkpoints/bert-base-chines")
     with pytest.raises(InputError, match="kbert-checkpoint list") as caught:
@@ -140,13 +140,13 @@ def test_an_unknown_name_gets_the_closest_ones(home):
     assert "similar names" not in str(caught.value)
 
 
-def test_an_archive_is_not_a_folder(home):
-    (home / "bert.zip").touch()
+def test_zip_file_as_checkpoint_is_rejected(workdir):
+    (workdir / "bert.zip").touch()
     with pytest.raises(InputError, match="unzip it"):
         find.locate("bert.zip")
 
 
-def test_importing_it_is_light():
+def test_importing_find_loads_no_large_package():
     heavy = "{'tensorflow', 'huggingface_hub', 'httpx', 'httpx2', 'requests', 'safetensors'}"
     code = f"import sys, kbert_tasks.checkpoint.find; sys.exit(', '.join({heavy} & set(sys.modules)) or None)"
     subprocess.run([sys.executable, "-c", code], check=True)

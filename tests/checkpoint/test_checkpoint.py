@@ -29,7 +29,7 @@ def rewrite(folder, **changes):
     (folder / "bert_config.json").write_text(json.dumps(config | changes))
 
 
-def test_finds_the_files_here_one_level_down_and_by_prefix(folder, tmp_path):
+def test_files_are_found_in_the_folder_in_a_subfolder_and_by_prefix(folder, tmp_path):
     here = kb.Checkpoint.open(folder)
     assert here.folder == folder
     assert here.checkpoint_file == str(folder / "bert_model.ckpt")
@@ -39,7 +39,7 @@ def test_finds_the_files_here_one_level_down_and_by_prefix(folder, tmp_path):
     assert kb.Checkpoint.open(folder / "bert_model.ckpt").folder == folder
 
 
-def test_a_checkpoint_of_another_name_is_found_if_it_is_the_only_one(folder):
+def test_checkpoint_with_another_prefix_is_found_if_it_is_the_only_one(folder):
     for file in folder.glob("bert_model.ckpt*"):
         file.rename(folder / file.name.replace("bert_model.ckpt", "model.ckpt-1000"))
     assert kb.Checkpoint.open(folder).checkpoint_file.endswith("model.ckpt-1000")
@@ -50,12 +50,12 @@ def test_a_checkpoint_of_another_name_is_found_if_it_is_the_only_one(folder):
 
 
 @pytest.mark.parametrize("name", ["vocab.txt", "bert_model.ckpt.index", "bert_model.ckpt.data-00000-of-00001"])
-def test_names_the_missing_file(folder, name):
+def test_error_names_the_missing_file(folder, name):
     (folder / name).unlink()
     assert f"lacks {name}; found: bert_config.json" in problem(folder)
 
 
-def test_a_folder_without_config(tmp_path):
+def test_folder_without_config_is_rejected(tmp_path):
     (tmp_path / "notes.txt").write_text("hello")
     assert "has no bert_config.json (nor has a subfolder); found: notes.txt" in problem(tmp_path)
 
@@ -68,7 +68,7 @@ def test_truncated_weights_are_reported(folder, keep):
     assert "incomplete or damaged" in problem(folder)
 
 
-def test_a_flipped_byte_is_reported(folder):
+def test_changed_byte_is_reported(folder):
     data = folder / "bert_model.ckpt.data-00000-of-00001"
     raw = bytearray(data.read_bytes())
     raw[len(raw) // 2] ^= 1
@@ -76,13 +76,13 @@ def test_a_flipped_byte_is_reported(folder):
     assert "incomplete or damaged" in problem(folder)
 
 
-def test_a_damaged_index_is_reported(folder):
+def test_damaged_index_is_reported(folder):
     (folder / "bert_model.ckpt.index").write_bytes(b"not an index at all" * 10)
     assert "bert_model.ckpt.index is damaged" in problem(folder)
 
 
 @pytest.mark.parametrize(
-    "changes, words",
+    "changes, message",
     [
         ({"num_hidden_layers": 3}, "has no bert/encoder/layer_2"),
         ({"num_hidden_layers": 1}, "has 2 layers, bert_config.json requires 1"),
@@ -96,19 +96,19 @@ def test_a_damaged_index_is_reported(folder):
         ({"vocab_size": 21128}, "bert_config.json has vocab_size 21128"),
     ],
 )
-def test_config_and_weights_that_disagree(folder, changes, words):
+def test_config_that_does_not_match_the_weights_is_rejected(folder, changes, message):
     rewrite(folder, **changes)
-    assert words in problem(folder)
+    assert message in problem(folder)
 
 
-def test_a_config_that_is_not_json(folder):
+def test_config_that_is_not_json_is_rejected(folder):
     (folder / "bert_config.json").write_text("{")
     assert "bert_config.json is not JSON" in problem(folder)
     (folder / "bert_config.json").write_text("[1]")
     assert "found a list" in problem(folder)
 
 
-def test_what_a_config_may_leave_out(folder):
+def test_optional_config_keys_may_be_missing(folder):
     config = json.loads((folder / "bert_config.json").read_text())
     for key in (
         "hidden_act",
@@ -125,7 +125,7 @@ def test_what_a_config_may_leave_out(folder):
         assert model.get_layer(f"Encoder-1-FeedForward-{layer}").rate == 0.1
 
 
-def test_casing_and_how_it_is_known(folder, tmp_path):
+def test_casing_and_its_source_are_reported(folder, tmp_path):
     def casing(path, **options):
         found = kb.Checkpoint.open(path, **options)
         return found.cased, found.casing
@@ -142,13 +142,13 @@ def test_casing_and_how_it_is_known(folder, tmp_path):
     assert "kbert_source.json is damaged" in problem(plain)
 
 
-def test_capital_letters_in_the_vocabulary_say_cased(tmp_path):
+def test_vocabulary_with_capital_letters_is_cased(tmp_path):
     tokens = [*tiny.vocabulary(), "London", "##Paris", "Rome"]
     found = kb.Checkpoint.open(tiny.checkpoint(tmp_path / "mine", tokens=tokens))
     assert (found.cased, found.casing) == (True, "its vocabulary has 3 tokens with capital letters")
 
 
-def test_every_check_is_reported_and_what_could_not_be_checked(folder):
+def test_examine_reports_every_check_including_skipped_ones(folder):
     assert [f.problem for f in examine(folder)] == [None] * 6
     (folder / "bert_config.json").write_text("{")
     findings = {f.check: f for f in examine(folder)}
@@ -157,7 +157,7 @@ def test_every_check_is_reported_and_what_could_not_be_checked(folder):
     assert findings["tensors"].problem == "not checked, because the config is missing"
 
 
-def test_tensors_leave_out_the_optimizers(folder):
+def test_tensors_exclude_optimizer_slots(folder):
     config = tiny.config()
     tensors = tiny.tensors(config)
     slots = {f"{name}/{slot}": a for name, a in tensors.items() for slot in ("adam_m", "adam_v")}
@@ -167,11 +167,11 @@ def test_tensors_leave_out_the_optimizers(folder):
     assert all(np.array_equal(found[name], tensors[name]) for name in tensors)
 
 
-# What is not numeric, and object-based checkpoints ----------------------------------------------------------------
+# Tensors that are not numeric, and object-based checkpoints ----------------------------------------------------------------
 
 
-def test_a_string_tensor_is_skipped(folder):
-    """tf.train.Checkpoint leaves one in each file; here in a checkpoint that has Google's names otherwise."""
+def test_string_tensor_is_skipped(folder):
+    """tf.train.Checkpoint writes a string tensor into each file; here the other tensors have Google's names."""
     tf, config = tensorflow(), tiny.config()
     tensors = tiny.tensors(config)
     arrays = [*tensors.values(), b"\x08\x01", np.array([b"a", b"b"])]
@@ -179,8 +179,8 @@ def test_a_string_tensor_is_skipped(folder):
     tf.raw_ops.SaveV2(
         prefix=str(folder / "bert_model.ckpt"), tensor_names=names, shape_and_slices=[""] * len(names), tensors=arrays
     )
-    findings = {each.check: each for each in examine(folder)}
-    assert [each.problem for each in findings.values()] == [None] * 6
+    findings = {finding.check: finding for finding in examine(folder)}
+    assert [finding.problem for finding in findings.values()] == [None] * 6
     assert findings["data"].result.endswith("all values finite; 2 not numeric, skipped")
     found = kb.Checkpoint.open(folder).tensors()
     assert found.keys() == tensors.keys()
@@ -195,11 +195,11 @@ GARDEN = {
 
 
 @pytest.mark.parametrize("layout", GARDEN)
-def test_a_checkpoint_of_the_model_garden_has_the_same_weights(tmp_path, layout):
+def test_model_garden_checkpoint_has_the_same_weights(tmp_path, layout):
     config = tiny.config()
     tensors = tiny.tensors(config)
-    ways = object_based.places(config, tensors, **GARDEN[layout])
-    object_based.write(tmp_path / "uncased", config, tiny.vocabulary(), tensors, ways)
+    paths = object_based.places(config, tensors, **GARDEN[layout])
+    object_based.write(tmp_path / "uncased", config, tiny.vocabulary(), tensors, paths)
     found = kb.Checkpoint.open(tmp_path / "uncased")
     assert found.tensors().keys() == {name for name in tensors if not name.startswith("cls/seq_relationship/")}
     assert all(np.array_equal(array, tensors[name]) for name, array in found.tensors().items())
@@ -207,25 +207,25 @@ def test_a_checkpoint_of_the_model_garden_has_the_same_weights(tmp_path, layout)
 
 
 @pytest.mark.parametrize("encoder", ["fast", "keras-bert"])
-def test_an_encoder_is_filled_from_an_object_based_checkpoint(tmp_path, encoder):
+def test_encoder_loads_an_object_based_checkpoint(tmp_path, encoder):
     config = tiny.config()
     tensors = tiny.tensors(config)
-    ways = object_based.places(config, tensors, functional=False, top="encoder")
-    # A pretrainer shares the table with its head, and the shortest way to it is that one.
-    ways["bert/embeddings/word_embeddings"] = "masked_lm/embedding_table"
+    paths = object_based.places(config, tensors, functional=False, top="encoder")
+    # A pretrainer shares the embedding table with its head, and the shortest path to the table is through the head.
+    paths["bert/embeddings/word_embeddings"] = "masked_lm/embedding_table"
     folders = tmp_path / "garden", tmp_path / "google"
-    object_based.write(folders[0], config, tiny.vocabulary(), tensors, ways)
+    object_based.write(folders[0], config, tiny.vocabulary(), tensors, paths)
     google_format.write(folders[1], config, tiny.vocabulary(), tensors)
     garden, google = (
         kb.load_trained_model_from_checkpoint(
-            each / "bert_config.json", each / "bert_model.ckpt", encoder=encoder
+            folder / "bert_config.json", folder / "bert_model.ckpt", encoder=encoder
         ).get_weights()
-        for each in folders
+        for folder in folders
     )
     assert all(np.array_equal(one, other) for one, other in zip(garden, google, strict=True))
 
 
-def test_an_object_based_checkpoint_of_something_else_is_named(tmp_path, capsys):
+def test_object_based_checkpoint_of_another_model_is_rejected(tmp_path, capsys):
     config = tiny.config()
     tensors = tiny.tensors(config)
     folder = tmp_path / "uncased"
@@ -239,11 +239,11 @@ def test_an_object_based_checkpoint_of_something_else_is_named(tmp_path, capsys)
     assert sentence in capsys.readouterr().out
 
 
-def test_two_encoders_in_one_checkpoint_are_not_guessed_between(tmp_path):
+def test_checkpoint_with_two_encoders_is_rejected(tmp_path):
     config = tiny.config()
     tensors = tiny.tensors(config)
-    ways = object_based.places(config, tensors, functional=False, top="encoder")
-    second = {f"{name} again": way.replace("encoder/", "other/") for name, way in ways.items() if "encoder/" in way}
-    twice = tensors | {f"{name} again": array for name, array in tensors.items()}
-    object_based.write(tmp_path / "uncased", config, tiny.vocabulary(), twice, ways | second)
+    paths = object_based.places(config, tensors, functional=False, top="encoder")
+    second = {f"{name} again": path.replace("encoder/", "other/") for name, path in paths.items() if "encoder/" in path}
+    both = tensors | {f"{name} again": array for name, array in tensors.items()}
+    object_based.write(tmp_path / "uncased", config, tiny.vocabulary(), both, paths | second)
     assert "object-based TensorFlow 2 checkpoint" in problem(tmp_path / "uncased")

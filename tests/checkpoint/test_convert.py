@@ -1,4 +1,4 @@
-"""Hugging Face folders: every tensor there and back, every usual variant read, every refusal in one sentence."""
+"""Conversion to and from Hugging Face folders: round trips, the usual variants, and errors in one sentence."""
 
 import errno
 import json
@@ -35,7 +35,7 @@ def read(folder):
     return {name: reader.get_tensor(name) for name in reader.get_variable_to_shape_map()}
 
 
-def same(one, other):
+def assert_same(one, other):
     assert one.keys() == other.keys()
     for name in one:
         assert one[name].dtype == np.float32
@@ -54,7 +54,7 @@ def exported(official_folder, tmp_path_factory):
 
 @pytest.fixture
 def folder(exported, tmp_path):
-    """A Hugging Face folder to spoil."""
+    """A Hugging Face folder that a test may change."""
     return Path(shutil.copytree(exported, tmp_path / "given"))
 
 
@@ -64,26 +64,26 @@ def change(folder, name="config.json", **changes):
 
 
 def weights(folder, edit):
-    """Saves what `edit` makes of the dict of tensors."""
+    """Replaces the saved tensors by the result of `edit`, a function of the dict of tensors."""
     file = folder / "model.safetensors"
     save_file({k: np.ascontiguousarray(v) for k, v in edit(dict(load_file(file))).items()}, file)
 
 
-def words(folder, made):
-    (folder / "vocab.txt").write_text("".join(word + "\n" for word in made), encoding="utf-8")
+def write_vocabulary(folder, words):
+    (folder / "vocab.txt").write_text("".join(word + "\n" for word in words), encoding="utf-8")
 
 
-def test_there_and_back(official_folder, exported, tmp_path):
-    back = import_folder(exported, tmp_path / "deep" / "back")
-    assert back == tmp_path / "deep" / "back"
-    assert sorted(p.name for p in back.iterdir()) == sorted(p.name for p in official_folder.iterdir())
-    assert list(back.parent.iterdir()) == [back]
-    same(read(back), read(official_folder))
-    assert (back / "vocab.txt").read_bytes() == (official_folder / "vocab.txt").read_bytes()
-    assert json.loads((back / "bert_config.json").read_text()) == CONFIG | {"do_lower_case": True}
+def test_export_and_import_restore_the_folder(official_folder, exported, tmp_path):
+    imported = import_folder(exported, tmp_path / "deep" / "back")
+    assert imported == tmp_path / "deep" / "back"
+    assert sorted(p.name for p in imported.iterdir()) == sorted(p.name for p in official_folder.iterdir())
+    assert list(imported.parent.iterdir()) == [imported]
+    assert_same(read(imported), read(official_folder))
+    assert (imported / "vocab.txt").read_bytes() == (official_folder / "vocab.txt").read_bytes()
+    assert json.loads((imported / "bert_config.json").read_text()) == CONFIG | {"do_lower_case": True}
 
 
-def test_exported_files(exported):
+def test_export_writes_the_files_of_hugging_face(exported):
     assert {p.name for p in exported.iterdir()} == {
         "config.json", "model.safetensors", "tokenizer_config.json", "vocab.txt"
     }  # fmt: skip
@@ -107,7 +107,7 @@ def test_exported_files(exported):
 
 
 @pytest.mark.skipif(os.name == "nt", reason="Windows has other permissions")
-def test_new_folders_are_as_open_as_any(exported, tmp_path):
+def test_new_folders_have_the_usual_permissions(exported, tmp_path):
     (tmp_path / "usual").mkdir()
     assert exported.stat().st_mode == (tmp_path / "usual").stat().st_mode
     assert (exported / "model.safetensors").stat().st_mode == (exported / "vocab.txt").stat().st_mode
@@ -116,64 +116,64 @@ def test_new_folders_are_as_open_as_any(exported, tmp_path):
 @pytest.mark.parametrize(
     "without", [set(google_format.POOLER) | MLM | NSP, MLM | NSP, NSP, set(google_format.POOLER) | NSP]
 )
-def test_optional_parts(without, tmp_path):
+def test_pooler_and_heads_may_be_missing(without, tmp_path):
     tensors = {k: v for k, v in tiny.tensors(CONFIG).items() if k not in without}
     google_format.write(tmp_path / "uncased", CONFIG, WORDS, tensors)
-    there = export_folder(tmp_path / "uncased", tmp_path / "there")
-    assert json.loads((there / "config.json").read_text())["architectures"] == ["BertModel"]
-    same(read(import_folder(there, tmp_path / "back")), tensors)
+    converted = export_folder(tmp_path / "uncased", tmp_path / "there")
+    assert json.loads((converted / "config.json").read_text())["architectures"] == ["BertModel"]
+    assert_same(read(import_folder(converted, tmp_path / "back")), tensors)
 
 
-def test_optimizer_slots_stay_behind(tmp_path):
+def test_optimizer_slots_are_not_exported(tmp_path):
     tensors = tiny.tensors(CONFIG)
     slots = {f"{name}/adam_m": array for name, array in tensors.items()} | {"global_step": np.array(3, "int64")}
     google_format.write(tmp_path / "uncased", CONFIG, WORDS, tensors | slots)
-    back = import_folder(export_folder(tmp_path / "uncased", tmp_path / "there"), tmp_path / "back")
-    same(read(back), tensors)
+    imported = import_folder(export_folder(tmp_path / "uncased", tmp_path / "there"), tmp_path / "back")
+    assert_same(read(imported), tensors)
 
 
 @pytest.mark.parametrize("cased", [True, False])
-def test_casing_travels(cased, tmp_path):
+def test_casing_is_exported_and_imported(cased, tmp_path):
     google_format.write(tmp_path / "model", CONFIG | {"do_lower_case": not cased}, WORDS, tiny.tensors(CONFIG))
-    there = export_folder(tmp_path / "model", tmp_path / "there")
-    assert json.loads((there / "tokenizer_config.json").read_text())["do_lower_case"] is not cased
-    assert "do_lower_case" not in json.loads((there / "config.json").read_text())
-    back = import_folder(there, tmp_path / "back")
-    assert json.loads((back / "bert_config.json").read_text())["do_lower_case"] is not cased
+    converted = export_folder(tmp_path / "model", tmp_path / "there")
+    assert json.loads((converted / "tokenizer_config.json").read_text())["do_lower_case"] is not cased
+    assert "do_lower_case" not in json.loads((converted / "config.json").read_text())
+    imported = import_folder(converted, tmp_path / "back")
+    assert json.loads((imported / "bert_config.json").read_text())["do_lower_case"] is not cased
 
 
-def old_norms(tensors):
-    new = {}
+def with_old_norm_names(tensors):
+    renamed = {}
     for name, array in tensors.items():
         if "LayerNorm" in name:
             name = name.replace(".weight", ".gamma").replace(".bias", ".beta")
-        new[name] = array
-    return new
+        renamed[name] = array
+    return renamed
 
 
 @pytest.mark.parametrize(
     "edit",
     [
         lambda t: {k.removeprefix("bert."): v for k, v in t.items()},
-        old_norms,
-        lambda t: {k.removeprefix("bert."): v for k, v in old_norms(t).items()},
+        with_old_norm_names,
+        lambda t: {k.removeprefix("bert."): v for k, v in with_old_norm_names(t).items()},
         lambda t: {k.replace("cls.predictions.bias", "cls.predictions.decoder.bias"): v for k, v in t.items()},
         lambda t: t | {"cls.predictions.decoder.weight": t["bert.embeddings.word_embeddings.weight"]},
         lambda t: {k: v.astype("float64") for k, v in t.items()},
     ],
     ids=["no prefix", "gamma and beta", "both", "decoder bias", "tied decoder", "float64"],
 )
-def test_variants(edit, folder, official_folder, tmp_path, caplog):
+def test_usual_variants_of_tensor_names_and_types_are_imported(edit, folder, official_folder, tmp_path, caplog):
     weights(folder, edit)
     with caplog.at_level("INFO", "kbert_tasks"):
-        same(read(import_folder(folder, tmp_path / "back")), read(official_folder))
+        assert_same(read(import_folder(folder, tmp_path / "back")), read(official_folder))
     assert not caplog.records
 
 
 @pytest.mark.parametrize("dtype", ["float16", "bfloat16"])
-def test_half_precision(dtype, folder, official_folder, tmp_path):
+def test_half_precision_weights_are_imported_as_float32(dtype, folder, official_folder, tmp_path):
     dtype = np.dtype(dtype) if dtype == "float16" else pytest.importorskip("ml_dtypes").bfloat16
-    # The file by hand, from the format's description: not every safetensors release writes bfloat16 from NumPy.
+    # The test writes the file itself, because not every safetensors release writes bfloat16 from NumPy.
     tensors = {k: np.ascontiguousarray(v.astype(dtype)) for k, v in load_file(folder / "model.safetensors").items()}
     header, at = {}, 0
     for name, array in tensors.items():
@@ -183,10 +183,10 @@ def test_half_precision(dtype, folder, official_folder, tmp_path):
     body = b"".join(array.tobytes() for array in tensors.values())
     (folder / "model.safetensors").write_bytes(len(head).to_bytes(8, "little") + head + body)
     expected = {k: v.astype(dtype).astype("float32") for k, v in read(official_folder).items()}
-    same(read(import_folder(folder, tmp_path / "back")), expected)
+    assert_same(read(import_folder(folder, tmp_path / "back")), expected)
 
 
-def shards(folder):
+def split_into_shards(folder):
     tensors = load_file(folder / "model.safetensors")
     (folder / "model.safetensors").unlink()
     files = {name: f"model-0000{1 + i % 3}-of-00003.safetensors" for i, name in enumerate(tensors)}
@@ -195,20 +195,20 @@ def shards(folder):
     change(folder, "model.safetensors.index.json", metadata={"total_size": 1}, weight_map=files)
 
 
-def test_shards(folder, official_folder, tmp_path):
-    shards(folder)
-    same(read(import_folder(folder, tmp_path / "back")), read(official_folder))
+def test_sharded_weights_are_imported(folder, official_folder, tmp_path):
+    split_into_shards(folder)
+    assert_same(read(import_folder(folder, tmp_path / "back")), read(official_folder))
 
 
-def test_what_is_left_out_is_named(folder, official_folder, tmp_path, caplog):
+def test_import_logs_what_it_skips(folder, official_folder, tmp_path, caplog):
     extra = {"classifier.weight": np.ones((3, 16), "f4"), "bert.embeddings.position_ids": np.arange(64)}
     weights(folder, lambda t: t | extra | {"cls.predictions.decoder.weight": np.ones((200, 16), "f4")})
     change(folder, layer_norm_eps=1e-5)
     change(folder, "tokenizer_config.json", tokenizer_class="BertJapaneseTokenizer", strip_accents=False)
     with caplog.at_level("INFO", "kbert_tasks"):
-        same(read(import_folder(folder, tmp_path / "back")), read(official_folder))
-    said = {record.getMessage().removeprefix(f"{folder}").lstrip("/") for record in caplog.records}
-    assert said == {
+        assert_same(read(import_folder(folder, tmp_path / "back")), read(official_folder))
+    messages = {record.getMessage().removeprefix(f"{folder}").lstrip("/") for record in caplog.records}
+    assert messages == {
         ": skipped 2 tensors that are not in Google's format: bert.embeddings.position_ids, classifier.weight",
         ": skipped cls.predictions.decoder.weight: it differs from the word embeddings, which Google's head uses instead",
         ": layer_norm_eps 1e-05 is replaced by Google's 1e-12",
@@ -221,20 +221,20 @@ def test_what_is_left_out_is_named(folder, official_folder, tmp_path, caplog):
 @pytest.mark.parametrize(
     "act, google", [("gelu", "gelu"), ("gelu_pytorch_tanh", "gelu"), ("relu", "relu"), ("tanh", "tanh")]
 )
-def test_activations(act, google, folder, tmp_path):
+def test_activation_is_converted_to_the_name_that_google_uses(act, google, folder, tmp_path):
     change(folder, hidden_act=act)
     assert (
         json.loads((import_folder(folder, tmp_path / "back") / "bert_config.json").read_text())["hidden_act"] == google
     )
 
 
-def test_config_keys_are_googles(folder, tmp_path):
+def test_imported_config_has_the_keys_that_google_uses(folder, tmp_path):
     config = json.loads((folder / "config.json").read_text())
     for key in ("model_type", "type_vocab_size", "hidden_act", "initializer_range", "attention_probs_dropout_prob"):
         del config[key]  # HF's defaults
     (folder / "config.json").write_text(json.dumps(config | {"id2label": {"0": "a"}, "torch_dtype": "float32"}))
-    back = json.loads((import_folder(folder, tmp_path / "back") / "bert_config.json").read_text())
-    assert back == CONFIG | {"do_lower_case": True}
+    imported = json.loads((import_folder(folder, tmp_path / "back") / "bert_config.json").read_text())
+    assert imported == CONFIG | {"do_lower_case": True}
 
 
 FAST = {"model": {"type": "WordPiece", "vocab": {}}}
@@ -254,7 +254,7 @@ FAST = {"model": {"type": "WordPiece", "vocab": {}}}
         (None, None, None),
     ],
 )
-def test_lower_case(slow, fast, lower, folder, tmp_path):
+def test_lower_case_setting_is_read_from_the_tokenizer_files(slow, fast, lower, folder, tmp_path):
     (folder / "tokenizer_config.json").unlink()
     if slow is not None:
         change(folder, "tokenizer_config.json", **slow)
@@ -264,30 +264,30 @@ def test_lower_case(slow, fast, lower, folder, tmp_path):
     assert config.get("do_lower_case") is lower
 
 
-def test_vocabulary_out_of_tokenizer_json(folder, tmp_path):
+def test_vocabulary_is_read_from_tokenizer_json(folder, tmp_path):
     ids = {word: i for i, word in enumerate(WORDS)}
     last = ids.pop(WORDS[-1])
     hole = ids.pop("hotel")
     (folder / "vocab.txt").unlink()
     added = [{"content": "[NEW]", "id": last}, {"content": "[PAD]", "id": 0}]
     change(folder, "tokenizer.json", **{"model": {"type": "WordPiece", "vocab": ids}, "added_tokens": added})
-    back = (import_folder(folder, tmp_path / "back") / "vocab.txt").read_text(encoding="utf-8").splitlines()
+    imported = (import_folder(folder, tmp_path / "back") / "vocab.txt").read_text(encoding="utf-8").splitlines()
     expected = list(WORDS)
     expected[-1], expected[hole] = "[NEW]", "[unused2]"  # the tiny vocabulary has [unused1]
-    assert back == expected
+    assert imported == expected
 
 
-def test_padded_rows_get_names(folder, tmp_path, caplog):
+def test_embedding_rows_without_token_get_names(folder, tmp_path, caplog):
     rows = len(WORDS)
-    words(folder, WORDS[: rows - 3] + ["[unused3]"])
+    write_vocabulary(folder, WORDS[: rows - 3] + ["[unused3]"])
     with caplog.at_level("INFO", "kbert_tasks"):
-        back = import_folder(folder, tmp_path / "back")
-    made = (back / "vocab.txt").read_text(encoding="utf-8").splitlines()
-    assert made[rows - 3 :] == ["[unused3]", "[unused2]", "[unused4]"]
+        imported = import_folder(folder, tmp_path / "back")
+    tokens = (imported / "vocab.txt").read_text(encoding="utf-8").splitlines()
+    assert tokens[rows - 3 :] == ["[unused3]", "[unused2]", "[unused4]"]
     assert "2 rows of the embedding table have no token" in caplog.text
 
 
-def test_windows_line_ends_and_bom(folder, tmp_path):
+def test_windows_line_ends_and_bom_are_removed_from_the_vocabulary(folder, tmp_path):
     text = (folder / "vocab.txt").read_text(encoding="utf-8")
     (folder / "vocab.txt").write_bytes(text.replace("\n", "\r\n").encode("utf-8-sig"))
     assert (import_folder(folder, tmp_path / "back") / "vocab.txt").read_bytes() == text.encode()
@@ -300,20 +300,20 @@ def test_windows_line_ends_and_bom(folder, tmp_path):
     st.integers(0, 5),
 )
 @settings(max_examples=60, deadline=None)
-def test_every_row_has_one_word(tmp_path_factory, listed, more):
-    """Out of tokenizer.json, which can hold any string: one line a row, all different, known ids unmoved."""
+def test_every_row_has_its_own_word(tmp_path_factory, tokens, more):
+    """tokenizer.json can contain any string. Each row still has one line, no two are equal, known ids are unchanged."""
     folder = tmp_path_factory.mktemp("words")
-    ids = {word: i for i, word in enumerate(listed)}
+    ids = {word: i for i, word in enumerate(tokens)}
     change(folder, "tokenizer.json", model={"type": "WordPiece", "vocab": ids})
-    made = convert._words(folder, len(listed) + more + 1)
-    assert len(made) == len(listed) + more + 1 == len(set(made))
-    assert all(word and not set(word) & set(" \t\r\n") for word in made)
-    assert all(made[i] == word for word, i in ids.items() if word and not set(word) & set(" \t\r\n"))
+    words = convert._words(folder, len(tokens) + more + 1)
+    assert len(words) == len(tokens) + more + 1 == len(set(words))
+    assert all(word and not set(word) & set(" \t\r\n") for word in words)
+    assert all(words[i] == word for word, i in ids.items() if word and not set(word) & set(" \t\r\n"))
 
 
 @given(st.integers(1, 30), st.integers(1, 4))
 @settings(max_examples=20, deadline=None)
-def test_names_are_one_to_one(layers, hidden):
+def test_tensor_names_are_converted_one_to_one(layers, hidden):
     config = tiny.config(num_hidden_layers=layers, hidden_size=hidden)
     names = [convert._names(name) for name in google_format.variables(config, heads=True)]
     different = [name for group in names for name in set(group)]
@@ -323,8 +323,8 @@ def test_names_are_one_to_one(layers, hidden):
 
 @given(st.data())
 @settings(max_examples=10, deadline=None)
-def test_any_damaged_file_is_one_sentence(tmp_path_factory, exported, data):
-    """Cut or overwritten anywhere, a file is either still good or an InputError: nothing else, and no folder."""
+def test_damaged_file_is_imported_or_rejected_in_one_sentence(tmp_path_factory, exported, data):
+    """A file that was cut or overwritten anywhere is still valid or raises InputError, and then no folder is written."""
     folder = Path(shutil.copytree(exported, tmp_path_factory.mktemp("damaged") / "given"))
     file = folder / data.draw(
         st.sampled_from(["config.json", "model.safetensors", "vocab.txt", "tokenizer_config.json"])
@@ -340,7 +340,7 @@ def test_any_damaged_file_is_one_sentence(tmp_path_factory, exported, data):
     assert sorted(p.name for p in folder.parent.iterdir()) in (["given"], ["given", "target"])
 
 
-REFUSED = {
+REJECTED = {
     "roberta": (lambda f: change(f, model_type="roberta"), "should have model_type 'bert', found 'roberta'"),
     "distilbert": (
         lambda f: change(f, model_type="distilbert"),
@@ -370,7 +370,7 @@ REFUSED = {
         "model.safetensors should be safetensors, but cannot be parsed",
     ),
     "no shard": (
-        lambda f: (shards(f), (f / "model-00002-of-00003.safetensors").unlink()),
+        lambda f: (split_into_shards(f), (f / "model-00002-of-00003.safetensors").unlink()),
         "given lacks model-00002-of-00003.safetensors; found: config.json, model-00001",
     ),
     "no map": (
@@ -394,7 +394,7 @@ REFUSED = {
         "1 are missing or of another shape: bert.pooler.dense.weight (16, 16): download",
     ),
     "more words": (
-        lambda f: words(f, [*WORDS, "one", "two"]),
+        lambda f: write_vocabulary(f, [*WORDS, "one", "two"]),
         f"should have at most {len(WORDS)} tokens, one for each row of the embedding table, found "
         f"{len(WORDS) + 2}: use the vocabulary that belongs to these weights",
     ),
@@ -407,10 +407,10 @@ REFUSED = {
 }
 
 
-@pytest.mark.parametrize("case", REFUSED)
-def test_refusals(case, folder, tmp_path):
-    spoil, sentence = REFUSED[case]
-    spoil(folder)
+@pytest.mark.parametrize("case", REJECTED)
+def test_unsupported_folders_are_rejected(case, folder, tmp_path):
+    damage, sentence = REJECTED[case]
+    damage(folder)
     before = set(tmp_path.iterdir())
     with pytest.raises(InputError) as raised:
         import_folder(folder, tmp_path / "target")
@@ -418,7 +418,7 @@ def test_refusals(case, folder, tmp_path):
     assert set(tmp_path.iterdir()) == before
 
 
-def test_targets(official_folder, exported, tmp_path):
+def test_existing_target_is_used_only_if_it_is_empty(official_folder, exported, tmp_path):
     (tmp_path / "empty").mkdir()
     assert (import_folder(exported, tmp_path / "empty") / "vocab.txt").is_file()
     (tmp_path / "file").write_text("kept")
@@ -429,7 +429,7 @@ def test_targets(official_folder, exported, tmp_path):
     assert len(list((tmp_path / "empty").iterdir())) == 5
 
 
-def test_a_failed_write_leaves_nothing(exported, tmp_path, monkeypatch):
+def test_failed_write_leaves_no_files(exported, tmp_path, monkeypatch):
     def full(folder, *rest):
         (folder / "half").write_text("half")
         raise OSError("no space left on device")
@@ -441,9 +441,7 @@ def test_a_failed_write_leaves_nothing(exported, tmp_path, monkeypatch):
 
 
 @pytest.mark.parametrize("convert_folder", ["import", "export"])
-def test_a_full_disk_is_not_called_a_lack_of_memory(
-    convert_folder, folder, official_folder, tmp_path, capsys, monkeypatch
-):
+def test_full_disk_is_reported_as_a_full_disk(convert_folder, folder, official_folder, tmp_path, capsys, monkeypatch):
     def write(*_, **__):
         raise tensorflow().errors.ResourceExhaustedError(None, None, "{{node SaveV2}} out/x; No space left on device")
 
@@ -460,26 +458,26 @@ def test_a_full_disk_is_not_called_a_lack_of_memory(
     assert [path.name for path in tmp_path.iterdir()] == ["given"]
 
 
-def test_export_refuses_what_is_not_official(exported, tmp_path):
+def test_export_rejects_a_hugging_face_folder(exported, tmp_path):
     with pytest.raises(InputError, match="is a Hugging Face model .config.json., not a checkpoint in Google's format"):
         export_folder(exported, tmp_path / "target")
     assert not list(tmp_path.iterdir())
 
 
-def test_importing_the_module_is_cheap():
+def test_importing_convert_loads_no_large_package():
     code = "import sys, kbert_tasks.checkpoint.convert; print([m for m in ('tensorflow', 'safetensors', 'h5py') if m in sys.modules])"
     root = str(Path(__file__).parents[2])
     assert subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, cwd=root).stdout == "[]\n"
 
 
 @pytest.mark.real_data
-def test_a_real_checkpoint(tmp_path):
+def test_real_checkpoint_is_exported_and_imported(tmp_path):
     source = SHARED / "checkpoints" / "mini_zh_L-4_H-256_A-4"
     if not source.is_dir():
         pytest.skip(f"{source} is not here; KBERT_SHARED names the folder that has checkpoints/")
-    back = import_folder(export_folder(source, tmp_path / "there"), tmp_path / "back")
-    same(read(back), read(source))
-    assert (back / "vocab.txt").read_bytes() == (source / "vocab.txt").read_bytes()
-    config = json.loads((back / "bert_config.json").read_text())
+    imported = import_folder(export_folder(source, tmp_path / "there"), tmp_path / "back")
+    assert_same(read(imported), read(source))
+    assert (imported / "vocab.txt").read_bytes() == (source / "vocab.txt").read_bytes()
+    config = json.loads((imported / "bert_config.json").read_text())
     assert config.pop("do_lower_case") is True
     assert config == json.loads((source / "bert_config.json").read_text())

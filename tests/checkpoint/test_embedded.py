@@ -1,4 +1,4 @@
-"""tiny-zh, which comes with the package: found by name, taken by default, carried by the repository and by the wheel."""
+"""tiny-zh, the checkpoint of the package: found by name, used by default, part of the repository and of the wheel."""
 
 import configparser
 import json
@@ -22,8 +22,8 @@ ROOT = Path(__file__).parents[2]
 CHINESE = [chr(number) for number in range(0x4E00, 0x4E00 + 1500)]
 
 
-def stand_in(folder):
-    """A checkpoint of random weights whose vocabulary is Chinese enough for the Chinese sample."""
+def write_substitute(folder):
+    """Writes a checkpoint with random weights and a vocabulary for the Chinese sample."""
     known = tiny.vocabulary()
     return Path(
         tiny.checkpoint(
@@ -39,22 +39,22 @@ def stand_in(folder):
 
 @pytest.fixture
 def installed(tmp_path, monkeypatch):
-    """The stand-in, as if the package had been installed from a wheel; the current directory is another."""
-    folder = stand_in(tmp_path / "site" / "kbert_tasks" / "checkpoints" / embedded.NAME)
+    """Installs the substitute as a wheel would do it, and changes to another directory."""
+    folder = write_substitute(tmp_path / "site" / "kbert_tasks" / "checkpoints" / embedded.NAME)
     monkeypatch.setattr(embedded, "PACKAGE", tmp_path / "site" / "kbert_tasks")
     (tmp_path / "work").mkdir()
     monkeypatch.chdir(tmp_path / "work")
     return folder
 
 
-def test_it_is_found_in_a_wheel_and_in_a_clone(installed, tmp_path, monkeypatch):
+def test_tiny_zh_is_found_in_a_wheel_and_in_a_clone(installed, tmp_path, monkeypatch):
     assert embedded.folder() == installed
-    clone = stand_in(tmp_path / "clone" / "checkpoints" / embedded.NAME)
+    clone = write_substitute(tmp_path / "clone" / "checkpoints" / embedded.NAME)
     monkeypatch.setattr(embedded, "PACKAGE", tmp_path / "clone" / "kbert_tasks")
     assert embedded.folder() == clone
 
 
-def test_every_door_knows_its_name(installed, tmp_path, monkeypatch):
+def test_every_function_accepts_its_name(installed, tmp_path, monkeypatch):
     monkeypatch.setenv("KBERT_CHECKPOINTS", str(tmp_path / "elsewhere"))
     assert find.locate("tiny-zh") == find.locate("Tiny-ZH") == installed
     found = kb.find_checkpoint("tiny-zh")
@@ -64,7 +64,7 @@ def test_every_door_knows_its_name(installed, tmp_path, monkeypatch):
     assert task.fit(["好", "坏", "很好", "很坏"] * 3, ["a", "b"] * 6).predict(["好"])[0].label in "ab"
 
 
-def test_its_entry_has_the_sizes_of_its_config(installed):
+def test_catalog_entry_has_the_sizes_of_the_config(installed):
     entry = catalog.find("tiny-zh")
     assert entry == catalog.entries()[0]
     vocabulary = read_vocabulary(installed / "vocab.txt")
@@ -74,7 +74,7 @@ def test_its_entry_has_the_sizes_of_its_config(installed):
     assert (entry.language, entry.cased, entry.url, entry.hub) == ("zh", False, "", "")
 
 
-def test_the_checkpoint_command_knows_it(installed, tmp_path, capsys):
+def test_checkpoint_command_accepts_it(installed, tmp_path, capsys):
     assert cli.checkpoint(["list", "--language", "zh"]) == 0
     first = capsys.readouterr().out.splitlines()[1]
     assert first.startswith("tiny-zh ") and first.endswith("part of the package")
@@ -82,66 +82,66 @@ def test_the_checkpoint_command_knows_it(installed, tmp_path, capsys):
     assert capsys.readouterr().out.count("ok ") == 6
     assert cli.checkpoint(["get", "tiny-zh"]) == 0
     assert capsys.readouterr().out.strip() == str(installed)
-    for _ in range(2):  # the second time it is there
+    for _ in range(2):  # the second call finds the checkpoint of the first
         assert cli.checkpoint(["get", "tiny-zh", "--into", str(tmp_path / "into")]) == 0
         assert capsys.readouterr().out.strip() == str(tmp_path / "into" / "tiny-zh")
     names = {path.name for path in installed.iterdir()}
     assert {path.name for path in (tmp_path / "into" / "tiny-zh").iterdir()} == names
 
 
-def test_where_it_is_missing_one_sentence_says_so(tmp_path, monkeypatch, capsys):
+def test_missing_tiny_zh_is_reported_in_one_sentence(tmp_path, monkeypatch, capsys):
     monkeypatch.setattr(embedded, "PACKAGE", tmp_path / "kbert_tasks")
     monkeypatch.chdir(tmp_path)
     assert catalog.find("tiny-zh") is None and catalog.find("rbt3").name == "rbt3"
     assert cli.train(["--output", "run"]) == 2
-    said = capsys.readouterr().err
-    assert "tiny-zh is part of the package, but was found neither in" in said and len(said.splitlines()) == 1
+    error = capsys.readouterr().err
+    assert "tiny-zh is part of the package, but was found neither in" in error and len(error.splitlines()) == 1
     assert not (tmp_path / "run").exists()
 
 
 @pytest.mark.parametrize("task", ["classify", "relation", "subject"])
-def test_training_would_take_it_and_the_chinese_sample(task, installed, capsys, monkeypatch):
-    """Up to the training itself, which the next test has too."""
-    seen = []
+def test_training_starts_with_tiny_zh_and_the_chinese_sample(task, installed, capsys, monkeypatch):
+    """Stops before the training, which the next test includes."""
+    started = []
 
-    def stopped(task, examples, *_):
-        seen.append((task.checkpoint.name, examples.read))
+    def stop(task, examples, *_):
+        started.append((task.checkpoint.name, examples.read))
         raise kb.InputError("that is enough")
 
-    monkeypatch.setattr("kbert_tasks.training.trainer.Trainer", stopped)
+    monkeypatch.setattr("kbert_tasks.training.trainer.Trainer", stop)
     assert cli.train(["--task", task]) == 2
     out, err = capsys.readouterr()
     assert out.splitlines()[0].startswith("no --checkpoint: using tiny-zh") and "that is enough" in err
     assert out.splitlines()[1] == "no --train: using the Chinese sample of the package"
-    assert seen == [("tiny-zh", len(kb.read(samples.path(task, "zh", "train"))))]
+    assert started == [("tiny-zh", len(kb.read(samples.path(task, "zh", "train"))))]
 
 
 @pytest.mark.slow
 @pytest.mark.parametrize("task", ["classify", "relation", "subject"])
-def test_training_takes_it_and_the_chinese_sample(task, installed, capsys):
+def test_training_uses_tiny_zh_and_the_chinese_sample_by_default(task, installed, capsys):
     assert cli.train(["--task", task, "--epochs", "1", "--max-length", "24", "--precision", "float32"]) == 0
-    told = capsys.readouterr().out.splitlines()
-    assert told[0] == "no --checkpoint: using tiny-zh, the small Chinese checkpoint of the package"
-    assert told[1] == "no --train: using the Chinese sample of the package"
+    lines = capsys.readouterr().out.splitlines()
+    assert lines[0] == "no --checkpoint: using tiny-zh, the small Chinese checkpoint of the package"
+    assert lines[1] == "no --train: using the Chinese sample of the package"
     report = json.loads(Path("runs", task, "report.json").read_text(encoding="utf-8"))
     assert f"{task}.zh.train" in report["files"]["train"]
     assert report["examples"]["test"]["used"] > 0
 
 
-def test_own_data_go_with_it_too(installed, capsys):
+def test_tiny_zh_is_used_with_other_training_data(installed, capsys):
     Path("mine.csv").write_text("text,label\n房间很干净,好\n太吵,坏\n" * 5, encoding="utf-8")
-    words = "--train mine.csv --epochs 1 --max-length 16 --precision float32 --output run"
-    assert cli.train(words.split()) == 0
-    told = capsys.readouterr().out
-    assert told.startswith("no --checkpoint: using tiny-zh") and "no --train" not in told
+    arguments = "--train mine.csv --epochs 1 --max-length 16 --precision float32 --output run"
+    assert cli.train(arguments.split()) == 0
+    output = capsys.readouterr().out
+    assert output.startswith("no --checkpoint: using tiny-zh") and "no --train" not in output
 
 
-def test_git_lets_it_in_and_nothing_else():
+def test_git_ignores_all_other_checkpoints():
     def ignored(path):
-        done = subprocess.run(["git", "check-ignore", "-q", "--no-index", path], cwd=ROOT, capture_output=True)
-        if done.returncode not in (0, 1):
-            pytest.skip(f"git says: {done.stderr.decode(errors='replace')}")
-        return done.returncode == 0
+        result = subprocess.run(["git", "check-ignore", "-q", "--no-index", path], cwd=ROOT, capture_output=True)
+        if result.returncode not in (0, 1):
+            pytest.skip(f"git says: {result.stderr.decode(errors='replace')}")
+        return result.returncode == 0
 
     if shutil.which("git") is None:
         pytest.skip("git is absent")
@@ -158,16 +158,16 @@ def test_git_lets_it_in_and_nothing_else():
     assert ignored("checkpoints/bert-base-chinese/vocab.txt") and ignored("checkpoints/bert-base-chinese.zip")
 
 
-def test_setup_names_every_package():
+def test_setup_lists_every_package():
     setup = configparser.ConfigParser()
     setup.read(ROOT / "setup.cfg", encoding="utf-8")
-    named = setup["options"]["packages"].split()
-    there = [".".join(file.parent.relative_to(ROOT).parts) for file in ROOT.glob("kbert_tasks/**/__init__.py")]
-    assert sorted(named) == sorted([*there, "kbert_tasks.checkpoints"])
+    listed = setup["options"]["packages"].split()
+    existing = [".".join(file.parent.relative_to(ROOT).parts) for file in ROOT.glob("kbert_tasks/**/__init__.py")]
+    assert sorted(listed) == sorted([*existing, "kbert_tasks.checkpoints"])
 
 
-def test_a_wheel_carries_it(tmp_path):
-    """Only it: other checkpoints beside it stay where they are."""
+def test_wheel_contains_tiny_zh(tmp_path):
+    """The wheel contains no other checkpoint of the repository."""
     pytest.importorskip("setuptools")
     pytest.importorskip("wheel")
     source = tmp_path / "source"
@@ -175,25 +175,27 @@ def test_a_wheel_carries_it(tmp_path):
     for name in ("setup.cfg", "pyproject.toml", "README.md", "LICENSE"):
         shutil.copy(ROOT / name, source)
     shutil.copytree(ROOT / "kbert_tasks", source / "kbert_tasks", ignore=shutil.ignore_patterns("__pycache__"))
-    made = stand_in(source / "checkpoints" / embedded.NAME)
-    shutil.copytree(made, source / "checkpoints" / "other")
+    checkpoint = write_substitute(source / "checkpoints" / embedded.NAME)
+    shutil.copytree(checkpoint, source / "checkpoints" / "other")
     program = "import sys; from setuptools import build_meta; print(build_meta.build_wheel(sys.argv[1]))"
-    done = subprocess.run(
+    result = subprocess.run(
         [sys.executable, "-c", program, str(tmp_path)], cwd=source, capture_output=True, text=True, encoding="utf-8"
     )
-    assert done.returncode == 0, done.stderr
+    assert result.returncode == 0, result.stderr
     with zipfile.ZipFile(next(tmp_path.glob("*.whl"))) as wheel:
         wheel.extractall(tmp_path / "site")
     site = tmp_path / "site" / "kbert_tasks"
     assert [path.name for path in (site / "checkpoints").iterdir()] == [embedded.NAME]
-    for path in made.iterdir():
+    for path in checkpoint.iterdir():
         assert (site / "checkpoints" / embedded.NAME / path.name).read_bytes() == path.read_bytes()
-    packed = {path.relative_to(site) for path in site.rglob("*") if path.is_file()}
-    ours = [path.relative_to(source / "kbert_tasks") for path in (source / "kbert_tasks").rglob("*") if path.is_file()]
-    assert set(ours) <= packed
+    in_wheel = {path.relative_to(site) for path in site.rglob("*") if path.is_file()}
+    in_package = [
+        path.relative_to(source / "kbert_tasks") for path in (source / "kbert_tasks").rglob("*") if path.is_file()
+    ]
+    assert set(in_package) <= in_wheel
 
 
-def test_the_repository_carries_it():
+def test_repository_contains_tiny_zh():
     folder = ROOT / "checkpoints" / embedded.NAME
     assert embedded.folder() == folder
     assert not [finding.problem for finding in examine(folder) if finding.problem]

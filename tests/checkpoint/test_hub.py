@@ -20,7 +20,7 @@ COMMIT = "0123456789abcdef0123456789abcdef01234567"
 
 
 class Hub(http.server.ThreadingHTTPServer):
-    """As much of the Hub as `hf_hub_download` asks for: HEAD and GET of files of `owner/name` at one commit."""
+    """The part of the Hub that `hf_hub_download` needs: HEAD and GET of files of `owner/name` at one commit."""
 
     daemon_threads = True
 
@@ -28,7 +28,7 @@ class Hub(http.server.ThreadingHTTPServer):
         super().__init__(("127.0.0.1", 0), Handler)
         self.url = f"http://127.0.0.1:{self.server_port}"
         self.files, self.requests = {}, []
-        self.codes = True  # whether it says what it is that is not there; some mirrors do not
+        self.codes = True  # whether an error names what is missing; some mirrors do not do this
 
 
 class Handler(http.server.BaseHTTPRequestHandler):
@@ -61,7 +61,7 @@ class Handler(http.server.BaseHTTPRequestHandler):
 
 @pytest.fixture
 def server(tmp_path, monkeypatch):
-    """A Hub, and a huggingface_hub with a fresh cache that knows no other server."""
+    """Starts a Hub, and makes huggingface_hub use an empty cache and no other server."""
     from huggingface_hub import constants
 
     made = Hub()
@@ -69,7 +69,7 @@ def server(tmp_path, monkeypatch):
     for name in ("http_proxy", "https_proxy", "all_proxy", "no_proxy", "HTTP_PROXY", "HTTPS_PROXY", "NO_PROXY"):
         monkeypatch.delenv(name, raising=False)
     monkeypatch.setattr(constants, "HF_HUB_CACHE", str(tmp_path / "cache"))
-    monkeypatch.setattr(constants, "HF_HUB_DISABLE_TELEMETRY", True)  # with it on, an address of the real Hub is asked
+    monkeypatch.setattr(constants, "HF_HUB_DISABLE_TELEMETRY", True)  # telemetry uses the real Hub
     yield made
     made.shutdown()
     made.server_close()
@@ -77,7 +77,7 @@ def server(tmp_path, monkeypatch):
 
 @pytest.fixture(scope="module")
 def model(tmp_path_factory):
-    """The files of a tiny model as Hugging Face has them, by name."""
+    """The files of a tiny Hugging Face model: name to content."""
     from kbert_tasks.checkpoint.convert import export_folder
 
     folder = tmp_path_factory.mktemp("model")
@@ -89,7 +89,7 @@ def names(folder):
     return sorted(path.name for path in folder.iterdir())
 
 
-def test_a_model_becomes_a_checkpoint(server, model, tmp_path):
+def test_model_from_the_hub_is_converted_to_a_checkpoint(server, model, tmp_path):
     from kbert_tasks.checkpoint.checkpoint import Checkpoint
 
     server.files = model
@@ -104,13 +104,13 @@ def test_a_model_becomes_a_checkpoint(server, model, tmp_path):
         "name": "hf_owner_name", "hub": "hf:owner/name", "revision": COMMIT, "cased": False,
     }  # fmt: skip
 
-    asked = len(server.requests)
+    requests_before = len(server.requests)
     assert hub.fetch("owner/name", tmp_path / "into", mirror=server.url) == folder
     assert find.locate("hf:owner/name", into=tmp_path / "into") == folder
-    assert len(server.requests) == asked
+    assert len(server.requests) == requests_before
 
 
-def test_an_entry_of_the_catalogue_keeps_its_name_and_casing(server, model, tmp_path, monkeypatch):
+def test_catalog_entry_keeps_its_name_and_casing(server, model, tmp_path, monkeypatch):
     from kbert_tasks.checkpoint.checkpoint import Checkpoint
 
     server.files = model
@@ -121,7 +121,7 @@ def test_an_entry_of_the_catalogue_keeps_its_name_and_casing(server, model, tmp_
     assert Checkpoint.open(folder).cased is True
 
 
-def test_shards_and_a_revision(server, model, tmp_path):
+def test_shards_and_revision_are_downloaded(server, model, tmp_path):
     index = {"weight_map": {"a": "model-1.safetensors", "b": "model-2.safetensors", "c": "model-1.safetensors"}}
     server.files = {name: body for name, body in model.items() if name != "model.safetensors"} | {
         "model.safetensors.index.json": json.dumps(index).encode(),
@@ -139,7 +139,7 @@ def test_shards_and_a_revision(server, model, tmp_path):
 
 
 @pytest.mark.parametrize(
-    "lacks, repo, words",
+    "missing, repo, message",
     [
         ("model.safetensors", "owner/name", "no model.safetensors, and a pickle such as pytorch_model.bin"),
         ("config.json", "owner/name", "no config.json"),
@@ -152,29 +152,29 @@ def test_shards_and_a_revision(server, model, tmp_path):
         (None, "hf:../name", "could not be downloaded"),
     ],
 )
-def test_what_cannot_be_had(server, model, tmp_path, lacks, repo, words):
-    server.files = {name: body for name, body in model.items() if name != lacks} | {"pytorch_model.bin": b"pickle"}
-    with pytest.raises(InputError, match=words) as caught:
+def test_unavailable_model_is_reported_in_one_sentence(server, model, tmp_path, missing, repo, message):
+    server.files = {name: body for name, body in model.items() if name != missing} | {"pytorch_model.bin": b"pickle"}
+    with pytest.raises(InputError, match=message) as caught:
         hub.fetch(repo, tmp_path / "into", mirror=server.url)
     assert "\n" not in str(caught.value)
     assert not (tmp_path / "into").exists() or names(tmp_path / "into") == []
     assert "pytorch_model.bin" not in "".join(server.requests)
 
 
-def test_a_mirror_that_only_says_404(server, model):
+def test_mirror_that_answers_only_404_is_supported(server, model):
     server.files, server.codes = model, False
     assert "tokenizer_config.json" in names(hub._files("owner/name", None, server.url))
     assert any("tokenizer.json" in path for path in server.requests)
 
 
-def test_not_a_bert(server, model, tmp_path):
+def test_model_that_is_not_bert_is_rejected(server, model, tmp_path):
     server.files = model | {"config.json": model["config.json"].replace(b'"bert"', b'"gpt2"')}
     with pytest.raises(InputError):
         hub.fetch("owner/name", tmp_path / "into", mirror=server.url)
     assert names(tmp_path / "into") == []
 
 
-def test_without_a_network(server, tmp_path, monkeypatch):
+def test_missing_network_is_reported(server, tmp_path, monkeypatch):
     from huggingface_hub import constants
 
     monkeypatch.setattr(constants, "HF_HUB_OFFLINE", True)
@@ -182,7 +182,7 @@ def test_without_a_network(server, tmp_path, monkeypatch):
         hub.fetch("owner/name", tmp_path / "into", mirror=server.url)
 
 
-def test_the_proxy_is_used_and_forgotten(server, model):
+def test_proxy_is_used_and_the_environment_is_restored(server, model):
     server.files = model
     before = dict(os.environ)
     with hub._through(server.url):
@@ -191,14 +191,14 @@ def test_the_proxy_is_used_and_forgotten(server, model):
     assert dict(os.environ) == before
 
 
-def test_the_endpoint_of_the_environment(server, model, tmp_path):
+def test_endpoint_of_the_environment_is_used(server, model, tmp_path):
     server.files = model
     environment = os.environ | {
         "HF_ENDPOINT": server.url, "HF_HOME": str(tmp_path / "home"), "HF_HUB_DISABLE_TELEMETRY": "1",
     }  # fmt: skip
     environment.pop("HF_HUB_CACHE", None)
     code = "from kbert_tasks.checkpoint import hub; print(hub._files('owner/name', None, None))"
-    done = subprocess.run(
+    result = subprocess.run(
         [sys.executable, "-c", code], env=environment, check=True, stdout=subprocess.PIPE, text=True, timeout=60
     )
-    assert "model.safetensors" in names(Path(done.stdout.strip().splitlines()[-1]))
+    assert "model.safetensors" in names(Path(result.stdout.strip().splitlines()[-1]))

@@ -1,4 +1,4 @@
-"""Bad input, as the commands get it: one sentence, exit status 2, no traceback, nothing written."""
+"""Bad input of the commands: one sentence, exit status 2, no traceback, and no file is written."""
 
 import json
 import shutil
@@ -14,9 +14,9 @@ GOOD = "text,label\n房间很干净,好\n太吵,坏\n" * 3
 
 
 @pytest.fixture(scope="module")
-def world(two_layers, hotel, tmp_path_factory):
-    """A folder with good and bad files, checkpoints and runs."""
-    here = tmp_path_factory.mktemp("world")
+def inputs(two_layers, hotel, tmp_path_factory):
+    """Folder with valid and invalid files, checkpoints and runs."""
+    folder = tmp_path_factory.mktemp("world")
     files = {
         "good.csv": GOOD, "empty.csv": "", "header.csv": "text,label\n", "other.csv": "review,stars\na,1\n",
         "quotes.csv": 'text,label\na,1\n"b,2\n', "ragged.csv": "text,label\na,1\nb,2,3\n", "notes.doc": GOOD,
@@ -27,17 +27,17 @@ def world(two_layers, hotel, tmp_path_factory):
         "onelabel.csv": "text,label\na,1\nb,1\n", "blank.csv": "text,label\n ,1\n,2\n",
     }  # fmt: skip
     for name, content in files.items():
-        (here / name).write_text(content, encoding="utf-8")
-    (here / "latin.csv").write_bytes("text,label\ncafé très,1\nb,2\n".encode("latin-1"))
-    (here / "thesis").mkdir()
-    (here / "thesis" / "chapter.txt").write_text("precious")
-    (here / "nothing").mkdir()
-    (here / "hf").mkdir()
-    (here / "hf" / "config.json").write_text("{}")
+        (folder / name).write_text(content, encoding="utf-8")
+    (folder / "latin.csv").write_bytes("text,label\ncafé très,1\nb,2\n".encode("latin-1"))
+    (folder / "thesis").mkdir()
+    (folder / "thesis" / "chapter.txt").write_text("precious")
+    (folder / "nothing").mkdir()
+    (folder / "hf").mkdir()
+    (folder / "hf" / "config.json").write_text("{}")
 
     def copy(name, change):
-        shutil.copytree(two_layers, here / name)
-        change(here / name)
+        shutil.copytree(two_layers, folder / name)
+        change(folder / name)
 
     def config(folder, **changes):
         file = folder / "bert_config.json"
@@ -62,15 +62,15 @@ def world(two_layers, hotel, tmp_path_factory):
 
     damaged = tiny.tensors(tiny.config())
     damaged["bert/encoder/layer_0/output/dense/bias"][3] = float("nan")
-    google_format.write(here / "nan", tiny.config(), tiny.vocabulary(), damaged)
+    google_format.write(folder / "nan", tiny.config(), tiny.vocabulary(), damaged)
 
-    shutil.copytree(hotel[1], here / "run")
-    shutil.copytree(here / "run", here / "future")
-    about = json.loads((here / "future" / "task.json").read_text(encoding="utf-8"))
-    (here / "future" / "task.json").write_text(json.dumps(about | {"format": 99}), encoding="utf-8")
-    shutil.copytree(here / "run", here / "halved")
-    (here / "halved" / "model.safetensors").unlink()
-    return here
+    shutil.copytree(hotel[1], folder / "run")
+    shutil.copytree(folder / "run", folder / "future")
+    saved = json.loads((folder / "future" / "task.json").read_text(encoding="utf-8"))
+    (folder / "future" / "task.json").write_text(json.dumps(saved | {"format": 99}), encoding="utf-8")
+    shutil.copytree(folder / "run", folder / "halved")
+    (folder / "halved" / "model.safetensors").unlink()
+    return folder
 
 
 TRAIN = "train --checkpoint CHECKPOINT --train good.csv --output new "
@@ -172,13 +172,15 @@ CASES = [
 
 
 @pytest.mark.parametrize("words, sentence", CASES, ids=[words.replace(" ", "_") for words, _ in CASES])
-def test_one_sentence_and_status_2(world, checkpoint, monkeypatch, capsys, words, sentence):
-    monkeypatch.chdir(world)
-    before = sorted(p.relative_to(world) for p in world.rglob("*"))
+def test_bad_input_prints_one_sentence_and_exits_with_status_2(
+    inputs, checkpoint, monkeypatch, capsys, words, sentence
+):
+    monkeypatch.chdir(inputs)
+    before = sorted(p.relative_to(inputs) for p in inputs.rglob("*"))
     command, *rest = words.replace("CHECKPOINT", checkpoint).split()
     assert getattr(cli, command)(rest) == 2
     error = capsys.readouterr().err.strip().splitlines()[-1]
     assert error.startswith(f"kbert-{command}: ")
     assert sentence in error
     assert "Traceback" not in error
-    assert sorted(p.relative_to(world) for p in world.rglob("*")) == before
+    assert sorted(p.relative_to(inputs) for p in inputs.rglob("*")) == before

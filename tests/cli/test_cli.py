@@ -1,4 +1,4 @@
-"""The commands, in this process where that is enough and in fresh ones where it is not."""
+"""The commands, run in this process if possible and otherwise in new processes."""
 
 import contextlib
 import io
@@ -24,7 +24,7 @@ def run(command, *words):
 
 @pytest.fixture(scope="module")
 def folder(checkpoint, tmp_path_factory):
-    """A trained task, made by the command from the package's samples."""
+    """A task that the command trained on the sample data of the package."""
     output = tmp_path_factory.mktemp("runs") / "hotel"
     assert run("train", "--checkpoint", checkpoint, "--output", output, *QUICK) == 0
     return output
@@ -34,7 +34,7 @@ def report_of(folder):
     return json.loads((folder / "report.json").read_text(encoding="utf-8"))
 
 
-def test_without_data_options_the_sample_is_taken(folder):
+def test_sample_data_is_used_without_data_options(folder):
     report = report_of(folder)
     assert report["examples"]["train"]["read"] + report["examples"]["dev"]["read"] == 480
     assert report["examples"]["test"]["read"] == 120
@@ -42,7 +42,7 @@ def test_without_data_options_the_sample_is_taken(folder):
     assert {"accuracy", "macro_f1"} <= report["scores"]["dev"].keys()
 
 
-def test_the_summary_tells_what_was_done(checkpoint, tmp_path, capsys):
+def test_summary_shows_data_scores_and_advice(checkpoint, tmp_path, capsys):
     train, test = samples.path("classify", "zh", "train"), samples.path("classify", "zh", "test")
     words = [
         "--task",
@@ -63,11 +63,11 @@ def test_the_summary_tells_what_was_done(checkpoint, tmp_path, capsys):
     compared = f"  accuracy          {report['scores']['test']['accuracy']:.4f}   (baseline "
     compared += f"{report['baseline']['scores']['test']['accuracy']:.4f})"
     for line in (
-        "train: 1600 rows read, 1600 used, 0 skipped", "scores on dev", "scores on test", "best epoch: 1 of 1",
-        compared, "baseline: TF-IDF with logistic regression, fitted on 1,600 training rows",
+        "train: 4000 rows read, 4000 used, 0 skipped", "scores on dev", "scores on test", "best epoch: 1 of 1",
+        compared, "baseline: TF-IDF with logistic regression, fitted on 4,000 training rows",
     ):  # fmt: skip
         assert line in out
-    # One epoch of the tests' tiny checkpoint is far below the baseline, and the last thing said is what to try.
+    # After one epoch, the tiny checkpoint is far below the baseline, so the output ends with advice.
     assert any("is below the" in sentence for sentence in report["advice"])
     assert out.endswith("".join(f"  - {sentence}\n" for sentence in report["advice"]))
     page = (tmp_path / "run" / "report.html").read_text(encoding="utf-8")
@@ -76,7 +76,7 @@ def test_the_summary_tells_what_was_done(checkpoint, tmp_path, capsys):
     assert report_of(tmp_path / "run")["files"]["test"] == str(test)
 
 
-def test_the_total_time_counts_everything_up_to_the_written_report(checkpoint, tmp_path, capsys, monkeypatch):
+def test_total_time_includes_writing_the_report(checkpoint, tmp_path, capsys, monkeypatch):
     from kbert_tasks.cli import fit
 
     def elapsed():
@@ -101,7 +101,7 @@ def test_the_total_time_counts_everything_up_to_the_written_report(checkpoint, t
     assert [path.name for path in tmp_path.iterdir()] == ["run"]
 
 
-def test_a_command_is_timed_from_the_start_of_its_process_or_from_its_call(folder, monkeypatch):
+def test_command_is_timed_from_the_start_of_the_process_or_from_the_call(folder, monkeypatch):
     times = []
 
     @command.command
@@ -109,14 +109,14 @@ def test_a_command_is_timed_from_the_start_of_its_process_or_from_its_call(folde
         times.append(command.elapsed())
 
     monkeypatch.setattr(command, "_IMPORTED", time.perf_counter() - 1000)
-    monkeypatch.setattr(command, "_began", 0.0)  # put back afterwards
+    monkeypatch.setattr(command, "_began", 0.0)  # so that monkeypatch restores it after the test
     assert measured() == measured([]) == 0
     assert times[0] >= 1000 > times[1]
     seconds = report_of(folder)["seconds"]
     assert seconds["total"] > sum(value for name, value in seconds.items() if name != "total")
 
 
-def test_options_reach_the_settings(checkpoint, tmp_path):
+def test_options_change_the_settings(checkpoint, tmp_path):
     file = tmp_path / "a.tsv"
     file.write_text("".join(f"{'好坏'[i % 2]}\tx {i}\n" for i in range(20)), encoding="utf-8")
     words = (
@@ -126,15 +126,15 @@ def test_options_reach_the_settings(checkpoint, tmp_path):
     assert run("train", "--checkpoint", checkpoint, "--train", file, "--output", tmp_path / "run", *words.split()) == 0
     report = report_of(tmp_path / "run")
     settings = report["settings"]
-    wanted = {
+    expected = {
         "text_column": "2", "label_column": "1", "epochs": 2, "batch_size": 4, "learning_rate": 2e-5, "max_length": 20,
         "seed": 7, "patience": 1, "encoder": "keras-bert", "pooling": "mean", "dropout": 0.2, "validation_split": 0.2, "cased": True,
     }  # fmt: skip
-    assert settings.items() >= wanted.items()
+    assert settings.items() >= expected.items()
     assert not settings["baseline"] and "baseline" not in report and "baseline" not in report["seconds"]
 
 
-def test_evaluate_prints_and_agrees_with_the_report(folder, capsys):
+def test_evaluate_prints_the_scores_of_the_report(folder, capsys):
     test = samples.path("classify", "en", "test")
     assert run("evaluate", folder, test) == 0
     assert "120 rows read, 120 used" in capsys.readouterr().out
@@ -142,7 +142,7 @@ def test_evaluate_prints_and_agrees_with_the_report(folder, capsys):
     assert json.loads(capsys.readouterr().out)["scores"] == report_of(folder)["scores"]["test"]
 
 
-def test_the_errors_have_their_row_and_probabilities(folder, tmp_path):
+def test_errors_file_contains_rows_and_probabilities(folder, tmp_path):
     lines = ["text,label", "good,positive", ",positive", "good,negative", "bad,unknown"]
     (tmp_path / "in.csv").write_text("\n".join(lines) + "\n", encoding="utf-8")
     assert run("evaluate", folder, tmp_path / "in.csv", "--errors", tmp_path / "errors.jsonl") == 0
@@ -172,7 +172,7 @@ def test_predict_keeps_order_and_columns(folder, tmp_path, capsys):
     assert sorted(p.name for p in tmp_path.iterdir()) == ["in.csv", "out.csv"]
 
 
-def test_predicting_on_predictions_loses_no_column(folder, tmp_path, monkeypatch):
+def test_predicting_on_predictions_keeps_all_columns(folder, tmp_path, monkeypatch):
     from kbert_tasks.cli import use
 
     monkeypatch.setattr(use, "SLICE", 2)
@@ -183,13 +183,13 @@ def test_predicting_on_predictions_loses_no_column(folder, tmp_path, monkeypatch
     lines = [json.loads(line) for line in (tmp_path / "out.jsonl").read_text(encoding="utf-8").splitlines()]
     assert lines[0].keys() == {"text", "input_input_label", "input_label", "n", "label", "probability"}
     assert (lines[0]["input_input_label"], lines[0]["input_label"], lines[1]["input_label"]) == ("x", "y", None)
-    assert lines[1]["text"] == r"half \ud83d" and lines[2]["n"] is None  # which pandas can read too
+    assert lines[1]["text"] == r"half \ud83d" and lines[2]["n"] is None  # a file that pandas can read too
     with open(os.devnull, "w") as sink, contextlib.redirect_stdout(sink):
         assert run("predict", folder, tmp_path / "in.jsonl", "--format", "csv", "--output", os.devnull) == 0
     assert not os.path.isfile(os.devnull)
 
 
-def test_predict_reads_lines_of_standard_input(folder, capsys, monkeypatch):
+def test_predict_reads_lines_from_standard_input(folder, capsys, monkeypatch):
     class Input:
         buffer = io.BytesIO("\ufeff很好\nnot good\n\n".encode())
 
@@ -198,39 +198,39 @@ def test_predict_reads_lines_of_standard_input(folder, capsys, monkeypatch):
 
     monkeypatch.setattr(sys, "stdin", Input())
     assert run("predict", folder, "-") == 0
-    seen = capsys.readouterr()
-    assert [line.split(",")[0] for line in seen.out.splitlines()] == ["text", "很好", "not good", ""]
-    assert "1 of 3 rows have no answer (empty text 1)" in seen.err
+    captured = capsys.readouterr()
+    assert [line.split(",")[0] for line in captured.out.splitlines()] == ["text", "很好", "not good", ""]
+    assert "1 of 3 rows have no answer (empty text 1)" in captured.err
 
 
-WITHIN = [("train",), ("evaluate",), ("predict",), ("explain",), ("compare",), ("checkpoint",), ("checkpoint", "list"),
+COMMANDS = [("train",), ("evaluate",), ("predict",), ("explain",), ("compare",), ("checkpoint",), ("checkpoint", "list"),
           ("pretrain",), ("pretrain", "train")]  # fmt: skip
 
 
-@pytest.mark.parametrize("words", WITHIN, ids=" ".join)
-def test_a_word_that_begins_like_an_option_is_not_read_as_it(words, capsys):
+@pytest.mark.parametrize("words", COMMANDS, ids=" ".join)
+def test_word_that_starts_like_an_option_is_not_read_as_the_option(words, capsys):
     name, *more = words
     assert getattr(cli, name)([*more, "-h好"]) == 2
     out, err = capsys.readouterr()
     assert out == "" and "-h好" in err
 
 
-@pytest.mark.parametrize("number, said", [(19, False), (20, True)])
-def test_predict_says_that_all_answers_are_the_same(folder, tmp_path, capsys, number, said):
+@pytest.mark.parametrize("number, reported", [(19, False), (20, True)])
+def test_predict_reports_that_all_answers_are_the_same(folder, tmp_path, capsys, number, reported):
     (tmp_path / "in.txt").write_text("好\n" * number, encoding="utf-8")
     assert run("predict", folder, tmp_path / "in.txt") == 0
-    seen = capsys.readouterr()
-    label = seen.out.splitlines()[1].split(",")[1]
-    assert (f"all {number} answers are the same: label {label!r}" in seen.err) == said
+    captured = capsys.readouterr()
+    label = captured.out.splitlines()[1].split(",")[1]
+    assert (f"all {number} answers are the same: label {label!r}" in captured.err) == reported
 
 
-def test_plain_text_files_can_be_predicted(folder, tmp_path, capsys):
+def test_predict_reads_plain_text_files(folder, tmp_path, capsys):
     (tmp_path / "in.txt").write_text("good\n很差\n", encoding="utf-8")
     assert run("predict", folder, tmp_path / "in.txt") == 0
     assert len(capsys.readouterr().out.splitlines()) == 3
 
 
-def test_the_checkpoint_command(checkpoint, tmp_path, capsys):
+def test_checkpoint_command_lists_inspects_exports_and_imports(checkpoint, tmp_path, capsys):
     assert run("checkpoint", "list") == 0
     assert "bert-base-chinese" in capsys.readouterr().out
     assert run("checkpoint", "list", "--language", "zh") == 0
@@ -244,30 +244,30 @@ def test_the_checkpoint_command(checkpoint, tmp_path, capsys):
     assert run("checkpoint", "inspect", tmp_path / "back") == 0
     (tmp_path / "back" / "vocab.txt").write_text("[PAD]\n")
     assert run("checkpoint", "inspect", tmp_path / "back") == 2
-    seen = capsys.readouterr()
-    assert "WRONG  vocabulary" in seen.out and "1 of the checks above failed" in seen.err
+    captured = capsys.readouterr()
+    assert "WRONG  vocabulary" in captured.out and "1 of the checks above failed" in captured.err
 
 
-def fresh(program, **options):
-    began = time.perf_counter()
+def in_new_process(program, **options):
+    start = time.perf_counter()
     done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=True, **options)
-    return done, time.perf_counter() - began
+    return done, time.perf_counter() - start
 
 
-@pytest.mark.parametrize("what", ["import kbert_tasks", "from kbert_tasks.cli import train; train(['--help'])"])
-def test_help_and_import_do_not_load_tensorflow_or_pandas(what):
-    program = f"import sys\ntry:\n    {what}\nexcept SystemExit:\n    pass\n"
-    done, _ = fresh(
+@pytest.mark.parametrize("statement", ["import kbert_tasks", "from kbert_tasks.cli import train; train(['--help'])"])
+def test_help_and_import_do_not_load_tensorflow_or_pandas(statement):
+    program = f"import sys\ntry:\n    {statement}\nexcept SystemExit:\n    pass\n"
+    done, _ = in_new_process(
         program + "print([m for m in ('tensorflow', 'pandas', 'sklearn', 'tokenizers') if m in sys.modules])"
     )
     assert done.stdout.splitlines()[-1] == "[]"
     assert done.stderr == ""
 
 
-def test_the_console_is_quiet(checkpoint, tmp_path):
-    """Of a whole training nothing reaches the console but what the package says."""
+def test_console_shows_only_messages_of_the_package(checkpoint, tmp_path):
+    """During a whole training, the console shows only messages of the package."""
     words = ["--checkpoint", checkpoint, "--output", str(tmp_path / "run"), *QUICK]
-    done, _ = fresh(f"from kbert_tasks.cli import train; raise SystemExit(train({words!r}))")
+    done, _ = in_new_process(f"from kbert_tasks.cli import train; raise SystemExit(train({words!r}))")
     patterns = [
         r"no development file: 48 of 480 training examples are held out \(seed 1\)",
         r"training on the (CPU|GPU).+",
@@ -292,8 +292,8 @@ def test_the_console_is_quiet(checkpoint, tmp_path):
         assert re.fullmatch(pattern, line), line
 
 
-@pytest.mark.slow  # tests/saving/test_saving.py stops a save anywhere, in this process
-def test_a_run_that_is_killed_leaves_the_earlier_one(folder, checkpoint):
+@pytest.mark.slow  # tests/saving/test_saving.py interrupts a save at every step, in this process
+def test_killed_run_keeps_the_earlier_one(folder, checkpoint):
     before = {p.name: p.read_bytes() for p in folder.iterdir()}
     words = ["--checkpoint", checkpoint, "--output", str(folder), "--epochs", "500", "--max-length", "32"]
     program = f"from kbert_tasks.cli import train; train({words!r})"

@@ -1,4 +1,4 @@
-"""Commands whose standard streams are closed: a sentence where the result would be lost, and work otherwise."""
+"""Commands with closed standard streams: an error if the result would be lost, otherwise they work."""
 
 import os
 import subprocess
@@ -28,20 +28,20 @@ def texts(tmp_path):
         ("checkpoint", ["list"], "standard output is closed: keep it open"),
     ],
 )
-def test_a_result_is_not_lost(command, words, problem, monkeypatch, capsys):
-    """Said before anything is read: none of the names is there."""
+def test_closed_standard_output_is_an_error(command, words, problem, monkeypatch, capsys):
+    """The error comes before anything is read: the files in the command do not exist."""
     monkeypatch.setattr(sys, "stdout", None)
     assert getattr(cli, command)(words) == 2
     assert problem in capsys.readouterr().err
 
 
-def test_standard_input_that_is_closed(monkeypatch, capsys):
+def test_closed_standard_input_is_an_error(monkeypatch, capsys):
     monkeypatch.setattr(sys, "stdin", None)
     assert cli.predict(["RUN"]) == 2
     assert capsys.readouterr().err == "kbert-predict: standard input is closed: give a file of texts\n"
 
 
-def test_with_output_it_works_and_nothing_else_lands_in_the_file(hotel, texts, tmp_path, monkeypatch):
+def test_output_file_contains_only_the_answers(hotel, texts, tmp_path, monkeypatch):
     output = tmp_path / "answers.csv"
     monkeypatch.setattr(sys, "stdout", None)
     monkeypatch.setattr(sys, "stderr", None)
@@ -49,8 +49,8 @@ def test_with_output_it_works_and_nothing_else_lands_in_the_file(hotel, texts, t
     assert len(output.read_text(encoding="utf-8").splitlines()) == 4
 
 
-def test_a_message_does_not_land_in_the_answers(hotel, texts, monkeypatch, capsys):
-    """print(file=None) writes to standard output."""
+def test_messages_are_not_printed_among_the_answers(hotel, texts, monkeypatch, capsys):
+    """print(file=None) would write to standard output."""
     monkeypatch.setattr(sys, "stderr", None)
     assert cli.predict([str(hotel[1]), texts]) == 0
     out = capsys.readouterr().out
@@ -59,8 +59,8 @@ def test_a_message_does_not_land_in_the_answers(hotel, texts, monkeypatch, capsy
 
 @pytest.mark.slow
 @pytest.mark.skipif(os.name == "nt", reason="a POSIX shell closes the streams")
-def test_the_descriptors_are_taken():
-    """Otherwise the next file that is opened would get what is printed."""
+def test_closed_file_descriptors_are_replaced():
+    """Otherwise printed text would be written to the next file that is opened."""
     script = (
         "import os, sys; from kbert_tasks import cli; assert cli.checkpoint(['--version-of-nothing']) == 2; "
         "file = open(os.devnull); assert file.fileno() > 2, file.fileno()"

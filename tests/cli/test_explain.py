@@ -1,4 +1,4 @@
-"""kbert-explain."""
+"""The kbert-explain command."""
 
 import json
 
@@ -18,7 +18,7 @@ def run(*words):
     return cli.explain([str(word) for word in words])
 
 
-def test_a_table_in_the_terminal(folder, capsys):
+def test_explanation_is_printed_as_a_table(folder, capsys):
     assert run(folder, TEXT, "--answer", "坏", "--steps", 20) == 0
     out = capsys.readouterr().out
     assert out.startswith("坏: probability 0.") and "after 20 steps" in out
@@ -26,7 +26,7 @@ def test_a_table_in_the_terminal(folder, capsys):
 
 
 @pytest.mark.parametrize("text", ["-5度太冷", "-，好", "-3"])
-def test_a_text_may_begin_with_a_dash(folder, capsys, text):
+def test_text_may_start_with_a_dash(folder, capsys, text):
     assert run(folder, text, "--json", "--steps", 2) == 0
     assert "".join(each["token"] for each in json.loads(capsys.readouterr().out)["tokens"][1:-1]) == text
     assert run(folder, "--json", "--steps", 2, "--", f"--{text}") == 0
@@ -44,16 +44,16 @@ def test_a_value_that_looks_like_an_option_gets_advice_about_the_equals_sign(cap
     assert "--answer: expected one argument; put = between an option and a value" in capsys.readouterr().err
 
 
-def test_json_for_programs(folder, capsys):
+def test_json_option_prints_json(folder, capsys):
     assert run(folder, TEXT, "--json") == 0
-    told = json.loads(capsys.readouterr().out)
-    assert told["answer"] in ("好", "坏") and told["predicted"] and told["steps"] == 50
-    assert [each["token"] for each in told["tokens"]] == ["[CLS]", *TEXT, "[SEP]"]
-    total = sum(each["attribution"] for each in told["tokens"])
-    assert total == pytest.approx(told["score"] - told["baseline"] + told["delta"], abs=1e-4)
+    result = json.loads(capsys.readouterr().out)
+    assert result["answer"] in ("好", "坏") and result["predicted"] and result["steps"] == 50
+    assert [each["token"] for each in result["tokens"]] == ["[CLS]", *TEXT, "[SEP]"]
+    total = sum(each["attribution"] for each in result["tokens"])
+    assert total == pytest.approx(result["score"] - result["baseline"] + result["delta"], abs=1e-4)
 
 
-def test_a_page(folder, tmp_path, capsys):
+def test_output_option_writes_a_page(folder, tmp_path, capsys):
     page = tmp_path / "explain.html"
     page.write_text("of yesterday")
     assert run(folder, TEXT, "--output", page) == 0
@@ -78,7 +78,7 @@ def test_a_page(folder, tmp_path, capsys):
         (["RUN"], "the following arguments are required: TEXT"),
     ],
 )
-def test_bad_input_is_one_sentence_and_writes_nothing(folder, tmp_path, capsys, words, message):
+def test_bad_input_prints_one_sentence_and_writes_nothing(folder, tmp_path, capsys, words, message):
     words = [word.replace("RUN", str(folder)).replace("OUT", str(tmp_path)) for word in words]
     assert run(*words) == 2
     out, err = capsys.readouterr()
@@ -86,12 +86,12 @@ def test_bad_input_is_one_sentence_and_writes_nothing(folder, tmp_path, capsys, 
     assert not list(tmp_path.iterdir())
 
 
-def test_a_folder_that_is_no_saved_task(tmp_path, capsys):
+def test_folder_without_a_saved_task_is_an_error(tmp_path, capsys):
     assert run(tmp_path, TEXT) == 2
     assert "is not a saved task" in capsys.readouterr().err
 
 
-def test_a_page_that_cannot_be_written_leaves_the_earlier_one(folder, tmp_path, capsys, monkeypatch):
+def test_failed_page_keeps_the_earlier_one(folder, tmp_path, capsys, monkeypatch):
     from kbert_tasks.explanation import page
 
     (tmp_path / "explain.html").write_text("of yesterday")

@@ -1,4 +1,4 @@
-"""kbert-compare: the table of runs, the paired bootstrap, and the page. Most runs are written by hand, as JSON."""
+"""kbert-compare: the table of runs, the paired bootstrap, and the page. Most runs are invented and written as JSON."""
 
 import json
 import re
@@ -28,39 +28,39 @@ LABELS = made.LABELS
 TRIPLES = [Triple(f"甲{n}", "作者", f"乙{n}") for n in range(4)]
 
 
-def written(folder, report, given, **more):
-    """A saved folder, as far as it is compared."""
+def written(folder, report, rows, **more):
+    """Write the files of a saved folder that a comparison reads."""
     folder.mkdir(parents=True)
     (folder / "report.json").write_text(json.dumps(report | more), encoding="utf-8")
-    lines = "".join(json.dumps(each, ensure_ascii=False) + "\n" for each in given)
+    lines = "".join(json.dumps(each, ensure_ascii=False) + "\n" for each in rows)
     (folder / "answers.jsonl").write_text(lines, encoding="utf-8", errors="backslashreplace")
     return folder
 
 
 def random(task, seed, number=60):
-    """(report, answers) of answers drawn by `seed` to texts and gold that are always the same."""
+    """(report, answers): the texts and gold are always the same, the predictions depend on `seed`."""
     gold, answer = np.random.default_rng(0), np.random.default_rng(seed)
 
-    def some(chance, values):
+    def subset(chance, values):
         return [value for value in values if chance.random() < 0.4]
 
     if task == "classify":
         truth, found = (list(chance.choice(LABELS, number)) for chance in (gold, answer))
         found = [str(each) if answer.random() < 0.9 else None for each in found]
         truth = [str(each) for each in truth]
-        scores, told = classification.classification(truth, found, LABELS), list(zip(truth, found, strict=True))
+        scores, pairs = classification.classification(truth, found, LABELS), list(zip(truth, found, strict=True))
     elif task == "several":
-        truth, found = ([tuple(some(chance, LABELS)) for _ in range(number)] for chance in (gold, answer))
-        scores, told = classification.multi_label(truth, found, LABELS), list(zip(truth, found, strict=True))
+        truth, found = ([tuple(subset(chance, LABELS)) for _ in range(number)] for chance in (gold, answer))
+        scores, pairs = classification.multi_label(truth, found, LABELS), list(zip(truth, found, strict=True))
     elif task == "relation":
-        truth, found = ([some(chance, TRIPLES) for _ in range(number)] for chance in (gold, answer))
+        truth, found = ([subset(chance, TRIPLES) for _ in range(number)] for chance in (gold, answer))
         scores = relation_scores.triples(truth, found)
-        told = [[[t.as_dict() for t in part] for part in each] for each in zip(truth, found, strict=True)]
+        pairs = [[[t.as_dict() for t in part] for part in each] for each in zip(truth, found, strict=True)]
     else:
-        truth, found = ([some(chance, "甲乙丙") for _ in range(number)] for chance in (gold, answer))
+        truth, found = ([subset(chance, "甲乙丙") for _ in range(number)] for chance in (gold, answer))
         found = [each[::-1] for each in found]
         scores = subject_scores.subjects(truth, found, ["召回"] * number)
-        told = [[[{"subject": s} for s in part] for part in each] for each in zip(truth, found, strict=True)]
+        pairs = [[[{"subject": s} for s in part] for part in each] for each in zip(truth, found, strict=True)]
     keys = {"relation": ("subject", "predicate", "object"), "subject": ("subject",)}.get(task, ())
     rows = [
         {
@@ -70,14 +70,14 @@ def random(task, seed, number=60):
             "right": answers.members(g, keys) == answers.members(p, keys),
             "loss": n / 9,
         }
-        for n, (g, p) in enumerate(told)
+        for n, (g, p) in enumerate(pairs)
     ]
     return made.report("classify" if task == "several" else task, scores), rows
 
 
 @pytest.fixture
 def pair(tmp_path):
-    """Two folders of classification."""
+    """Two saved folders of text classification."""
     one, other = random("classify", 1), random("classify", 2)
     other[0]["settings"] = other[0]["settings"] | {"learning_rate": 3e-5}
     other[0]["versions"] = other[0]["versions"] | {"python": "3.13.1"}
@@ -89,7 +89,7 @@ def run(*words):
 
 
 @pytest.mark.parametrize("task", ["classify", "several", "relation", "subject"])
-def test_the_scores_are_those_of_the_reports(task, tmp_path):
+def test_scores_equal_those_of_the_reports(task, tmp_path):
     reports = [random(task, seed) for seed in (1, 2, 3)]
     found = kb.compare([written(tmp_path / str(n), *each) for n, each in enumerate(reports)])
     assert [each.run for each in found.differences] == ["1", "2"]
@@ -109,7 +109,7 @@ def test_the_scores_are_those_of_the_reports(task, tmp_path):
 
 
 @pytest.mark.parametrize("task", tasks.names())
-def test_real_runs_of_each_task(task, checkpoint, tmp_path):
+def test_trained_runs_of_each_task(task, checkpoint, tmp_path):
     rows = kb.read(samples.path(task, "en", "train"))[:12]
     trained = tasks.find(task)
     one = trained(checkpoint, epochs=1, max_length=64, precision="float32").fit(rows, dev=rows)
@@ -128,13 +128,13 @@ counted = st.lists(st.tuples(st.integers(0, 3), st.integers(0, 3), st.integers(0
 
 
 def as_counts(rows):
-    """Of (right, right of the other, wrong, wrong of the other) in texts with 3 gold answers."""
+    """Counts for texts with 3 gold answers, from rows of (right, right of the other, wrong, wrong of the other)."""
     return np.array([[[[a, a + c + 3]] for a, _, c, _ in rows], [[[b, b + d + 3]] for _, b, _, d in rows]])
 
 
 @settings(max_examples=25)
 @given(counted, st.randoms())
-def test_the_order_of_texts_and_runs(rows, shuffled):
+def test_interval_does_not_depend_on_the_order_of_texts(rows, shuffled):
     before = bootstrap.interval(as_counts(rows), 500)
     other = list(rows)
     shuffled.shuffle(other)
@@ -146,7 +146,7 @@ def test_the_order_of_texts_and_runs(rows, shuffled):
 
 @settings(max_examples=25)
 @given(st.lists(st.booleans(), min_size=1))
-def test_better_for_sure(right):
+def test_run_with_only_right_answers_is_never_worse(right):
     worse = np.array([[[int(each), 2]] for each in right])
     best = np.array([[[1, 2]] for _ in right])
     found = bootstrap.interval(np.stack([worse, best]), 500)
@@ -155,8 +155,8 @@ def test_better_for_sure(right):
         assert (found.low, found.high, found.not_better) == (1, 1, 0)
 
 
-def test_the_interval_is_that_of_texts_drawn_one_by_one():
-    """Beside the plain way: draw the places of texts, score, take percentiles."""
+def test_interval_equals_a_simple_bootstrap():
+    """The simple bootstrap: draw texts, compute the score, take percentiles."""
     _, one = random("relation", 1, 200)
     _, other = random("relation", 2, 200)
     counts = answers.counts(tasks.find("relation").presentation, list(zip(one, other, strict=True)))["f1"]
@@ -165,20 +165,20 @@ def test_the_interval_is_that_of_texts_drawn_one_by_one():
         drawn = counts[:, chance.integers(0, 200, 200)].sum(1)[:, 0]  # (runs, 2)
         f1 = 2 * drawn[:, 0] / drawn[:, 1]
         found.append(f1[1] - f1[0])
-    plain, ours = np.quantile(found, (0.025, 0.975)), bootstrap.interval(counts)
-    np.testing.assert_allclose((ours.low, ours.high), plain, atol=0.006)
+    simple, ours = np.quantile(found, (0.025, 0.975)), bootstrap.interval(counts)
+    np.testing.assert_allclose((ours.low, ours.high), simple, atol=0.006)
     assert ours.not_better / ours.resamples == pytest.approx(np.mean(np.array(found) <= 0), abs=0.03)
 
 
-def test_of_accuracy_it_is_near_the_normal_law():
-    """The standard error of a paired difference is known: 1.96 of them on either side."""
+def test_interval_of_accuracy_is_close_to_the_normal_approximation():
+    """The standard error of a paired difference is known; the interval is 1.96 standard errors to each side."""
     counts = np.array([[[[n % 5 != 0, 2]] for n in range(2000)], [[[n % 7 != 0, 2]] for n in range(2000)]])
     each = counts[1, :, 0, 0] - counts[0, :, 0, 0]
     found, error = bootstrap.interval(counts), 1.96 * each.std() / np.sqrt(2000)
     np.testing.assert_allclose((found.low, found.high), each.mean() + np.array([-error, error]), atol=0.0015)
 
 
-def test_the_table_has_only_what_differs(pair):
+def test_table_contains_only_settings_that_differ(pair):
     table = kb.compare(pair).table
     assert list(table.columns) == ["a", "b"] and table.index.is_unique
     assert table.loc["learning_rate"].tolist() == [1e-05, 3e-05]
@@ -188,22 +188,22 @@ def test_the_table_has_only_what_differs(pair):
     assert not {"max_length", "kbert-tasks", "computed in"} & {*table.index}
 
 
-def test_what_is_printed(pair, capsys):
+def test_comparison_is_printed_as_text_and_json(pair, capsys):
     assert run(*pair) == 0
     out = capsys.readouterr().out
     assert re.search(r"learning_rate +1e-05 +3e-05", out) and re.search(r"test accuracy +0\.\d{4} +0\.\d{4}\n", out)
     assert re.search(r"95 % interval -?\d+\.\d to -?\d+\.\d; not better in [\d,]+ of 10,000 resamples", out)
     assert "depend on the seed" in out
     assert run(*pair, "--json") == 0
-    told = json.loads(capsys.readouterr().out)
-    assert [each["name"] for each in told["runs"]] == ["a", "b"] and told["table"]["learning_rate"]["b"] == 3e-05
-    (difference,) = told["differences"]
+    result = json.loads(capsys.readouterr().out)
+    assert [each["name"] for each in result["runs"]] == ["a", "b"] and result["table"]["learning_rate"]["b"] == 3e-05
+    (difference,) = result["differences"]
     accuracy = difference["scores"]["accuracy"]
     assert accuracy["difference"] == pytest.approx(accuracy["run"] - accuracy["baseline"])
     assert accuracy["low"] < accuracy["difference"] < accuracy["high"]
 
 
-def test_better_and_worse_in_words(tmp_path):
+def test_sentence_states_which_run_is_better(tmp_path):
     report, good = random("classify", 1)
     good = [each | {"predicted": each["gold"], "right": True} for each in good]
     bad = [each | {"predicted": "?", "right": False} for each in good]
@@ -217,14 +217,14 @@ def test_better_and_worse_in_words(tmp_path):
     assert "no significant difference" in str(kb.compare(few[::-1]))
 
 
-def test_texts_in_another_order_are_found_by_their_content(pair, tmp_path):
+def test_texts_in_another_order_are_matched_by_content(pair, tmp_path):
     report, given = random("classify", 2)
     shuffled = written(tmp_path / "c", report, given[30:] + given[:30])
     one, other = kb.compare([pair[0], pair[1], shuffled]).differences
     assert one.scores == other.scores and one.only_run == other.only_run
 
 
-def test_why_runs_are_not_compared(pair, tmp_path):
+def test_reasons_why_runs_are_not_compared(pair, tmp_path):
     report, given = random("classify", 2)
     untested = written(tmp_path / "c", report | {"scores": {"dev": report["scores"]["dev"]}}, given)
     gold = written(tmp_path / "d", report, [given[0] | {"gold": "?"}, *given[1:]])
@@ -262,7 +262,7 @@ def test_names_are_unique(tmp_path):
         ([], "the following arguments are required: DIR"),
     ],
 )
-def test_bad_input_is_one_sentence_and_writes_nothing(pair, tmp_path, capsys, words, message):
+def test_bad_input_prints_one_sentence_and_writes_nothing(pair, tmp_path, capsys, words, message):
     out = tmp_path / "out"
     out.mkdir()
     written(tmp_path / "relation", *random("relation", 1))
@@ -274,13 +274,18 @@ def test_bad_input_is_one_sentence_and_writes_nothing(pair, tmp_path, capsys, wo
     }
     words = [re.sub(r"^[A-Z]+", lambda found: str(places[found[0]]), word) for word in words]
     assert run(*words) == 2
-    said = capsys.readouterr()
-    assert not said.out and said.err.count("\n") == 1 and said.err.startswith("kbert-compare: ") and message in said.err
+    captured = capsys.readouterr()
+    assert (
+        not captured.out
+        and captured.err.count("\n") == 1
+        and captured.err.startswith("kbert-compare: ")
+        and message in captured.err
+    )
     assert not list(out.iterdir())
 
 
 @pytest.mark.parametrize("task, number", [("classify", 6), ("several", 2), ("relation", 2), ("subject", 2)])
-def test_the_page(task, number, tmp_path, capsys):
+def test_page_of_a_comparison(task, number, tmp_path, capsys):
     folders = [written(tmp_path / f"{n}", *random(task, n)) for n in range(number)]
     page = tmp_path / "compare.html"
     page.write_text("of yesterday")
@@ -292,12 +297,12 @@ def test_the_page(task, number, tmp_path, capsys):
     assert "http" not in text.replace("http-equiv", "") and "script" not in read.tags
     assert (
         len(read.ids) == len(set(read.ids)) and read.tags.count("svg") == 1 + (number + 1) // 3
-    )  # five runs in two plots
+    )  # six runs: five differences in two plots
     assert "Between" in read.words or "better" in read.words or "worse" in read.words
     assert not list(tmp_path.glob(".*"))
 
 
-def test_text_stays_text(tmp_path, capsys):
+def test_text_is_escaped(tmp_path, capsys):
     folders = []
     for n, name in enumerate((HOSTILE.replace("/", "|"), "b" * 60, "c" + "b" * 60)):
         report, given = random("classify", n)
@@ -312,7 +317,7 @@ def test_text_stays_text(tmp_path, capsys):
     assert not {"script", "img"} & {*read.tags} and read.words.count("<script>alert(1)") > 20 and read.loaded == []
 
 
-def test_half_of_the_texts_shown_are_of_either_run(tmp_path):
+def test_page_shows_as_many_texts_of_each_run(tmp_path):
     report, given = random("classify", 1, 200)
     sides = [
         [each | {"right": (n % 2 == side), "predicted": each["gold"] if n % 2 == side else "?"} for n, each in enumerate(given)]
@@ -322,7 +327,7 @@ def test_half_of_the_texts_shown_are_of_either_run(tmp_path):
     assert read.words.count("100, 25 shown") == 2 and read.words.count("loss with") == 50
 
 
-def test_neither_tensorflow_nor_a_model_is_loaded(pair):
+def test_comparison_loads_neither_tensorflow_nor_a_model(pair):
     program = f"import sys; from kbert_tasks.cli import compare; compare({[str(each) for each in pair]!r})\n"
     program += "print([m for m in ('tensorflow', 'matplotlib', 'sklearn', 'tokenizers') if m in sys.modules])"
     done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=True)

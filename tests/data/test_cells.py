@@ -1,4 +1,4 @@
-"""Cells as text: one rule for files, DataFrames, lists and tensors; what cannot be seen is empty."""
+"""Cells as text: the same rule for files, DataFrames, lists and tensors; cells without visible characters are empty."""
 
 import datetime
 import enum
@@ -16,7 +16,7 @@ import kbert_tasks as kb
 from kbert_tasks import cli, tasks
 from kbert_tasks.pretraining import documents
 
-UNSEEN = ["\u200b\u200b", "\0", "\ufeff", "\u2060 \u200d", "\u3164", "\u2800", "\ufe0f", "\x1b\x7f", "\u00ad"]
+INVISIBLE = ["\u200b\u200b", "\0", "\ufeff", "\u2060 \u200d", "\u3164", "\u2800", "\ufe0f", "\x1b\x7f", "\u00ad"]
 
 
 class Stars(enum.IntEnum):
@@ -28,11 +28,11 @@ class Mood(str, enum.Enum):
 
 
 def texts(rows, **settings):
-    """The texts that a classifier reads of rows to predict; it has no model."""
+    """The texts that a classifier without a model reads from rows without labels."""
     return [example.text for example in kb.TextClassifier(**settings).examples(rows, gold=False).rows]
 
 
-def refused(rows, labels=None, gold=False, task="classify", **settings):
+def error_message(rows, labels=None, gold=False, task="classify", **settings):
     with pytest.raises(kb.InputError) as caught:
         tasks.find(task)(**settings).examples(rows, labels, gold=gold)
     return str(caught.value)
@@ -65,12 +65,12 @@ def refused(rows, labels=None, gold=False, task="classify", **settings):
     ],
     ids=lambda value: type(value).__name__,
 )
-def test_a_text_or_number_of_any_kind_is_read_as_what_it_says(value, text):
+def test_texts_and_numbers_of_any_type_are_read_as_text(value, text):
     assert texts([value]) == [text]
     assert texts(pd.DataFrame({"text": pd.Series([value], dtype=object)})) == [text]
 
 
-def test_numbers_of_numpy_keep_their_digits():
+def test_numpy_numbers_keep_their_digits():
     wanted, column = ["3.7", "2", "0.1"], np.array([3.7, 2, 0.1], "float32")
     for rows in (column, pd.Series(column), pd.Series(column, dtype="Float32"), pd.DataFrame({"text": column})):
         assert texts(rows) == wanted
@@ -81,13 +81,13 @@ def test_numbers_of_numpy_keep_their_digits():
 @pytest.mark.parametrize(
     "value", [None, float("nan"), np.float32("nan"), pd.NA, pd.NaT, np.array(None), "", " \t", b" "]
 )
-def test_what_is_missing_is_empty(value):
+def test_missing_value_is_an_empty_text(value):
     examples = kb.TextClassifier().examples([value, "a"], gold=False)
     assert examples.skipped == {"empty text": 1}
 
 
 @pytest.mark.parametrize(
-    "value, words",
+    "value, expected",
     [
         (["房", "间"], "found list ['房', '间']"),
         ({"a": 1}, "found dict {'a': 1}"),
@@ -101,11 +101,11 @@ def test_what_is_missing_is_empty(value):
     ids=lambda value: type(value).__name__,
 )
 @pytest.mark.parametrize("task", tasks.names())
-def test_anything_else_is_refused_with_row_and_value(task, value, words):
+def test_other_values_are_rejected_with_row_and_value(task, value, expected):
     frame = pd.DataFrame({"text": pd.Series(["a", value], dtype=object)})
     for rows in (frame, frame.to_dict("records")):
-        message = refused(rows, task=task)
-        assert message.startswith("the table, row 2: column 'text': ") and words in message
+        message = error_message(rows, task=task)
+        assert message.startswith("the table, row 2: column 'text': ") and expected in message
 
 
 @pytest.mark.parametrize(
@@ -119,20 +119,20 @@ def test_anything_else_is_refused_with_row_and_value(task, value, words):
         ("relation", {"text": ["a"], "subject": "a", "predicate": "p", "object": "a"}, "text"),
     ],
 )
-def test_every_column_of_text_is_held_to_it(task, row, column):
-    good = {name: "a" for name in row}
-    assert f"the table, row 2: column '{column}': " in refused([good, row], gold=True, task=task)
+def test_every_text_column_is_checked(task, row, column):
+    valid = {name: "a" for name in row}
+    assert f"the table, row 2: column '{column}': " in error_message([valid, row], gold=True, task=task)
 
 
-def test_a_file_with_another_value_is_named_with_its_row(tmp_path):
+def test_error_names_the_file_and_the_row(tmp_path):
     file = tmp_path / "a.jsonl"
     file.write_text('{"text": "a"}\n{"text": ["房", "间"]}\n', encoding="utf-8")
-    assert refused(kb.read(file)) == (
+    assert error_message(kb.read(file)) == (
         f"{file}, row 2: column 'text': expected a text or a number, found list ['房', '间']"
     )
 
 
-def test_bytes_of_parquet_are_text_also_in_the_answers(tmp_path, hotel, capsys):
+def test_bytes_in_parquet_are_read_and_written_as_text(tmp_path, hotel, capsys):
     pytest.importorskip("pyarrow")
     pd.DataFrame({"text": ["房间".encode(), "好".encode()], "who": [b"a", b"\xff"]}).to_parquet(tmp_path / "a.parquet")
     assert texts(kb.read(tmp_path / "a.parquet")) == ["房间", "好"]
@@ -147,63 +147,63 @@ def test_bytes_of_parquet_are_text_also_in_the_answers(tmp_path, hotel, capsys):
         list(documents.read(tmp_path / "b.parquet"))
 
 
-def test_tensors_are_texts_and_labels():
+def test_tensors_are_accepted_as_texts_and_labels():
     tf = pytest.importorskip("tensorflow")
     assert texts(tf.constant(["房间", "b"])) == texts([tf.constant("房间"), tf.constant(b"b")]) == ["房间", "b"]
     assert texts([tf.constant(3.0), tf.Variable("x", dtype=tf.string)]) == ["3", "x"]
     rows = kb.TextClassifier().examples(["a", "b"], tf.constant([1, 0])).rows
     assert [row.label for row in rows] == ["1", "0"]
-    assert "found EagerTensor" in refused([tf.constant(["a", "b"])])
+    assert "found EagerTensor" in error_message([tf.constant(["a", "b"])])
 
 
-def test_what_has_a_numpy_method_and_no_value_is_refused():
-    assert "found SimpleNamespace" in refused([SimpleNamespace(numpy=lambda: 1 / 0, shape=())])
+def test_object_whose_numpy_method_fails_is_rejected():
+    assert "found SimpleNamespace" in error_message([SimpleNamespace(numpy=lambda: 1 / 0, shape=())])
 
 
 @pytest.mark.parametrize("rows", [b"abc", bytearray(b"abc"), "房间"])
-def test_one_text_is_not_a_list_of_its_bytes(rows):
-    assert "expected a list of texts, found one text" in refused(rows)
+def test_single_text_is_rejected(rows):
+    assert "expected a list of texts, found one text" in error_message(rows)
 
 
 @pytest.mark.parametrize("rows", [3, None, 2.5, object(), {"a", "b"}])
-def test_what_holds_no_rows_is_refused(rows):
-    assert f"expected a list of texts, of pairs or of dicts, found {type(rows).__name__}" in refused(rows)
+def test_object_without_rows_is_rejected(rows):
+    assert f"expected a list of texts, of pairs or of dicts, found {type(rows).__name__}" in error_message(rows)
 
 
-# What cannot be seen -----------------------------------------------------------------------------------------------
+# Invisible characters -----------------------------------------------------------------------------------------------
 
 
-@pytest.mark.parametrize("text", UNSEEN, ids=ascii)
+@pytest.mark.parametrize("text", INVISIBLE, ids=ascii)
 @pytest.mark.parametrize("task", tasks.names())
-def test_a_text_of_which_nothing_is_seen_is_empty(task, text):
+def test_invisible_text_is_empty(task, text):
     rows = [{"text": each, "text_b": "b", "event_type": "e"} for each in (text, "a")]
     examples = tasks.find(task)().examples(rows, gold=False)
     assert (len(examples.rows), examples.skipped) == (1, {"empty text": 1})
 
 
-@pytest.mark.parametrize("unseen", UNSEEN, ids=ascii)
-def test_nor_does_it_make_a_label_a_second_text_or_an_event_type(unseen):
+@pytest.mark.parametrize("invisible", INVISIBLE, ids=ascii)
+def test_invisible_label_second_text_or_event_type_is_empty(invisible):
     classify, subject = tasks.find("classify"), tasks.find("subject")
-    assert classify().examples(["a", "b"], [unseen, "x"]).skipped == {"no label": 1}
-    assert classify().examples(["a"], [[unseen, "x"]]).rows[0].label == ("x",)
-    assert classify().examples([("a", unseen), ("a", "b")], gold=False).skipped == {"empty second text": 1}
-    rows = [{"text": "a", "event_type": kind, "subject": unseen} for kind in (unseen, "x")]
+    assert classify().examples(["a", "b"], [invisible, "x"]).skipped == {"no label": 1}
+    assert classify().examples(["a"], [[invisible, "x"]]).rows[0].label == ("x",)
+    assert classify().examples([("a", invisible), ("a", "b")], gold=False).skipped == {"empty second text": 1}
+    rows = [{"text": "a", "event_type": kind, "subject": invisible} for kind in (invisible, "x")]
     examples = subject().examples(rows)
     assert examples.skipped == {"no event type": 1} and examples.rows[0].subjects == ()
 
 
-def test_emoji_accents_and_surrogates_are_seen():
-    seen = ["👍🏽", "e\u0301", "\u0301", "\ud800", "\u200b好", "[UNK]", "。", "\ue000"]
-    assert texts(seen) == seen
+def test_emoji_accents_and_surrogates_are_visible():
+    visible = ["👍🏽", "e\u0301", "\u0301", "\ud800", "\u200b好", "[UNK]", "。", "\ue000"]
+    assert texts(visible) == visible
 
 
 @given(st.text(max_size=8))
-def test_text_is_kept_or_counted(text):
+def test_text_is_kept_or_counted_as_skipped(text):
     examples = kb.TextClassifier().examples([text], gold=False)
     assert [example.text for example in examples.rows] == ([text] if not examples.skipped else [])
 
 
-def test_such_lines_end_a_document_in_pretraining(tmp_path):
+def test_invisible_lines_end_a_document_in_pretraining(tmp_path):
     (tmp_path / "a.txt").write_text("one\n\u200b\ntwo\n\0\0\n", encoding="utf-8")
     (tmp_path / "a.jsonl").write_text('{"text": "\\u0000"}\n{"text": "one"}\n', encoding="utf-8")
     assert list(documents.read(tmp_path / "a.txt")) == [["one"], ["two"]]
@@ -212,7 +212,7 @@ def test_such_lines_end_a_document_in_pretraining(tmp_path):
     assert reading.skipped == {"row without text": 1}
 
 
-def test_a_row_of_a_later_part_of_a_file_is_named_by_its_number(tmp_path, hotel, capsys, monkeypatch):
+def test_error_in_a_later_part_of_a_file_has_the_right_row_number(tmp_path, hotel, capsys, monkeypatch):
     monkeypatch.setattr("kbert_tasks.cli.use.SLICE", 2)
     (tmp_path / "a.jsonl").write_text('{"text": "a"}\n' * 4 + '{"text": ["b"]}\n', encoding="utf-8")
     assert cli.predict([str(hotel[1]), str(tmp_path / "a.jsonl"), "--output", str(tmp_path / "b.csv")]) == 2

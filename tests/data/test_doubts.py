@@ -1,4 +1,4 @@
-"""Names of labels that are probably a mistake: said before training."""
+"""Warnings before training about labels that are probably a mistake."""
 
 import logging
 
@@ -9,11 +9,11 @@ import kbert_tasks as kb
 from kbert_tasks import tasks
 from kbert_tasks.tasks.classify import scores
 
-ALIKE = "differ only by case, width, white space or invisible characters"
+SIMILAR = "differ only by case, width, white space or invisible characters"
 
 
 def doubts(labels, task="classify", **settings):
-    """What is said of texts with these gold answers."""
+    """The warnings about texts with these gold answers."""
     task = tasks.find(task)(**settings)
     examples = task.examples([f"text {i}" for i in range(len(labels))], labels).rows
     task.prepare(examples)
@@ -35,24 +35,24 @@ def doubts(labels, task="classify", **settings):
         (["STRASSE", "straße", "x"], "'STRASSE' (1), 'straße' (1)"),
     ],
 )
-def test_labels_that_look_alike_are_named(labels, shown):
+def test_labels_that_look_alike_are_reported(labels, shown):
     (sentence,) = doubts(labels)
-    assert f"the labels {shown}" in sentence and ALIKE in sentence
+    assert f"the labels {shown}" in sentence and SIMILAR in sentence
 
 
 @pytest.mark.parametrize(
     "labels", [["好评", "差评"], ["a", "b", "ab"], ["①", "1"], ["1", "01", "1.0"], ["customer service", "room"]]
 )
-def test_other_labels_are_not(labels):
+def test_different_labels_are_not_reported(labels):
     assert doubts(labels) == []
 
 
-def test_many_groups_are_counted():
+def test_further_groups_are_only_counted():
     found = doubts([name for i in range(9) for name in (f"x{i}", f"X{i}")])
     assert len(found) == 6 and found[-1] == "4 more groups of labels differ only in this way"
 
 
-def test_so_are_predicates_and_event_types():
+def test_predicates_and_event_types_that_look_alike_are_reported():
     (sentence,) = doubts([[["t", "作者", "e"]], [["t", "作者\u200b", "e"]]], "relation")
     assert r"the predicates '作者' (1), '作者\u200b' (1)" in sentence
     task = kb.SubjectExtractor()
@@ -61,7 +61,7 @@ def test_so_are_predicates_and_event_types():
     assert "the event types 'IPO' (1), 'Ipo' (1)" in [*task.doubtful_answers(examples)][0]
 
 
-def test_a_label_that_training_knows_in_another_spelling_is_counted_in_evaluation():
+def test_evaluation_counts_labels_that_training_has_in_another_spelling():
     task = kb.TextClassifier()
     task.prepare(task.examples(["x", "y"], ["good", "bad"]).rows)
     rows = task.examples(["x", "y", "z"], ["Good", "bad\u200b", "new"]).rows
@@ -72,7 +72,7 @@ def test_a_label_that_training_knows_in_another_spelling_is_counted_in_evaluatio
 
 
 @pytest.mark.parametrize(
-    "cells, mark, number",
+    "cells, separator, number",
     [
         (["好评,酒店", "好评", "酒店"], ",", 1),
         (["好评;酒店", "好评;酒店", "", "酒店;早餐"], ";", 3),
@@ -81,11 +81,11 @@ def test_a_label_that_training_knows_in_another_spelling_is_counted_in_evaluatio
         (["sport money", "money", "sport"], " ", 1),
     ],
 )
-def test_another_separator_than_the_one_that_is_set(cells, mark, number):
+def test_other_separator_than_the_one_set_is_reported(cells, separator, number):
     (sentence,) = doubts(cells, multi_label=True)
     assert sentence.startswith(f"no cell of labels contains the separator '|', and {number} of ")
-    assert sentence.endswith(f"--label-separator {mark!r} splits them into several labels")
-    assert doubts(cells, multi_label=True, label_separator=mark) == []
+    assert sentence.endswith(f"--label-separator {separator!r} splits them into several labels")
+    assert doubts(cells, multi_label=True, label_separator=separator) == []
 
 
 @pytest.mark.parametrize(
@@ -98,19 +98,21 @@ def test_another_separator_than_the_one_that_is_set(cells, mark, number):
         ["", "a"],
     ],
 )
-def test_no_other_separator(cells):
+def test_no_other_separator_is_reported(cells):
     assert doubts(cells, multi_label=True) == []
 
 
-def test_several_labels_that_are_read_as_one():
+def test_several_labels_that_are_read_as_one_are_reported():
     (lists,) = doubts(["['a', 'b']", "['b']", "c"])
     assert lists.startswith("2 labels are lists in one cell, such as \"['a', 'b']\": --multi-label splits them")
-    (made,) = doubts(["sport|money", "sport", "money"])
-    assert made == ("the label 'sport|money' consists of other labels: --multi-label --label-separator '|' splits it")
+    (combined,) = doubts(["sport|money", "sport", "money"])
+    assert combined == (
+        "the label 'sport|money' consists of other labels: --multi-label --label-separator '|' splits it"
+    )
     assert doubts([["sport|money"], ["sport", "money"]]) == []
 
 
-def test_they_are_logged_before_training_and_kept(checkpoint, caplog, monkeypatch):
+def test_warnings_are_logged_before_training_and_kept_in_the_plan(checkpoint, caplog, monkeypatch):
     class Stop(Exception):
         pass
 
@@ -122,7 +124,7 @@ def test_they_are_logged_before_training_and_kept(checkpoint, caplog, monkeypatc
     frame = pd.DataFrame({"text": ["好", "坏", "吃"], "label": ["Good", "good", "bad"]})
     with caplog.at_level(logging.WARNING, "kbert_tasks"), pytest.raises(Stop):
         kb.TextClassifier(checkpoint, max_length=32, baseline=False).fit(frame)
-    assert ALIKE in caplog.text and ALIKE in plans[0]["lines"][-1]
+    assert SIMILAR in caplog.text and SIMILAR in plans[0]["lines"][-1]
 
 
 @pytest.mark.parametrize(
@@ -135,27 +137,27 @@ def test_they_are_logged_before_training_and_kept(checkpoint, caplog, monkeypatc
         (["0,1,0", "1,0,0"], {}),
     ],
 )
-def test_rows_of_0_and_1_as_text_are_named(labels, settings):
+def test_rows_of_0_and_1_as_text_are_reported(labels, settings):
     (sentence,) = doubts(labels, **settings)
     assert "rows of 0 and 1 are not supported; give the names of the labels" in sentence
     assert "--label-separator" not in sentence
 
 
 @pytest.mark.parametrize("labels", [["0", "1"], [["0"], ["1"]], [["0", "1"], ["2"]], ["0 1", "x"]])
-def test_other_numbers_are_names(labels):
+def test_other_numbers_are_label_names(labels):
     assert doubts(labels) == []
 
 
 @pytest.mark.parametrize("cell", ["[好评, 酒店]", '{"好评": 1}', "{好评，酒店}", "['好评', 酒店]"])
 @pytest.mark.parametrize("multi_label", [False, True])
-def test_brackets_that_are_no_list_are_named(cell, multi_label):
+def test_brackets_that_are_not_a_list_are_reported(cell, multi_label):
     (sentence,) = doubts([cell, "好评", "酒店"], multi_label=multi_label)
     assert sentence == (
         f'1 labels are in brackets but are not JSON lists, such as {cell!r}: write several labels as a JSON list, ["a", "b"]'
     )
 
 
-def test_two_separators_in_one_file_are_named():
+def test_two_separators_in_one_file_are_reported():
     (sentence,) = doubts(["好评|酒店", "好评,酒店", "酒店,好评", "早餐"], multi_label=True)
     assert sentence == (
         "cells of labels contain two separators: '|' is set, but 2 labels contain ',' between other labels, such as '好评,酒店': "

@@ -1,4 +1,4 @@
-"""Labels in the forms that people have: columns, one-hot rows, lists in cells."""
+"""The usual forms of labels: columns, one-hot rows, lists in cells."""
 
 import json
 
@@ -22,7 +22,7 @@ def labels_of(labels, rows=None, **settings):
     return [example.label for example in examples.rows]
 
 
-def refused(labels, rows=None, **settings):
+def error_message(labels, rows=None, **settings):
     with pytest.raises(kb.InputError) as caught:
         labels_of(labels, rows, **settings)
     return str(caught.value)
@@ -49,11 +49,11 @@ def refused(labels, rows=None, **settings):
     ],
     ids=lambda labels: type(labels).__name__,
 )
-def test_a_column_of_labels_is_one_label_a_text(labels):
+def test_column_of_labels_gives_one_label_per_text(labels):
     assert labels_of(labels) == NAMES
 
 
-def test_a_column_of_numbers():
+def test_column_of_numbers_gives_labels_as_text():
     for labels in (
         Y[:, None],
         Y[:, None].tolist(),
@@ -64,7 +64,7 @@ def test_a_column_of_numbers():
         assert labels_of(labels) == ["0", "1", "0", "1"]
 
 
-def test_lists_of_one_stay_lists_where_several_labels_are_wanted():
+def test_lists_of_one_label_remain_lists_with_multi_label():
     lists = [[name] for name in NAMES]
     assert labels_of(lists, multi_label=True) == [(name,) for name in NAMES]
     rows = [{"text": text, "label": each} for text, each in zip(TEXTS, lists, strict=True)]
@@ -91,9 +91,9 @@ def test_lists_of_one_stay_lists_where_several_labels_are_wanted():
     ],
     ids=lambda value: type(value).__name__,
 )
-def test_rows_of_numbers_are_refused_with_what_to_write(labels):
+def test_rows_of_numbers_are_rejected_with_a_suggestion(labels):
     for settings in ({}, {"multi_label": True}):
-        message = refused(labels, **settings)
+        message = error_message(labels, **settings)
         row = 2 if labels[0] is None else 1
         assert message.startswith(
             f"the table, row {row}: column 'label' contains a row of numbers, one for each label: ["
@@ -101,7 +101,7 @@ def test_rows_of_numbers_are_refused_with_what_to_write(labels):
         assert "[names[i] for i in numpy.argmax(labels, axis=1)]" in message
 
 
-def test_what_the_message_says_works():
+def test_suggestion_for_rows_of_numbers_works():
     names, labels = ["good", "bad"], np.eye(2)[Y]
     assert labels_of([names[i] for i in np.argmax(labels, axis=1)]) == NAMES
     assert labels_of(
@@ -109,20 +109,20 @@ def test_what_the_message_says_works():
     ) == [(name,) for name in NAMES]
 
 
-def test_so_are_they_in_files_and_in_evaluate(tmp_path, hotel):
+def test_rows_of_numbers_are_rejected_in_files_and_in_evaluate(tmp_path, hotel):
     file = tmp_path / "a.jsonl"
     file.write_text("".join(json.dumps({"text": t, "label": [0, 1]}) + "\n" for t in TEXTS), encoding="utf-8")
-    assert f"{file}, row 1: column 'label' contains a row of numbers" in refused(None, kb.read(file))
+    assert f"{file}, row 1: column 'label' contains a row of numbers" in error_message(None, kb.read(file))
     cells = pd.DataFrame({"text": TEXTS, "label": ["[0, 1]", "[1, 0]", "[1, 1]", "[0, 0]"]})
-    assert "contains a row of numbers" in refused(None, cells, multi_label=True)
+    assert "contains a row of numbers" in error_message(None, cells, multi_label=True)
     printed = cells.assign(label=["[0. 1.]", "[1. 0.]", "[1. 1.]", "[0. 0.]"])
-    assert "contains a row of numbers" in refused(None, printed, multi_label=True)
+    assert "contains a row of numbers" in error_message(None, printed, multi_label=True)
     with pytest.raises(kb.InputError, match="contains a row of numbers"):
         hotel[0].evaluate(TEXTS, np.eye(2)[Y])
     assert hotel[0].evaluate(TEXTS, np.array(["好", "坏", "好", "坏"])[:, None]).examples["used"] == 4
 
 
-def test_numbers_that_are_names_stay_names():
+def test_numbers_that_are_label_names_are_accepted():
     assert labels_of([[1, 2], [2], [3], [1]]) == [("1", "2"), ("2",), ("3",), ("1",)]
     assert labels_of([["0", "1"], ["1", "0"], ["0", "1"], ["1", "1"]])[0] == ("0", "1")
     assert labels_of([[5, 7], [7, 9], [5, 9], [9, 7]])[0] == ("5", "7")
@@ -130,7 +130,7 @@ def test_numbers_that_are_names_stay_names():
 
 
 @pytest.mark.parametrize(
-    "labels, words",
+    "labels, expected",
     [
         (pd.DataFrame({"a": NAMES, "b": NAMES}), "the labels are a table of 2 columns (a, b): give one column"),
         (pd.DataFrame(np.eye(2, dtype=int)[Y], columns=["a", "b"]), "a table of 2 columns (a, b)"),
@@ -147,16 +147,16 @@ def test_numbers_that_are_names_stay_names():
     ],
     ids=lambda value: value if isinstance(value, str) else type(value).__name__,
 )
-def test_all_else_is_refused(labels, words):
-    assert words in refused(labels)
+def test_other_types_of_labels_are_rejected(labels, expected):
+    assert expected in error_message(labels)
 
 
-def test_sparse_rows_are_refused():
+def test_sparse_rows_are_rejected():
     sparse = pytest.importorskip("scipy.sparse")
-    assert "csr_matrix" in refused(sparse.csr_matrix(np.eye(2)[Y]))
+    assert "csr_matrix" in error_message(sparse.csr_matrix(np.eye(2)[Y]))
 
 
-def test_gold_of_other_tasks_may_come_from_a_generator():
+def test_gold_of_other_tasks_may_be_a_generator():
     task = kb.SubjectExtractor()
     examples = task.examples(["甲公司停产", "乙公司停产"], (each for each in (["甲公司"], ["乙公司"])))
     assert [example.subjects[0].subject for example in examples.rows] == ["甲公司", "乙公司"]
@@ -192,12 +192,12 @@ def test_gold_of_other_tasks_may_come_from_a_generator():
         (b"a|b", ("a", "b")),
     ],
 )
-def test_lists_in_cells_are_read(cell, labels):
+def test_lists_in_cells_are_read_as_several_labels(cell, labels):
     rows = pd.DataFrame({"text": ["x", "y"], "label": [cell, "z"]})
     assert kb.TextClassifier(multi_label=True).examples(rows).rows[0].label == labels
 
 
-def test_a_csv_of_lists_by_pandas_is_read_as_it_was(tmp_path):
+def test_csv_of_lists_written_by_pandas_is_restored(tmp_path):
     lists = [["好评", "酒店"], ["it's", 'a "b"'], [], ["x"]]
     pd.DataFrame({"text": TEXTS, "label": lists}).to_csv(tmp_path / "a.csv", index=False)
     arrays = [np.array(each, dtype=object) for each in lists]
@@ -207,19 +207,19 @@ def test_a_csv_of_lists_by_pandas_is_read_as_it_was(tmp_path):
 
 
 @given(st.lists(st.text(st.characters(codec="utf-8"), min_size=1, max_size=4), max_size=4))
-def test_what_python_and_json_print_is_read_back(names):
+def test_lists_written_by_python_and_json_are_restored(names):
     wanted = tuple(sorted({name.strip() for name in names if kb.TextClassifier().examples([name], gold=False).rows}))
     for cell in (repr(names), json.dumps(names), json.dumps(names, ensure_ascii=False)):
         rows = pd.DataFrame({"text": ["x"], "label": [cell]})
         assert kb.TextClassifier(multi_label=True).examples(rows).rows[0].label == wanted
 
 
-def test_without_the_option_a_cell_is_one_label():
+def test_without_multi_label_a_cell_is_one_label():
     rows = pd.DataFrame({"text": ["x", "y"], "label": ["['a', 'b']", "[0, 1]"]})
     assert labels_of(None, rows) == ["['a', 'b']", "[0, 1]"]
 
 
-def test_lists_in_a_column_of_categories_are_read():
+def test_lists_in_a_categorical_column_are_read():
     rows = pd.DataFrame({"text": TEXTS, "label": pd.Categorical(["['a', 'b']", "a", None, "a"])})
     examples = kb.TextClassifier(multi_label=True).examples(rows)
     assert [example.label for example in examples.rows] == [("a", "b"), ("a",), ("a",)]

@@ -8,7 +8,7 @@ from sklearn.utils.class_weight import compute_class_weight
 from kbert_tasks.data.labels import balanced, labels_of, marked, thresholds
 
 
-def test_cells_and_arrays():
+def test_labels_are_sorted_and_marked_in_an_array():
     assert labels_of([" b", "a", "", None, "b", 3]) == ("3", "a", "b")
     assert marked([("a",), (), ("c", "a", "never seen")], ["a", "b", "c"]).tolist() == [
         [True, False, False],
@@ -17,7 +17,7 @@ def test_cells_and_arrays():
     ]
 
 
-def test_balanced_weights_are_those_of_scikit_learn():
+def test_balanced_weights_equal_those_of_scikit_learn():
     gold = np.array([0, 0, 0, 1, 2, 2])
     wanted = compute_class_weight("balanced", classes=np.arange(3), y=gold)
     np.testing.assert_allclose(balanced(gold[:, None] == np.arange(3), several=False), wanted)
@@ -26,18 +26,18 @@ def test_balanced_weights_are_those_of_scikit_learn():
     np.testing.assert_allclose(balanced(marks, several=True), wanted)
 
 
-def test_a_label_that_all_texts_have_has_weights_too():
+def test_label_of_all_texts_has_weights():
     assert balanced(np.ones((4, 1), bool), several=True) == [[2.0, 0.5]]
 
 
-def test_a_threshold_is_half_way_between_two_probabilities():
+def test_threshold_is_halfway_between_two_probabilities():
     p = np.array([[0.9, 0.2], [0.3, 0.6], [0.2, 0.4], [0.1, 0.1]])
     gold = np.array([[1, 0], [1, 0], [0, 0], [0, 0]], bool)
-    assert thresholds(p, gold) == [pytest.approx(0.25), 0.5]  # the second stands in no text
+    assert thresholds(p, gold) == [pytest.approx(0.25), 0.5]  # the second label occurs in no text
 
 
 @given(st.lists(st.tuples(st.sampled_from([0.0, 0.1, 0.5, 0.7, 0.9, 1.0]), st.booleans()), min_size=1, max_size=12))
-def test_no_threshold_serves_f1_better(texts):
+def test_threshold_gives_the_best_f1(texts):
     p, gold = np.array([each for each, _ in texts]), np.array([each for _, each in texts])
     (found,) = thresholds(p[:, None], gold[:, None])
     assert 0 <= found <= 1

@@ -1,4 +1,4 @@
-"""Every file of rows that the package writes is read back, by it and by pandas, with the same rows and cells."""
+"""The package and pandas read every file of rows that the package writes, with the same rows and cells."""
 
 import csv
 import io
@@ -21,8 +21,8 @@ ROWS = st.lists(st.fixed_dictionaries({"text": TEXTS, "who": TEXTS}), min_size=1
 REPORTED = [{"text": "床很舒服\r早餐也好", "who": "甲"}]
 
 
-def held(rows, nul="\0"):
-    """The rows with the escapes that stand for what the file cannot hold: half a surrogate pair, and NUL in CSV."""
+def escaped(rows, nul="\0"):
+    """The rows with escapes for the characters that a file cannot contain: half a surrogate pair, and NUL in CSV."""
     rows = [{name: cell.replace("\0", nul) for name, cell in row.items()} for row in rows]
     return [{name: cell.encode("utf-8", "backslashreplace").decode() for name, cell in row.items()} for row in rows]
 
@@ -32,30 +32,30 @@ def file(tmp_path_factory):
     return tmp_path_factory.mktemp("written") / "rows"
 
 
-@pytest.mark.parametrize("kind, mark", [("csv", ","), ("tsv", "\t")])
+@pytest.mark.parametrize("kind, separator", [("csv", ","), ("tsv", "\t")])
 @given(rows=ROWS)
 @example(rows=REPORTED)
-def test_csv_and_tsv_are_read_back(file, kind, mark, rows):
+def test_csv_and_tsv_are_read_with_the_same_cells(file, kind, separator, rows):
     path = file.with_suffix(f".{kind}")
     use._write(rows, kind, path)
-    wanted = held(rows, r"\x00")
+    wanted = escaped(rows, r"\x00")
     assert kb.read(path).to_dict("records") == wanted
-    assert pd.read_csv(path, sep=mark, dtype=str, keep_default_na=False).to_dict("records") == wanted
+    assert pd.read_csv(path, sep=separator, dtype=str, keep_default_na=False).to_dict("records") == wanted
 
 
 @given(rows=ROWS)
 @example(rows=REPORTED)
-def test_jsonl_is_read_back(file, rows):
+def test_jsonl_is_read_with_the_same_cells(file, rows):
     path = file.with_suffix(".jsonl")
     use._write(rows, "jsonl", path)
-    assert kb.read(path).to_dict("records") == held(rows)
-    assert json_lines(path) == held(rows)
-    assert pd.read_json(path, lines=True, dtype=False).to_dict("records") == held(rows)
+    assert kb.read(path).to_dict("records") == escaped(rows)
+    assert json_lines(path) == escaped(rows)
+    assert pd.read_json(path, lines=True, dtype=False).to_dict("records") == escaped(rows)
 
 
 @given(rows=st.lists(st.lists(TEXTS, min_size=2, max_size=2), min_size=1, max_size=4))
 @example(rows=[["a\rb", "c\r\nd"]])
-def test_csv_by_other_programs_is_read_with_its_carriage_returns(file, rows):
+def test_csv_of_other_programs_keeps_its_carriage_returns(file, rows):
     rows = [[cell.encode("utf-8", "replace").decode() for cell in row] for row in rows]
     path, text = file.with_suffix(".csv"), io.StringIO()
     csv.writer(text, lineterminator="\r\n").writerows(
@@ -65,7 +65,7 @@ def test_csv_by_other_programs_is_read_with_its_carriage_returns(file, rows):
     assert kb.read(path).to_numpy().tolist() == rows
 
 
-def test_answers_and_errors_of_a_saved_folder_are_read_by_pandas(hotel, tmp_path):
+def test_pandas_reads_answers_and_errors_of_a_saved_folder(hotel, tmp_path):
     task = hotel[0]
     texts = ["好\u2028坏\r\n\x85", "half \ud83d", "\udc00 half", '"=1\0\t']
     report = task.evaluate(texts, ["好", "坏", "好", "坏"])
@@ -74,14 +74,14 @@ def test_answers_and_errors_of_a_saved_folder_are_read_by_pandas(hotel, tmp_path
         task.save(tmp_path / "run")
     finally:
         task.errors_, task.answers_ = [], []
-    wanted = [row["text"] for row in held([{"text": text} for text in texts])]
+    wanted = [row["text"] for row in escaped([{"text": text} for text in texts])]
     answers = pd.read_json(tmp_path / "run" / "answers.jsonl", lines=True, dtype=False)
     assert list(answers["text"]) == wanted == [each["text"] for each in json_lines(tmp_path / "run" / "answers.jsonl")]
     errors = pd.read_json(tmp_path / "run" / "errors.jsonl", lines=True, dtype=False)
     assert list(errors["text"]) == [wanted[row - 1] for row in errors["row"]] and len(errors) == len(report.errors)
 
 
-def test_predictions_keep_a_carriage_return(hotel, tmp_path, capsys):
+def test_predictions_keep_carriage_returns(hotel, tmp_path, capsys):
     (tmp_path / "a.jsonl").write_text('{"text": "床很舒服\\r早餐也好", "who": "甲"}\n', encoding="utf-8")
     for name in ("a.csv", "a.tsv"):
         assert cli.predict([str(hotel[1]), str(tmp_path / "a.jsonl"), "--output", str(tmp_path / name)]) == 0
@@ -90,7 +90,7 @@ def test_predictions_keep_a_carriage_return(hotel, tmp_path, capsys):
 
 
 @pytest.mark.skipif(not os.path.exists("/dev/full"), reason="Linux has a file that is always full")
-def test_a_full_disk_is_reported_with_the_file(capsys):
+def test_full_disk_is_reported_with_the_file(capsys):
     with pytest.raises(
         kb.InputError, match=r"/dev/full could not be written \(No space left on device\): free disk space"
     ):

@@ -1,4 +1,4 @@
-"""Sheets of Excel files: which one is read, and that the others are not forgotten."""
+"""Sheets of Excel files: which one is read, and how the others are reported."""
 
 import types
 
@@ -29,7 +29,7 @@ def months(tmp_path_factory):
     return book(tmp_path_factory.mktemp("sheets") / "months.xlsx", 一月=GOOD, 二月=BAD, **{"1": BAD})
 
 
-def test_the_sheet_that_is_read_is_named_and_the_others_are_counted(months, caplog):
+def test_log_names_the_sheet_that_is_read_and_counts_the_others(months, caplog):
     caplog.set_level("INFO", "kbert_tasks")
     table = kb.read(months)
     assert list(table["text"]) == ["很好", "不错"]
@@ -37,29 +37,29 @@ def test_the_sheet_that_is_read_is_named_and_the_others_are_counted(months, capl
     assert caplog.messages == [table.attrs["about"]]
 
 
-def test_one_sheet_needs_no_words(tmp_path, caplog):
+def test_nothing_is_logged_for_a_single_sheet(tmp_path, caplog):
     caplog.set_level("INFO", "kbert_tasks")
     assert "about" not in kb.read(book(tmp_path / "a.xlsx", Sheet1=GOOD)).attrs and caplog.messages == []
 
 
 @pytest.mark.parametrize("sheet, text", [("二月", "太吵"), (2, "太吵"), ("2", "太吵"), (1, "很好"), ("1", "太吵")])
-def test_a_sheet_by_its_name_or_number(months, sheet, text):
+def test_sheet_is_chosen_by_name_or_number(months, sheet, text):
     assert kb.read(months, sheet=sheet)["text"][0] == text
 
 
 @pytest.mark.parametrize("sheet", ["三月", 0, 4, "9", -1, True])
-def test_a_sheet_that_is_not_there(months, sheet):
+def test_missing_sheet_is_rejected(months, sheet):
     with pytest.raises(kb.InputError, match="has no sheet .*; its sheets: 1 一月, 2 二月, 3 1"):
         kb.read(months, sheet=sheet)
 
 
-def test_sheets_are_of_excel_files(tmp_path):
+def test_sheet_of_another_file_type_is_rejected(tmp_path):
     GOOD.to_csv(tmp_path / "a.csv", index=False)
     with pytest.raises(kb.InputError, match="a.csv has no sheets"):
         kb.read(tmp_path / "a.csv", sheet=1)
 
 
-def test_a_first_sheet_without_rows_is_reported(tmp_path):
+def test_first_sheet_without_rows_is_rejected(tmp_path):
     for first in (pd.DataFrame(), GOOD[:0]):
         path = book(tmp_path / "a.xlsx", 说明=first, 数据=GOOD, 空=GOOD[:0])
         with pytest.raises(
@@ -71,7 +71,7 @@ def test_a_first_sheet_without_rows_is_reported(tmp_path):
             kb.read(path, sheet="说明")
 
 
-def test_the_sheet_comes_to_the_plan_and_stays_with_a_share_of_the_rows(months):
+def test_sheet_is_in_the_plan_and_in_every_part_of_the_rows(months):
     settings = types.SimpleNamespace(text_column="text", label_column="label")
     task = types.SimpleNamespace(
         settings=settings, SECOND=None, name_columns=lambda rows: rows.rename(columns=str), columns=lambda with_answer: (),
@@ -84,7 +84,7 @@ def test_the_sheet_comes_to_the_plan_and_stays_with_a_share_of_the_rows(months):
     assert plan.about(examples, examples.part([1])) == [about] and plan.about(Examples([], []), Examples([], [])) == []
 
 
-def test_the_option_is_for_the_excel_files_among_all(months, tmp_path):
+def test_sheet_option_applies_only_to_excel_files(months, tmp_path):
     GOOD.to_csv(tmp_path / "dev.csv", index=False)
     arguments = types.SimpleNamespace(header=True, encoding=None, sheet="二月")
     found = cli.tables(arguments, {"train": str(months), "dev": str(tmp_path / "dev.csv")})
@@ -115,7 +115,7 @@ def with_chart(tmp_path):
     return write
 
 
-def test_a_chart_sheet_is_named_in_one_sentence(with_chart):
+def test_chart_sheet_is_rejected_in_one_sentence(with_chart):
     path = with_chart()
     assert [*kb.read(path)["text"]] == [*kb.read(path, sheet=1)["text"]] == ["很好"]
     with pytest.raises(kb.InputError, match="sheet 'Chart' has only a chart; sheets with cells: Rows: choose a sheet"):
@@ -126,7 +126,7 @@ def test_a_chart_sheet_is_named_in_one_sentence(with_chart):
             kb.read(path, sheet=sheet)
 
 
-def test_a_chart_sheet_without_a_chart_which_openpyxl_cannot_read(with_chart):
+def test_chart_sheet_that_openpyxl_cannot_read_is_rejected(with_chart):
     with pytest.raises(
         kb.InputError, match="a.xlsx has a chart sheet that cannot be read: delete this sheet, and save"
     ):

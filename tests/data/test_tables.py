@@ -23,31 +23,31 @@ def rows(table):
     return table.to_dict("records")
 
 
-def refused(path, **options):
+def error_message(path, **options):
     with pytest.raises(kb.InputError) as caught:
         kb.read(path, **options)
     return str(caught.value)
 
 
 @pytest.mark.parametrize("encoding", ["utf-8", "utf-8-sig", "utf-16", "gbk", "gb18030"])
-def test_encodings_are_recognised(tmp_path, encoding):
+def test_encodings_are_detected(tmp_path, encoding):
     assert rows(kb.read(put(tmp_path, "a.csv", TEXT.encode(encoding))))[0] == {"text": "房间很干净", "label": "好评"}
 
 
-def test_an_unknown_encoding_is_named_with_its_line_and_the_option(tmp_path):
+def test_unknown_encoding_is_reported_with_line_and_option(tmp_path):
     path = put(tmp_path, "a.csv", "text,label\nok,1\ncafé très,0\n".encode("latin-1"))
-    assert "line 3: byte 0xe9 is not utf-8: set the file's encoding, such as --encoding" in refused(path)
+    assert "line 3: byte 0xe9 is not utf-8: set the file's encoding, such as --encoding" in error_message(path)
     assert rows(kb.read(path, encoding="latin-1"))[1]["text"] == "café très"
-    assert "unknown encoding 'klingon'" in refused(path, encoding="klingon")
+    assert "unknown encoding 'klingon'" in error_message(path, encoding="klingon")
 
 
-def test_big5_is_not_taken_for_gbk(tmp_path):
-    assert "is not utf-8" in refused(
+def test_big5_is_not_read_as_gbk(tmp_path):
+    assert "is not utf-8" in error_message(
         put(tmp_path, "a.csv", "text,label\n房間很乾淨而且服務態度相當不錯,好\n".encode("big5"))
     )
 
 
-def test_values_stay_as_they_were_written(tmp_path):
+def test_values_are_read_unchanged(tmp_path):
     table = kb.read(put(tmp_path, "a.csv", 'text,label\nNA,null\n007,1.0\n"a, ""b""\nc",True\n'))
     assert rows(table) == [
         {"text": "NA", "label": "null"},
@@ -56,44 +56,44 @@ def test_values_stay_as_they_were_written(tmp_path):
     ]
 
 
-def test_bare_quotation_marks_in_tsv(tmp_path):
+def test_quotation_marks_in_tsv_are_text(tmp_path):
     table = kb.read(put(tmp_path, "a.tsv", 'label\ttext\n1\t"so good\n0\tit says "no" here\n1\t" x\n'))
     assert [row["text"] for row in rows(table)] == ['"so good', 'it says "no" here', '" x']
 
 
-def test_quoted_tsv_with_a_line_break(tmp_path):
+def test_quoted_tsv_cell_may_contain_a_line_break(tmp_path):
     table = kb.read(put(tmp_path, "a.tsv", 'label\ttext\n1\t"one\ntwo"\n0\tthree\n'))
     assert [row["text"] for row in rows(table)] == ["one\ntwo", "three"]
 
 
-def test_a_file_without_header(tmp_path):
+def test_file_without_header_has_numbered_columns(tmp_path):
     table = kb.read(put(tmp_path, "a.tsv", "1\tgood\n0\tbad\n"), header=False)
     assert rows(table) == [{"1": "1", "2": "good"}, {"1": "0", "2": "bad"}]
 
 
-def test_jsonl(tmp_path):
+def test_jsonl_is_read(tmp_path):
     path = put(tmp_path, "a.jsonl", '{"text": "a", "label": ["x", "y"]}\n\n{"text": "b\u2028c", "label": 3}\n')
     assert rows(kb.read(path)) == [{"text": "a", "label": ["x", "y"]}, {"text": "b\u2028c", "label": 3}]
-    assert "line 2 is not JSON" in refused(put(tmp_path, "b.jsonl", '{"text": "a"}\n{"text": }\n'))
-    assert "line 2: expected an object" in refused(put(tmp_path, "c.jsonl", '{"text": "a"}\n[1]\n'))
+    assert "line 2 is not JSON" in error_message(put(tmp_path, "b.jsonl", '{"text": "a"}\n{"text": }\n'))
+    assert "line 2: expected an object" in error_message(put(tmp_path, "c.jsonl", '{"text": "a"}\n[1]\n'))
 
 
 @pytest.mark.parametrize("name", ["a.json", "a.jsonl"])
 @pytest.mark.parametrize(
     "content",
     [
-        '{"text": "a", "spo_list": []}\n{"text": "b"}\n',  # as DuIE is published, in .json
+        '{"text": "a", "spo_list": []}\n{"text": "b"}\n',  # DuIE is published in this form, in .json
         '[{"text": "a", "spo_list": []}, {"text": "b"}]',
         '\n[\n  {\n    "text": "a",\n    "spo_list": []\n  },\n  {"text": "b"}\n]\n',
     ],
 )
-def test_json_has_an_object_a_line_or_all_in_one_array(tmp_path, name, content):
+def test_json_has_one_object_per_line_or_one_array(tmp_path, name, content):
     table = kb.read(put(tmp_path, name, content))
     assert list(table["text"]) == ["a", "b"] and table["spo_list"][0] == []
 
 
 @pytest.mark.parametrize(
-    "content, words",
+    "content, expected",
     [
         ('[{"text": "a"}, "b"]', "a.json, item 2: expected an object such as"),
         ('[\n{"text": "a"},\n]', "a.json, line 3 is not JSON: "),
@@ -102,12 +102,12 @@ def test_json_has_an_object_a_line_or_all_in_one_array(tmp_path, name, content):
         ("[]", "has no rows"),
     ],
 )
-def test_what_is_wrong_with_json_is_reported_with_its_place(tmp_path, content, words):
-    assert words in refused(put(tmp_path, "a.json", content))
+def test_error_in_json_is_reported_with_its_position(tmp_path, content, expected):
+    assert expected in error_message(put(tmp_path, "a.json", content))
 
 
 @pytest.mark.parametrize(
-    "name, mark, words",
+    "name, separator, expected",
     [
         ("a.csv", ";", "semicolons, not by commas"),
         ("a.csv", "\t", "tabs, not by commas"),
@@ -116,26 +116,26 @@ def test_what_is_wrong_with_json_is_reported_with_its_place(tmp_path, content, w
         ("a.tsv", ";", "semicolons, not by tabs"),
     ],
 )
-def test_another_delimiter_is_found_and_said(tmp_path, caplog, name, mark, words):
+def test_other_delimiter_is_detected_and_logged(tmp_path, caplog, name, separator, expected):
     caplog.set_level("INFO", "kbert_tasks")
-    content = f'text{mark}label\n"a{mark}b"{mark}好评\n很好{mark}差评\n'
-    texts = ["a" + mark + "b", "很好"] if mark != "\t" else ["a\tb", "很好"]
+    content = f'text{separator}label\n"a{separator}b"{separator}好评\n很好{separator}差评\n'
+    texts = ["a" + separator + "b", "很好"] if separator != "\t" else ["a\tb", "很好"]
     assert kb.read(put(tmp_path, name, content)).to_dict("list") == {"text": texts, "label": ["好评", "差评"]}
-    assert f"the cells are separated by {words}" in caplog.text
+    assert f"the cells are separated by {expected}" in caplog.text
 
 
-def test_the_usual_delimiter_stays_where_it_is_or_nothing_is_sure(tmp_path, caplog):
+def test_usual_delimiter_is_kept_if_no_other_is_certain(tmp_path, caplog):
     caplog.set_level("INFO", "kbert_tasks")
-    one = kb.read(put(tmp_path, "a.csv", "text\ngood; clean\nbad; loud\n"))  # the header tells
+    one = kb.read(put(tmp_path, "a.csv", "text\ngood; clean\nbad; loud\n"))  # the header has no other separator
     assert list(one["text"]) == ["good; clean", "bad; loud"]
-    two = kb.read(put(tmp_path, "b.csv", "a;b\nc\n"), header=False)  # not in every line
+    two = kb.read(put(tmp_path, "b.csv", "a;b\nc\n"), header=False)  # not every line has the separator
     assert list(two["1"]) == ["a;b", "c"]
     assert list(kb.read(put(tmp_path, "c.csv", "text;note,label\na,1\n"))) == ["text;note", "label"]
     assert caplog.text == ""
     assert list(kb.read(put(tmp_path, "d.csv", "a;b\nc;d\n"), header=False)["2"]) == ["b", "d"]
 
 
-def test_commas_in_the_texts_of_a_file_without_header_are_not_taken_for_separators(tmp_path, caplog):
+def test_commas_in_texts_without_header_are_not_read_as_separators(tmp_path, caplog):
     caplog.set_level("INFO", "kbert_tasks")
     semicolons = put(tmp_path, "a.csv", "很好;好评\ngood, clean;好评\n太吵;差评\n")
     assert kb.read(semicolons, header=False).to_dict("list") == {
@@ -143,24 +143,29 @@ def test_commas_in_the_texts_of_a_file_without_header_are_not_taken_for_separato
         "2": ["好评", "好评", "差评"],
     }
     assert "the cells are separated by semicolons, not by commas" in caplog.text
-    for content in ("a;b,c\nd;e,f\n", "a,1\nb\n"):  # all lines have a comma; no other separator is in all
+    for content in ("a;b,c\nd;e,f\n", "a,1\nb\n"):  # only the comma is in all lines
         assert kb.read(put(tmp_path, "b.csv", content), header=False).shape == (2, 2)
     tabs = put(tmp_path, "c.tsv", "1\thello, you\n0\tbye, you\textra\n")
-    assert "line 2 has 2 tabs" in refused(tabs, header=False)
+    assert "line 2 has 2 tabs" in error_message(tabs, header=False)
 
 
-@pytest.mark.parametrize("mark", [";", ",", "|", "\t", "^"])
+@pytest.mark.parametrize("separator", [";", ",", "|", "\t", "^"])
 @pytest.mark.parametrize("declared", ["sep={}", '"sep={}"', "SEP={}"])
-def test_the_separator_that_excel_declares_in_the_first_line(tmp_path, declared, mark):
-    lines = [declared.format(mark), f"text{mark}label", f'"a{mark}b"{mark}好评', f"c{mark}差评"]
+def test_separator_line_of_excel_is_used(tmp_path, declared, separator):
+    lines = [
+        declared.format(separator),
+        f"text{separator}label",
+        f'"a{separator}b"{separator}好评',
+        f"c{separator}差评",
+    ]
     path = put(tmp_path, "a.csv", ("\ufeff" + "\r\n".join(lines) + "\r\n"))
-    assert kb.read(path).to_dict("list") == {"text": [f"a{mark}b", "c"], "label": ["好评", "差评"]}
+    assert kb.read(path).to_dict("list") == {"text": [f"a{separator}b", "c"], "label": ["好评", "差评"]}
     assert kb.read(path, header=False).shape == (3, 2)
-    if mark != "\t":  # in streamed files with tabs, quotation marks are text
-        assert list(documents.read(path)) == [[f"a{mark}b"], ["c"]]
+    if separator != "\t":  # quotation marks are text in streamed files with tabs
+        assert list(documents.read(path)) == [[f"a{separator}b"], ["c"]]
 
 
-def test_a_text_file_with_a_tab_in_every_line_is_read_as_tsv(tmp_path, caplog):
+def test_text_file_with_one_tab_per_line_is_read_as_tsv(tmp_path, caplog):
     caplog.set_level("INFO", "kbert_tasks")
     path = put(tmp_path, "train.txt", "房间很干净\t好评\n太吵了\t差评\n")
     assert kb.read(path, header=False).to_dict("list") == {"1": ["房间很干净", "太吵了"], "2": ["好评", "差评"]}
@@ -174,7 +179,7 @@ def test_a_text_file_with_a_tab_in_every_line_is_read_as_tsv(tmp_path, caplog):
 
 
 @pytest.mark.parametrize("line", ["1\t好\t好评", "好,好评", "好\t好评\n坏"])
-def test_a_text_file_that_is_another_table_is_to_be_renamed(tmp_path, line):
+def test_error_for_a_table_in_a_text_file_suggests_renaming_it(tmp_path, line):
     path = put(tmp_path, "a.txt", line + "\n")
     with pytest.raises(kb.InputError) as caught:
         kb.TextClassifier().examples(kb.read(path))
@@ -185,15 +190,15 @@ def test_a_text_file_that_is_another_table_is_to_be_renamed(tmp_path, line):
     assert kb.TextClassifier().examples(kb.read(path), gold=False).rows
 
 
-def test_nul_ends_no_cell(tmp_path):
+def test_nul_does_not_end_a_cell(tmp_path):
     path = put(tmp_path, "a.csv", "text,n\0\n太\0吵了,1\n\0,2\n")
     assert rows(kb.read(path)) == [{"text": "太\0吵了", "n\0": "1"}, {"text": "\0", "n\0": "2"}]
-    (part,) = delimited.parts(path, "utf-8", ",")  # for pretraining, whose tokenizer drops it
+    (part,) = delimited.parts(path, "utf-8", ",")  # the reader for pretraining, whose tokenizer removes NUL
     assert rows(part) == [{"text": "太吵了", "n": "1"}, {"text": "", "n": "2"}]
 
 
 @pytest.mark.parametrize("end", ["\n", "\r\n", "\r"])
-def test_lines_may_end_in_three_ways(tmp_path, end):
+def test_three_line_endings_are_supported(tmp_path, end):
     for name, content in (("a.csv", "text,label\na,1\n,2\n"), ("a.tsv", "text\tlabel\na\t1\n\t2\n"),
                           ("a.jsonl", '{"text": "a", "label": "1"}\n{"text": "", "label": "2"}\n')):  # fmt: skip
         path = put(tmp_path, name, content.replace("\n", end))
@@ -204,7 +209,7 @@ def test_lines_may_end_in_three_ways(tmp_path, end):
 
 
 @pytest.mark.parametrize("kind", ["xlsx", "parquet"])
-def test_excel_and_parquet(tmp_path, kind):
+def test_excel_and_parquet_are_read(tmp_path, kind):
     pytest.importorskip({"xlsx": "openpyxl", "parquet": "pyarrow"}[kind])
     frame = pd.DataFrame({"text": ["房间很干净", "NA"], "label": [1, 0]})
     path = tmp_path / f"a.{kind}"
@@ -213,18 +218,18 @@ def test_excel_and_parquet(tmp_path, kind):
 
 
 @pytest.mark.parametrize("kind", ["xlsx", "parquet"])
-def test_without_tables_the_extra_is_named(tmp_path, monkeypatch, kind):
+def test_error_without_the_package_names_the_extra(tmp_path, monkeypatch, kind):
     pytest.importorskip("openpyxl")
     path = tmp_path / f"a.{kind}"
     pd.DataFrame({"text": ["a"]}).to_excel(tmp_path / "a.xlsx", index=False)
     (tmp_path / "a.parquet").write_bytes(b"PAR1")
     for package in ("openpyxl", "pyarrow"):
         monkeypatch.setitem(sys.modules, package, None)
-    assert refused(path).endswith("pip install 'kbert-tasks[tables]'")
+    assert error_message(path).endswith("pip install 'kbert-tasks[tables]'")
 
 
 @pytest.mark.parametrize(
-    "name, content, words",
+    "name, content, expected",
     [
         ("none.csv", None, "does not exist"),
         ("a.doc", "x", "should end in one of .csv, .tsv"),
@@ -238,39 +243,39 @@ def test_without_tables_the_extra_is_named(tmp_path, monkeypatch, kind):
         ("a.parquet", "not parquet", "cannot be read as .parquet"),
     ],
 )
-def test_bad_files(tmp_path, name, content, words):
+def test_invalid_files_are_rejected(tmp_path, name, content, expected):
     if content is not None:
         put(tmp_path, name, content)
-    assert words in refused(tmp_path / name)
+    assert expected in error_message(tmp_path / name)
 
 
 @pytest.mark.parametrize(
     "text, line",
     [
         ('text,label\na,1\n"b,2\nc,3\n', 3),
-        ('\n\nsep=;\ntext;label\n"a\nb";1\nc;"2\n', 7),  # blank lines, the line of Excel, a cell of two lines
+        ('\n\nsep=;\ntext;label\n"a\nb";1\nc;"2\n', 7),  # blank lines, the separator line of Excel, a cell of two lines
         ('text,label\r\n"say ""hi""",1\r\nx"y,2\r\n"c ""d,3\r\n', 4),
         ('text,label\ra,1\r"b,2\r', 3),
     ],
 )
-def test_the_line_of_an_unclosed_quotation_mark_is_named_in_our_words(tmp_path, text, line):
+def test_unclosed_quotation_mark_is_reported_with_its_line(tmp_path, text, line):
     path = tmp_path / "a.csv"
     path.write_bytes(text.encode())
-    found = refused(path)
-    assert found.endswith(
+    message = error_message(path)
+    assert message.endswith(
         f"a quotation mark that opens a cell in line {line} is never closed: check the quotation marks there"
     )
-    assert "EOF" not in found and "tokenizing" not in found
+    assert "EOF" not in message and "tokenizing" not in message
 
 
-def test_a_tsv_whose_lines_would_run_together_is_refused(tmp_path):
+def test_tsv_with_quotes_that_would_join_lines_is_rejected(tmp_path):
     rows = '1\t"a\n0\tb\n1\t"c\textra\n0\td\n1\t"e\n0\t"f\n'
-    assert "line 4 has 2 tabs, the first line has 1" in refused(put(tmp_path, "a.tsv", "label\ttext\n" + rows))
+    assert "line 4 has 2 tabs, the first line has 1" in error_message(put(tmp_path, "a.tsv", "label\ttext\n" + rows))
 
 
 @pytest.mark.parametrize("end", ["\n", "\r\n", "\r"])
 @pytest.mark.parametrize("name", ["a.csv", "a.tsv"])
-def test_blank_lines_of_one_column_are_rows_the_last_ones_too(tmp_path, name, end):
+def test_blank_lines_of_a_single_column_are_rows(tmp_path, name, end):
     path = put(tmp_path, name, "text\nhello\n\nworld\n\n\n".replace("\n", end))
     assert [text_of(row["text"]) for row in rows(kb.read(path))] == ["hello", "", "world", "", ""]
     assert len(kb.read(path, header=False)) == 6
@@ -280,16 +285,16 @@ def test_blank_lines_of_one_column_are_rows_the_last_ones_too(tmp_path, name, en
     assert rows(kb.read(path)) == [{"text": "a", "label": "b"}]
 
 
-def test_two_columns_of_one_name(tmp_path):
-    assert "two columns named 'text'" in refused(put(tmp_path, "a.csv", "text, text\na,b\n"))
+def test_two_columns_with_the_same_name_are_rejected(tmp_path):
+    assert "two columns named 'text'" in error_message(put(tmp_path, "a.csv", "text, text\na,b\n"))
 
 
-def test_missing_values_of_every_kind():
+def test_missing_values_of_every_type_are_empty():
     values = [None, float("nan"), pd.NA, pd.NaT, np.float32("nan")]
     assert [text_of(value) for value in values] == [""] * 5
 
 
-def test_labels_given_separately_from_a_table():
+def test_separate_labels_replace_those_of_the_table():
     assert rows(tables.table(pd.DataFrame({"text": ["a"], "label": ["old"]}), ["new"])) == [
         {"text": "a", "label": "new"}
     ]
@@ -297,17 +302,17 @@ def test_labels_given_separately_from_a_table():
         tables.table([("a", "b", "c")])
 
 
-def test_a_row_with_too_few_cells_is_not_lost(tmp_path):
+def test_row_with_too_few_cells_is_kept(tmp_path):
     table = kb.read(put(tmp_path, "a.csv", "text,label\na,1\nb\n"))
     assert len(table) == 2
     assert text_of(rows(table)[1]["label"]) == ""
 
 
-def test_a_folder_is_not_a_file(tmp_path):
-    assert "is a folder" in refused(tmp_path)
+def test_folder_is_rejected(tmp_path):
+    assert "is a folder" in error_message(tmp_path)
 
 
-def test_text_of_cells():
+def test_cells_are_converted_to_text():
     assert [text_of(v) for v in (None, float("nan"), 3, 3.0, 2.5, "a", np.float64(4))] == [
         "",
         "",
@@ -319,7 +324,7 @@ def test_text_of_cells():
     ]
 
 
-def test_python_lists():
+def test_python_lists_are_read_as_a_table():
     assert rows(tables.table(["a", "b"], [1, 0])) == [{"text": "a", "label": 1}, {"text": "b", "label": 0}]
     assert rows(tables.table([("a", "b")])) == [{"text": "a", "text_b": "b"}]
     assert rows(tables.table([{"text": "a", "x": 1}])) == [{"text": "a", "x": 1}]
@@ -329,7 +334,7 @@ def test_python_lists():
         tables.table("房间很干净")
 
 
-def test_a_missing_column_lists_the_others(tmp_path):
+def test_error_for_a_missing_column_lists_the_columns(tmp_path):
     table = kb.read(put(tmp_path, "a.csv", "review,stars\na,1\n"))
     with pytest.raises(
         kb.InputError, match="no column 'text'; its columns: review, stars; choose one with --text-column"
@@ -337,10 +342,10 @@ def test_a_missing_column_lists_the_others(tmp_path):
         tables.column(table, "text", "text_column")
 
 
-def test_the_samples_are_what_they_say():
+def test_classification_samples_have_the_documented_size_and_labels():
     from kbert_tasks import samples
 
-    for language, read, labels in (("zh", 1600, {"好评", "差评"}), ("en", 480, {"positive", "negative"})):
+    for language, read, labels in (("zh", 4000, {"好评", "差评"}), ("en", 480, {"positive", "negative"})):
         train, test = (kb.read(samples.path("classify", language, part)) for part in ("train", "test"))
         assert (len(train), len(test)) == (read, 120)
         assert set(train["label"]) == set(test["label"]) == labels
@@ -349,7 +354,7 @@ def test_the_samples_are_what_they_say():
 
 
 @pytest.mark.parametrize("language", ["zh", "en"])
-def test_the_samples_of_the_tasks_to_come_point_at_their_texts(language):
+def test_extraction_samples_contain_their_answers_in_the_texts(language):
     from kbert_tasks import samples
 
     texts = {}
@@ -365,7 +370,7 @@ def test_the_samples_of_the_tasks_to_come_point_at_their_texts(language):
     assert not texts["train"] & texts["test"]
 
 
-def test_quotation_marks_of_a_tsv_by_pandas_are_not_text(tmp_path):
+def test_quotation_marks_written_by_pandas_are_not_text(tmp_path):
     rows = pd.DataFrame({"text": ['他说"好"', "plain", '"', 'a "b", c'], "label": ["1", "0", "1", "0"]})
     rows.to_csv(tmp_path / "a.tsv", sep="\t", index=False)
     assert kb.read(tmp_path / "a.tsv").to_dict("list") == rows.to_dict("list")
@@ -373,7 +378,7 @@ def test_quotation_marks_of_a_tsv_by_pandas_are_not_text(tmp_path):
     assert list(kb.read(bare)["text"]) == ['"好"', '他说"好"', '"a ""b"""']
 
 
-def test_arrays_of_numpy_are_rows_and_a_dict_is_none():
+def test_numpy_arrays_are_read_and_a_dict_is_rejected():
     assert tables.table(np.array([["a", "b"], ["c", "d"]], dtype=object)).to_dict("list") == {
         "text": ["a", "c"],
         "text_b": ["b", "d"],
@@ -383,29 +388,29 @@ def test_arrays_of_numpy_are_rows_and_a_dict_is_none():
         tables.table({"text": ["a", "b"]})
 
 
-# Two columns of one name ----------------------------------------------------------------------------------------------
+# Columns with the same name ----------------------------------------------------------------------------------------------
 
 
 @pytest.mark.parametrize("kind", ["csv", "tsv", "xlsx"])
 @pytest.mark.parametrize("names", [["text", "text"], ["text ", "text"], ["id", "label", "text", "label"]])
-def test_two_columns_of_one_name_in_a_file_of_each_kind(tmp_path, kind, names):
+def test_two_columns_with_the_same_name_are_rejected_in_each_file_type(tmp_path, kind, names):
     pytest.importorskip("openpyxl")
     path, frame = tmp_path / f"a.{kind}", pd.DataFrame([["a"] * len(names)], columns=names)
     if kind == "xlsx":
         frame.to_excel(path, index=False)
     else:
         frame.to_csv(path, index=False, sep={"csv": ",", "tsv": "\t"}[kind])
-    assert f"has two columns named {names[-1]!r}: rename one" in refused(path)
+    assert f"has two columns named {names[-1]!r}: rename one" in error_message(path)
     with pytest.raises(kb.InputError, match=f"two columns named {names[-1]!r}"):
         list(documents.read(path))
 
 
-def test_names_that_look_like_renamed_ones_and_empty_names_are_kept(tmp_path):
+def test_names_with_a_number_suffix_and_empty_names_are_kept(tmp_path):
     table = kb.read(put(tmp_path, "a.csv", "text,text.1,,\na,b,,\n"))
     assert list(table.columns)[:2] == ["text", "text.1"] and len(table) == 1
 
 
-def test_two_columns_of_one_name_in_a_table():
+def test_two_columns_with_the_same_name_are_rejected_in_a_dataframe():
     for names in (["text", "text"], ["text", " text"], ["text", "label", "label"]):
         with pytest.raises(kb.InputError, match=f"the table has two columns named {names[-1].strip()!r}: rename one"):
             tables.table(pd.DataFrame([["a"] * len(names)], columns=names))
@@ -416,7 +421,7 @@ def test_two_columns_of_one_name_in_a_table():
     assert list(tables.table(padded).columns) == ["text", "3"] and list(padded.columns) == [" text", 3]
 
 
-def test_columns_of_a_table_that_are_numbers_can_be_named():
+def test_columns_with_numbers_as_names_can_be_selected():
     task = kb.TextClassifier(text_column="0", label_column="1")
     for frame in (
         pd.DataFrame([["好", "x"], ["0", "1"]]),
@@ -433,12 +438,12 @@ def test_columns_of_a_table_that_are_numbers_can_be_named():
 
 
 @pytest.mark.parametrize("rows", [[{"text": "a", "text ": "b"}], [{"text": "a"}, {" text": "b"}]])
-def test_keys_that_differ_by_spaces(rows):
+def test_keys_that_differ_only_by_spaces_are_rejected(rows):
     with pytest.raises(kb.InputError, match="two columns named 'text'"):
         tables.table(rows)
 
 
-def test_keys_that_differ_by_case_where_rows_would_lose_their_value(tmp_path):
+def test_keys_that_differ_only_by_case_are_rejected_if_values_would_be_lost(tmp_path):
     def texts(rows):
         return [example.text for example in kb.TextClassifier().examples(rows, gold=False).rows]
 
@@ -454,25 +459,25 @@ def test_keys_that_differ_by_case_where_rows_would_lose_their_value(tmp_path):
     assert texts(pd.DataFrame({"text": ["a", ""], "TEXT": ["b", "c"]})) == ["a"]
 
 
-def test_a_duplicate_key_in_one_object(tmp_path):
+def test_duplicate_key_in_an_object_is_rejected(tmp_path):
     path = put(tmp_path, "a.jsonl", '{"text": "a"}\n{"text": "b", "text": "c"}\n')
-    assert "line 2: an object has the key 'text' twice: rename one" in refused(path)
+    assert "line 2: an object has the key 'text' twice: rename one" in error_message(path)
     path = put(tmp_path, "b.jsonl", '{"text": "a", "spo_list": [{"subject": "a", "subject": "b"}]}\n')
-    assert "line 1: an object has the key 'subject' twice" in refused(path)
+    assert "line 1: an object has the key 'subject' twice" in error_message(path)
     path = put(tmp_path, "c.json", '[{"text": "a"}, {"text": "b", "label": "x", "label": "y"}]')
-    assert refused(path) == f"{path}: an object has the key 'label' twice: rename one"
+    assert error_message(path) == f"{path}: an object has the key 'label' twice: rename one"
 
 
 @pytest.mark.parametrize("task, cell", [
     (kb.RelationExtractor, '[{"subject": "a", "subject": "b", "predicate": "p", "object": "b"}]'),
     (kb.SubjectExtractor, '[{"subject": "a", "subject": "b"}]'),
 ])  # fmt: skip
-def test_a_duplicate_key_in_the_json_of_a_cell(task, cell):
+def test_duplicate_key_in_the_json_of_a_cell_is_rejected(task, cell):
     with pytest.raises(kb.InputError, match="row 1: an object has the key 'subject' twice: rename one"):
         task().examples(["ab"], [cell])
 
 
-def test_one_text_is_refused_in_every_type():
+def test_single_text_is_rejected_in_every_type():
     import tensorflow as tf
 
     for one in (

@@ -1,4 +1,4 @@
-"""What XLA compiles for training, against the plain graph in float32."""
+"""The parts that XLA compiles for training, compared with the plain graph in float32."""
 
 import numpy as np
 import pytest
@@ -10,11 +10,11 @@ from kbert_tasks.tasks.classify.task import ClassifySettings
 from kbert_tasks.training import compiling
 
 from .. import tiny
-from .test_bfloat16 import in_bfloat16, near
+from .test_bfloat16 import assert_near, in_bfloat16
 from .test_ops import numbers, with_gradients
 
 tf = tensorflow()
-ROWS = 129  # filled up to 192
+ROWS = 129  # padded to 192
 NORM = numbers(ROWS, 16) + 3, numbers(ROWS, 16, scale=2.0), 1 + numbers(16), numbers(16, scale=0.5)
 INNER = numbers(ROWS, 8), numbers(8, 32), numbers(32), numbers(32, 8), numbers(8)
 
@@ -29,40 +29,43 @@ def compiled_sum(rate):
     )
 
 
-def test_without_dropout_it_is_the_plain_graph():
-    for own, plain, inputs in ((compiled_sum(0.0), plain_sum, NORM), (compiled.feed_forward, ops.feed_forward, INNER)):
-        for one, other in zip(with_gradients(own, *inputs), with_gradients(plain, *inputs), strict=True):
+def test_compiled_parts_equal_the_plain_graph_without_dropout():
+    for compiled_part, plain, inputs in (
+        (compiled_sum(0.0), plain_sum, NORM),
+        (compiled.feed_forward, ops.feed_forward, INNER),
+    ):
+        for one, other in zip(with_gradients(compiled_part, *inputs), with_gradients(plain, *inputs), strict=True):
             np.testing.assert_allclose(one, other, rtol=1e-4, atol=2e-4)
 
 
 @pytest.mark.slow
-def test_in_bfloat16_it_is_the_plain_graph_rounded():
-    near(in_bfloat16(compiled_sum(0.0), *NORM), with_gradients(plain_sum, *NORM))
-    near(in_bfloat16(compiled.feed_forward, *INNER), with_gradients(ops.feed_forward, *INNER))
+def test_compiled_parts_in_bfloat16_are_close_to_the_plain_graph():
+    assert_near(in_bfloat16(compiled_sum(0.0), *NORM), with_gradients(plain_sum, *NORM))
+    assert_near(in_bfloat16(compiled.feed_forward, *INNER), with_gradients(ops.feed_forward, *INNER))
 
 
-def test_the_gradient_drops_what_was_dropped(monkeypatch):
+def test_gradient_is_zero_where_dropout_was_applied(monkeypatch):
     key = tf.constant([5, -7])
     monkeypatch.setattr(compiled, "_key", lambda: key)
 
-    def plain(x, y, gamma, beta):  # the rows that fill up come last, so that the others have the same places
+    def plain(x, y, gamma, beta):  # padding rows come last, so the other rows keep their positions
         return ops.normalised(x + compiled._dropped(y, key, 0.25), gamma, beta)
 
-    own, theirs = with_gradients(compiled_sum(0.25), *NORM), with_gradients(plain, *NORM)
-    assert np.mean(own[2] == 0) == pytest.approx(0.25, abs=0.03)
-    for one, other in zip(own, theirs, strict=True):
+    actual, expected = with_gradients(compiled_sum(0.25), *NORM), with_gradients(plain, *NORM)
+    assert np.mean(actual[2] == 0) == pytest.approx(0.25, abs=0.03)
+    for one, other in zip(actual, expected, strict=True):
         np.testing.assert_allclose(one, other, rtol=1e-4, atol=2e-4)
 
 
 @pytest.mark.parametrize("rate", [0.1, 0.5, 0.9])
-def test_the_hash_drops_its_share_without_a_pattern(rate):
+def test_hash_drops_the_given_share_without_a_pattern(rate):
     ops.seeded(1)
     rows, columns = 400, 128
     one, other = (compiled._kept(rows * columns, compiled._key(), rate, (rows, columns)).numpy() for _ in range(2))
     spread = np.sqrt(rate * (1 - rate))
     for kept in (one, other):
         assert abs(kept.mean() - (1 - rate)) < 0.01
-        for axis in (0, 1):  # the share of each row and column is what chance makes of it
+        for axis in (0, 1):  # the shares of rows and columns vary as expected from chance
             expected = spread / np.sqrt(kept.shape[axis])
             assert np.std(kept.mean(axis)) == pytest.approx(expected, rel=0.25)
         assert len(np.unique(kept, axis=0)) == rows
@@ -72,66 +75,66 @@ def test_the_hash_drops_its_share_without_a_pattern(rate):
     assert abs(np.mean((one - one.mean()) * (other - other.mean()))) < 0.02 * spread**2
 
 
-def test_dropout_is_repeated_by_the_seed():
-    drawn = []
+def test_same_seed_repeats_the_dropout_keys():
+    keys = []
     for _ in range(2):
         ops.seeded(7)
-        drawn.append([compiled._key().numpy().tolist() for _ in range(2)])
-    assert drawn[0] == drawn[1] and drawn[0][0] != drawn[0][1]
+        keys.append([compiled._key().numpy().tolist() for _ in range(2)])
+    assert keys[0] == keys[1] and keys[0][0] != keys[0][1]
 
 
-def test_the_state_of_the_generator_repeats_every_bit():
-    """As a run that is resumed needs it."""
+def test_generator_state_reproduces_results_exactly():
+    """A resumed run needs this."""
     ops.seeded(7)
     state = tf.random.get_global_generator().state.numpy()
-    one = with_gradients(compiled_sum(0.25), *NORM)
+    first = with_gradients(compiled_sum(0.25), *NORM)
     tf.random.get_global_generator().reset(state)
-    for each, other in zip(one, with_gradients(compiled_sum(0.25), *NORM), strict=True):
-        np.testing.assert_array_equal(each, other)
+    for one, second in zip(first, with_gradients(compiled_sum(0.25), *NORM), strict=True):
+        np.testing.assert_array_equal(one, second)
 
 
 @pytest.mark.parametrize("rows, size", [(1, 128), (128, 128), (129, 192), (193, 256), (1000, 1024), (1025, 1536)])
-def test_rows_are_filled_up_to_few_numbers(rows, size):
-    (filled,) = compiled._filled(tf.constant(rows), tf.ones((rows, 3)))
-    assert compiled.size_of(rows) == size == filled.shape[0]
-    assert tf.reduce_sum(filled) == 3 * rows
+def test_number_of_rows_is_padded_to_a_few_sizes(rows, size):
+    (padded,) = compiled._filled(tf.constant(rows), tf.ones((rows, 3)))
+    assert compiled.size_of(rows) == size == padded.shape[0]
+    assert tf.reduce_sum(padded) == 3 * rows
 
 
-# Whether to -----------------------------------------------------------------------------------------------------------
+# Whether to compile -----------------------------------------------------------------------------------------------------------
 
 
-def decided(lengths, precision="bfloat16", strategy=None, config=None, **settings):
+def resolve(lengths, precision="bfloat16", strategy=None, config=None, **settings):
     settings = ClassifySettings(epochs=1, **settings)
     strategy = strategy or tf.distribute.get_strategy()
     return compiling.resolve_compile(settings, config or tiny.config(), precision, False, strategy, lengths)
 
 
-def test_auto_compiles_where_the_steps_save_more_time_than_it_takes():
+def test_auto_compiles_if_the_steps_save_more_time_than_compiling_takes():
     base = tiny.config(hidden_size=768, intermediate_size=3072, num_hidden_layers=12)
-    short, long = decided([8] * 32, config=base), decided([64] * 32_000, config=base)
+    short, long = resolve([8] * 32, config=base), resolve([64] * 32_000, config=base)
     assert (short.value, long.value) == ("off", "on")
     assert "in 1,000 steps" in long.reason
-    assert decided([64] * 32_000, "float32", config=base).value == "off"
-    assert decided([64] * 32_000, config=base, encoder="keras-bert").value == "off"
-    assert decided([64] * 32_000, config=base, compile="off").value == "off"
+    assert resolve([64] * 32_000, "float32", config=base).value == "off"
+    assert resolve([64] * 32_000, config=base, encoder="keras-bert").value == "off"
+    assert resolve([64] * 32_000, config=base, compile="off").value == "off"
 
 
 def test_compiling_can_be_requested():
-    assert decided([8], "float32", compile="on").value == "on"
+    assert resolve([8], "float32", compile="on").value == "on"
     with pytest.raises(kb.InputError, match="compile cannot be on: it needs encoder fast"):
-        decided([8], compile="on", encoder="keras-bert")
+        resolve([8], compile="on", encoder="keras-bert")
 
 
-def test_several_devices_do_not_compile():
-    class Two:
+def test_training_on_several_devices_is_not_compiled():
+    class TwoDevices:
         num_replicas_in_sync = 2
 
-    assert decided([8], strategy=Two()).value == "off"
+    assert resolve([8], strategy=TwoDevices()).value == "off"
     with pytest.raises(kb.InputError, match="needs training on one processor"):
-        decided([8], strategy=Two(), compile="on")
+        resolve([8], strategy=TwoDevices(), compile="on")
 
 
-def test_a_model_trains_with_it(checkpoint):
+def test_compiled_model_trains(checkpoint):
     rows = [{"text": "the room was clean", "label": "good"}, {"text": "terrible food", "label": "bad"}] * 4
     settings = {"epochs": 12, "batch_size": 4, "learning_rate": 1e-2, "max_length": 16, "compile": "on"}
     task = kb.TextClassifier(checkpoint, **settings).fit(rows, dev=rows)
@@ -140,7 +143,7 @@ def test_a_model_trains_with_it(checkpoint):
 
 
 @pytest.mark.slow
-def test_it_works_with_parts_and_moved_embeddings_in_16_bits(checkpoint):
+def test_compiled_training_works_with_micro_batches_and_fgm_in_16_bits(checkpoint):
     rows = [{"text": "the room was clean", "label": "good"}, {"text": "terrible food", "label": "bad"}] * 4
     for precision in ("bfloat16", "float16"):
         settings = {"epochs": 1, "micro_batches": 2, "fgm_epsilon": 0.5, "max_length": 16, "precision": precision}

@@ -1,4 +1,4 @@
-"""The graph against keras-bert's and against a plain NumPy one."""
+"""The encoder, compared with keras-bert and with a plain NumPy implementation."""
 
 import json
 import logging
@@ -36,8 +36,8 @@ def largest_difference(folder, encoder, **batch):
     found = kb.Checkpoint.open(folder)
     ids, segments = ids_of(found.config, **batch)
     wanted = numpy_bert.forward(found.tensors(), found.config, ids, segments)
-    seen = load(folder, encoder=encoder).predict_on_batch([ids, segments])
-    return np.abs(seen - wanted)[ids != 0].max()
+    output = load(folder, encoder=encoder).predict_on_batch([ids, segments])
+    return np.abs(output - wanted)[ids != 0].max()
 
 
 @pytest.mark.parametrize("encoder", ["fast", "keras-bert"])
@@ -63,16 +63,16 @@ def test_outputs_equal_on_real_weights_and_text(folder, encoder):
     x = inputs([tokenizer.encode(text) for text in texts])
     ids, segments = x["Input-Token"], x["Input-Segment"]
     wanted = numpy_bert.forward(found.tensors(), found.config, ids, segments)
-    seen = load(folder, encoder=encoder).predict_on_batch([ids, segments])
-    assert np.abs(seen - wanted)[ids != 0].max() < 1e-4
+    output = load(folder, encoder=encoder).predict_on_batch([ids, segments])
+    assert np.abs(output - wanted)[ids != 0].max() < 1e-4
 
 
 @pytest.mark.parametrize("encoder", ["fast", "keras-bert"])
-def test_every_weight_trains_and_the_count_is_reported(checkpoint, encoder, caplog):
+def test_every_weight_is_trainable_and_the_count_is_logged(checkpoint, encoder, caplog):
     with caplog.at_level(logging.INFO, "kbert_tasks"):
         model = load(checkpoint, encoder=encoder)
     weights = [name for name in kb.Checkpoint.open(checkpoint).tensors() if name.startswith("bert/")]
-    assert len(model.trainable_weights) == len(weights) - 2  # all but the pooler's
+    assert len(model.trainable_weights) == len(weights) - 2  # all except those of the pooler
     assert not model.non_trainable_weights
     assert (
         f"{sum(int(np.prod(w.shape)) for w in model.weights):,} trainable weights in {len(weights) - 2} arrays"
@@ -82,22 +82,24 @@ def test_every_weight_trains_and_the_count_is_reported(checkpoint, encoder, capl
 
 
 @pytest.mark.parametrize("hidden, attention", [(0.0, 0.0), (0.3, 0.0), (0.0, 0.4), (0.2, 0.1)])
-def test_the_dropout_rates_of_the_config_are_used(tmp_path, hidden, attention):
+def test_dropout_rates_of_the_config_are_used(tmp_path, hidden, attention):
     folder = tiny.checkpoint(
         tmp_path / "uncased", hidden_dropout_prob=hidden, attention_probs_dropout_prob=attention, num_hidden_layers=1
     )
     model = load(folder)
     ids, segments = ids_of(tiny.config())
-    still, dropped = (model([ids, segments], training=t).numpy() for t in (False, True))
-    assert np.allclose(still, dropped, atol=1e-6) == (hidden == attention == 0)
+    without_dropout, with_dropout = (model([ids, segments], training=t).numpy() for t in (False, True))
+    assert np.allclose(without_dropout, with_dropout, atol=1e-6) == (hidden == attention == 0)
     rates = {layer.rate for layer in model.layers if layer.name.endswith("Dropout")}
     assert rates == {hidden}
     assert model.get_layer("Encoder-1-MultiHeadSelfAttention").dropout_rate == attention
-    theirs = load(folder, encoder="keras-bert")
-    assert {layer.rate for layer in theirs.layers if layer.name.endswith("Dropout")} == ({hidden} if hidden else set())
+    keras_bert = load(folder, encoder="keras-bert")
+    assert {layer.rate for layer in keras_bert.layers if layer.name.endswith("Dropout")} == (
+        {hidden} if hidden else set()
+    )
 
 
-def test_dropout_drops_the_share_it_says():
+def test_attention_dropout_drops_the_given_share():
     from kbert_tasks.encoder.layers import SelfAttention
 
     attention, x = SelfAttention(2, 0.5), np.ones((64, 8, 16), "float32")
@@ -105,7 +107,7 @@ def test_dropout_drops_the_share_it_says():
     attention([x, bias])
     attention.Wv.assign(np.eye(16))
     attention.Wo.assign(np.eye(16))
-    # With equal scores and values of 1, an output is (probabilities kept) / (8 * 0.5): its mean stays 1.
+    # With equal scores and values of 1, an output is (number of kept probabilities) / (8 * 0.5), with a mean of 1.
     for part in "qk":
         getattr(attention, f"W{part}").assign(np.zeros((16, 16)))
     y = attention([x, bias], training=True).numpy()
@@ -113,15 +115,15 @@ def test_dropout_drops_the_share_it_says():
     assert y.std() > 0.2
 
 
-def test_padding_changes_nothing(checkpoint):
+def test_padding_does_not_change_the_output(checkpoint):
     model = load(checkpoint)
     ids, segments = ids_of(tiny.config())
-    wide = np.pad(ids, ((0, 0), (0, 9))), np.pad(segments, ((0, 0), (0, 9)))
-    assert np.allclose(model([ids, segments])[0], model(list(wide))[0, : ids.shape[1]], atol=1e-5)
+    padded = np.pad(ids, ((0, 0), (0, 9))), np.pad(segments, ((0, 0), (0, 9)))
+    assert np.allclose(model([ids, segments])[0], model(list(padded))[0, : ids.shape[1]], atol=1e-5)
 
 
 @pytest.mark.parametrize("encoder", ["fast", "keras-bert"])
-def test_several_last_layers(two_layers, encoder):
+def test_output_of_several_layers_is_concatenated(two_layers, encoder):
     ids, segments = ids_of(tiny.config())
     two = load(two_layers, output_layer_num=2, encoder=encoder).predict_on_batch([ids, segments])
     assert two.shape == (3, 20, 32)
@@ -129,20 +131,20 @@ def test_several_last_layers(two_layers, encoder):
     assert np.allclose(two[..., 16:], one, atol=1e-5)
 
 
-def test_a_fixed_length_and_the_pretraining_heads(checkpoint):
+def test_fixed_length_and_pretraining_heads_are_supported(checkpoint):
     assert load(checkpoint, seq_len=24).output_shape == (None, 24, 16)
     heads = load(checkpoint, training=True, seq_len=24)
     assert heads.output_shape[1] == (None, 2)
 
 
-def test_any_number_of_segment_types(tmp_path):
+def test_other_number_of_segment_types_is_supported(tmp_path):
     folder = tiny.checkpoint(tmp_path / "uncased", type_vocab_size=3)
     assert largest_difference(folder, "fast") < 1e-5
     with pytest.raises(kb.InputError, match="keras-bert supports 2 segment types"):
         load(folder, encoder="keras-bert")
 
 
-def test_a_saved_keras_model_loads_without_custom_objects(checkpoint, tmp_path):
+def test_saved_keras_model_loads_without_custom_objects(checkpoint, tmp_path):
     from kbert_tasks.encoder.pooling import pooled
 
     keras = keras2()
@@ -151,27 +153,27 @@ def test_a_saved_keras_model_loads_without_custom_objects(checkpoint, tmp_path):
     for pooling in ("cls", "pooler", "mean", "max"):
         model = keras.Model(encoder.inputs, pooled(encoder, pooling))
         model.save(tmp_path / "model.keras")
-        again = keras.models.load_model(tmp_path / "model.keras")
-        assert np.array_equal(again.predict_on_batch([ids, segments]), model.predict_on_batch([ids, segments]))
+        loaded = keras.models.load_model(tmp_path / "model.keras")
+        assert np.array_equal(loaded.predict_on_batch([ids, segments]), model.predict_on_batch([ids, segments]))
 
 
-def test_the_signature_is_keras_berts(checkpoint):
+def test_signature_equals_that_of_keras_bert(checkpoint):
     config = json.loads((Path(checkpoint) / "bert_config.json").read_text())
     model = kb.load_trained_model_from_checkpoint(f"{checkpoint}/bert_config.json", f"{checkpoint}/bert_model.ckpt")
     assert model.input_names == ["Input-Token", "Input-Segment"]
     assert model.output_shape == (None, None, config["hidden_size"])
 
 
-def test_the_first_token_alone_is_what_the_whole_gives(checkpoint):
+def test_output_of_the_first_token_is_the_same_with_first_only(checkpoint):
     tf = tensorflow()
     ids, segments = ids_of(tiny.config())
-    whole, alone = load(checkpoint), load(checkpoint, first_only=True)
+    whole, first_token = load(checkpoint), load(checkpoint, first_only=True)
     found = []
-    for model in (whole, alone):
+    for model in (whole, first_token):
         with tf.GradientTape() as tape:
             vector = model([ids, segments], training=False)[:, 0]
             loss = tf.reduce_sum(vector**3)
         found.append([vector, *tape.gradient(loss, model.trainable_weights)])
-    assert alone([ids, segments]).shape == (3, 1, 16)
+    assert first_token([ids, segments]).shape == (3, 1, 16)
     for one, other in zip(*found, strict=True):
         np.testing.assert_allclose(one, other, atol=1e-4, rtol=1e-4)

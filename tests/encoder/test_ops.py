@@ -1,4 +1,4 @@
-"""Operations with gradients written by hand, against TensorFlow's own."""
+"""Operations with hand-written gradients, compared with those of TensorFlow."""
 
 import numpy as np
 import pytest
@@ -10,7 +10,7 @@ tf, keras = tensorflow(), keras2()
 
 
 def with_gradients(function, *inputs):
-    """The value, and its gradients by each input for an upstream gradient that is not constant."""
+    """The value and its gradients with respect to each input, for an upstream gradient that is not constant."""
     inputs = [tf.constant(each) for each in inputs]
     with tf.GradientTape() as tape:
         tape.watch(inputs)
@@ -23,53 +23,53 @@ def numbers(*shape, scale=1.0):
     return (scale * np.random.default_rng(3).standard_normal(shape)).astype("float32")
 
 
-def test_gelu_is_googles_formula_and_its_gradient():
+def test_gelu_and_its_gradient_equal_the_formula_of_google():
     x = np.r_[numbers(200, scale=3.0), np.float32([0, -30, 30, -1e4, 1e4])]
-    own, theirs = (with_gradients(f, x) for f in (gelu, lambda x: tf.nn.gelu(x, approximate=True)))
-    for one, other in zip(own, theirs, strict=True):
+    actual, reference = (with_gradients(f, x) for f in (gelu, lambda x: tf.nn.gelu(x, approximate=True)))
+    for one, other in zip(actual, reference, strict=True):
         assert np.isfinite(one).all()
         np.testing.assert_allclose(one, other, rtol=1e-5, atol=1e-5)
 
 
-def test_feed_forward_is_two_dense_layers_and_their_gradients():
+def test_feed_forward_and_its_gradients_equal_two_dense_layers():
     inputs = numbers(7, 8), numbers(8, 32), numbers(32), numbers(32, 8), numbers(8)
 
-    def theirs(x, W1, b1, W2, b2):
+    def reference(x, W1, b1, W2, b2):
         return tf.nn.gelu(x @ W1 + b1, approximate=True) @ W2 + b2
 
-    for one, other in zip(with_gradients(feed_forward, *inputs), with_gradients(theirs, *inputs), strict=True):
+    for one, other in zip(with_gradients(feed_forward, *inputs), with_gradients(reference, *inputs), strict=True):
         np.testing.assert_allclose(one, other, rtol=1e-4, atol=1e-4)
 
 
 @pytest.mark.parametrize("number", [1, 3])
-def test_one_product_is_several_and_their_gradients(number):
+def test_one_product_and_its_gradients_equal_several_products(number):
     inputs = numbers(7, 8), *(numbers(8, 8, scale=1.0 + i) for i in range(number)), *[numbers(8)] * number
 
-    def theirs(x, *weights):
+    def reference(x, *weights):
         return tf.concat([x @ W + b for W, b in zip(weights[:number], weights[number:], strict=True)], -1)
 
-    for one, other in zip(with_gradients(one_product, *inputs), with_gradients(theirs, *inputs), strict=True):
+    for one, other in zip(with_gradients(one_product, *inputs), with_gradients(reference, *inputs), strict=True):
         np.testing.assert_allclose(one, other, rtol=1e-4, atol=1e-4)
 
 
 @pytest.mark.parametrize("shape", [(5, 16), (2, 7, 16)])
-def test_layer_normalisation_is_kerass_and_its_gradient(shape):
+def test_layer_normalisation_and_its_gradient_equal_those_of_keras(shape):
     layer = keras.layers.LayerNormalization(epsilon=1e-12)
     layer.build(shape)
     x, gamma, beta = numbers(*shape) + 3, 1 + numbers(16), numbers(16, scale=0.5)
 
-    def theirs(x, gamma, beta):
+    def reference(x, gamma, beta):
         unit = (x - tf.reduce_mean(x, -1, keepdims=True)) / tf.math.reduce_std(x, -1, keepdims=True)
         return unit * gamma + beta
 
     layer.set_weights([gamma, beta])
-    own = with_gradients(normalised, x, gamma, beta)
-    np.testing.assert_allclose(own[0], layer(x), atol=1e-5)
-    for one, other in zip(own, with_gradients(theirs, x, gamma, beta), strict=True):
+    actual = with_gradients(normalised, x, gamma, beta)
+    np.testing.assert_allclose(actual[0], layer(x), atol=1e-5)
+    for one, other in zip(actual, with_gradients(reference, x, gamma, beta), strict=True):
         np.testing.assert_allclose(one, other, rtol=1e-4, atol=1e-4)
 
 
-def test_layer_normalisation_computes_in_float32_whatever_comes():
+def test_layer_normalisation_computes_in_float32_for_any_input_type():
     x = (numbers(4, 64) + 100).astype("float32")
     half = normalised(tf.cast(x, tf.bfloat16), tf.ones(64), tf.zeros(64))
     wide = normalised(tf.cast(tf.cast(x, tf.bfloat16), tf.float32), tf.ones(64), tf.zeros(64))
@@ -77,7 +77,7 @@ def test_layer_normalisation_computes_in_float32_whatever_comes():
     np.testing.assert_allclose(tf.cast(half, tf.float32), wide, atol=0.02)
 
 
-def test_rows_and_their_dense_gradient():
+def test_rows_of_have_a_dense_gradient():
     table, ids = numbers(6, 4), np.int32([[1, 3, 3], [0, 1, 5]])
     with tf.GradientTape() as tape:
         variable = tf.constant(table)
@@ -93,18 +93,18 @@ def test_rows_and_their_dense_gradient():
 
 @pytest.mark.parametrize("rate", [0.1, 0.5, 0.9])
 @pytest.mark.parametrize("shape", [(400, 100), (33, 7, 211)])
-def test_dropout_drops_its_share_and_keeps_the_mean(rate, shape):
+def test_dropout_drops_the_given_share_and_keeps_the_mean(rate, shape):
     seeded(1)
     value, gradient = with_gradients(lambda x: dropped(x, rate), np.ones(shape, "float32"))
     kept = value != 0
     assert abs(kept.mean() - (1 - rate)) < 0.01 and abs(value.mean() - 1) < 0.05
     assert len(np.unique(value)) == 2 and np.array_equal(gradient != 0, kept)
-    # No two rows, and no two draws, are alike.
+    # All rows differ, and a second call gives another mask.
     assert len(np.unique(kept.reshape(shape[0], -1), axis=0)) == shape[0]
     assert not np.array_equal(dropped(tf.ones(shape), rate) != 0, kept)
 
 
-def test_dropout_is_repeated_by_the_seed():
+def test_same_seed_repeats_the_dropout():
     draws = []
     for _ in range(2):
         seeded(7)
@@ -113,5 +113,5 @@ def test_dropout_is_repeated_by_the_seed():
 
 
 @pytest.mark.parametrize("dtype", ["float16", "bfloat16"])
-def test_dropout_keeps_the_type(dtype):
+def test_dropout_keeps_the_data_type(dtype):
     assert dropped(tf.ones((3, 5), dtype), 0.1).dtype == dtype

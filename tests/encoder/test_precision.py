@@ -1,4 +1,4 @@
-"""Numbers of 16 bits: who gets them, and that a model trained in them answers as one of 32 does."""
+"""16-bit precision: when it is chosen, and that models trained with it work like those of 32 bits."""
 
 import numpy as np
 import pytest
@@ -13,33 +13,33 @@ BAD = ["the room was bad", "terrible food", "房间很差", "not nice"]
 ROWS = [{"text": text, "label": label} for label, texts in (("good", GOOD), ("bad", BAD)) for text in texts]
 
 
-@pytest.mark.parametrize("number", ["bfloat16", "float16"])
-def test_a_model_trains_in_16_bits(checkpoint, number, tmp_path):
-    settings = {"epochs": 25, "batch_size": 4, "learning_rate": 1e-2, "max_length": 16, "precision": number}
+@pytest.mark.parametrize("dtype", ["bfloat16", "float16"])
+def test_model_trains_in_16_bits(checkpoint, dtype, tmp_path):
+    settings = {"epochs": 25, "batch_size": 4, "learning_rate": 1e-2, "max_length": 16, "precision": dtype}
     task = kb.TextClassifier(checkpoint, **settings).fit(ROWS, dev=ROWS)
-    assert task.report_["precision"] == number and task.report_["scores"]["dev"]["accuracy"] == 1.0
+    assert task.report_["precision"] == dtype and task.report_["scores"]["dev"]["accuracy"] == 1.0
     assert keras2().mixed_precision.global_policy().name == "float32"
     assert {w.dtype for w in task.model.get_weights()} == {np.dtype("float32")}
-    assert task.model.get_layer("Encoder-1-FeedForward").compute_dtype == number
+    assert task.model.get_layer("Encoder-1-FeedForward").compute_dtype == dtype
     assert task.model.outputs[0].dtype == "float32"
     task.save(tmp_path / "run")
     texts = GOOD + BAD
-    again = kb.load(tmp_path / "run")
-    assert again.model.get_layer("Encoder-1-FeedForward").compute_dtype == number
-    assert again.predict(texts) == task.predict(texts)
+    loaded = kb.load(tmp_path / "run")
+    assert loaded.model.get_layer("Encoder-1-FeedForward").compute_dtype == dtype
+    assert loaded.predict(texts) == task.predict(texts)
 
 
-@pytest.mark.parametrize("number", ["bfloat16", pytest.param("float16", marks=pytest.mark.slow)])
-def test_the_first_losses_are_those_of_float32(checkpoint, number):
+@pytest.mark.parametrize("dtype", ["bfloat16", pytest.param("float16", marks=pytest.mark.slow)])
+def test_first_loss_is_close_to_that_of_float32(checkpoint, dtype):
     losses = []
-    for each in ("float32", number):
-        settings = {"epochs": 1, "max_length": 16, "precision": each, "dropout": 0.0, "learning_rate": 1e-6}
+    for name in ("float32", dtype):
+        settings = {"epochs": 1, "max_length": 16, "precision": name, "dropout": 0.0, "learning_rate": 1e-6}
         losses.append(kb.TextClassifier(checkpoint, **settings).fit(ROWS, dev=ROWS).report_["history"][0]["loss"])
     assert losses[0] == pytest.approx(losses[1], rel=0.1)
 
 
 @pytest.mark.parametrize("task", ["relation", "subject"])
-def test_the_other_tasks_train_in_16_bits(checkpoint, task, tmp_path):
+def test_other_tasks_train_in_16_bits(checkpoint, task, tmp_path):
     rows = kb.read(samples.path(task, "zh", "train")).head(24)
     rows.to_json(tmp_path / "rows.jsonl", orient="records", lines=True, force_ascii=False)
     options = ["--epochs", "1", "--precision", "bfloat16", "--max-length", "32", "--output", str(tmp_path / "run")]
@@ -48,7 +48,7 @@ def test_the_other_tasks_train_in_16_bits(checkpoint, task, tmp_path):
     assert np.isfinite(kb.load(tmp_path / "run").report_["history"][0]["loss"])
 
 
-def test_float16_scales_the_loss():
+def test_loss_is_scaled_in_float16():
     adam = keras2().optimizers.legacy.Adam()
     assert precision.scaled(adam, "bfloat16") is precision.scaled(adam, "float32") is adam
     assert precision.scaled(adam, "float16").dynamic
@@ -66,25 +66,25 @@ def test_float16_scales_the_loss():
         ("amx_bf16", (6, 1), "float32"),
     ],
 )
-def test_auto_takes_what_the_hardware_multiplies(flags, gpu, wanted, monkeypatch, tmp_path):
+def test_auto_chooses_the_precision_that_the_hardware_supports(flags, gpu, wanted, monkeypatch, tmp_path):
     config = tensorflow().config
     (tmp_path / "cpuinfo").write_text(f"flags : {flags}\n")
     monkeypatch.setattr(precision, "CPU", tmp_path / "cpuinfo")
     monkeypatch.setattr(config, "get_visible_devices", lambda kind: ["one"] if gpu else [])
     monkeypatch.setattr(config.experimental, "get_device_details", lambda device: {"compute_capability": gpu})
-    number, why = precision.choose("auto")
-    assert number == wanted and why
+    dtype, reason = precision.choose("auto")
+    assert dtype == wanted and reason
 
 
-def test_a_gpu_that_is_hidden_does_not_count(monkeypatch):
+def test_hidden_gpu_is_ignored(monkeypatch):
     config = tensorflow().config
     monkeypatch.setattr(config, "list_physical_devices", lambda kind: ["one"])
-    monkeypatch.setattr(config, "get_visible_devices", lambda kind: [])  # as after --device cpu
+    monkeypatch.setattr(config, "get_visible_devices", lambda kind: [])  # this is the state after --device cpu
     monkeypatch.setattr(config.experimental, "get_device_details", lambda device: {"compute_capability": (8, 0)})
     assert precision.choose("auto")[0] == "float32"
 
 
-def test_keras_berts_graph_is_float32(checkpoint):
+def test_keras_bert_encoder_supports_only_float32(checkpoint):
     assert precision.choose("auto", "keras-bert")[0] == "float32"
     with pytest.raises(kb.InputError, match="float32 only, not bfloat16: use encoder fast"):
         kb.TextClassifier(checkpoint, encoder="keras-bert", precision="bfloat16", max_length=16).fit(ROWS)

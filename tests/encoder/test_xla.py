@@ -1,6 +1,6 @@
-"""The step of each task compiles with XLA at one fixed shape, as a TPU has it, and is the step that TensorFlow makes.
+"""The training step of each task compiles with XLA for one fixed shape, as on a TPU, and equals that of TensorFlow.
 
-XLA draws other random numbers than TensorFlow: dropout is computed here, and then counts for nothing.
+XLA draws other random numbers than TensorFlow, so these tests compute the dropout but multiply it by zero.
 """
 
 import numpy as np
@@ -21,7 +21,7 @@ tf, keras = tensorflow(), keras2()
 ROWS, LENGTH = 4, 16
 
 
-CRAFT = {
+SETTINGS = {
     "learning_rate": 1e-3,
     "epochs": 1,
     "schedule": "linear",
@@ -29,11 +29,11 @@ CRAFT = {
     "weight_decay": 0.01,
     "global_clipnorm": 1.0,
 }
-CRAFT |= {"layerwise_lr_decay": 0.9, "head_lr_multiplier": 1.0}  # all that "auto" would leave open
+SETTINGS |= {"layerwise_lr_decay": 0.9, "head_lr_multiplier": 1.0}  # the settings that "auto" would choose
 
 
-def trained(name, compiled, settings=None, **how):
-    """(losses of two steps, weights, graphs made) of a task's model on a fixed shape."""
+def trained(name, compiled, settings=None, **options):
+    """Trains a task for two steps of a fixed shape; returns (losses, weights, number of graphs)."""
     task = find(name)("none", max_length=LENGTH, **settings or {})
     examples = task.examples(curves.rows(name, 12)).rows
     task.prepare(examples)
@@ -45,7 +45,7 @@ def trained(name, compiled, settings=None, **how):
         x = {"Input-Token": window.ids, "Input-Segment": window.segments}
         windows.append((x, task.target(example, window)))
     seeded(1)
-    model = Stepped(task.build(build_encoder(config, first_only=task.first_only)), **how)
+    model = Stepped(task.build(build_encoder(config, first_only=task.first_only)), **options)
     adam = keras.optimizers.legacy.Adam(1e-3)
     if settings:
         adam = optimizers.build_optimizer(task.settings, 2, [layer.name for layer in model.layers])
@@ -62,7 +62,7 @@ def trained(name, compiled, settings=None, **how):
 
 
 @pytest.mark.parametrize(
-    "name, how",
+    "name, options",
     [
         ("classify", {}),
         pytest.param("relation", {}, marks=pytest.mark.slow),
@@ -70,31 +70,31 @@ def trained(name, compiled, settings=None, **how):
         pytest.param("classify", {"parts": 2, "adversarial": 0.5}, marks=pytest.mark.slow),
     ],
 )
-def test_the_compiled_step_is_the_step(name, how, monkeypatch):
+def test_compiled_step_equals_the_plain_step(name, options, monkeypatch):
     monkeypatch.setattr(ops, "is_tpu", lambda strategy: True)
     monkeypatch.setattr(bert, "dropped", lambda x, rate: x + 0 * dropped(x, rate))
-    losses, weights, graphs = trained(name, True, **how)
+    losses, weights, graphs = trained(name, True, **options)
     assert graphs == 1 and len(losses) == 2
-    plain, plain_weights, _ = trained(name, False, **how)
+    plain, plain_weights, _ = trained(name, False, **options)
     np.testing.assert_allclose(losses, plain, rtol=1e-4)
     for one, other in zip(weights, plain_weights, strict=True):
-        np.testing.assert_allclose(one, other, atol=2.1e-3)  # where a gradient is rounding alone, two steps of Adam
+        np.testing.assert_allclose(one, other, atol=2.1e-3)  # two steps of Adam, if a gradient is only rounding
 
 
 @pytest.mark.slow
 @pytest.mark.parametrize("name", ["classify", "relation", "subject"])
-def test_the_step_of_a_tpu_compiles_in_bfloat16_with_every_craft(name, monkeypatch):
+def test_tpu_step_compiles_in_bfloat16_with_all_training_settings(name, monkeypatch):
     monkeypatch.setattr(ops, "is_tpu", lambda strategy: True)
     monkeypatch.setattr(bert, "dropped", lambda x, rate: x + 0 * dropped(x, rate))
     with precision.computing("bfloat16"):
-        losses, _, graphs = trained(name, True, CRAFT)
-        plain, *_ = trained(name, False, CRAFT)
+        losses, _, graphs = trained(name, True, SETTINGS)
+        plain, *_ = trained(name, False, SETTINGS)
     assert graphs == 1 and len(losses) == 2
     np.testing.assert_allclose(losses, plain, rtol=0.02)
 
 
 @pytest.mark.parametrize("compiled", [True, False])
-def test_the_dropout_of_a_tpu(compiled, monkeypatch):
+def test_tpu_dropout_drops_the_given_share(compiled, monkeypatch):
     monkeypatch.setattr(ops, "is_tpu", lambda strategy: True)
     seeded(1)
     draw = tf.function(lambda x: dropped(x, 0.25), jit_compile=compiled)

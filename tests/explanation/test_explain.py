@@ -1,4 +1,4 @@
-"""What an answer comes from: attributions that add up, and attention that is the model's own."""
+"""Explanations: attributions add up to the score, and the attention is that of the model."""
 
 import json
 import re
@@ -24,7 +24,7 @@ FEW = {"epochs": 1, "max_length": 32, "learning_rate": 1e-3, "precision": "float
 HOTEL = "房间很干净, but the service was terrible 😀"
 
 
-ROWS = [  # of all tasks
+ROWS = [  # for all tasks
     {
         "text": f"{place}的{thing}很{how}!",
         "label": {"好": "positive", "差": "negative", "大": "neutral"}[how],
@@ -60,8 +60,8 @@ def subject(checkpoint):
 
 
 @pytest.fixture(scope="module")
-def asked(classifier, relation, subject):
-    """(task, text, text_b, answer) of each task."""
+def cases(classifier, relation, subject):
+    """{name of a task: (task, text, text_b, answer)}."""
     return {
         "classify": (classifier, HOTEL, None, classifier.labels_[0]),
         "relation": (relation, TEXT, None, TRIPLE),
@@ -70,21 +70,21 @@ def asked(classifier, relation, subject):
 
 
 @pytest.fixture(params=tasks.names())
-def case(request, asked):
-    return asked[request.param]
+def case(request, cases):
+    return cases[request.param]
 
 
-def test_attributions_add_up_to_the_way_of_the_score(case):
+def test_attributions_add_up_to_the_change_of_the_score(case):
     found = kb.explain(*case, steps=300)
-    way = found.score - found.baseline
-    assert abs(way) > 1e-4 and found.close
-    assert found.delta == pytest.approx(found.attributions.sum() - way, abs=1e-9)
-    assert abs(found.delta) < 1e-3 + 1e-3 * abs(way)
-    few = kb.explain(*case, steps=2)
-    assert few.score == found.score and abs(few.delta) >= abs(found.delta) - 1e-4
+    change = found.score - found.baseline
+    assert abs(change) > 1e-4 and found.close
+    assert found.delta == pytest.approx(found.attributions.sum() - change, abs=1e-9)
+    assert abs(found.delta) < 1e-3 + 1e-3 * abs(change)
+    few_steps = kb.explain(*case, steps=2)
+    assert few_steps.score == found.score and abs(few_steps.delta) >= abs(found.delta) - 1e-4
 
 
-def test_shapes_strings_and_what_has_no_share(case):
+def test_shapes_and_tokens_of_an_explanation(case):
     found = kb.explain(*case)
     number, layers = len(found.tokens), case[0].config["num_hidden_layers"]
     assert found.attributions.shape == found.segments.shape == (number,) and found.offsets.shape == (number, 2)
@@ -115,7 +115,7 @@ def test_the_score_of_a_label_is_its_log_odds(classifier):
     assert kb.explain(classifier, HOTEL, steps=1).answer == prediction.label
 
 
-def test_several_labels_at_once(checkpoint):
+def test_texts_with_several_labels(checkpoint):
     texts, labels = ["好", "坏", "吃的", "房间好"] * 4, [["a"], ["a", "b"], ["c"], []] * 4
     task = kb.TextClassifier(checkpoint, **FEW).fit(texts, labels, dev=(texts[:4], labels[:4]))
     (prediction,) = task.predict(["房间好"])
@@ -148,8 +148,8 @@ def test_the_probability_of_a_triple_is_the_product_of_its_parts(relation):
         start, end = found.offsets[first, 0], found.offsets[last, 1]
         assert TEXT[start:end] == getattr(found.answer, name)
     x = inputs(relation.encode(relation.examples([TEXT], gold=False).rows[0]))
-    for name, end in (("Subjects", "subject"), ("Objects", "object")):
-        x[name] = np.array([[found.places[end]]], "int32")
+    for name, part in (("Subjects", "subject"), ("Objects", "object")):
+        x[name] = np.array([[found.places[part]]], "int32")
     scores = relation.model(x, training=False)
     spans = np.array(scores["spans"])[0]
     z = [spans[kind, first, last] for kind, (first, last) in enumerate(found.places.values())]
@@ -159,11 +159,11 @@ def test_the_probability_of_a_triple_is_the_product_of_its_parts(relation):
     assert found.probability == pytest.approx(p, abs=1e-5)
 
 
-def test_a_triple_is_given_in_any_form_or_found(relation):
+def test_triple_can_be_given_in_any_form_or_predicted(relation):
     forms = Triple(*TRIPLE), TRIPLE, list(TRIPLE), "酒店 | 好 | 早餐", json.dumps(TRIPLE)
     found = [kb.explain(relation, TEXT, answer=each, steps=1) for each in forms]
     assert {each.answer.strings for each in found} == {TRIPLE} and len({each.score for each in found}) == 1
-    (possible,) = decoded(relation, *of(relation, TEXT))
+    (possible,) = decoded(relation, *encoded_rows(relation, TEXT))
     if possible:
         best = kb.explain(relation, TEXT, steps=1)
         assert best.answer == possible[0]
@@ -173,7 +173,7 @@ def test_a_triple_is_given_in_any_form_or_found(relation):
             kb.explain(relation, TEXT, steps=1)
 
 
-def of(task, *rows):
+def encoded_rows(task, *rows):
     examples = task.examples(list(rows), gold=False).rows
     return examples, [task.encode(each) for each in examples]
 
@@ -187,17 +187,17 @@ def of(task, *rows):
         ("房房房 | 好 | 间间间", "its subject is not in the text and its object is not in the text"),
     ],
 )
-def test_what_cannot_be_a_triple(relation, answer, message):
+def test_invalid_triple_is_an_error(relation, answer, message):
     with pytest.raises(kb.InputError, match=re.escape(message)):
         kb.explain(relation, TEXT, answer=answer)
 
 
-def test_the_probability_of_a_subject_is_of_one_choice(subject):
+def test_probability_of_a_subject_is_that_of_its_span(subject):
     found = kb.explain(subject, TEXT, KIND, SUBJECT)
     assert found.shown == SUBJECT and found.texts == (KIND, TEXT)
     first, last = found.places["subject"]
     assert TEXT[found.offsets[first, 0] : found.offsets[last, 1]] == SUBJECT
-    _, (windows,) = of(subject, (TEXT, KIND))
+    _, (windows,) = encoded_rows(subject, (TEXT, KIND))
     p = subject.span_probabilities(windows[0], *subject.run_model(windows))
     assert found.score == pytest.approx(np.log(p[first, last] / (1 - p[first, last])), abs=1e-4)
     none = kb.explain(subject, TEXT, KIND, "")
@@ -212,7 +212,7 @@ def test_the_probability_of_a_subject_is_of_one_choice(subject):
         kb.explain(subject, TEXT)
 
 
-def test_of_a_long_text_the_window_that_holds_the_answer(subject, relation):
+def test_long_text_is_explained_in_the_window_with_the_answer(subject, relation):
     found = kb.explain(subject, LONG, KIND, SUBJECT)
     assert len(found.tokens) == 32 and found.cut > 0
     first, last = found.places["subject"]
@@ -224,7 +224,7 @@ def test_of_a_long_text_the_window_that_holds_the_answer(subject, relation):
         kb.explain(relation, f"环境{LONG}早早", answer=("环境", "好", "早早"))
 
 
-def test_what_cannot_be_explained(classifier):
+def test_invalid_input_is_an_error(classifier):
     for text, message in (("", "empty text"), (" \n", "empty text")):
         with pytest.raises(kb.InputError, match=message):
             kb.explain(classifier, text)
@@ -241,12 +241,12 @@ def test_what_cannot_be_explained(classifier):
         kb.explain("runs/hotel", "好")
 
 
-def test_a_text_of_nothing_that_is_read(classifier):
+def test_text_without_readable_characters_is_an_error(classifier):
     with pytest.raises(kb.InputError, match="there is nothing to explain: empty text"):
         kb.explain(classifier, "\u200d")
 
 
-def changed(folder, target, **settings):
+def with_settings(folder, target, **settings):
     """A copy of a saved task with other settings."""
     shutil.copytree(folder, target)
     about = json.loads((target / "task.json").read_text(encoding="utf-8"))
@@ -255,21 +255,21 @@ def changed(folder, target, **settings):
     return kb.load(target)
 
 
-def test_all_encoders_and_precisions_are_explained_alike(classifier, tmp_path):
+def test_all_encoders_and_precisions_have_the_same_explanation(classifier, tmp_path):
     classifier.save(tmp_path / "run")
-    wanted = kb.explain(classifier, HOTEL, answer=classifier.labels_[0])
+    expected = kb.explain(classifier, HOTEL, answer=classifier.labels_[0])
     for name, settings in {"theirs": {"encoder": "keras-bert"}, "rounded": {"precision": "bfloat16"}}.items():
-        task = changed(tmp_path / "run", tmp_path / name, **settings)
+        task = with_settings(tmp_path / "run", tmp_path / name, **settings)
         found = kb.explain(task, HOTEL, answer=task.labels_[0])
-        np.testing.assert_allclose(found.attributions, wanted.attributions, atol=1e-3)
-        np.testing.assert_allclose(found.attention, wanted.attention, atol=1e-4)
-        assert found.score == pytest.approx(wanted.score, abs=1e-4)
+        np.testing.assert_allclose(found.attributions, expected.attributions, atol=1e-3)
+        np.testing.assert_allclose(found.attention, expected.attention, atol=1e-4)
+        assert found.score == pytest.approx(expected.score, abs=1e-4)
     assert task.model.get_layer("Encoder-1-FeedForward").compute_dtype == "bfloat16"
 
 
 def test_pooling_over_all_tokens(classifier, tmp_path):
     classifier.save(tmp_path / "run")
-    task = changed(tmp_path / "run", tmp_path / "mean", pooling="mean")
+    task = with_settings(tmp_path / "run", tmp_path / "mean", pooling="mean")
     assert kb.explain(task, HOTEL).close
 
 
@@ -285,9 +285,9 @@ def test_changed_weights_change_the_explanation(classifier):
     assert before.attributions.any() and not after.attributions.any()
 
 
-def test_the_sum_is_exact_where_the_midpoint_rule_is():
-    tf, draw = tensorflow(), np.random.default_rng(0)
-    start, end, w = draw.standard_normal((3, 5, 4)).astype("float32")
+def test_integrated_gradients_are_exact_for_linear_and_quadratic_functions():
+    tf, rng = tensorflow(), np.random.default_rng(0)
+    start, end, w = rng.standard_normal((3, 5, 4)).astype("float32")
     line = integrated(lambda x: tf.reduce_sum(x * w, [1, 2]), start, end, 1)
     np.testing.assert_allclose(line, (w * (end - start)).sum(-1), atol=1e-5)
     for steps in (1, 7, 300):  # 300 is more than one batch
@@ -303,18 +303,18 @@ def test_attention_equals_a_plain_numpy_computation(two_layers, encoder):
     window = kb.Tokenizer(found.vocabulary, found.cased).encode("the room was clean", "服务 bad!")
     maps = attention.maps(model, window, found.config["num_attention_heads"])
     tensors, ids, segments = found.tensors(), window.ids[None], window.segments[None]
-    for i, of_layer in enumerate(maps):
+    for i, layer_attention in enumerate(maps):
         x = numpy_bert.forward(tensors, found.config | {"num_hidden_layers": i}, ids, segments)[0]
         size = found.config["hidden_size"] // found.config["num_attention_heads"]
-        for head, seen in enumerate(of_layer):
+        for head, head_attention in enumerate(layer_attention):
             part = slice(head * size, (head + 1) * size)
             name = f"bert/encoder/layer_{i}/attention/self"
             query, key = (
                 (x @ tensors[f"{name}/{kind}/kernel"] + tensors[f"{name}/{kind}/bias"])[:, part]
                 for kind in ("query", "key")
             )
-            wanted = np.exp(query @ key.T / np.sqrt(size))
-            np.testing.assert_allclose(seen, wanted / wanted.sum(-1, keepdims=True), atol=1e-5)
+            expected = np.exp(query @ key.T / np.sqrt(size))
+            np.testing.assert_allclose(head_attention, expected / expected.sum(-1, keepdims=True), atol=1e-5)
 
 
 TEXTS = strategies.text(
@@ -327,14 +327,14 @@ def test_tokens_are_the_text_in_order(text, pair):
     tokenizer = kb.Tokenizer(tiny.vocabulary(), cased=False)
     encoded = tokenizer.encode(text, pair)
     found = strings(tokenizer, encoded, (text, pair))
-    for segment, whole in enumerate((text, pair)):
-        at, again = 0, ""
-        for token, (start, end), of in zip(found, encoded.offsets, encoded.segments, strict=True):
-            if of == segment and end > start:
-                assert token == whole[start:end]
-                again += whole[at:start] + token[max(0, at - start) :]
-                at = max(at, end)
-        assert again + whole[at:] == whole
+    for segment, original in enumerate((text, pair)):
+        position, rebuilt = 0, ""
+        for token, (start, end), token_segment in zip(found, encoded.offsets, encoded.segments, strict=True):
+            if token_segment == segment and end > start:
+                assert token == original[start:end]
+                rebuilt += original[position:start] + token[max(0, position - start) :]
+                position = max(position, end)
+        assert rebuilt + original[position:] == original
     assert [token for token, (start, end) in zip(found, encoded.offsets, strict=True) if start == end] == [
         "[CLS]",
         "[SEP]",

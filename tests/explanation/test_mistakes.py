@@ -1,4 +1,4 @@
-"""Why the worst mistakes were made, as the report of a task tells it."""
+"""Explanations of the worst mistakes in the report of a task."""
 
 import json
 import logging
@@ -15,7 +15,7 @@ from kbert_tasks.reporting.mistakes import places
 from ..reporting.reading import Page
 from .test_explain import FEW, ROWS
 
-WRONG = [  # of the same texts, gold that can be answered and was not trained on
+WRONG = [  # the same texts with different gold that the model can answer but was not trained on
     row
     | {"label": {"positive": "negative", "negative": "neutral", "neutral": "positive"}[row["label"]]}
     | {"spo_list": [triple | {"predicate": {"好": "差", "差": "大", "大": "好"}[triple["predicate"]]}]}
@@ -26,18 +26,18 @@ WRONG = [  # of the same texts, gold that can be answered and was not trained on
 
 
 @pytest.fixture(autouse=True)
-def time_enough(monkeypatch):
+def enough_time(monkeypatch):
     monkeypatch.setattr(mistakes, "SECONDS", 60)
 
 
 @pytest.fixture(scope="module", params=tasks.names())
 def task(request, checkpoint):
-    """A task of each kind with mistakes: its development gold is wrong."""
+    """A task of each kind that makes mistakes, because its development gold is wrong."""
     return tasks.find(request.param)(checkpoint, **FEW).fit(ROWS, dev=WRONG)
 
 
-def whys(page):
-    """For each mistake, its explanations: (predicted or gold, the answer that is explained)."""
+def explanations(page):
+    """For each mistake, its explanations as (predicted or gold, explained answer)."""
     items = page.split('<ol class="mistakes">')[1].split('\n<li>\n<p class="facts">')[1:]
     return [re.findall(r'<h4>(\w+) .*?<p class="answer"><strong>(.*?)</strong>', item, re.DOTALL) for item in items]
 
@@ -51,49 +51,56 @@ def reported(task, file, **options):
 def test_the_worst_mistakes_are_explained(task, tmp_path):
     page = reported(task, tmp_path / "page.html")
     wrong = [task.answers_[place] for place in places(task.answers_)]
-    kind, found = task.report_["task"], whys(page)
+    kind, found = task.report_["task"], explanations(page)
     assert len(wrong) > mistakes.MOST and len(found) == len(wrong)
     explained = [each for each in found if each]
     assert 0 < len(explained) <= mistakes.MOST and not any(found[mistakes.MOST :])
     for answer, each in zip(wrong, found, strict=True):
-        for name, told in each:
+        for name, explained_answer in each:
             if kind == "classify":
-                assert told == answer[name]
+                assert explained_answer == answer[name]
             elif kind == "subject":
-                assert told in [s["subject"] for s in answer[name]] or (told == "no subject" and not answer[name])
+                assert explained_answer in [s["subject"] for s in answer[name]] or (
+                    explained_answer == "no subject" and not answer[name]
+                )
             else:
-                assert told.split(" | ") in [[t["subject"], t["predicate"], t["object"]] for t in answer[name]]
+                assert explained_answer.split(" | ") in [
+                    [t["subject"], t["predicate"], t["object"]] for t in answer[name]
+                ]
     if kind == "classify":
         assert [[name for name, _ in each] for each in found[:5]] == [["predicted", "gold"]] * 5
-    assert page.count('<div class="attention">') == len(explained)  # once for all answers of one
+    assert page.count('<div class="attention">') == len(explained)  # once for all explanations of a mistake
     assert "Draws each attention in the page" in page
     read = Page(page)
     assert read.loaded == [] and "http" not in page.replace("http-equiv", "") and len(read.ids) == len(set(read.ids))
     assert models._built.cache_info().currsize == 0
 
 
-def test_the_same_of_a_task_that_was_loaded(task, tmp_path):
+def test_loaded_task_has_the_same_explanations(task, tmp_path):
     task.save(tmp_path / "run")
-    one, other = (reported(each, tmp_path / "page.html") for each in (task, kb.load(tmp_path / "run")))
-    assert whys(one) == whys(other) and any(whys(one))
+    trained, loaded = (reported(each, tmp_path / "page.html") for each in (task, kb.load(tmp_path / "run")))
+    assert explanations(trained) == explanations(loaded) and any(explanations(trained))
 
 
-def test_several_labels_and_abstaining_and_what_training_never_saw():
-    def asked(kind, predicted, gold):
+def test_answers_to_explain_for_each_kind_of_mistake():
+    def answers_to_explain(kind, predicted, gold):
         answer = json.loads(json.dumps({"predicted": predicted, "gold": gold}))
         return mistakes._asked(tasks.find(kind)(), answer)
 
-    assert asked("classify", "a", "b") == [("predicted", "a"), ("gold", "b")]
-    assert asked("classify", None, "b") == [("gold", "b")]
-    assert asked("classify", ("a", "b", "c"), ("b",)) == [("predicted", "a")]
-    assert asked("classify", ("b",), ("b", "c")) == [("gold", "c")] and asked("classify", (), ()) == []
-    assert asked("subject", [], [{"subject": "雪"}]) == [("predicted", ""), ("gold", "雪")]
-    assert asked("subject", [{"subject": "雪", "span": [0, 1]}], []) == [("predicted", "雪"), ("gold", "")]
+    assert answers_to_explain("classify", "a", "b") == [("predicted", "a"), ("gold", "b")]
+    assert answers_to_explain("classify", None, "b") == [("gold", "b")]
+    assert answers_to_explain("classify", ("a", "b", "c"), ("b",)) == [("predicted", "a")]
+    assert (
+        answers_to_explain("classify", ("b",), ("b", "c")) == [("gold", "c")]
+        and answers_to_explain("classify", (), ()) == []
+    )
+    assert answers_to_explain("subject", [], [{"subject": "雪"}]) == [("predicted", ""), ("gold", "雪")]
+    assert answers_to_explain("subject", [{"subject": "雪", "span": [0, 1]}], []) == [("predicted", "雪"), ("gold", "")]
     triple = {"subject": "雪", "predicate": "作者", "object": "者"}
-    assert asked("relation", [], [triple]) == [("gold", ("雪", "作者", "者"))]
+    assert answers_to_explain("relation", [], [triple]) == [("gold", ("雪", "作者", "者"))]
 
 
-def test_an_answer_that_cannot_be_given_is_left_out(checkpoint):
+def test_gold_label_unknown_to_the_model_is_not_explained(checkpoint):
     task = kb.TextClassifier(checkpoint, **FEW).fit(
         ["好", "坏"] * 4, ["a", "b"] * 4, dev=(["好吃的", "坏了"], ["c", "c"])
     )
@@ -102,7 +109,7 @@ def test_an_answer_that_cannot_be_given_is_left_out(checkpoint):
     ] * 2
 
 
-def test_for_what_cannot_be_explained_the_next_is(task, monkeypatch):
+def test_mistake_that_cannot_be_explained_is_replaced_by_the_next(task, monkeypatch):
     wrong = places(task.answers_)
     worst = task.answers_[wrong[0]]["text"]
 
@@ -118,7 +125,7 @@ def test_for_what_cannot_be_explained_the_next_is(task, monkeypatch):
     assert all(html == task.answers_[place]["text"] for place, reasons in found.items() for _, html in reasons)
 
 
-def test_time_and_length_have_an_end(task, monkeypatch):
+def test_time_and_length_are_limited(task, monkeypatch):
     assert mistakes.explained(task, places(task.answers_))
     with monkeypatch.context() as patched:
         patched.setattr(mistakes, "SECONDS", 0)
@@ -134,20 +141,20 @@ def test_time_and_length_have_an_end(task, monkeypatch):
     assert mistakes.explained(task, places(task.answers_)) == {}
 
 
-def test_a_failure_is_reported_and_nothing_else_is_lost(task, tmp_path, monkeypatch, caplog):
+def test_failed_explanation_is_reported_and_the_page_is_written(task, tmp_path, monkeypatch, caplog):
     monkeypatch.setattr(mistakes, "explain", lambda *_, **__: 1 / 0)
     with caplog.at_level(logging.WARNING, "kbert_tasks"):
         page = reported(task, tmp_path / "page.html")
     assert "the errors could not be explained (ZeroDivisionError" in caplog.text
-    assert "answered wrongly" in page and not any(whys(page))
+    assert "answered wrongly" in page and not any(explanations(page))
     assert models._built.cache_info().currsize == 0
 
 
-def test_the_page_can_do_without(task, tmp_path):
-    assert not any(whys(reported(task, tmp_path / "page.html", explain=False)))
+def test_page_can_be_written_without_explanations(task, tmp_path):
+    assert not any(explanations(reported(task, tmp_path / "page.html", explain=False)))
 
 
-def test_the_command_explains_once(checkpoint, tmp_path, monkeypatch):
+def test_command_explains_only_once(checkpoint, tmp_path, monkeypatch):
     from kbert_tasks.cli import train
 
     calls = []

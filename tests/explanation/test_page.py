@@ -1,4 +1,4 @@
-"""An explanation as a page and as plain text; made by hand here, so that no model is needed."""
+"""An explanation as a page and as plain text; the explanations are invented, so that no model is needed."""
 
 import dataclasses
 import html as markup
@@ -26,13 +26,13 @@ HOSTILE = "<script>alert('x')</script> & \"q\" </p>"
 
 
 def made(text="《雪》 的 author 是😀", spans=None, answer="好", places=None, values=None, layers=2, heads=3):
-    """An Explanation of a text whose tokens are `spans`, by default all characters that are no space."""
+    """An Explanation of a text with the tokens `spans`, by default all characters except white space."""
     spans = spans or [(i, i + 1) for i, c in enumerate(text) if not c.isspace()]
     offsets = np.array([(0, 0), *spans, (0, 0)])
     size = len(offsets)
-    draw = np.random.default_rng(0)
-    values = draw.standard_normal(size - 2) if values is None else np.array(values)
-    attention = draw.random((layers, heads, size, size)) ** 4
+    rng = np.random.default_rng(0)
+    values = rng.standard_normal(size - 2) if values is None else np.array(values)
+    attention = rng.random((layers, heads, size, size)) ** 4
     return Explanation(
         texts=(text,), tokens=("[CLS]", *(text[start:end] for start, end in spans), "[SEP]"), offsets=offsets,
         segments=np.zeros(size, int), cut=0, answer=answer, shown=answer, record=answer, predicted=True,
@@ -43,13 +43,13 @@ def made(text="《雪》 的 author 是😀", spans=None, answer="好", places=N
 
 
 def plain(page):
-    """What a reader sees of the words of a page."""
+    """The visible text of the words on a page."""
     words = re.search(r'<p class="words"[^>]*>(.*?)</p>', page, re.DOTALL)[1]
     return markup.unescape(re.sub("<small.*?</small>|<[^>]+>", "", words))
 
 
 @pytest.mark.parametrize("text", ["《雪》 的 author 是😀", HOSTILE, "a\n\tb  c", "房间\u200d很好", "half \ud83d"])
-def test_the_words_are_the_text_and_nothing_of_it_is_markup(text):
+def test_page_shows_the_text_and_escapes_it(text):
     page = html(made(text, answer=HOSTILE))
     assert plain(page) == text
     assert "<script>alert" not in page and page.count("<script") == page.count("</script>") == 2
@@ -58,7 +58,7 @@ def test_the_words_are_the_text_and_nothing_of_it_is_markup(text):
     assert data["tokens"] == list(made(text).tokens)
 
 
-def test_the_sign_can_be_seen_without_colour_and_the_number_read():
+def test_signs_and_numbers_are_visible_without_colour():
     page = fragment(made("好坏了", values=[0.5, -1.0, 0.0]))
     assert '<span class="for" style="--share: 0.500" title="好  +0.5000">好</span>' in page
     assert '<span class="against" style="--share: 1.000" title="坏  -1.0000">坏</span>' in page
@@ -66,14 +66,14 @@ def test_the_sign_can_be_seen_without_colour_and_the_number_read():
     assert re.search(r"\.for, .*solid", STYLE) and re.search(r"\.against {.*dashed", STYLE)
 
 
-def test_what_the_model_did_not_read_is_distinguished():
+def test_unread_text_is_marked():
     found = dataclasses.replace(made("很好的房间很好", spans=[(3, 4), (4, 5)]), cut=5)
     page = fragment(found)
     assert re.findall(r'class="unread"[^>]*>([^<]*)<', page) == ["很好的", "很好"]
     assert "5 more tokens are outside this window" in page and "5 more tokens" in str(found)
 
 
-def test_tokens_of_one_character_are_one():
+def test_tokens_of_the_same_character_are_shown_as_one():
     page = fragment(made("한국", spans=[(0, 1), (0, 1), (0, 2), (1, 2)], values=[0.25, 0.5, 0.125, 0.125]))
     assert plain(page) == "한국" and 'title="한국  +1.0000"' in page
 
@@ -91,12 +91,12 @@ def test_parts_of_the_answer_are_named():
     assert found.as_dict()["answer"] == found.record == "雪 | 作者 | 者"
 
 
-def test_the_maps_can_be_left_out():
+def test_attention_maps_can_be_left_out():
     page = fragment(dataclasses.replace(made(), attention=None))
     assert "<script" not in page and "Attention" not in page and plain(page) == made().texts[0]
 
 
-def test_one_of_several_has_no_legend():
+def test_brief_explanation_has_no_legend():
     found = dataclasses.replace(made(), attention=None)
     long, brief = fragment(found), fragment(found, brief=True)
     assert "solid line: supports the answer" in long and "solid line" not in brief and plain(brief) == plain(long)
@@ -105,18 +105,18 @@ def test_one_of_several_has_no_legend():
         assert page.count("Integrated gradients, 50 steps") == 1 and ("Integrated" in numbers) == inside
 
 
-def test_without_any_attribution():
+def test_explanation_without_any_attribution():
     found = made("好坏", values=[0, 0])
     assert "--share: 0.000" in fragment(found) and "+0.000" in table(found) and found.close
 
 
-def test_the_font_is_in_the_head(monkeypatch):
+def test_font_is_embedded_in_the_head(monkeypatch):
     page = html(made("</head> 好坏"))
     monkeypatch.setattr(fonts, "face", lambda font, text: "@font-face { x }")
     found = fonts.embedded(page, fonts.Font("a file", "a name", True))
     assert found.index("@font-face { x }</style>\n</head>") < found.index("<body>")
     assert found.replace("<style>@font-face { x }</style>\n", "", 1) == page
-    # One that is not free stays where it is.
+    # A font without a free licence is not embedded.
     assert page == fonts.embedded(page, fonts.Font("a file", "a name", False)) == fonts.embedded(page, None)
 
 
@@ -128,7 +128,7 @@ def test_bars_and_columns_in_a_terminal():
     assert "probability 0.7500, as predicted" in lines[0]
 
 
-def test_a_large_delta_asks_for_more_steps():
+def test_large_delta_recommends_more_steps():
     found = dataclasses.replace(made("好坏", values=[1, 1]), delta=0.5)
     assert "use more steps" in table(found) and "use more steps" in fragment(found)
 
@@ -136,11 +136,11 @@ def test_a_large_delta_asks_for_more_steps():
 @pytest.mark.parametrize(
     "text, columns", [("", 0), ("abc", 3), ("房间", 4), ("，", 2), ("é", 1), ("e\u0301", 1), ("😀", 2)]
 )
-def test_columns_of_a_text(text, columns):
+def test_width_of_a_text_in_columns(text, columns):
     assert width(text) == columns
 
 
-def test_a_terminal_gets_no_command_and_no_endless_word():
+def test_terminal_output_has_no_control_characters_and_no_long_words():
     assert shown("a\x1b[2Jb\n房") == "a\\x1b[2Jb\\n房"
     assert cropped("房" * 12) == "房" * 12 and width(cropped("房" * 13)) <= LONGEST
     assert "\x1b" not in table(made("\x1b[31m好"))
@@ -165,15 +165,15 @@ addEventListener("load", () => {
     };
   });
   const root = document.documentElement;
-  const told = { seen, overflow: root.scrollWidth - root.clientWidth };
-  document.body.append(Object.assign(document.createElement("pre"), { id: "result", textContent: JSON.stringify(told) }));
+  const result = { seen, overflow: root.scrollWidth - root.clientWidth };
+  document.body.append(Object.assign(document.createElement("pre"), { id: "result", textContent: JSON.stringify(result) }));
 });
 """
 
 
 @pytest.mark.slow
-def test_in_a_browser(tmp_path):
-    """Two explanations in one page: maps of all heads, one of them large, numbers where one points."""
+def test_page_in_a_browser(tmp_path):
+    """Two explanations in one page: buttons for all heads, a large map, and the number at the mouse pointer."""
     if CHROMIUM is None:
         pytest.skip("there is no Chromium")
     found = [made(HOSTILE), made("《雪》 的 author 是😀" * 9)]
@@ -187,11 +187,11 @@ def test_in_a_browser(tmp_path):
         "--window-size=600,900", "--virtual-time-budget=20000", f"--user-data-dir={tmp_path / 'profile'}",
     )  # fmt: skip
     run = subprocess.run([CHROMIUM, *options, (tmp_path / "page.html").as_uri()], capture_output=True, timeout=300)
-    said = run.stderr.decode(errors="replace")
-    assert "CONSOLE" not in said, said
-    told = json.loads(markup.unescape(re.search(r'<pre id="result">(.+?)</pre>', run.stdout.decode(), re.DOTALL)[1]))
-    assert told["overflow"] <= 0
-    for each, one in zip(told["seen"], found, strict=True):
+    messages = run.stderr.decode(errors="replace")
+    assert "CONSOLE" not in messages, messages
+    result = json.loads(markup.unescape(re.search(r'<pre id="result">(.+?)</pre>', run.stdout.decode(), re.DOTALL)[1]))
+    assert result["overflow"] <= 0
+    for each, one in zip(result["seen"], found, strict=True):
         p = one.attention[0, 1]
         assert (each["heads"], each["before"], each["after"]) == (6, 3, 1)
         assert each["rows"] == list(one.tokens) and each["on"] == [one.tokens[2], one.tokens[1]]

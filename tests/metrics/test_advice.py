@@ -1,4 +1,4 @@
-"""What a finished run is told to try: a table of reports, and the sentences that each gets."""
+"""Advice after a run: reports, and the sentences that each of them gets."""
 
 import json
 
@@ -28,7 +28,7 @@ SMALL, LARGE = (
 
 
 def report(scores, part="test", **changes):
-    """Of a run with a base checkpoint in which nothing but its scores may be wrong."""
+    """The report of a run with a base checkpoint, in which only the scores may need advice."""
     settings = {"epochs": 3, "learning_rate": 1e-5, "max_length": 128, "truncation": "cut"}
     counts = {"read": 5000, "used": 5000, "skipped": {}, "notes": {}}
     scored = {"read": 200, "used": 200, "skipped": {}, "notes": {}}
@@ -57,22 +57,22 @@ def notes(**changes):
     return {"train": scored | {"used": 5000}, "dev": scored, "test": scored | {"notes": changes.pop("test")}}
 
 
-def beside(accuracy):
+def baseline_with(accuracy):
     return BASELINE | {"scores": {"test": {"accuracy": accuracy}}}
 
 
-def test_no_advice_for_a_run_that_went_well():
-    assert advice(report(one_label(GOOD), baseline=beside(0.9), best_epoch=3)) == []
-    assert advice(report(one_label(GOOD), baseline=beside(0.975))) == []  # as good is good enough
+def test_good_run_gets_no_advice():
+    assert advice(report(one_label(GOOD), baseline=baseline_with(0.9), best_epoch=3)) == []
+    assert advice(report(one_label(GOOD), baseline=baseline_with(0.975))) == []  # equal to the baseline is good enough
     assert advice(report(one_label(GOOD))) == []
     assert advice(report(sets.counted([{1}] * 9, [{1}] * 9))) == []
-    assert advice(report({"closeness": 0.1})) == []  # a score of another task, of which nothing is known
+    assert advice(report({"closeness": 0.1})) == []  # an unknown score of another task
     assert advice(report({}) | {"scores": {}}) == []
     assert advice_text({"advice": []}) is None
 
 
 @pytest.mark.parametrize("part", ["dev", "test"])
-def test_below_the_baseline(part):
+def test_score_below_the_baseline(part):
     found = BASELINE | {"scores": {"dev": {"accuracy": 0.98}, "test": {"accuracy": 0.98}}}
     first, *rest = advice(report(one_label(GOOD), part, baseline=found))
     assert first == f"The model's accuracy on the {part} texts, 0.9750, is below the 0.9800 of TF-IDF."
@@ -82,22 +82,23 @@ def test_below_the_baseline(part):
     ]
 
 
-def test_an_accuracy_that_is_lower_because_texts_are_not_answered():
+def test_accuracy_that_is_lower_because_of_unanswered_texts_gets_no_advice():
     predicted = [*GOOD[:100], *[None] * 100]
     scores = one_label(predicted) | classification.answered(GOLD, predicted)
-    assert advice(report(scores, baseline=beside(0.9))) == []
+    assert advice(report(scores, baseline=baseline_with(0.9))) == []
 
 
 @pytest.mark.parametrize(
-    "right, of, said",
+    "right, total, reported",
     [(60, 100, False), (58, 100, True), (3, 4, True), (11, 20, True), (40, 100, True)],
 )
-def test_at_chance_by_the_binomial_test(right, of, said):
-    gold = ["a", "b"] * (of // 2)
+def test_accuracy_at_chance_is_found_by_a_binomial_test(right, total, reported):
+    gold = ["a", "b"] * (total // 2)
     predicted = gold[:right] + [{"a": "b", "b": "a"}[label] for label in gold[right:]]
     sentences = advice(report(one_label(predicted, gold)))
     assert (
-        any("is not significantly above 0.5000, the share of the most frequent label" in s for s in sentences) == said
+        any("is not significantly above 0.5000, the share of the most frequent label" in s for s in sentences)
+        == reported
     )
 
 
@@ -106,7 +107,7 @@ def test_chance_is_the_share_of_the_most_frequent_label():
     predicted = ["a"] * 89 + ["b", "b"] + ["a"] * 9
     found = advice(report(one_label(predicted, gold)))
     assert "An accuracy of 0.9000 on 100 test texts is not significantly above 0.9000" in found[0]
-    assert advice(report(one_label(["a"] * 5, ["a"] * 5))) == []  # nothing can be above it
+    assert advice(report(one_label(["a"] * 5, ["a"] * 5))) == []  # no accuracy can be above it
 
 
 def test_one_label_for_all_texts_is_reported_for_each_part():
@@ -114,10 +115,10 @@ def test_one_label_for_all_texts_is_reported_for_each_part():
     made = report(one_label(GOOD)) | {"scores": {"dev": same, "test": one_label(GOOD)}}
     assert advice(made)[0] == "The model predicts the same label for all 200 dev texts: a."
     assert sum("same label for all" in s for s in advice(report(same))) == 2
-    assert not any("same label" in s for s in advice(report(one_label(["a"] * 5, ["a"] * 5))))  # as it should
+    assert not any("same label" in s for s in advice(report(one_label(["a"] * 5, ["a"] * 5))))  # which is correct here
 
 
-def test_an_evaluation_says_it_too():
+def test_evaluation_also_reports_one_label_for_all_texts():
     counts = {"read": 200, "used": 200, "skipped": {}, "notes": {}}
     printed = str(classification.Report(one_label(["a"] * 200), counts))
     assert printed.endswith("\nThe model predicts the same label for all 200 texts: a.")
@@ -135,7 +136,7 @@ def test_an_evaluation_says_it_too():
         (("a",), "same label for all 200 test texts: a."),
     ],
 )
-def test_of_several_labels_a_text(answer, sentence):
+def test_one_prediction_for_all_texts_with_several_labels(answer, sentence):
     gold = [("a",), ("b",), ("a", "b"), ()] * 50
     sentences = advice(report(classification.multi_label(gold, [answer] * 200, LABELS)))
     assert any(sentence in each for each in sentences)
@@ -147,16 +148,16 @@ def spans(f1, gold=100):
 
 
 @pytest.mark.parametrize(
-    "f1, said",
+    "f1, sentence",
     [
         (0.0, "F1 on the 200 test texts is only 0.0000, because the model predicts nothing."),
         (0.14, "only 0.1400."),
         (0.3, None),
     ],
 )
-def test_a_low_f1(f1, said):
+def test_a_low_f1(f1, sentence):
     sentences = advice(report(spans(f1)))
-    assert said in sentences[0] if said else sentences == []
+    assert sentence in sentences[0] if sentence else sentences == []
 
 
 LONGER = "Train longer, for example --epochs "
@@ -211,20 +212,20 @@ LONGER = "Train longer, for example --epochs "
         ),
     ],
 )
-def test_what_to_try_follows_from_the_facts(changes, sentence):
+def test_advice_depends_on_the_report(changes, sentence):
     found = advice(report(one_label(WEAK), **changes))
     assert "is not significantly above" in found[0]
     assert any(sentence in each for each in found[1:]), found
-    # And nothing else, but for the checkpoint where it is small.
+    # There is no other advice, except about a small checkpoint.
     assert not [each for each in found[1:] if sentence not in each and "larger checkpoint" not in each]
 
 
-def test_few_texts_that_are_cut_are_no_reason():
+def test_few_truncated_texts_get_no_advice():
     cut = notes(test={"cut to max_length": 10})
     assert not any("Read more" in each for each in advice(report(one_label(WEAK), examples=cut)))
 
 
-def test_one_epoch_tells_nothing_of_a_loss_that_cannot_be_compared():
+def test_one_epoch_without_a_loss_to_compare_gets_no_learning_rate_advice():
     assert not any("learning rate" in each for each in advice(report(spans(0.1), history=losses(9.0))))
 
 
@@ -234,10 +235,10 @@ def test_one_epoch_tells_nothing_of_a_loss_that_cannot_be_compared():
         ("好" * 40, "好" * 30, 64, "Use a higher --max-length, for example 32 (used: 16): 1 of 1 answers"),
         ("the rooms", "room", 64, "Use --tokenization characters: 1 of 1 answers in the test texts cannot be found."),
         ("the room", "hotel", 64, "Correct the gold answers: 1 of 1 answers in the test texts cannot be found."),
-        ("好" * 40, "好" * 30, 16, None),  # the checkpoint reads no more
+        ("好" * 40, "好" * 30, 16, None),  # the checkpoint cannot read longer texts
     ],
 )
-def test_answers_that_cannot_be_found_as_the_tasks_note_them(text, gold, characters, sentence):
+def test_gold_answers_that_cannot_be_found_get_advice(text, gold, characters, sentence):
     task = kb.SubjectExtractor(max_length=16)
     task.tokenizer, task.longest_, task.typed_ = Tokenizer([*tiny.vocabulary(), "rooms"], cased=False), 99, False
     example = Example(text, None, (Subject(gold, None, None),))
@@ -250,12 +251,12 @@ def test_answers_that_cannot_be_found_as_the_tasks_note_them(text, gold, charact
 
 
 @pytest.mark.parametrize("task", TASKS)
-def test_the_page_shows_it(task):
+def test_page_shows_the_advice(task):
     made, answers = TASKS[task](advice=["Try <this>."])
     page = Page(html(json.loads(json.dumps(made)), answers))
     assert page.sections[0] == "advice" and "Advice 建议 Try <this>." in page.words
     assert "advice" not in Page(html(*TASKS[task](advice=[]))).sections
 
 
-def test_the_console_shows_it():
+def test_console_shows_the_advice():
     assert advice_text({"advice": ["One.", "Two."]}) == "advice\n  - One.\n  - Two."

@@ -1,4 +1,4 @@
-"""Probabilities that can be believed, against formulas written out again."""
+"""Calibration of probabilities, compared with independent implementations of the formulas."""
 
 import numpy as np
 import pytest
@@ -22,7 +22,7 @@ temperatures = st.floats(COLDEST, HOTTEST)
 
 @st.composite
 def answers(draw):
-    """(p, gold, several), the gold now and then none of the labels."""
+    """(p, gold, several); the gold of a text may be none of the labels."""
     several = draw(st.booleans())
     texts, labels = draw(st.integers(1, 12)), draw(st.integers(1 if several else 2, 4))
     chance = np.random.default_rng(draw(st.integers(0, 10**6)))
@@ -44,7 +44,7 @@ def test_a_temperature_divides_the_scores():
 
 
 @given(answers(), temperatures)
-def test_a_temperature_leaves_the_order_and_can_be_taken_back(each, temperature):
+def test_temperature_keeps_the_order_and_can_be_inverted(each, temperature):
     p, _, several = each
     found = tempered(p, temperature, several)
     assert ((found >= 0) & (found <= 1)).all()
@@ -54,12 +54,12 @@ def test_a_temperature_leaves_the_order_and_can_be_taken_back(each, temperature)
         np.testing.assert_allclose(found.sum(-1), 1)
         best = p.argmax(-1)[:, None]
         np.testing.assert_array_equal(np.take_along_axis(found, best, -1)[:, 0], found.max(-1))
-    small = np.abs(np.log(np.clip(p, 1e-300, 1)) / temperature).max() < 25  # else digits are lost
+    small = np.abs(np.log(np.clip(p, 1e-300, 1)) / temperature).max() < 25  # otherwise digits are lost
     if small and (not several or p.max() < 1 - 1e-9 and found.max() < 1 - 1e-9):
         np.testing.assert_allclose(tempered(found, 1 / temperature, several), p, atol=1e-6)
 
 
-def test_losses_by_hand():
+def test_losses_equal_manual_results():
     p = np.array([[0.2, 0.8], [0.5, 0.5], [1.0, 0.0]])
     gold = np.array([[False, True], [False, False], [False, True]])
     np.testing.assert_allclose(losses(p, gold, False), [-np.log(0.8), 0, -np.log(1e-12)])
@@ -67,7 +67,7 @@ def test_losses_by_hand():
 
 
 @given(answers())
-def test_the_best_temperature_makes_the_loss_least(each):
+def test_best_temperature_minimises_the_loss(each):
     p, gold, several = each
     found = best_temperature(p, gold, several)
     assert COLDEST <= found <= HOTTEST
@@ -80,28 +80,28 @@ def test_the_best_temperature_makes_the_loss_least(each):
     assert least <= min(others) + 1e-4
 
 
-def test_the_temperature_that_was_put_in_is_found_again():
+def test_known_temperature_is_recovered():
     chance = np.random.default_rng(0)
     scores = chance.normal(0, 1.5, (20000, 4))
     true = np.exp(scores) / np.exp(scores).sum(-1, keepdims=True)
     gold = (true.cumsum(-1) > chance.random((20000, 1))).argmax(-1)[:, None] == np.arange(4)
-    sure = tempered(true, 1 / 2.5, False)
-    found = best_temperature(sure, gold, False)
+    confident = tempered(true, 1 / 2.5, False)
+    found = best_temperature(confident, gold, False)
     assert found == pytest.approx(2.5, rel=0.03)
-    scores = calibration_scores(tempered(sure, found, False), gold, found, False)
+    scores = calibration_scores(tempered(confident, found, False), gold, found, False)
     assert scores["ece"] < 0.015 < 0.15 < scores["ece_uncalibrated"]
-    assert scores["ece_uncalibrated"] == pytest.approx(calibration_error(sure, gold, False))
+    assert scores["ece_uncalibrated"] == pytest.approx(calibration_error(confident, gold, False))
 
 
 def repeated(p, right, wrong):
-    """As many texts with probabilities p, so many of them of the first label and so many of the second."""
+    """Texts with the same probabilities p: `right` of them have the first label, `wrong` of them the second."""
     return np.array([p] * (right + wrong)), np.array([[1, 0]] * right + [[0, 1]] * wrong, bool)
 
 
 @pytest.mark.parametrize(
     "p, right, wrong, reason",
     [
-        # Hardly trained: 0.51 where 29 of 30 are right, so the coldest temperature fits best, and says nothing of the model.
+        # Hardly trained: p is 0.51 and 29 of 30 are right, so the lowest temperature fits best. This is no evidence.
         ([0.51, 0.49], 29, 1, "the best temperature for the 30 development texts is at the limit of 0.1 to 10"),
         ([1 - 1e-9, 1e-9], 15, 15, "the best temperature for the 30 development texts is at the limit of 0.1 to 10"),
         (
@@ -129,7 +129,7 @@ def test_a_temperature_with_evidence_is_used():
 
 
 @given(answers())
-def test_a_temperature_that_is_used_is_within_its_limits_and_better_than_1(each):
+def test_used_temperature_is_within_the_limits_and_better_than_1(each):
     p, gold, several = each
     found, reason = reliable_temperature(p, gold, several)
     assert (found == 1) == (reason is not None)
@@ -138,18 +138,18 @@ def test_a_temperature_that_is_used_is_within_its_limits_and_better_than_1(each)
         assert losses(tempered(p, found, several), gold, several).sum() < losses(p, gold, several).sum() - 1.9
 
 
-def test_the_error_by_hand():
+def test_calibration_error_equals_a_manual_result():
     p = np.array([[0.9, 0.1], [0.92, 0.08], [0.4, 0.6], [0.41, 0.59]])
     gold = np.array([[1, 0], [0, 1], [0, 1], [0, 0]], bool)
-    # 0.9 and 0.92 are in the bin from 13/15 to 14/15, 0.59 in the one below 0.6, 0.6 above it.
+    # 0.9 and 0.92 are in the bin from 13/15 to 14/15, 0.59 in the bin below 0.6, and 0.6 in the bin above.
     assert calibration_error(p, gold, False) == pytest.approx((2 * abs(0.91 - 0.5) + abs(0.6 - 1) + abs(0.59 - 0)) / 4)
-    counts, sure, right = reliability(p.max(-1), np.array([True, False, True, False]))
+    counts, confident, right = reliability(p.max(-1), np.array([True, False, True, False]))
     assert counts.tolist() == [1, 1, 2]
-    np.testing.assert_allclose([sure, right], [[0.59, 0.6, 0.91], [0, 1, 0.5]])
+    np.testing.assert_allclose([confident, right], [[0.59, 0.6, 0.91], [0, 1, 0.5]])
 
 
 @given(answers())
-def test_the_error_is_between_0_and_1_and_0_for_what_is_right_and_sure(each):
+def test_calibration_error_is_between_0_and_1_and_0_for_perfect_answers(each):
     p, gold, several = each
     assert 0 <= calibration_error(p, gold, several) <= 1
     known = gold if several else gold[gold.any(-1)]
@@ -158,17 +158,17 @@ def test_the_error_is_between_0_and_1_and_0_for_what_is_right_and_sure(each):
 
 
 @given(answers())
-def test_the_error_counts_each_answer_once(each):
+def test_calibration_error_counts_each_answer_once(each):
     p, gold, several = each
-    sure, right = (p.ravel(), gold.ravel()) if several else (p.max(-1), gold[np.arange(len(p)), p.argmax(-1)])
-    slow = 0.0
+    confident, right = (p.ravel(), gold.ravel()) if several else (p.max(-1), gold[np.arange(len(p)), p.argmax(-1)])
+    expected = 0.0
     for i in range(15):
-        held = [n for n, s in enumerate(sure) if i / 15 <= s and (s < (i + 1) / 15 or i == 14)]
-        slow += abs(sum(sure[held]) - sum(right[held]))
-    assert calibration_error(p, gold, several) == pytest.approx(slow / len(sure), abs=1e-9)
+        in_bin = [n for n, s in enumerate(confident) if i / 15 <= s and (s < (i + 1) / 15 or i == 14)]
+        expected += abs(sum(confident[in_bin]) - sum(right[in_bin]))
+    assert calibration_error(p, gold, several) == pytest.approx(expected / len(confident), abs=1e-9)
 
 
-def test_scores_that_are_no_numbers_are_no_crash():
+def test_nan_probabilities_do_not_raise_an_error():
     p = np.full((3, 2), np.nan)
     gold = np.eye(3, 2, dtype=bool)
     assert np.isnan(calibration_error(p, gold, False))

@@ -12,7 +12,7 @@ from kbert_tasks.text.spans import Span
 
 MEMBERS = "abcde"
 sets = st.sets(st.sampled_from(MEMBERS))
-# Few different scores, so that many are equal, and all of them exact, so that half way is too.
+# Few different scores, so that many are equal. They are exact in binary, like the values half way between them.
 scores = st.integers(1, 16).map(lambda n: n / 16)
 answered = st.lists(st.tuples(sets, st.dictionaries(st.sampled_from(MEMBERS), scores).map(lambda d: list(d.items()))))
 
@@ -36,13 +36,13 @@ def test_precision_recall_and_f1_over_all_texts(gold, predicted, precision, reca
     assert (found["support"], found["predicted"]) == (len("".join(gold)), len("".join(predicted)))
 
 
-def test_as_many_answers_as_texts():
+def test_different_numbers_of_texts_and_answers_raise_an_error():
     with pytest.raises(ValueError):
         counted([set()], [])
 
 
 @given(st.lists(st.tuples(sets, sets), min_size=1))
-def test_scores_as_of_scikit_learn(texts):
+def test_scores_equal_scikit_learn(texts):
     from sklearn.metrics import precision_recall_fscore_support
     from sklearn.preprocessing import MultiLabelBinarizer
 
@@ -81,7 +81,7 @@ def test_the_threshold_of_one_text(gold, answers, threshold):
     assert best_threshold([set(gold)], [list(answers.items())]) == threshold
 
 
-def test_the_threshold_serves_all_texts_together():
+def test_threshold_is_tuned_on_all_texts_together():
     gold, answers = [{"a"}, set(), {"a"}], [[("a", 0.75)], [("a", 0.5)], [("b", 0.625), ("a", 0.25)]]
     assert best_threshold(gold[:1], answers[:1]) == 0.375
     assert best_threshold(gold, answers) == (0.75 + 0.625) / 2
@@ -91,7 +91,7 @@ def test_the_threshold_serves_all_texts_together():
 @given(answered)
 def test_no_other_threshold_is_better(texts):
     found = best_threshold(*([text[part] for text in texts] for part in (0, 1)))
-    others = {score for _, answers in texts for _, score in answers} | {2}  # 2 takes no answer
+    others = {score for _, answers in texts for _, score in answers} | {2}  # 2 keeps no answer
     assert f1_at(found, texts) == max(f1_at(other, texts) for other in others)
 
 
@@ -102,21 +102,21 @@ def test_a_threshold_is_half_way_between_two_scores_or_a_half_without_right_answ
     if not any(each in gold for gold, answers in texts for each, _ in answers):
         assert found == 0.5
         return
-    every = {score for _, answers in texts for _, score in answers}
-    below, above = max({s for s in every if s <= found}, default=0), min(s for s in every if s >= found)
+    all_scores = {score for _, answers in texts for _, score in answers}
+    below, above = max({s for s in all_scores if s <= found}, default=0), min(s for s in all_scores if s >= found)
     assert below < found < above and found - below == above - found
 
 
 @pytest.mark.parametrize("kind", [np.float32, np.float64])
-def test_neighbouring_numbers_are_parted_too(kind):
+def test_threshold_separates_neighbouring_numbers(kind):
     above = np.nextafter(kind(1), kind(0))
     below = np.nextafter(above, kind(0))
     found = best_threshold([{"a"}], [[("a", above), ("b", below)]])
     assert float(below) < found <= float(above)
 
 
-def of(text):
-    """Triples of "a p b, c q d"."""
+def parsed(text):
+    """The triples in a string like "a p b, c q d"."""
     return tuple(Triple(*each.split()) for each in text.split(",") if each)
 
 
@@ -138,14 +138,14 @@ def of(text):
     ],
 )
 def test_kinds_of_texts(text, kind):
-    assert overlap({triple.strings for triple in of(text)}) == kind
-    assert list(triples([of(text)], [()])["per_overlap"]) == [kind]
+    assert overlap({triple.strings for triple in parsed(text)}) == kind
+    assert list(triples([parsed(text)], [()])["per_overlap"]) == [kind]
 
 
 def test_scores_of_triples():
     gold = "a p b, c q d", "a p b, a p c", "a p b, a q b", "", ""
     predicted = "a p b, c p d", "a p b, a p c, a p d", "a q b", "", "a r b"
-    found = triples(*(list(map(of, part)) for part in (gold, predicted)))
+    found = triples(*(list(map(parsed, part)) for part in (gold, predicted)))
     assert found == {
         "precision": 4 / 7,
         "recall": 4 / 6,
@@ -165,16 +165,16 @@ def test_scores_of_triples():
     assert list(found["per_overlap"]) == list(OVERLAPS)
 
 
-def test_nothing_to_find_and_nothing_found():
+def test_texts_without_gold_and_predicted_triples():
     none = {"precision": None, "recall": None, "f1": None, "support": 0, "predicted": 0}
     expected = {"precision": None, "recall": None, "f1": 0.0, "per_class": {}}
     assert triples([()], [()]) == expected | {"per_overlap": {"no triples": none | {"texts": 1}}}
     assert triples([], []) == expected | {"per_overlap": {}}
 
 
-def test_a_string_at_two_places_is_one_triple():
+def test_same_strings_at_two_positions_are_one_triple():
     gold = Triple("a", "p", "b", Span(0, 1), Span(2, 3)), Triple("a", "p", "b", Span(4, 5), Span(2, 3))
-    found = triples([gold], [of("a p b")])
+    found = triples([gold], [parsed("a p b")])
     assert found["f1"] == 1 and found["per_overlap"]["normal"]["support"] == found["per_class"]["p"]["support"] == 1
 
 
@@ -193,16 +193,16 @@ HALF = Triple("a", "p", "b", Span(0, 1))
         ([[HERE]], [[NOWHERE]], 0),
         ([[HERE]], [[HALF]], 0),
         ([[HERE], [THERE]], [[HERE], [HERE]], 1 / 2),
-        ([[HERE, THERE]], [[HERE]], 1),  # either place is right
+        ([[HERE, THERE]], [[HERE]], 1),  # either position is right
         ([[HERE]], [[]], 0),
         ([[NOWHERE]], [[HERE]], None),
         ([[HALF]], [[HALF]], None),
-        ([[HERE], [NOWHERE]], [[HERE], [HERE]], 1),  # only the first text has places
+        ([[HERE], [NOWHERE]], [[HERE], [HERE]], 1),  # only the first text has positions
         ([[]], [[HERE]], None),
         ([], [], None),
     ],
 )
-def test_places_are_scored_where_a_text_has_them_all(gold, predicted, right):
+def test_positions_are_scored_in_texts_where_all_gold_triples_have_them(gold, predicted, right):
     found = triples(gold, predicted)
     assert found.get("places", {"f1": None})["f1"] == right
     assert ("places" in found) == (right is not None)
@@ -218,7 +218,7 @@ found_triples = st.lists(st.builds(Triple, entities, st.sampled_from("pq"), enti
 
 
 @given(st.lists(st.tuples(found_triples, found_triples), max_size=5))
-def test_predicates_and_kinds_of_texts_hold_every_triple_once(texts):
+def test_scores_by_predicate_and_kind_count_every_triple_once(texts):
     gold, predicted = ([text[part] for text in texts] for part in (0, 1))
     found = triples(gold, predicted)
     for part in ("per_class", "per_overlap"):

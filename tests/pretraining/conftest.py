@@ -1,4 +1,4 @@
-"""A corpus, a config and a whole pretraining, made once for all tests; and what stops one in the middle."""
+"""Fixtures: a corpus, a config, a finished pretraining and a stopped one."""
 
 import shutil
 
@@ -21,43 +21,43 @@ def config(tmp_path_factory):
 
 
 @pytest.fixture(scope="session")
-def run(corpus, config, tmp_path_factory):
-    """(folder, report) of a whole, uninterrupted pretraining."""
+def finished_run(corpus, config, tmp_path_factory):
+    """(folder, report) of an uninterrupted pretraining."""
     folder = tmp_path_factory.mktemp("runs") / "whole"
     return folder, training.train(corpus, folder, config, **QUICK)
 
 
-def stopping_at(patches):
-    """A function: the next trainings stop as if killed, after a number of steps."""
-    before = training.Saves.on_train_batch_end
+def make_kill_at_step(patches):
+    """Returns a function: the following trainings stop at that step, as if killed."""
+    original = training.Saves.on_train_batch_end
 
-    def at(step):
+    def kill_at(step):
         def stop(self, batch, logs=None):
-            before(self, batch, logs)
+            original(self, batch, logs)
             if self.step + batch + 1 == step:
                 raise KeyboardInterrupt
 
         patches.setattr(training.Saves, "on_train_batch_end", stop)
 
-    return at
+    return kill_at
 
 
 @pytest.fixture
-def killed_at(monkeypatch):
-    return stopping_at(monkeypatch)
+def kill_at_step(monkeypatch):
+    return make_kill_at_step(monkeypatch)
 
 
 @pytest.fixture(scope="session")
-def stopped_once(corpus, config, tmp_path_factory):
-    """The folder of a run that was killed at step 17, after its first save, of step 10."""
+def original_stopped_run(corpus, config, tmp_path_factory):
+    """The folder of a run that was killed at step 17. Its only save is that of step 10."""
     folder = tmp_path_factory.mktemp("stopped") / "run"
     with pytest.MonkeyPatch.context() as patches, pytest.raises(KeyboardInterrupt):
-        stopping_at(patches)(17)
+        make_kill_at_step(patches)(17)
         training.train(corpus, folder, config, **QUICK)
     return folder
 
 
 @pytest.fixture
-def stopped(stopped_once, tmp_path):
-    """A copy of it."""
-    return shutil.copytree(stopped_once, tmp_path / "run")
+def stopped_run(original_stopped_run, tmp_path):
+    """A copy of the folder of the stopped run."""
+    return shutil.copytree(original_stopped_run, tmp_path / "run")

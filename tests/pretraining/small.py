@@ -1,4 +1,4 @@
-"""A text of a few thousand words, its corpus, and the settings of a pretraining of seconds."""
+"""A text of a few thousand words, its corpus, and settings for a pretraining of a few seconds."""
 
 import json
 
@@ -21,7 +21,7 @@ QUICK = {
 
 
 def text(folder, documents=60, seed=0):
-    """Writes documents, each of one topic, and returns the file."""
+    """Writes a text file with documents of one topic each, and returns its path."""
     draw, written = np.random.default_rng(seed), []
     for _ in range(documents):
         words = TOPICS[draw.integers(len(TOPICS))]
@@ -33,7 +33,7 @@ def text(folder, documents=60, seed=0):
 
 
 def corpus(folder, vocabulary=None, cased=False, seed=0, **options):
-    """The text's corpus."""
+    """Writes a text and returns its prepared corpus."""
     folder.mkdir(parents=True, exist_ok=True)
     return prepare(
         [text(folder, seed=seed)], folder / "data", vocabulary or tiny.vocabulary(), cased, held_out=0.1, **options
@@ -41,17 +41,17 @@ def corpus(folder, vocabulary=None, cased=False, seed=0, **options):
 
 
 def config(folder, **changes):
-    """The path of a tiny `bert_config.json`."""
+    """Writes a tiny `bert_config.json` and returns its path."""
     file = folder / "bert_config.json"
     file.write_text(json.dumps(tiny.config(**changes)), encoding="utf-8")
     return file
 
 
 def files(folder):
-    """The bytes of the two files of weights."""
+    """Returns the bytes of the two weight files."""
     return [(folder / f"bert_model.ckpt.{end}").read_bytes() for end in ("index", "data-00000-of-00001")]
 
 
 def curve(history):
-    """The log without what depends on the clock."""
+    """Returns the log without the columns that depend on the speed."""
     return [{k: v for k, v in row.items() if k not in ("seconds", "tokens_per_second")} for row in history]

@@ -1,4 +1,4 @@
-"""The setting `compile`: when pretraining compiles the chains of the encoder, and that it trains, evaluates and resumes with them."""
+"""The setting `compile` of pretraining: when it compiles, and that compiled runs train, evaluate and resume."""
 
 import json
 
@@ -16,37 +16,37 @@ from .small import QUICK, curve, files
 BASE = tiny.config(hidden_size=768, intermediate_size=3072, num_hidden_layers=12)
 
 
-def decided(corpus, computed_in="bfloat16", **changes):
+def resolved(corpus, computed_in="bfloat16", **changes):
     settings = TrainingSettings.of(QUICK | {"steps": 10_000} | changes)
     return training._compiles(corpus, settings, BASE, computed_in)
 
 
-def test_auto_compiles_in_bfloat16_if_the_steps_save_more_time_than_it_takes(corpus):
-    short, long = decided(corpus, steps=1), decided(corpus)
+def test_auto_compiles_in_bfloat16_if_it_saves_time(corpus):
+    short, long = resolved(corpus, steps=1), resolved(corpus)
     assert (short.value, long.value) == ("off", "on")
     assert "s of CPU time and saves about" in long.reason and "in 10,000 steps" in long.reason
-    assert (decided(corpus, "float32").value, decided(corpus, "float32").reason) == ("off", "it needs bfloat16")
-    assert decided(corpus, compile="off").value == "off"
-    assert decided(corpus, "float32", compile="on").value == "on"
+    assert (resolved(corpus, "float32").value, resolved(corpus, "float32").reason) == ("off", "it needs bfloat16")
+    assert resolved(corpus, compile="off").value == "off"
+    assert resolved(corpus, "float32", compile="on").value == "on"
 
 
 def test_several_processors_do_not_compile(corpus, monkeypatch):
     monkeypatch.setattr(training.compiling, "is_on_cpu", lambda: False)
-    assert decided(corpus).reason == "it needs training on one processor"
+    assert resolved(corpus).reason == "it needs training on one processor"
     with pytest.raises(InputError, match="compile cannot be on: it needs training on one processor"):
-        decided(corpus, compile="on")
+        resolved(corpus, compile="on")
 
 
-def test_the_sample_has_the_sizes_of_the_batches_and_logs_nothing(corpus, caplog):
+def test_sampled_sizes_equal_the_batches_and_nothing_is_logged(corpus, caplog):
     with caplog.at_level("INFO", "kbert_tasks"):
-        found = stream.sizes(corpus, 32, 8, 1, 40)  # more than an epoch
+        found = stream.sizes(corpus, 32, 8, 1, 40)  # more than one epoch
     assert not caplog.records
     batches = stream.batches(corpus, "train", 32, 8, 1)
     assert found == [next(batches)[0]["Input-Token"].size for _ in range(40)]
 
 
-def test_the_choice_is_logged_and_written(run, corpus, config, tmp_path, caplog, monkeypatch):
-    folder, _ = run
+def test_resolved_compile_is_logged_and_saved(finished_run, corpus, config, tmp_path, caplog, monkeypatch):
+    folder, _ = finished_run
     written = json.loads((folder / "pretraining.json").read_text(encoding="utf-8"))
     assert written["settings"]["compile"] == "off"
     assert written["resolved"]["compile"] == {"value": "off", "reason": "it needs bfloat16"}
@@ -57,8 +57,8 @@ def test_the_choice_is_logged_and_written(run, corpus, config, tmp_path, caplog,
 
 
 @pytest.mark.parametrize("value", ["on", "off"])
-def test_only_on_compiles_and_only_in_training(corpus, config, tmp_path, monkeypatch, value):
-    """Records the calls of the chains, in the graphs of training and of held-out evaluation."""
+def test_only_on_compiles_and_only_training_steps(corpus, config, tmp_path, monkeypatch, value):
+    """Records the calls of the compiled operations in the graphs of training and of held-out evaluation."""
     calls, plain = [], {
         "sum_norm": lambda x, y, gamma, beta, rate: ops.normalised(x + y, gamma, beta),
         "feed_forward": ops.feed_forward,
@@ -88,20 +88,20 @@ def test_only_on_compiles_and_only_in_training(corpus, config, tmp_path, monkeyp
 
 
 @pytest.mark.slow
-def test_compiled_steps_in_float32_are_the_plain_steps_up_to_rounding(corpus, config, tmp_path):
+def test_compiled_steps_equal_plain_steps_up_to_rounding(corpus, config, tmp_path):
     quick = QUICK | {"steps": 6, "save_every": 3, "dropout": 0.0}
-    plain, own = (
+    plain, compiled_report = (
         training.train(corpus, tmp_path / value, config, **quick | {"compile": value}) for value in ("off", "on")
     )
-    assert [row["tokens"] for row in own["history"]] == [row["tokens"] for row in plain["history"]]
+    assert [row["tokens"] for row in compiled_report["history"]] == [row["tokens"] for row in plain["history"]]
     for name in ("loss", "held_out_loss"):
-        one, other = ([row[name] for row in report["history"] if name in row] for report in (own, plain))
+        one, other = ([row[name] for row in report["history"] if name in row] for report in (compiled_report, plain))
         np.testing.assert_allclose(one, other, rtol=1e-4)
 
 
 @pytest.mark.parametrize("before", ["auto", pytest.param("on", marks=pytest.mark.slow)])
-def test_another_value_is_another_run_and_auto_is_what_it_chose(
-    corpus, config, tmp_path, killed_at, monkeypatch, before
+def test_other_compile_value_does_not_resume_and_auto_equals_its_choice(
+    corpus, config, tmp_path, kill_at_step, monkeypatch, before
 ):
     class Enough(Exception):
         pass
@@ -111,7 +111,7 @@ def test_another_value_is_another_run_and_auto_is_what_it_chose(
         raise Enough
 
     quick = QUICK | {"steps": 8, "save_every": 2}
-    killed_at(3)
+    kill_at_step(3)
     with pytest.raises(KeyboardInterrupt):
         training.train(corpus, tmp_path / "run", config, **quick | {"compile": before})
     monkeypatch.undo()
@@ -126,10 +126,10 @@ def test_another_value_is_another_run_and_auto_is_what_it_chose(
 
 @pytest.mark.slow
 @pytest.mark.parametrize("precision", ["float32", "bfloat16"])
-def test_a_compiled_run_resumes_bit_for_bit(corpus, config, tmp_path, killed_at, monkeypatch, precision):
+def test_compiled_run_resumes_bit_for_bit(corpus, config, tmp_path, kill_at_step, monkeypatch, precision):
     quick = QUICK | {"steps": 8, "save_every": 4, "precision": precision, "compile": "on"}
     whole = training.train(corpus, tmp_path / "whole", config, **quick)
-    killed_at(6)
+    kill_at_step(6)
     with pytest.raises(KeyboardInterrupt):
         training.train(corpus, tmp_path / "run", config, **quick)
     monkeypatch.undo()

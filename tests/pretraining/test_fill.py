@@ -1,4 +1,4 @@
-"""Words for [MASK]."""
+"""Prediction of the words for [MASK]."""
 
 import numpy as np
 import pytest
@@ -13,19 +13,21 @@ from kbert_tasks.text.tokenizer import SPECIAL, Tokenizer
 from .. import tiny
 
 
-def test_the_words_are_those_of_keras_berts_graph(checkpoint):
+def test_words_equal_those_of_keras_bert(checkpoint):
     found = Checkpoint.open(checkpoint)
     answers = kb.fill_mask(checkpoint, "房[MASK]很干净，the room[MASK] clean", top=4)
     number = {token: i for i, token in enumerate(found.vocabulary)}
     words = "[CLS] 房 [MASK] 很 干 净 ， the room [MASK] clean [SEP]".split()
     ids = np.array([[number[word] for word in words]])
     network = load_trained_model_from_checkpoint(found.config_file, found.checkpoint_file, training=True)
-    chances = network([ids, np.zeros_like(ids), np.ones_like(ids)], training=False)[0].numpy()[0]
+    probabilities = network([ids, np.zeros_like(ids), np.ones_like(ids)], training=False)[0].numpy()[0]
     assert len(answers) == 2
     for place, answer in zip((2, 9), answers, strict=True):
-        ranked = [i for i in np.argsort(-chances[place]) if not tiny.vocabulary()[i].startswith("[")]
+        ranked = [i for i in np.argsort(-probabilities[place]) if not tiny.vocabulary()[i].startswith("[")]
         assert [token for token, _ in answer] == [found.vocabulary[i] for i in ranked[:4]]
-        np.testing.assert_allclose([chance for _, chance in answer], chances[place][ranked[:4]], rtol=1e-4)
+        np.testing.assert_allclose(
+            [probability for _, probability in answer], probabilities[place][ranked[:4]], rtol=1e-4
+        )
 
 
 def test_only_the_mask_is_special(checkpoint):
@@ -39,15 +41,15 @@ def test_only_the_mask_is_special(checkpoint):
     assert kb.fill_mask(checkpoint, "[MASK]", top=1)[0][0][0] in tiny.vocabulary()
 
 
-def test_special_tokens_are_no_words(checkpoint):
+def test_special_tokens_are_not_predicted(checkpoint):
     (answer,) = kb.fill_mask(checkpoint, "a [MASK]", top=10_000)
     words = [token for token, _ in answer]
     assert set(words) == set(tiny.vocabulary()) - {*SPECIAL, "[unused1]"}
-    chances = [chance for _, chance in answer]
-    assert chances == sorted(chances, reverse=True) and 0.5 < sum(chances) < 1
+    probabilities = [probability for _, probability in answer]
+    assert probabilities == sorted(probabilities, reverse=True) and 0.5 < sum(probabilities) < 1
 
 
-def test_other_weights_in_the_same_folder_are_seen(tmp_path):
+def test_new_weights_in_the_same_folder_are_loaded(tmp_path):
     folder = tiny.checkpoint(tmp_path / "uncased_one", seed=1)
     before = kb.fill_mask(folder, "a [MASK]")
     assert kb.fill_mask(Checkpoint.open(folder), "a [MASK]") == before
@@ -64,12 +66,12 @@ def test_other_weights_in_the_same_folder_are_seen(tmp_path):
         ("a " * 70 + "[MASK]", 5, "has 73 tokens, .CLS. and .SEP. included, and uncased_tiny reads 64 at most"),
     ],
 )
-def test_what_cannot_be_filled_is_reported(checkpoint, text, top, message):
+def test_text_that_cannot_be_filled_is_reported(checkpoint, text, top, message):
     with pytest.raises(InputError, match=message):
         kb.fill_mask(checkpoint, text, top)
 
 
-def test_a_checkpoint_without_the_head_is_refused(tmp_path):
+def test_checkpoint_without_the_head_is_rejected(tmp_path):
     folder = tmp_path / "uncased_bare"
     google_format.write(folder, tiny.config(), tiny.vocabulary(), tiny.tensors(tiny.config(), heads=False))
     with pytest.raises(InputError, match="has no masked-word head .cls/predictions/.* is missing."):

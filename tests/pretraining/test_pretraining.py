@@ -1,4 +1,4 @@
-"""The folder that pretraining writes: what is in it, who reads it, and what is refused."""
+"""The folder that pretraining writes: its contents, who can read it, and which arguments are rejected."""
 
 import json
 
@@ -19,17 +19,21 @@ from . import small
 from .small import QUICK, files
 
 
-def test_the_folder_is_what_its_layout_says(run):
-    folder, report = run
+def test_folder_contains_the_files_of_its_layout(finished_run):
+    folder, report = finished_run
     assert {path.name for path in folder.iterdir()} == writing.LAYOUT.keys() - {"data", "progress"}
-    told = json.loads((folder / "pretraining.json").read_text(encoding="utf-8"))
-    assert told | {"history": report["history"]} == report
-    assert told["step"] == 25 and told["settings"]["warmup_steps"] == 2 and told["settings"]["steps"] == 25
-    assert told["corpus"]["documents"] == 60 and told["config"]["vocab_size"] == len(tiny.vocabulary())
+    saved_report = json.loads((folder / "pretraining.json").read_text(encoding="utf-8"))
+    assert saved_report | {"history": report["history"]} == report
+    assert (
+        saved_report["step"] == 25
+        and saved_report["settings"]["warmup_steps"] == 2
+        and saved_report["settings"]["steps"] == 25
+    )
+    assert saved_report["corpus"]["documents"] == 60 and saved_report["config"]["vocab_size"] == len(tiny.vocabulary())
 
 
-def test_the_log_tells_losses_and_accuracies_of_each_stretch(run):
-    folder, report = run
+def test_log_contains_losses_and_accuracies_of_each_interval(finished_run):
+    folder, report = finished_run
     log = pd.read_csv(folder / "log.csv")
     assert log["step"].tolist() == [0, 10, 20, 25]
     assert log["tokens"].is_monotonic_increasing and log["tokens"].iloc[-1] == report["tokens"]
@@ -40,8 +44,8 @@ def test_the_log_tells_losses_and_accuracies_of_each_stretch(run):
     assert log["held_out_mlm_loss"].iloc[-1] < log["held_out_mlm_loss"].iloc[0] - 0.1
 
 
-def test_everybody_reads_the_folder_and_sees_the_same(run, capsys):
-    folder, _ = run
+def test_all_loaders_read_the_same_model(finished_run, capsys):
+    folder, _ = finished_run
     prefix = str(folder / google_format.PREFIX)
     checkpoint = Checkpoint.open(folder)
     assert checkpoint.cased is False and checkpoint.casing == "from do_lower_case in bert_config.json"
@@ -69,8 +73,8 @@ def test_everybody_reads_the_folder_and_sees_the_same(run, capsys):
     assert "also: pooler, masked-word head, next-sentence head" in capsys.readouterr().out
 
 
-def test_written_read_and_written_again_is_bit_equal(run, tmp_path):
-    folder, _ = run
+def test_reading_and_writing_again_is_bit_equal(finished_run, tmp_path):
+    folder, _ = finished_run
     checkpoint = Checkpoint.open(folder)
     google_format.write(tmp_path / "plain", checkpoint.config, checkpoint.vocabulary, checkpoint.tensors())
     ours = model.build(checkpoint.config)
@@ -78,14 +82,14 @@ def test_written_read_and_written_again_is_bit_equal(run, tmp_path):
     google_format.write(
         tmp_path / "model", checkpoint.config, checkpoint.vocabulary, model.tensors(ours, checkpoint.config)
     )
-    for again in ("plain", "model"):
+    for copy in ("plain", "model"):
         for name in ("bert_config.json", "vocab.txt", "checkpoint"):
-            assert (tmp_path / again / name).read_bytes() == (folder / name).read_bytes()
-        assert files(tmp_path / again) == files(folder)
+            assert (tmp_path / copy / name).read_bytes() == (folder / name).read_bytes()
+        assert files(tmp_path / copy) == files(folder)
 
 
-def test_it_goes_to_hugging_face_and_back_with_both_heads(run, tmp_path):
-    folder, _ = run
+def test_export_to_hugging_face_and_import_keep_both_heads(finished_run, tmp_path):
+    folder, _ = finished_run
     assert cli.checkpoint(["export", str(folder), str(tmp_path / "theirs")]) == 0
     from safetensors.numpy import load_file
 
@@ -99,7 +103,7 @@ def test_it_goes_to_hugging_face_and_back_with_both_heads(run, tmp_path):
     assert files(tmp_path / "back") == files(folder)
 
 
-def test_dropout_can_be_left_to_fine_tuning(corpus, config, tmp_path, monkeypatch):
+def test_dropout_setting_does_not_change_the_saved_config(corpus, config, tmp_path, monkeypatch):
     built = []
     build = model.build
     monkeypatch.setattr(model, "build", lambda config: built.append(config) or build(config))
@@ -109,35 +113,38 @@ def test_dropout_can_be_left_to_fine_tuning(corpus, config, tmp_path, monkeypatc
         assert built[0][name] == 0 and written[name] == 0.1
 
 
-def test_a_loss_that_is_no_number_stops_with_one_sentence(corpus, config, tmp_path, monkeypatch):
+def test_loss_that_is_not_finite_is_reported_in_one_sentence(corpus, config, tmp_path, monkeypatch):
     tf = tensorflow()
-    spoilt = {"MLM": lambda gold, logits: tf.reduce_mean(logits) * np.nan, "NSP": training.losses.next_sentence}
-    monkeypatch.setattr(training.losses, "losses", lambda: spoilt)
-    wanted = "the loss of step 1 is not finite: learning_rate 0.001 is too high"
-    with pytest.raises(InputError, match=wanted) as told:
+    losses_with_nan = {
+        "MLM": lambda gold, logits: tf.reduce_mean(logits) * np.nan,
+        "NSP": training.losses.next_sentence,
+    }
+    monkeypatch.setattr(training.losses, "losses", lambda: losses_with_nan)
+    expected = "the loss of step 1 is not finite: learning_rate 0.001 is too high"
+    with pytest.raises(InputError, match=expected) as error:
         training.train(corpus, tmp_path / "run", config, **QUICK)
-    assert "\n" not in str(told.value)
+    assert "\n" not in str(error.value)
 
 
-def test_weights_that_are_no_numbers_do_not_replace_the_last_save(corpus, config, tmp_path, monkeypatch):
-    after = training.Saves.on_train_batch_end
+def test_weights_that_are_not_finite_do_not_replace_the_last_save(corpus, config, tmp_path, monkeypatch):
+    original = training.Saves.on_train_batch_end
 
-    def spoil(self, batch, logs=None):
-        after(self, batch, logs)
-        if self.step + batch + 1 == 20:  # as an infinite gradient does, when the loss is known already
+    def make_weights_infinite(self, batch, logs=None):
+        original(self, batch, logs)
+        if self.step + batch + 1 == 20:  # like an infinite gradient, after the loss was computed
             weight = self.network.trainable_weights[0]
             weight.assign(weight * np.inf)
 
-    monkeypatch.setattr(training.Saves, "on_train_batch_end", spoil)
-    wanted = "the weights after step 20 are not finite: learning_rate 0.001 is too high"
-    with pytest.raises(InputError, match=wanted):
+    monkeypatch.setattr(training.Saves, "on_train_batch_end", make_weights_infinite)
+    expected = "the weights after step 20 are not finite: learning_rate 0.001 is too high"
+    with pytest.raises(InputError, match=expected):
         training.train(corpus, tmp_path / "run", config, **QUICK)
     assert [path.name for path in (tmp_path / "run" / "progress").iterdir()] == ["step-000000010"]
     assert all(np.isfinite(array).all() for array in Checkpoint.open(tmp_path / "run").tensors().values())
 
 
-def test_what_is_not_ours_is_not_touched(run, corpus, config, tmp_path):
-    folder, _ = run
+def test_other_files_are_not_changed(finished_run, corpus, config, tmp_path):
+    folder, _ = finished_run
     (tmp_path / "thesis").mkdir()
     (tmp_path / "thesis" / "chapter.txt").write_text("precious")
     (tmp_path / "file").write_text("precious")
@@ -163,13 +170,13 @@ def test_what_is_not_ours_is_not_touched(run, corpus, config, tmp_path):
         ({"batch_size": 0}, "batch_size should be at least 1"),
     ],
 )
-def test_what_cannot_be_is_reported_before_anything_is_written(corpus, config, tmp_path, arguments, message):
+def test_bad_arguments_are_reported_before_anything_is_written(corpus, config, tmp_path, arguments, message):
     with pytest.raises(InputError, match=message):
         training.train(corpus, tmp_path / "run", **{"config": config} | QUICK | arguments)
     assert not (tmp_path / "run").exists()
 
 
-def test_without_held_out_text_there_is_only_the_training_loss(config, tmp_path):
+def test_without_held_out_text_only_the_training_loss_is_logged(config, tmp_path):
     from kbert_tasks.pretraining.preparing import prepare
 
     whole = prepare([small.text(tmp_path)], tmp_path / "data", tiny.vocabulary(), False, held_out=0)

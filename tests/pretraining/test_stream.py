@@ -10,8 +10,8 @@ from kbert_tasks.pretraining.stream import TOGETHER, batches, dataset
 VOCABULARY = ["[PAD]", "[UNK]", "[CLS]", "[SEP]", "[MASK]", *(f"word{i}" for i in range(60_000))]
 
 
-class Made:
-    """A corpus in memory; each token's id is one of its own, so that a token can be followed through the batches."""
+class MemoryCorpus:
+    """A corpus in memory. Every token has a different id, so it can be recognised in the batches."""
 
     vocabulary = VOCABULARY
 
@@ -39,12 +39,12 @@ class Made:
         return {number for shard in self.parts[part] for each in shard for number in each.ids.tolist()}
 
 
-def some(corpus, count, part="train", length=32, size=8, seed=1, **more):
-    return list(itertools.islice(batches(corpus, part, length, size, seed, **more), count))
+def first_batches(corpus, count, part="train", length=32, size=8, seed=1, **options):
+    return list(itertools.islice(batches(corpus, part, length, size, seed, **options), count))
 
 
 def text(x, y):
-    """Ids of the batch before they were masked, without special tokens."""
+    """Returns the ids of a batch before masking, without special tokens."""
     ids, real = x["Input-Token"].copy(), y["MLM"] >= 0
     rows = np.nonzero(real)[0]
     ids[rows, x["Masked-Position"][real]] = y["MLM"][real]
@@ -59,127 +59,129 @@ def same(first, second):
 
 
 @pytest.mark.parametrize("shards", [1, 3, TOGETHER + 3])
-def test_any_step_can_be_the_first(shards):
-    corpus = Made(shards, documents=12)
-    whole = some(corpus, 120)
+def test_batches_can_start_at_any_step(shards):
+    corpus = MemoryCorpus(shards, documents=12)
+    whole = first_batches(corpus, 120)
     for step in (0, 1, 17, 60, 119):
-        assert same(whole[step:], some(corpus, 120 - step, first_step=step))
-    assert not same(whole, some(corpus, 120, seed=2))
+        assert same(whole[step:], first_batches(corpus, 120 - step, first_step=step))
+    assert not same(whole, first_batches(corpus, 120, seed=2))
 
 
-def test_train_has_whole_batches_without_end_and_all_text_in_each_epoch():
-    corpus = Made()
+def test_training_batches_are_full_and_each_epoch_has_all_text():
+    corpus = MemoryCorpus()
     tokens = len(corpus.tokens("train"))
-    made = some(corpus, 400)
-    assert {len(y["NSP"]) for _, y in made} == {8}
-    assert max(x["Input-Token"].shape[1] for x, _ in made) == 32
-    times = np.bincount(np.concatenate([text(x, y) for x, y in made]), minlength=5 + tokens)[5 : 5 + tokens]
-    epochs = times.mean()
+    found = first_batches(corpus, 400)
+    assert {len(y["NSP"]) for _, y in found} == {8}
+    assert max(x["Input-Token"].shape[1] for x, _ in found) == 32
+    counts = np.bincount(np.concatenate([text(x, y) for x, y in found]), minlength=5 + tokens)[5 : 5 + tokens]
+    epochs = counts.mean()
     assert epochs > 3
-    # Of little text some tokens are cut or repeated where parts are exchanged, but not always the same.
-    assert epochs / 2 < times.min() and times.max() < 1.5 * epochs
-    assert {number for x, y in made for number in text(x, y)} <= corpus.tokens("train")
-    labels = np.concatenate([y["NSP"] for _, y in made])
+    # In a small text, exchanging parts cuts or repeats some tokens, but not always the same ones.
+    assert epochs / 2 < counts.min() and counts.max() < 1.5 * epochs
+    assert {number for x, y in found for number in text(x, y)} <= corpus.tokens("train")
+    labels = np.concatenate([y["NSP"] for _, y in found])
     assert labels.mean() == pytest.approx(0.5, abs=0.01)
 
 
-def test_each_epoch_samples_again():
-    corpus = Made(1, documents=8)
-    made = some(corpus, 200)
-    masked = [set(y["MLM"][y["MLM"] >= 0].tolist()) for _, y in made]
-    assert len(set.union(*masked)) > 0.95 * len(corpus.tokens("train"))  # not always the same
-    rows = [tuple(row) for x, _ in made for row in x["Input-Token"].tolist()]
+def test_each_epoch_has_other_masks_and_pairs():
+    corpus = MemoryCorpus(1, documents=8)
+    found = first_batches(corpus, 200)
+    masked = [set(y["MLM"][y["MLM"] >= 0].tolist()) for _, y in found]
+    assert len(set.union(*masked)) > 0.95 * len(corpus.tokens("train"))  # not always the same tokens
+    rows = [tuple(row) for x, _ in found for row in x["Input-Token"].tolist()]
     assert len(set(rows)) > 0.9 * len(rows)
 
 
-def test_a_batch_mixes_shards_and_has_pairs_of_like_length():
-    corpus = Made(3)
+def test_batch_mixes_shards_and_has_pairs_of_similar_length():
+    corpus = MemoryCorpus(3)
     shard = {number: i for i, each in enumerate(corpus.parts["train"]) for d in each for number in d.ids.tolist()}
-    made = some(corpus, 50, size=16)
-    assert np.mean([len({shard[number] for number in text(x, y)}) == 3 for x, y in made]) > 0.9
-    real = sum((x["Input-Token"] != 0).sum() for x, _ in made)
-    assert real > 0.9 * sum(x["Input-Token"].size for x, _ in made)
-    wrong = np.array([y["NSP"].sum() for _, y in made])
-    assert wrong.var() < 8  # 4 by chance; 64 if lengths told the label
+    found = first_batches(corpus, 50, size=16)
+    assert np.mean([len({shard[number] for number in text(x, y)}) == 3 for x, y in found]) > 0.9
+    real = sum((x["Input-Token"] != 0).sum() for x, _ in found)
+    assert real > 0.9 * sum(x["Input-Token"].size for x, _ in found)
+    wrong = np.array([y["NSP"].sum() for _, y in found])
+    assert wrong.var() < 8  # 4 by chance; 64 if the length determined the label
 
 
-def test_shards_are_read_a_few_at_a_time_and_once_while_they_all_fit():
-    corpus = Made(2 * TOGETHER, documents=4)
+def test_few_shards_are_read_at_a_time_and_only_once_if_all_fit():
+    corpus = MemoryCorpus(2 * TOGETHER, documents=4)
     next(batches(corpus, "train", 32, 8, 1))
     assert len(set(corpus.read)) == len(corpus.read) == TOGETHER
-    corpus = Made(3)
-    some(corpus, 300)
+    corpus = MemoryCorpus(3)
+    first_batches(corpus, 300)
     assert sorted(corpus.read) == [0, 1, 2]
 
 
-def test_held_out_is_one_pass_the_same_for_every_seed():
-    corpus = Made(1, documents=30, held_out=TOGETHER + 1)
-    made = some(corpus, None, "held-out", seed=1)
-    assert same(made, some(corpus, None, "held-out", seed=2))
-    sizes = [len(y["NSP"]) for _, y in made]
+def test_held_out_batches_are_one_pass_and_equal_for_every_seed():
+    corpus = MemoryCorpus(1, documents=30, held_out=TOGETHER + 1)
+    found = first_batches(corpus, None, "held-out", seed=1)
+    assert same(found, first_batches(corpus, None, "held-out", seed=2))
+    sizes = [len(y["NSP"]) for _, y in found]
     assert set(sizes[:-1]) == {8} and 1 <= sizes[-1] <= 8
-    numbers = sum((text(x, y) for x, y in made), [])
+    numbers = sum((text(x, y) for x, y in found), [])
     assert len(numbers) == pytest.approx(len(set(numbers)), rel=0.02)
     assert set(numbers) <= corpus.tokens("held-out") and len(set(numbers)) > 0.97 * len(corpus.tokens("held-out"))
 
 
-def test_whole_words():
-    corpus = Made(1)
+def test_whole_words_are_masked_together():
+    corpus = MemoryCorpus(1)
     for each in corpus.parts["train"][0]:
         each.joined = each.ids % 2 == 0
-    together = apart = 0
-    for x, y in some(corpus, 60, whole_word_mask=True):
+    masked_together = masked_alone = 0
+    for x, y in first_batches(corpus, 60, whole_word_mask=True):
         for row in range(len(y["MLM"])):
             masked = set(y["MLM"][row][y["MLM"][row] >= 0].tolist())
             present = set(text({k: v[row : row + 1] for k, v in x.items()}, {"MLM": y["MLM"][row : row + 1]}))
             for number in masked:
                 other = number + 1 if number % 2 else number - 1
-                together += other in masked
-                apart += other in present and other not in masked
-    assert together > 1000 and apart < 0.15 * together  # words cut by the end of a sentence are two
+                masked_together += other in masked
+                masked_alone += other in present and other not in masked
+    assert (
+        masked_together > 1000 and masked_alone < 0.15 * masked_together
+    )  # a word that is cut at the end of a sentence counts as two words
 
 
-def test_the_dataset_has_the_same_batches():
-    corpus = Made(1)
-    wanted = some(corpus, 6, first_step=3)
+def test_dataset_has_the_same_batches():
+    corpus = MemoryCorpus(1)
+    expected = first_batches(corpus, 6, first_step=3)
     found = [
         tuple({name: array.numpy() for name, array in part.items()} for part in step)
         for step in dataset(corpus, "train", 32, 8, 1, first_step=3).take(6)
     ]
-    assert same(wanted, found)
+    assert same(expected, found)
 
 
-def test_too_little_text():
-    corpus = Made(0, held_out=0)
+def test_too_little_text_is_reported():
+    corpus = MemoryCorpus(0, held_out=0)
     with pytest.raises(
         InputError, match="train part of the corpus has text for 0 pairs of up to 32 tokens, .* give more"
     ):
         next(batches(corpus, "train", 32, 8, 1))
     with pytest.raises(InputError, match="held-out part.* give more text, or prepare it again with --held-out 0"):
         dataset(corpus, "held-out", 32, 8, 1)
-    one = Made(1, documents=1, held_out=1)
+    one = MemoryCorpus(1, documents=1, held_out=1)
     one.parts["train"][0][0].ids = one.parts["train"][0][0].ids[:5]
     one.parts["train"][0][0].ends, one.parts["train"][0][0].joined = np.array([5]), np.zeros(5, bool)
     with pytest.raises(InputError, match="for 1 pairs"):
         next(batches(one, "train", 32, 8, 1))
 
 
-def test_what_is_cut_and_repeated_is_reported_once(caplog):
-    corpus = Made(1, documents=20)
+def test_cut_and_repeated_tokens_are_reported_once(caplog):
+    corpus = MemoryCorpus(1, documents=20)
     with caplog.at_level("INFO", "kbert_tasks"):
-        some(corpus, 200)
-    told = [record for record in caplog.records if "are in no pair" in record.getMessage()]
-    assert len(told) == 1 and told[0].args[0] == "train" and sum(told[0].args[1:]) > 0
+        first_batches(corpus, 200)
+    records = [record for record in caplog.records if "are in no pair" in record.getMessage()]
+    assert len(records) == 1 and records[0].args[0] == "train" and sum(records[0].args[1:]) > 0
     caplog.clear()
     with caplog.at_level("INFO", "kbert_tasks"):
-        some(corpus, 100, first_step=100)  # a run that goes on after the first epoch
+        first_batches(corpus, 100, first_step=100)  # a run that resumes after the first epoch
     assert not caplog.records
 
 
-def test_bad_arguments():
+def test_bad_arguments_are_reported():
     with pytest.raises(InputError, match="train and held-out, not 'dev'"):
-        batches(Made(1), "dev", 32, 8, 1)
+        batches(MemoryCorpus(1), "dev", 32, 8, 1)
     with pytest.raises(InputError, match="batch_size should be at least 1, not 0"):
-        batches(Made(1), "train", 32, 0, 1)
+        batches(MemoryCorpus(1), "train", 32, 0, 1)
     with pytest.raises(InputError, match="length is 5"):
-        dataset(Made(1), "train", 5, 8, 1)
+        dataset(MemoryCorpus(1), "train", 5, 8, 1)

@@ -1,4 +1,4 @@
-"""Whole words must be found in the text before they can be masked."""
+"""Whole-word masking needs a corpus that was prepared with whole words."""
 
 import logging
 
@@ -11,14 +11,14 @@ from kbert_tasks.pretraining.corpus import Corpus
 from .small import QUICK
 
 
-def test_text_that_was_prepared_without_them_is_refused(corpus, config, tmp_path):
+def test_corpus_prepared_without_whole_words_is_rejected(corpus, config, tmp_path):
     with pytest.raises(InputError, match="prepare the text again with --whole-word-mask"):
         training.train(corpus, tmp_path / "run", config, **QUICK, whole_word_mask=True)
     assert not (tmp_path / "run").exists()
 
 
-def test_words_that_are_known_and_not_masked_are_reported(corpus, config, tmp_path, caplog):
-    known = Corpus(corpus.folder, corpus.manifest | {"whole_word_mask": True}, corpus.vocabulary)
+def test_unused_whole_words_are_reported(corpus, config, tmp_path, caplog):
+    corpus_with_words = Corpus(corpus.folder, corpus.manifest | {"whole_word_mask": True}, corpus.vocabulary)
     with caplog.at_level(logging.INFO, "kbert_tasks"):
-        training.train(known, tmp_path / "run", config, **QUICK | {"steps": 1})
+        training.train(corpus_with_words, tmp_path / "run", config, **QUICK | {"steps": 1})
     assert caplog.text.count("masked only with --whole-word-mask") == 1

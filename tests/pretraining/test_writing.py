@@ -1,4 +1,4 @@
-"""What a killed preparation left in the folder goes; what only looks like it stays."""
+"""Temporary folders of a killed preparation are deleted; other files are kept."""
 
 import pytest
 
@@ -7,11 +7,11 @@ from kbert_tasks.files import replacing_folder
 from kbert_tasks.pretraining.writing import writable
 
 
-def test_what_a_killed_preparation_left_is_deleted(tmp_path):
+def test_temporary_folder_of_a_killed_preparation_is_deleted(tmp_path):
     folder = tmp_path / "run"
-    with replacing_folder(folder / "data") as fresh:
-        fresh.mkdir()
-        name, left = fresh.parent.name, folder / fresh.parent.name
+    with replacing_folder(folder / "data") as temporary:
+        temporary.mkdir()
+        name, left = temporary.parent.name, folder / temporary.parent.name
     left.mkdir()
     (left / "data").mkdir()
     (left / "data" / "train-00000.tfrecord").write_bytes(b"half")
@@ -19,7 +19,7 @@ def test_what_a_killed_preparation_left_is_deleted(tmp_path):
 
 
 @pytest.mark.parametrize("place", [".data.backup/mine.txt", ".data.20261122/mine.txt", ".data.abcdefgh"])
-def test_what_only_looks_like_it_is_not_touched(tmp_path, place):
+def test_similar_names_are_not_deleted(tmp_path, place):
     path = tmp_path / "run" / place
     path.parent.mkdir(parents=True)
     path.write_text("precious")
@@ -28,7 +28,7 @@ def test_what_only_looks_like_it_is_not_touched(tmp_path, place):
     assert path.read_text() == "precious"
 
 
-def test_a_folder_with_other_files_is_not_touched(tmp_path):
+def test_folder_with_other_files_is_not_changed(tmp_path):
     (tmp_path / ".writing").mkdir()
     (tmp_path / ".writing" / "mine.txt").write_text("mine")
     (tmp_path / "other.txt").write_text("other")

@@ -1,4 +1,4 @@
-"""Small runs of the three tasks, made up: (report, answers) as `reporting.report.html` takes them."""
+"""Small invented runs of the three tasks: (report, answers), the arguments of `reporting.report.html`."""
 
 from kbert_tasks.metrics import classification
 from kbert_tasks.tasks.relation import scores as relation_scores
@@ -9,7 +9,7 @@ LABELS = ("好评", "差评", "中评")
 
 
 def report(task, scores, history=3, **more):
-    """A report.json without any key that may be missing."""
+    """A report.json that has only the required keys."""
     names = [name for name, value in scores.items() if isinstance(value, float)]
     epochs = [
         {"epoch": n, "loss": 1 / n, "dev": {name: 1 - 1 / (n + 1) for name in names}, "seconds": 1.5}
@@ -31,7 +31,7 @@ def report(task, scores, history=3, **more):
 
 
 def classify(number=30, labels=LABELS, text="房间很干净，早餐也不错。", **more):
-    """Every third answer is wrong, and the last of them was the least expected."""
+    """Every third answer is wrong, and the loss increases from answer to answer."""
     answers, share = [], 0.4 / max(1, len(labels) - 1)
     for n in range(number):
         gold, predicted = labels[n % len(labels)], labels[(n + (n % 3 == 0)) % len(labels)]
@@ -44,7 +44,7 @@ def classify(number=30, labels=LABELS, text="房间很干净，早餐也不错�
 
 
 def several(number=12, **more):
-    """Texts with any number of labels, and pairs of texts."""
+    """Pairs of texts with no, one or two labels each."""
     gold = [LABELS[: n % 3] for n in range(number)]
     predicted = [LABELS[: (n + n % 2) % 3] for n in range(number)]
     answers = [
@@ -56,7 +56,7 @@ def several(number=12, **more):
 
 
 def relation(text="《雪的体重》的作者是方小雪。", predicate="作者", **more):
-    """Three texts with two gold triples each: both found, one missed and one wrong, nothing found."""
+    """Three texts with two gold triples each; predicted: both, one right and one wrong, none."""
     right = Triple("雪的体重", predicate, "方小雪", (1, 5), (10, 13), 0.9)
     missed, wrong = Triple("雪的体重", "导演", "方小雪"), Triple("作者", predicate, "方小雪", (7, 9), (10, 13), 0.6)
     gold, found = [(right, missed)] * 3, [(right, missed), (right, wrong), ()]
@@ -94,13 +94,13 @@ TASKS = {"classify": classify, "several": several, "relation": relation, "subjec
 
 
 def seeds(kind="seed"):
-    """`seeds` or `folds` of a report."""
+    """The value of `seeds` or `folds` in a report."""
     each = [{kind: n, "dev": {"accuracy": 0.8 + n / 100}, "test": {"accuracy": 0.7 + n / 100}} for n in (1, 2, 3)]
     return {"each": each, "mean": {"test": {"accuracy": 0.72}}, "sd": {"test": {"accuracy": 0.01}}, "kept": 3}
 
 
 def everything():
-    """Every key that a report may have beside those that it must."""
+    """All optional keys of a report."""
     return {
         "files": {"train": "训练.csv", "dev": None, "test": "test.csv"},
         "command": "kbert-train --task classify --train 训练.csv",

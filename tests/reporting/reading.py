@@ -1,11 +1,11 @@
-"""A page as a browser would read it, for the tests: its tags, ids, links and visible text."""
+"""Reads a page like a browser, for the tests: its tags, ids, links and visible text."""
 
 import html.parser
 import re
 
 
 class Page(html.parser.HTMLParser):
-    """Attributes: `tags` (names, in order), `ids`, `links` (what src, href and the like say), `text` (what is seen), `style`."""
+    """Attributes: `tags` (names, in order), `ids`, `links` (values of src, href and so on), `text` (visible text), `style`."""
 
     def __init__(self, page):
         super().__init__()
@@ -45,7 +45,7 @@ class Page(html.parser.HTMLParser):
 
     @property
     def loaded(self):
-        """What would be fetched from elsewhere."""
+        """Addresses that the page would load from elsewhere."""
         urls = (
             self.links + re.findall(r"url\(\s*['\"]?([^)'\"]*)", self.style) + re.findall(r"@import[^;]*", self.style)
         )

@@ -1,4 +1,4 @@
-"""The pages in headless Chromium, wide and narrow; skips where there is none."""
+"""The pages in headless Chromium, in a wide and a narrow window; skipped if there is no Chromium."""
 
 import dataclasses
 import html as markup
@@ -24,7 +24,7 @@ OPTIONS = (
     "--headless", "--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run", "--disable-background-networking",
     "--disable-component-update", "--disable-sync", "--enable-logging=stderr", "--virtual-time-budget=20000", "--dump-dom",
 )  # fmt: skip
-# Each page stands in frames of two widths (a window cannot be narrower than 500 px), and is asked what it looks like.
+# The pages are shown in frames of two widths, since a window cannot be narrower than 500 px. This script measures them.
 PROBE = """
 const seen = (frame) => {
   const page = frame.contentDocument, root = page.documentElement, wide = [], narrow = [];
@@ -59,8 +59,8 @@ addEventListener("load", async () => {
 
 
 @pytest.fixture(scope="module")
-def seen(tmp_path_factory):
-    """({(name of a page, width): what the probe says}, what Chromium says)."""
+def rendered(tmp_path_factory):
+    """({(name of a page, width): result of PROBE}, messages of Chromium)."""
     if CHROMIUM is None:
         pytest.skip("there is no Chromium")
     pages = {name: html(*task(**made.everything())) for name, task in made.TASKS.items()}
@@ -81,36 +81,40 @@ def seen(tmp_path_factory):
     file.write_text(outer, encoding="utf-8")
     profile = f"--user-data-dir={folder / 'profile'}"
     run = subprocess.run([CHROMIUM, *OPTIONS, profile, file.as_uri()], capture_output=True, timeout=300)
-    said = run.stderr.decode(errors="replace")
+    messages = run.stderr.decode(errors="replace")
     result = re.search(r'<pre id="result">(.+?)</pre>', run.stdout.decode(), re.DOTALL)
-    assert result, said
+    assert result, messages
     found = json.loads(markup.unescape(result[1]))
-    return {(each["name"].split()[0], int(each["name"].split()[1])): each for each in found}, said
+    return {(each["name"].split()[0], int(each["name"].split()[1])): each for each in found}, messages
 
 
-def test_nothing_on_the_console(seen):
-    assert [line for line in seen[1].splitlines() if "CONSOLE" in line] == []
+def test_console_of_the_browser_is_empty(rendered):
+    assert [line for line in rendered[1].splitlines() if "CONSOLE" in line] == []
 
 
 @pytest.mark.parametrize("width", WIDTHS)
-def test_the_page_is_as_wide_as_the_window(seen, width):
-    assert {name: each["overflow"] for (name, its), each in seen[0].items() if its == width and each["overflow"]} == {}
+def test_page_is_not_wider_than_the_window(rendered, width):
+    assert {
+        name: each["overflow"]
+        for (name, page_width), each in rendered[0].items()
+        if page_width == width and each["overflow"]
+    } == {}
 
 
-def test_sections_are_there_and_scripts_are_not(seen):
-    for (name, _), each in seen[0].items():
+def test_pages_have_all_sections_and_load_nothing(rendered):
+    for (name, _), each in rendered[0].items():
         assert set(each["sections"]) >= set(SECTIONS.get(name, SECTIONS["classify"]))
         assert each["scripts"] == 1 and each["loaded"] == []
 
 
-def test_chinese_is_drawn_and_not_as_boxes(seen):
-    """A Chinese character is as wide as it is high; the box in its place is not."""
-    for (name, _), each in seen[0].items():
+def test_chinese_characters_are_not_drawn_as_boxes(rendered):
+    """A Chinese character is as wide as it is high; the box for a missing character is not."""
+    for (name, _), each in rendered[0].items():
         assert each["narrow"] == [], name
         assert "数据" in each["wide"] and len(each["wide"]) > 7
 
 
-def test_tables_sort(seen):
-    for each in seen[0].values():
+def test_tables_can_be_sorted(rendered):
+    for each in rendered[0].values():
         down, up = each["sorts"]
         assert len(down) > 0 and down == sorted(down, reverse=True) and up == sorted(up)

@@ -37,7 +37,7 @@ def test_the_sections_of_each_task(task):
     assert len(page.ids) == len(set(page.ids))
 
 
-def test_what_may_be_missing_is_shown_where_it_is_there():
+def test_optional_parts_of_a_report_are_shown():
     page = Page(html(*made.classify(**made.everything())))
     assert page.sections == ["data", "plan", "training", "scores", "seeds", "folds", *SECTIONS["classify"][3:]]
     for words in (
@@ -57,7 +57,7 @@ def test_nothing_is_loaded_from_elsewhere(task):
     assert "http" not in page.replace("http-equiv", "")
 
 
-def test_text_stays_text():
+def test_text_is_escaped():
     report, answers = made.classify(labels=("a", HOSTILE, "c"), text=HOSTILE, **made.everything())
     report["checkpoint"] = {"name": HOSTILE, "cased": True, "config": {HOSTILE: HOSTILE}}
     report["files"] = {"train": HOSTILE, "test": HOSTILE}
@@ -76,8 +76,8 @@ def test_text_stays_text():
 def test_calibration_is_shown_before_and_after():
     report, answers = made.classify()
     report["scores"]["test"] |= {"temperature": 1.25, "ece": 0.03, "ece_uncalibrated": 0.08}
-    wanted = "Temperature 1.2500, fitted on the development texts; error 0.0800 without it, 0.0300 with it."
-    assert wanted in Page(html(report, answers)).words
+    expected = "Temperature 1.2500, fitted on the development texts; error 0.0800 without it, 0.0300 with it."
+    assert expected in Page(html(report, answers)).words
     assert "fitted on the development texts" not in Page(html(*made.relation())).words
     report["scores"]["test"] |= {"temperature": 1.0, "temperature_note": "30 development texts are too few"}
     words = Page(html(report, answers)).words
@@ -92,24 +92,24 @@ def test_calibration_is_shown_before_and_after():
 
 
 def test_what_was_tuned_on_the_development_texts_is_shown():
-    def told(report, answers):
+    def tuned(report, answers):
         return re.search(
             r"whose scores are therefore optimistic: (.*?)\. The test texts", Page(html(report, answers)).words
         )[1]
 
     report, answers = made.relation()
     report["scores"]["test"] |= {"threshold": 0.4}
-    assert told(report, answers) == "the best epoch, the threshold"
+    assert tuned(report, answers) == "the best epoch, the threshold"
     report["settings"] |= {"threshold": 0.4}
-    assert told(report, answers) == "the best epoch"
+    assert tuned(report, answers) == "the best epoch"
     report, answers = made.several()
     report["scores"]["test"] |= {"thresholds": dict.fromkeys(made.LABELS, 0.375), "temperature": 1.5}
     report["scores"]["test"] |= {"ece": 0.1, "ece_uncalibrated": 0.2}
-    assert told(report, answers) == "the best epoch, the threshold of each label, the temperature"
+    assert tuned(report, answers) == "the best epoch, the threshold of each label, the temperature"
     assert "0.3750" in Page(html(report, answers)).words
 
 
-def test_the_explanation_is_under_its_mistake():
+def test_explanation_is_shown_below_its_mistake():
     report, answers = made.classify()
     order = mistakes.places(answers)
     assert [answers[place]["loss"] for place in order] == sorted((answers[p]["loss"] for p in order), reverse=True)
@@ -123,14 +123,14 @@ def test_the_explanation_is_under_its_mistake():
     assert ".explanation" not in html(report, answers)
 
 
-def test_not_all_of_very_many_answers_are_listed():
+def test_long_lists_of_answers_are_shortened():
     report, answers = made.relation()
     answers[1]["predicted"] += [answers[1]["predicted"][1] | {"subject": f"雪{n}"} for n in range(100)]
     words = Page(html(report, answers)).words
     assert "wrong 雪16 → 作者 → 方小雪 0.60" in words and "雪17" not in words and "and 83 more" in words
 
 
-def test_hostile_labels_in_a_picture():
+def test_hostile_labels_are_escaped_in_plots():
     report, answers = made.classify(60, [f"{HOSTILE}{n}" for n in range(30)])
     read = Page(html(report, answers))
     assert (read.tags.count("script"), read.tags.count("img")) == (1, 0)
@@ -138,14 +138,14 @@ def test_hostile_labels_in_a_picture():
 
 
 @pytest.mark.parametrize("task", ["classify", "subject"])
-def test_no_answers(task):
+def test_report_without_answers(task):
     report, _ = made.TASKS[task]()
     page = Page(html(report, []))
     assert "No texts were evaluated" in page.words
     assert not {"calibration", "length"} & set(page.sections)
 
 
-def test_neither_test_nor_development_texts():
+def test_report_without_test_and_development_texts():
     report, _ = made.classify()
     del report["examples"]["dev"], report["examples"]["test"]
     report["scores"] = {}
@@ -156,7 +156,7 @@ def test_neither_test_nor_development_texts():
     assert "There are no scores" in page.words
 
 
-def test_development_texts_alone():
+def test_report_with_development_texts_only():
     report, answers = made.classify()
     del report["scores"]["test"], report["examples"]["test"]
     assert "10 of 30 dev texts are answered wrongly" in Page(html(report, answers)).words
@@ -164,7 +164,7 @@ def test_development_texts_alone():
 
 @pytest.mark.parametrize("task", ["several", "relation"])
 @pytest.mark.parametrize("right", [True, False])
-def test_all_right_and_all_wrong(task, right):
+def test_all_answers_right_or_all_wrong(task, right):
     report, answers = made.TASKS[task]()
     page = Page(html(report, [answer | {"right": right} for answer in answers])).words
     number = len(answers)
@@ -172,7 +172,7 @@ def test_all_right_and_all_wrong(task, right):
     assert (f"{number} of {number} test texts are answered wrongly" in page) != right
 
 
-def test_a_hundred_and_nineteen_labels_and_five_thousand_texts():
+def test_page_with_119_labels_and_5000_texts_stays_small():
     characters = "".join(map(chr, range(0x4E00, 0x4E00 + 1500)))
     report, answers = made.classify(5000, [f"类别{n}" for n in range(119)], text="房间")
     for n, answer in enumerate(answers):
@@ -185,7 +185,7 @@ def test_a_hundred_and_nineteen_labels_and_five_thousand_texts():
     assert page.count('<ol class="mistakes">') == 1 and len(re.findall("loss [0-9]", read.words)) == mistakes.SHOWN
 
 
-def test_texts_of_one_character_and_none():
+def test_texts_with_one_or_no_character():
     report, answers = made.classify(2, ("甲", "乙"), text="")
     answers = [answer | {"text": text, "tokens": 1} for answer, text in zip(answers, ("一", ""), strict=True)]
     assert Page(html(report, answers)).sections == SECTIONS["classify"]
@@ -194,7 +194,7 @@ def test_texts_of_one_character_and_none():
     assert '<mark class="gold" title="gold">园</mark>' in html(report, answers)
 
 
-def test_scores_that_are_not_known():
+def test_unknown_scores_are_shown_as_dashes():
     report, answers = made.relation()
     for part in report["scores"].values():
         part |= {"precision": None, "recall": None}
@@ -208,7 +208,7 @@ def test_scores_that_are_not_known():
     assert "precision – –" in page.words and "loss –" in page.words and "nan" in page.words
 
 
-def test_an_answer_that_is_held_back():
+def test_answer_below_min_confidence_is_shown_as_no_prediction():
     report, answers = made.classify()
     answers[0] |= {"predicted": None, "right": False}
     page = Page(html(report, answers)).words
@@ -219,7 +219,7 @@ def test_an_answer_that_is_held_back():
 
 
 @pytest.mark.parametrize("odd", ["😀🀄\U000323af\ue000", "\ud83d", "\x00\x07a\nb\u2028c", "مرحبا $x_1$ \\frac{"])
-def test_odd_characters(odd):
+def test_unusual_characters(odd):
     report, answers = made.classify(60, [f"{odd}{n}" for n in range(30)], text=odd, files={"train": odd, "test": odd})
     report["history"][0]["losses"] = {odd: 0.5}
     with warnings.catch_warnings():
@@ -229,7 +229,7 @@ def test_odd_characters(odd):
     assert Page(page).sections == SECTIONS["classify"]
 
 
-def test_what_is_shown_of_a_long_text():
+def test_long_text_is_shortened():
     report, answers = made.classify(3, text="长" * 5000)
     page = Page(html(report, answers)).words
     assert "长" * 1500 in page and "长" * 1501 not in page and "… 3,501 more characters" in page
@@ -275,18 +275,18 @@ def test_gold_and_predicted_are_distinguished_in_the_text():
     )  # twice in each of two texts
 
 
-def test_the_page_carries_its_chinese_characters():
+def test_page_embeds_the_chinese_characters_that_it_uses():
     page = html(*made.classify(text="龘靐齉爩"))
     data = re.search(r"base64,([^)]*)\) format", page)[1]
-    carried = TTFont(io.BytesIO(base64.b64decode(data)))
+    font = TTFont(io.BytesIO(base64.b64decode(data)))
     text = Page(page).text
     assert "龘" in text and "混淆矩阵" in text
-    assert {ord(c) for c in text if ord(c) >= HAN} == carried.getBestCmap().keys()
-    assert "SIL Open Font License" in carried["name"].getDebugName(13)
+    assert {ord(c) for c in text if ord(c) >= HAN} == font.getBestCmap().keys()
+    assert "SIL Open Font License" in font["name"].getDebugName(13)
     assert fonts.PACKAGE.replace("_", "-") not in page
 
 
-def test_without_a_chinese_font(monkeypatch):
+def test_page_without_a_chinese_font(monkeypatch):
     monkeypatch.setattr(fonts, "PACKAGE", "no_such_package")
     latin = [entry for entry in fontManager.ttflist if entry.name == "DejaVu Sans"]
     monkeypatch.setattr(fontManager, "ttflist", latin)
@@ -298,7 +298,7 @@ def test_without_a_chinese_font(monkeypatch):
     assert Page(page).sections == SECTIONS["classify"]
 
 
-def test_a_font_of_the_system_is_used_but_not_copied(monkeypatch):
+def test_system_font_is_used_but_not_embedded(monkeypatch):
     file = fonts.chinese().file
     monkeypatch.setattr(fonts, "PACKAGE", "no_such_package")
     entry = FontEntry(fname=file, name="WenQuanYi Zen Hei", style="normal", variant="normal", weight=400)
@@ -310,7 +310,7 @@ def test_a_font_of_the_system_is_used_but_not_copied(monkeypatch):
     assert "@font-face" not in page and "To embed a font" in page
 
 
-def test_the_same_page_twice_whatever_the_users_style_is():
+def test_matplotlib_style_of_the_user_does_not_change_the_page():
     report, answers = made.classify()
     before = html(report, answers)
     with matplotlib.rc_context({"svg.fonttype": "none", "axes.facecolor": "red", "font.size": 30, "text.usetex": True}):
@@ -319,7 +319,7 @@ def test_the_same_page_twice_whatever_the_users_style_is():
         assert dict(matplotlib.rcParams) == inside
 
 
-def test_plots_are_in_the_colours_of_the_page_and_hold_no_text():
+def test_plots_use_the_colours_of_the_page_and_contain_no_text():
     page = html(*made.classify(40, [f"标签{n}" for n in range(25)]))
     for picture in re.findall("<svg.*?</svg>", page, re.DOTALL):
         assert "var(--ink)" in picture and "<text" not in picture and "<!--" not in picture and "标签" not in picture

@@ -1,4 +1,4 @@
-"""Writing report.html: `kb.report`, and what kbert-train does when it has saved a task."""
+"""Writing report.html: with `kb.report`, and by kbert-train after it has saved a task."""
 
 import shutil
 
@@ -11,20 +11,20 @@ from kbert_tasks.saving.folder import PAGE
 
 @pytest.fixture
 def run(hotel, tmp_path):
-    """A copy of the saved folder, to be changed."""
+    """A copy of the saved folder that a test may change."""
     return shutil.copytree(hotel[1], tmp_path / "run")
 
 
 def test_a_trained_and_a_loaded_task_have_the_same_report(hotel, run, tmp_path):
     kb.report(hotel[0], tmp_path / "trained.html")
-    kb.report(kb.load(run), run / PAGE)  # a saved folder has no page before
+    kb.report(kb.load(run), run / PAGE)  # a saved folder has no page yet
     page = (run / PAGE).read_text(encoding="utf-8")
     assert page.startswith("<!DOCTYPE html>") and page == (tmp_path / "trained.html").read_text(encoding="utf-8")
     assert kb.load(run).predict(["好"])
     assert sorted(each.name for each in tmp_path.iterdir()) == ["run", "trained.html"]
 
 
-def test_a_report_that_cannot_be_written_is_refused(hotel, checkpoint, tmp_path):
+def test_report_that_cannot_be_written_is_an_error(hotel, checkpoint, tmp_path):
     with pytest.raises(kb.InputError, match="ends in .html, not 'report.txt'"):
         kb.report(hotel[0], "report.txt")
     with pytest.raises(kb.InputError, match="none/report.html could not be written"):
@@ -35,7 +35,7 @@ def test_a_report_that_cannot_be_written_is_refused(hotel, checkpoint, tmp_path)
         kb.report("runs/hotel", tmp_path / "report.html")
 
 
-def test_a_page_that_fails_does_not_cost_the_training(hotel, run, monkeypatch, caplog):
+def test_failed_page_does_not_lose_the_training(hotel, run, monkeypatch, caplog):
     monkeypatch.setattr(writing, "html", lambda *_: 1 / 0)
     before = sorted(run.iterdir())
     writing.write_into(hotel[0], run)

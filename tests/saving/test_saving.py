@@ -20,13 +20,13 @@ def task(hotel):
 
 @pytest.fixture
 def run(hotel, tmp_path):
-    """A copy of the saved folder, to be changed."""
+    """A copy of the saved folder that a test may change."""
     return shutil.copytree(hotel[1], tmp_path / "run")
 
 
 @pytest.fixture(scope="module")
 def other(checkpoint):
-    """A task with three labels, one of them half an emoji."""
+    """A task with three labels; one of them is half an emoji."""
     task = kb.TextClassifier(checkpoint, epochs=1, max_length=32, validation_split=0.0)
     return task.fit(["好", "坏", "吃"], ["a", "b", "\ud83d"])
 
@@ -37,19 +37,19 @@ def same(one, two):
     return one.labels_ == two.labels_ and all(np.array_equal(*each) for each in weights)
 
 
-def refused(folder):
-    with pytest.raises(kb.InputError) as caught:
+def load_error(folder):
+    with pytest.raises(kb.InputError) as error:
         kb.load(folder)
-    return str(caught.value)
+    return str(error.value)
 
 
 @pytest.mark.parametrize("name", [n for n in layout.LAYOUT if n not in (layout.TASK, layout.PAGE)])
-def test_a_missing_file_is_named(run, name):
+def test_missing_file_is_named_in_the_error(run, name):
     (run / name).unlink()
-    assert f"lacks {name}: copy the whole folder again" in refused(run)
+    assert f"lacks {name}: copy the whole folder again" in load_error(run)
 
 
-def test_save_writes_no_page_and_keeps_none(task, run):
+def test_save_writes_no_page_and_deletes_an_old_one(task, run):
     assert not (run / layout.PAGE).exists()
     (run / layout.PAGE).write_text("of an earlier model")
     assert kb.load(run).predict(["好"])
@@ -57,35 +57,35 @@ def test_save_writes_no_page_and_keeps_none(task, run):
     assert sorted(p.name for p in run.iterdir()) == sorted(name for name in layout.LAYOUT if name != layout.PAGE)
 
 
-def test_what_is_not_a_saved_task(run, tmp_path):
-    assert "does not exist" in refused(tmp_path / "nowhere")
+def test_folder_without_a_saved_task_is_an_error(run, tmp_path):
+    assert "does not exist" in load_error(tmp_path / "nowhere")
     (run / "task.json").unlink()
     assert (
         "it has no task.json; found: answers.jsonl, bert_config.json, errors.jsonl, model.safetensors, report.json"
-        in refused(run)
+        in load_error(run)
     )
 
 
 def test_another_format_is_reported(run):
     about = json.loads((run / "task.json").read_text(encoding="utf-8"))
     (run / "task.json").write_text(json.dumps(about | {"format": FORMAT + 1, "kbert_tasks": "9.0"}), encoding="utf-8")
-    assert f"has format {FORMAT + 1}, this is kbert_tasks" in refused(run) and "kbert_tasks 9.0" in refused(run)
+    assert f"has format {FORMAT + 1}, this is kbert_tasks" in load_error(run) and "kbert_tasks 9.0" in load_error(run)
 
 
 @pytest.mark.parametrize("name", ["task.json", "bert_config.json", "report.json", "model.safetensors"])
-def test_a_file_cut_short_is_reported(run, name):
+def test_truncated_file_is_reported(run, name):
     raw = (run / name).read_bytes()
     (run / name).write_bytes(raw[: len(raw) // 2])
-    assert re.search(f"{name} is (damaged|not JSON)", refused(run))
+    assert re.search(f"{name} is (damaged|not JSON)", load_error(run))
 
 
-def test_files_of_two_trainings_do_not_mix(run, other, tmp_path):
+def test_files_of_two_trainings_cannot_be_mixed(run, other, tmp_path):
     other.save(tmp_path / "other")
     shutil.copy(tmp_path / "other" / "model.safetensors", run)
-    assert "label/0 should be (16, 2), found (16, 3)" in refused(run)
+    assert "label/0 should be (16, 2), found (16, 3)" in load_error(run)
 
 
-def test_nothing_that_is_not_ours_is_replaced(task, tmp_path):
+def test_save_does_not_replace_other_files(task, tmp_path):
     (tmp_path / "thesis").mkdir()
     (tmp_path / "thesis" / "chapter1.txt").write_text("precious")
     with pytest.raises(kb.InputError, match=r"contains other files \(chapter1.txt\) and is not replaced"):
@@ -104,8 +104,8 @@ def test_nothing_that_is_not_ours_is_replaced(task, tmp_path):
 
 
 @pytest.fixture
-def full(monkeypatch):
-    """A disk that takes no weights; as in Python, the error names no file."""
+def full_disk(monkeypatch):
+    """A disk that is too full for the weights; as in Python, the error does not name a file."""
     from pathlib import Path
 
     write = Path.write_bytes
@@ -120,27 +120,27 @@ def full(monkeypatch):
         yield patched
 
 
-def test_a_full_disk_is_reported_with_the_folder_and_what_is_needed(task, run, full):
+def test_full_disk_error_names_the_folder_and_the_space_needed(task, run, full_disk):
     before = {path.name: path.read_bytes() for path in run.iterdir()}
     size = sum(len(raw) for name, raw in before.items() if name != layout.PAGE) / 1e6
-    with pytest.raises(kb.InputError) as caught:
+    with pytest.raises(kb.InputError) as error:
         task.save(run)
     assert re.fullmatch(
         rf"{run} could not be written \(No space left on device; {size:.1f} MB needed, [0-9.,]+ MB free\): free disk space, "
-        "and save again; kbert-train resumes from its last save if you run the same command again", str(caught.value)
+        "and save again; kbert-train resumes from its last save if you run the same command again", str(error.value)
     )  # fmt: skip
     assert {path.name: path.read_bytes() for path in run.iterdir()} == before
     assert [path.name for path in run.parent.iterdir()] == ["run"]
 
 
-def test_after_a_full_disk_the_same_command_resumes(checkpoint, tmp_path, full, capsys, caplog):
+def test_after_a_full_disk_the_same_command_resumes(checkpoint, tmp_path, full_disk, capsys, caplog):
     (tmp_path / "a.csv").write_text("text,label\n" + "好,a\n坏,b\n" * 4, encoding="utf-8")
     words = (
         f"--checkpoint {checkpoint} --train {tmp_path / 'a.csv'} --output {tmp_path / 'run'} --epochs 1 --max-length 16"
     )
     assert cli.train(words.split()) == 2
     assert f"{tmp_path / 'run'} could not be written (No space left on device; " in capsys.readouterr().err
-    full.undo()
+    full_disk.undo()
     caplog.set_level("INFO", "kbert_tasks")
     assert cli.train(words.split()) == 0
     assert "resuming after step 1" in caplog.text
@@ -148,13 +148,13 @@ def test_after_a_full_disk_the_same_command_resumes(checkpoint, tmp_path, full, 
 
 
 @pytest.mark.parametrize("stop_at", range(1, 12))
-def test_a_save_that_is_stopped_anywhere_leaves_a_whole_folder(task, run, monkeypatch, stop_at):
-    """The n-th write or rename does not happen: the earlier folder must still load, or the new one be complete."""
+def test_interrupted_save_leaves_a_complete_folder(task, run, monkeypatch, stop_at):
+    """Interrupt the n-th write or rename: the folder must still contain the earlier task or all of the new one."""
     from pathlib import Path
 
     steps = 0
 
-    def stopping(original):
+    def interrupted(original):
         def step(*args, **kwargs):
             nonlocal steps
             steps += 1
@@ -168,9 +168,9 @@ def test_a_save_that_is_stopped_anywhere_leaves_a_whole_folder(task, run, monkey
 
     with monkeypatch.context() as patched:
         for name in ("write_text", "write_bytes", "rename", "mkdir"):
-            patched.setattr(Path, name, stopping(getattr(Path, name)))
-        patched.setattr(safetensors.numpy, "save_file", stopping(safetensors.numpy.save_file))
-        patched.setattr(shutil, "rmtree", stopping(shutil.rmtree))
+            patched.setattr(Path, name, interrupted(getattr(Path, name)))
+        patched.setattr(safetensors.numpy, "save_file", interrupted(safetensors.numpy.save_file))
+        patched.setattr(shutil, "rmtree", interrupted(shutil.rmtree))
         try:
             task.save(run)
             stopped = False
@@ -182,18 +182,20 @@ def test_a_save_that_is_stopped_anywhere_leaves_a_whole_folder(task, run, monkey
     assert [p.name for p in run.parent.iterdir()] == ["run"]
 
 
-def test_what_killed_runs_left_is_swept_and_nothing_else(task, tmp_path):
-    left = [tmp_path / name for name in (".run.17.writing", ".run.18.writing", ".run.seed1.19.writing", ".run.notes")]
-    for path in left:
+def test_only_leftovers_of_killed_runs_are_deleted(task, tmp_path):
+    leftovers = [
+        tmp_path / name for name in (".run.17.writing", ".run.18.writing", ".run.seed1.19.writing", ".run.notes")
+    ]
+    for path in leftovers:
         path.mkdir()
-    for path in left[1:]:
+    for path in leftovers[1:]:
         os.utime(path, (1, 1))
     task.save(tmp_path / "run")
-    assert [path.exists() for path in left] == [True, False, True, True]
+    assert [path.exists() for path in leftovers] == [True, False, True, True]
 
 
 @pytest.mark.skipif(os.name == "nt", reason="Windows has no such permissions")
-def test_the_files_can_be_read_by_whom_the_folder_allows(run):
+def test_all_files_have_the_same_permissions(run):
     assert len({path.stat().st_mode for path in run.iterdir()}) == 1
 
 
@@ -203,24 +205,24 @@ def test_the_files_can_be_read_by_whom_the_folder_allows(run):
 )
 def test_a_damaged_task_file_is_reported(run, content):
     (run / "task.json").write_text(content, encoding="gb18030")
-    assert "task.json is damaged" in refused(run) or "has format None" in refused(run)
+    assert "task.json is damaged" in load_error(run) or "has format None" in load_error(run)
 
 
-def test_a_config_of_absurd_size_builds_nothing(run):
+def test_config_with_too_many_layers_is_an_error(run):
     config = json.loads((run / "bert_config.json").read_text())
     (run / "bert_config.json").write_text(json.dumps(config | {"num_hidden_layers": 10**9}))
-    assert "has more layers than model.safetensors" in refused(run)
+    assert "has more layers than model.safetensors" in load_error(run)
 
 
-def test_half_an_emoji_as_label_is_saved(other, tmp_path):
+def test_label_with_half_an_emoji_is_saved(other, tmp_path):
     other.save(tmp_path / "run")
     assert kb.load(tmp_path / "run").labels_ == other.labels_ and "\ud83d" in other.labels_
 
 
-def test_half_an_emoji_in_a_development_text_is_no_reason_to_lose_the_run(checkpoint, tmp_path):
+def test_training_resumes_with_half_an_emoji_in_a_development_text(checkpoint, tmp_path):
     task = kb.TextClassifier(checkpoint, epochs=2, max_length=32)
     dev = (["half \ud83d", "坏"], ["a", "b"])
-    whole = task.fit(["好", "坏"], ["a", "b"], dev=dev, resume_dir=tmp_path / "progress")
-    again = kb.TextClassifier(checkpoint, epochs=2, max_length=32, save_minutes=1)
-    again.fit(["好", "坏"], ["a", "b"], dev=dev, resume_dir=tmp_path / "progress")  # reads what was kept
-    assert again.answers_ == whole.answers_ and whole.answers_[0]["text"] == "half \ud83d"
+    first = task.fit(["好", "坏"], ["a", "b"], dev=dev, resume_dir=tmp_path / "progress")
+    resumed = kb.TextClassifier(checkpoint, epochs=2, max_length=32, save_minutes=1)
+    resumed.fit(["好", "坏"], ["a", "b"], dev=dev, resume_dir=tmp_path / "progress")  # reads the saved progress
+    assert resumed.answers_ == first.answers_ and first.answers_[0]["text"] == "half \ud83d"

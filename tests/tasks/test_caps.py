@@ -1,4 +1,4 @@
-"""What relation extraction does not look at, because there is too much of it, is counted."""
+"""Relation extraction counts the texts with more candidates than it can use."""
 
 import numpy as np
 import pytest
@@ -23,37 +23,37 @@ def task(checkpoint):
 
 
 def notes(task, monkeypatch, probability):
-    """The notes of an evaluation in which every span, and every pair of them, is so probable."""
+    """(notes, printed report) of an evaluation in which every span and every pair of spans has this probability."""
     monkeypatch.setattr(RelationExtractor, "probabilities", lambda self, scores: np.full(scores.shape, probability))
     monkeypatch.setattr(cascade, "followed", lambda task: lambda x, s, o: np.ones((len(x), s.shape[1], o.shape[1], 1)))
-    # None of these texts was trained on.
+    # None of these texts is in the training data.
     rows = [{"text": text + "吗", "spo_list": []} for text in (LONG, LONG + LONG[:4], SHORT)]
     report = task.evaluate(rows)
     return report.examples["notes"], str(report)
 
 
-def test_what_is_not_looked_at_is_counted_by_texts(task, monkeypatch):
-    found, told = notes(task, monkeypatch, 0.9)
+def test_texts_with_too_many_candidates_are_counted(task, monkeypatch):
+    found, printed = notes(task, monkeypatch, 0.9)
     assert found == {relation.MANY_SPANS: 2, relation.MANY_TRIPLES: 2}
-    assert f"  2: at least {MOST} candidate subjects or objects in a window" in told
-    assert "  2: at least 200 candidate triples" in told and "--epochs" in told and "--learning-rate" in told
+    assert f"  2: at least {MOST} candidate subjects or objects in a window" in printed
+    assert "  2: at least 200 candidate triples" in printed and "--epochs" in printed and "--learning-rate" in printed
 
 
-def test_a_run_says_once_that_there_are_many_candidates(task, monkeypatch):
+def test_run_reports_many_candidates_once(task, monkeypatch):
     monkeypatch.setattr(RelationExtractor, "probabilities", lambda self, scores: np.full(scores.shape, 0.9))
     monkeypatch.setattr(cascade, "followed", lambda task: lambda x, s, o: np.ones((len(x), s.shape[1], o.shape[1], 1)))
     rows = [{"text": LONG, "spo_list": [["好", "是", "坏"]]}, {"text": SHORT, "spo_list": []}]
-    again = RelationExtractor(task.checkpoint, epochs=2, max_length=32).fit(rows, dev=rows)
-    again.add_test(again.evaluate(rows), 0.0)
-    told = run_text(again.report_)
+    trained = RelationExtractor(task.checkpoint, epochs=2, max_length=32).fit(rows, dev=rows)
+    trained.add_test(trained.evaluate(rows), 0.0)
+    printed = run_text(trained.report_)
     for note in (relation.MANY_SPANS, relation.MANY_TRIPLES):
-        assert [again.report_["examples"][part]["notes"][note] for part in ("dev", "test")] == [1, 1]
-        assert told.count(note) == 1 and f"dev 1, test 1: {note}" in told
-        assert [row for row in tables.reasons(again.report_).rows if row[0] == note] == [[note, None, 1, 1]]
-    assert "train 1," not in told and "train 1:" not in told
+        assert [trained.report_["examples"][part]["notes"][note] for part in ("dev", "test")] == [1, 1]
+        assert printed.count(note) == 1 and f"dev 1, test 1: {note}" in printed
+        assert [row for row in tables.reasons(trained.report_).rows if row[0] == note] == [[note, None, 1, 1]]
+    assert "train 1," not in printed and "train 1:" not in printed
 
 
-def test_a_note_of_one_part_is_printed_with_it():
+def test_note_of_a_single_part_is_printed_with_that_part():
     counts = {"read": 2, "used": 2, "skipped": {}}
     examples = {
         "train": counts | {"notes": {"cut to max_length": 2}},
@@ -70,5 +70,5 @@ def test_a_note_of_one_part_is_printed_with_it():
     ]
 
 
-def test_there_is_no_note_where_all_is_looked_at(task, monkeypatch):
+def test_there_is_no_note_if_all_candidates_are_used(task, monkeypatch):
     assert notes(task, monkeypatch, 0.01)[0] == {}

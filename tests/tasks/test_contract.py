@@ -1,4 +1,4 @@
-"""What every task must do, run on every task there is, with its own sample data."""
+"""The requirements for every task, tested for each task with its own sample data."""
 
 import contextlib
 import copy
@@ -22,30 +22,30 @@ FEW = {"epochs": 2, "max_length": 32, "learning_rate": 1e-3, "precision": "float
 
 @pytest.fixture(scope="module", params=tasks.names())
 def trained(request, two_layers):
-    """(task, its training rows, its test rows): trained for two epochs on a part of its sample."""
+    """(task, training rows, test rows): a task trained for two epochs on a part of its sample."""
     train, test = (kb.read(path(request.param, "zh", part)).head(60) for part in ("train", "test"))
     return tasks.find(request.param)(two_layers, **FEW).fit(train), train, test
 
 
 @pytest.fixture(scope="module")
 def other(trained, two_layers):
-    """Another seed, with the test rows as development rows."""
+    """The task trained with another seed and with the test rows as development rows."""
     task, train, test = trained
     return type(task)(two_layers, **FEW, seed=2).fit(train, dev=test)
 
 
-def same(one, other):
+def same_predictions(one, other):
     return [dataclasses.asdict(p) for p in one] == [dataclasses.asdict(p) for p in other]
 
 
-def alike(one, other):
-    """Equal, but for the rounding of floats."""
+def almost_equal(one, other):
+    """Whether two values are equal except for the rounding of floats."""
     if isinstance(one, float):
         return one == pytest.approx(other, abs=1e-5)
     if isinstance(one, dict):
-        return one.keys() == other.keys() and all(alike(one[name], other[name]) for name in one)
+        return one.keys() == other.keys() and all(almost_equal(one[name], other[name]) for name in one)
     if isinstance(one, list | tuple):
-        return len(one) == len(other) and all(map(alike, one, other))
+        return len(one) == len(other) and all(map(almost_equal, one, other))
     return one == other
 
 
@@ -57,7 +57,7 @@ def test_fit_returns_self_and_counts_every_row(trained):
         assert part["read"] == part["used"] + part.get("joined", 0) + sum(part["skipped"].values())
 
 
-def test_the_report_has_the_names_that_others_script_against(trained):
+def test_report_has_the_documented_names(trained):
     task, train, test = trained
     report = json.loads(json.dumps(task.report_))
     assert {"task", "settings", "versions", "checkpoint", "scores", "examples", "history", "seconds"} <= report.keys()
@@ -72,7 +72,7 @@ def test_the_report_has_the_names_that_others_script_against(trained):
     assert lengths == sorted(lengths) and lengths[0] > 2 and len(lengths) == 201
 
 
-def test_every_weight_of_the_encoder_has_learnt(trained, two_layers):
+def test_every_weight_of_the_encoder_changes_in_training(trained, two_layers):
     task, checkpoint = trained[0], two_layers
     start = kb.load_trained_model_from_checkpoint(f"{checkpoint}/bert_config.json", f"{checkpoint}/bert_model.ckpt")
     for layer in start.layers:
@@ -80,18 +80,18 @@ def test_every_weight_of_the_encoder_has_learnt(trained, two_layers):
             assert not np.array_equal(before, after), layer.name
 
 
-def test_one_prediction_for_each_text_in_order_whatever_the_batches(trained):
+def test_predictions_are_in_order_and_independent_of_the_batches(trained):
     task, _, test = trained
-    whole = task.predict(test)
-    assert len(whole) == len(test)
-    backwards = task.predict(test[::-1])[::-1]
+    in_one_call = task.predict(test)
+    assert len(in_one_call) == len(test)
+    reversed_order = task.predict(test[::-1])[::-1]
     singly = [task.predict(test.iloc[i : i + 1])[0] for i in range(5)]
-    assert {tuple(task.to_dict(p)) for p in whole} == {task.ANSWER}
-    for one, other in (*zip(whole, backwards, strict=True), *zip(whole, singly, strict=False)):
-        assert alike(dataclasses.asdict(one), dataclasses.asdict(other))
+    assert {tuple(task.to_dict(p)) for p in in_one_call} == {task.ANSWER}
+    for one, other in (*zip(in_one_call, reversed_order, strict=True), *zip(in_one_call, singly, strict=False)):
+        assert almost_equal(dataclasses.asdict(one), dataclasses.asdict(other))
 
 
-def test_an_empty_text_has_no_prediction_and_no_effect(trained):
+def test_empty_text_has_no_prediction_and_no_effect_on_others(trained):
     task, _, test = trained
     rows = test.head(3).copy()
     rows.iloc[1, rows.columns.get_loc(task.settings.text_column)] = " "
@@ -106,23 +106,23 @@ def test_every_answer_is_recorded(trained, tmp_path):
     task, _, test = trained
     report = task.evaluate(test)
     assert len(report.answers) == report.examples["used"]
-    for each in report.answers:
-        assert each.keys() >= {"row", "text", "gold", "predicted", "right", "loss", "tokens"}
-        assert each["loss"] >= 0 and each["tokens"] > 2
-    wrong = [each["text"] for each in report.answers if not each["right"]]
-    assert wrong == [each["text"] for each in report.errors]
+    for answer in report.answers:
+        assert answer.keys() >= {"row", "text", "gold", "predicted", "right", "loss", "tokens"}
+        assert answer["loss"] >= 0 and answer["tokens"] > 2
+    wrong = [answer["text"] for answer in report.answers if not answer["right"]]
+    assert wrong == [answer["text"] for answer in report.errors]
     task.save(tmp_path / "run")
     lines = (tmp_path / "run" / "answers.jsonl").read_text("utf-8").splitlines()
-    assert [json.loads(line)["text"] for line in lines] == [each["text"] for each in task.answers_]
+    assert [json.loads(line)["text"] for line in lines] == [answer["text"] for answer in task.answers_]
     assert json.loads(json.dumps(kb.load(tmp_path / "run").answers_)) == json.loads(json.dumps(task.answers_))
 
 
-def test_answers_and_errors_have_the_numbers_of_their_rows(trained):
+def test_answers_and_errors_have_the_right_row_numbers(trained):
     task, train, test = trained
     rows = test.copy()
-    rows.iloc[1, rows.columns.get_loc("text")] = " "  # a row that is skipped is counted
+    rows.iloc[1, rows.columns.get_loc("text")] = " "  # a skipped row is counted
     report = task.evaluate(rows)
-    # Without a development file, the answers after training are to rows of the training file.
+    # Without a development file, the answers after training belong to rows of the training file.
     for table, found in ((rows, report.answers), (rows, report.errors), (train, task.answers_), (train, task.errors_)):
         texts = list(table["text"])
         assert [texts[each["row"] - 1] for each in found] == [each["text"] for each in found]
@@ -133,38 +133,38 @@ def test_answers_and_errors_have_the_numbers_of_their_rows(trained):
     assert sum(len(each.get("rows", [0])) for each in report.answers) == len(rows) - 1
 
 
-def test_no_texts_no_predictions(trained):
+def test_empty_list_has_no_predictions(trained):
     task, _, _ = trained
     assert task.predict([]) == []
 
 
-def test_evaluate_agrees_with_the_development_score(trained, other):
+def test_evaluate_gives_the_development_scores(trained, other):
     _, _, test = trained
     assert other.evaluate(test).scores == other.report_["scores"]["dev"]
 
 
-def test_texts_that_were_trained_on_are_noticed(trained):
+def test_texts_in_the_training_data_are_counted(trained):
     task, train, _ = trained
     notes = task.evaluate(train).examples["notes"]
     assert notes["the same text is in the training data"] == task.report_["examples"]["train"]["used"]
 
 
-def test_the_seed_repeats_everything(trained, two_layers):
+def test_same_seed_repeats_training(trained, two_layers):
     task, train, test = trained
-    again = type(task)(two_layers, **FEW).fit(train)
-    assert [e["loss"] for e in again.report_["history"]] == [e["loss"] for e in task.report_["history"]]
-    assert same(again.predict(test), task.predict(test))
+    repeated = type(task)(two_layers, **FEW).fit(train)
+    assert [e["loss"] for e in repeated.report_["history"]] == [e["loss"] for e in task.report_["history"]]
+    assert same_predictions(repeated.predict(test), task.predict(test))
 
 
 @pytest.mark.slow
-def test_another_seed_changes_everything(trained, other, two_layers):
+def test_another_seed_changes_training(trained, other, two_layers):
     task, train, test = trained
     first = type(task)(two_layers, **FEW).fit(train, dev=test)
     assert [e["loss"] for e in other.report_["history"]] != [e["loss"] for e in first.report_["history"]]
 
 
-@pytest.mark.slow  # a process for each task; test_a_loaded_task_knows_all_that_it_knew loads in this one
-def test_a_saved_task_predicts_the_same_in_a_new_process_without_the_checkpoint(trained, tmp_path):
+@pytest.mark.slow  # one process per task; test_loaded_task_equals_the_saved_one needs none
+def test_saved_task_predicts_the_same_in_a_new_process_without_checkpoint(trained, tmp_path):
     task, _, test = trained
     task.save(tmp_path / "run")
     moved = shutil.move(tmp_path / "run", tmp_path / "elsewhere")
@@ -173,28 +173,28 @@ def test_a_saved_task_predicts_the_same_in_a_new_process_without_the_checkpoint(
         "import json, sys, kbert_tasks as kb; task = kb.load(sys.argv[1]);"
         "print(json.dumps([task.to_dict(p) for p in task.predict(json.load(sys.stdin))]))"
     )
-    done = subprocess.run(
+    result = subprocess.run(
         [sys.executable, "-c", program, moved], input=json.dumps(texts), capture_output=True, text=True, check=True
     )
-    assert json.loads(done.stdout) == json.loads(json.dumps([task.to_dict(p) for p in task.predict(texts)]))
-    assert done.stderr == ""
+    assert json.loads(result.stdout) == json.loads(json.dumps([task.to_dict(p) for p in task.predict(texts)]))
+    assert result.stderr == ""
 
 
-def test_a_loaded_task_knows_all_that_it_knew(trained, tmp_path):
+def test_loaded_task_equals_the_saved_one(trained, tmp_path):
     task, _, test = trained
     task.save(tmp_path / "somewhere")
     shutil.move(tmp_path / "somewhere", tmp_path / "run")
-    again = kb.load(tmp_path / "run")
-    assert again.checkpoint is None
-    assert same(again.predict(test), task.predict(test))
-    assert again.settings == task.settings
-    assert again.report_ == json.loads(json.dumps(task.report_))
-    assert again.errors_ == json.loads(json.dumps(task.errors_))
-    assert again.evaluate(test).scores == task.evaluate(test).scores
+    loaded = kb.load(tmp_path / "run")
+    assert loaded.checkpoint is None
+    assert same_predictions(loaded.predict(test), task.predict(test))
+    assert loaded.settings == task.settings
+    assert loaded.report_ == json.loads(json.dumps(task.report_))
+    assert loaded.errors_ == json.loads(json.dumps(task.errors_))
+    assert loaded.evaluate(test).scores == task.evaluate(test).scores
     assert sorted(p.name for p in (tmp_path / "run").iterdir()) == sorted(set(folder.LAYOUT) - {folder.PAGE})
 
 
-def test_every_task_has_a_report_a_comparison_and_an_explanation(trained, tmp_path):
+def test_report_comparison_and_explanation_work(trained, tmp_path):
     fitted, _, test = trained
     fitted.save(tmp_path / "one")
     task = kb.load(tmp_path / "one")
@@ -216,39 +216,39 @@ def _gold(task, answer):
 
 
 def _explanation(task, answer, gold):
-    """The Explanation of a gold answer, or None where the task cannot give that answer."""
+    """The Explanation of a gold answer, or None if the task cannot give that answer."""
     text, second = (answer.get(key) for key in task.presentation.question)
     with contextlib.suppress(kb.InputError):
         return kb.explain(task, text, second, gold, steps=2, attention=False)
 
 
-def test_a_copy_answers_the_same(trained):
+def test_copy_gives_the_same_answers(trained):
     task, _, test = trained
     untrained = pickle.loads(pickle.dumps(type(task)(task.checkpoint, **FEW)))
     assert untrained.settings == task.settings and untrained.model is None
-    wanted = task.predict(test)  # after the first prediction there is a graph, which cannot be copied
-    for again in (pickle.loads(pickle.dumps(task)), copy.deepcopy(task)):
-        assert same(again.predict(test), wanted) and same(task.predict(test), wanted)
-        assert again.model is not task.model and again.report_ == task.report_ and again.settings == task.settings
-        assert again.evaluate(test).scores == task.evaluate(test).scores
+    wanted = task.predict(test)  # the first prediction builds a graph, which cannot be copied
+    for copied in (pickle.loads(pickle.dumps(task)), copy.deepcopy(task)):
+        assert same_predictions(copied.predict(test), wanted) and same_predictions(task.predict(test), wanted)
+        assert copied.model is not task.model and copied.report_ == task.report_ and copied.settings == task.settings
+        assert copied.evaluate(test).scores == task.evaluate(test).scores
 
 
-def test_a_failed_fit_leaves_the_task_as_it_was(trained):
+def test_failed_fit_does_not_change_the_task(trained):
     task, train, test = trained
     before = task.predict(test)
     with pytest.raises(kb.InputError):
         task.fit(train.head(0))
-    assert same(task.predict(test), before)
+    assert same_predictions(task.predict(test), before)
 
 
-def test_special_tokens_in_a_text_are_text(trained):
+def test_special_tokens_in_a_text_are_ordinary_text(trained):
     task, _, _ = trained
     ids = task.tokenizer.encode("好 [SEP] [MASK] 坏").ids
-    marks = [task.tokenizer.vocabulary.index(token) for token in ("[SEP]", "[MASK]")]
-    assert [int((ids == mark).sum()) for mark in marks] == [1, 0]
+    special_ids = [task.tokenizer.vocabulary.index(token) for token in ("[SEP]", "[MASK]")]
+    assert [int((ids == special_id).sum()) for special_id in special_ids] == [1, 0]
 
 
-def test_an_untrained_task_says_so(trained, checkpoint, tmp_path):
+def test_untrained_task_is_reported(trained, checkpoint, tmp_path):
     fresh = type(trained[0])(checkpoint)
     for call in (
         lambda: fresh.predict(["a"]),
@@ -259,7 +259,7 @@ def test_an_untrained_task_says_so(trained, checkpoint, tmp_path):
             call()
 
 
-def test_a_stranger_cannot_make_the_program_import_anything(trained, tmp_path):
+def test_saved_folder_cannot_import_other_modules(trained, tmp_path):
     trained[0].save(tmp_path / "run")
     file = tmp_path / "run" / "task.json"
     for name in ("os", "base", "../tasks", "kbert_tasks.cli", "__init__"):

@@ -1,4 +1,4 @@
-"""Tasks in the hands of scikit-learn and pickle. That a copy answers the same is in test_contract.py, for all tasks."""
+"""Tasks with scikit-learn and pickle. test_contract.py tests for all tasks that a copy gives the same answers."""
 
 import copy
 import pickle
@@ -20,7 +20,7 @@ LABELS = ["好" if i % 2 else "坏" for i in range(12)]
 
 
 @pytest.mark.parametrize("name", tasks.names())
-def test_parameters_are_the_checkpoint_and_all_settings(name):
+def test_get_params_returns_the_checkpoint_and_all_settings(name):
     task = tasks.find(name)("somewhere", epochs=3)
     params = task.get_params()
     assert params == {"checkpoint": "somewhere"} | task.settings.as_dict() and params["epochs"] == 3
@@ -31,30 +31,33 @@ def test_parameters_are_the_checkpoint_and_all_settings(name):
     assert clone(task).get_params() == task.get_params() and other.get_params() == params
 
 
-def test_an_impossible_parameter_changes_nothing():
+def test_invalid_parameter_changes_nothing():
     task = kb.TextClassifier("somewhere")
     before = task.get_params()
-    for wrong, told in (({"learning_rat": 1}, "did you mean 'learning_rate'"), ({"epochs": 0}, "at least 1, not 0")):
-        with pytest.raises(kb.InputError, match=told):
-            task.set_params(checkpoint="elsewhere", **wrong)
+    for invalid, message in (
+        ({"learning_rat": 1}, "did you mean 'learning_rate'"),
+        ({"epochs": 0}, "at least 1, not 0"),
+    ):
+        with pytest.raises(kb.InputError, match=message):
+            task.set_params(checkpoint="elsewhere", **invalid)
     assert task.get_params() == before
 
 
-def test_a_trained_task_keeps_the_settings_of_its_model_until_the_next_training(hotel):
+def test_trained_task_uses_the_settings_of_its_model_until_the_next_training(hotel):
     task = copy.copy(hotel[0])
     wanted = task.predict(["好"])
     task.set_params(pooling="max", epochs=2, text_column="review")
     assert task.get_params()["pooling"] == "max" and task.settings.pooling != "max"
     assert task.settings.text_column == "review" and task.predict(["好"]) == wanted
-    again = pickle.loads(pickle.dumps(task))
-    assert again.predict(["好"]) == wanted and again.get_params() == task.get_params()
+    copied = pickle.loads(pickle.dumps(task))
+    assert copied.predict(["好"]) == wanted and copied.get_params() == task.get_params()
     assert clone(task).settings.pooling == "max"
     task.set_params(max_length=16).fit(["好", "坏"] * 4, ["好", "坏"] * 4)
     assert (task.settings.pooling, task.settings.epochs, task.settings.max_length) == ("max", 2, 16)
     assert task.get_params() == {"checkpoint": task.checkpoint} | task.settings.as_dict()
 
 
-def test_what_scikit_learn_asks_of_a_task(hotel):
+def test_task_meets_the_requirements_of_scikit_learn(hotel):
     task, fresh = hotel[0], clone(hotel[0])
     assert is_classifier(task) and not is_classifier(kb.RelationExtractor("x"))
     assert not is_classifier(kb.TextClassifier("x", multi_label=True))  # lists of labels cannot be stratified
@@ -65,13 +68,13 @@ def test_what_scikit_learn_asks_of_a_task(hotel):
     assert task.score(["好", "坏"], ["好", "好"]) == task.evaluate(["好", "坏"], ["好", "好"])["accuracy"]
 
 
-def test_cross_validation(checkpoint):
+def test_cross_validation_works(checkpoint):
     task = kb.TextClassifier(checkpoint, **FEW)
     scores = cross_val_score(task, pd.Series(TEXTS), np.array(LABELS), cv=2, error_score="raise")
     assert len(scores) == 2 and ((scores >= 0) & (scores <= 1)).all() and task.model is None
 
 
-def test_a_search_over_learning_rates(checkpoint):
+def test_grid_search_over_learning_rates_works(checkpoint):
     search = GridSearchCV(
         kb.TextClassifier(checkpoint, **FEW),
         {"learning_rate": np.array([1e-4, 1e-3])},
@@ -84,9 +87,9 @@ def test_a_search_over_learning_rates(checkpoint):
     assert 0 <= search.score(TEXTS, LABELS) <= 1 and search.classes_.tolist() == ["坏", "好"]
 
 
-@pytest.mark.slow  # scikit-learn splits their rows as it does those of a classifier
+@pytest.mark.slow  # scikit-learn splits these rows in the same way as those of a classifier
 @pytest.mark.parametrize("kind", ["multi-label", "relation", "subject"])
-def test_cross_validation_of_answers_that_are_lists(kind, checkpoint):
+def test_cross_validation_works_for_answers_that_are_lists(kind, checkpoint):
     if kind == "multi-label":
         task, texts, gold = (
             kb.TextClassifier(checkpoint, multi_label=True, **FEW),

@@ -1,4 +1,4 @@
-"""The guide's example tasks: in a copy of the package they pass the contract tests and train from the command line."""
+"""The example tasks of the guide pass the contract tests and train from the command line in a copy of the package."""
 
 import importlib.util
 import json
@@ -21,8 +21,8 @@ NAMES = "rating", "tagging"
 
 
 @pytest.fixture
-def found(monkeypatch):
-    """A function from the name of an example to its class, as if its file were among the package's tasks."""
+def load_example(monkeypatch):
+    """A function that loads the class of an example by its name, as if it were a task of the package."""
 
     def find(task):
         name = f"kbert_tasks.tasks.{task}.task"
@@ -35,8 +35,8 @@ def found(monkeypatch):
     return find
 
 
-def test_a_rating_is_trained_scored_and_predicted(found, checkpoint):
-    rater = found("rating")
+def test_rating_is_trained_scored_and_predicted(load_example, checkpoint):
+    rater = load_example("rating")
     train, test = (kb.read(EXAMPLE / f"rating.zh.{part}.csv") for part in ("train", "test"))
     task = rater(checkpoint, epochs=1, max_length=32, tolerance=1).fit(train)
     report = task.evaluate(test)
@@ -46,8 +46,8 @@ def test_a_rating_is_trained_scored_and_predicted(found, checkpoint):
         task.examples([{"text": "好", "rating": "5"}, {"text": "坏", "rating": "很差"}])
 
 
-def test_tags_are_trained_scored_and_predicted(found, checkpoint):
-    tagger = found("tagging")
+def test_tags_are_trained_scored_and_predicted(load_example, checkpoint):
+    tagger = load_example("tagging")
     train, test = (kb.read(EXAMPLE / f"tagging.zh.{part}.csv") for part in ("train", "test"))
     task = tagger(checkpoint, epochs=2, max_length=32).fit(train)
     assert {"f1", "accuracy"} == task.evaluate(test).scores.keys()
@@ -61,7 +61,7 @@ def test_tags_are_trained_scored_and_predicted(found, checkpoint):
 
 @pytest.fixture(scope="module")
 def copy(tmp_path_factory):
-    """A folder with the package and the contract tests, to which the example's files were added as the guide says."""
+    """A folder with the package, the contract tests and the example's files, added as the guide says."""
     folder = tmp_path_factory.mktemp("fourth")
     package = folder / "kbert_tasks"
     shutil.copytree(Path(kb.__file__).parent, package, ignore=shutil.ignore_patterns("__pycache__"))
@@ -75,30 +75,41 @@ def copy(tmp_path_factory):
     return folder
 
 
-def run(copy, *words):
-    """The finished process of Python in that folder, where its package comes before the installed one."""
+def run(copy, *arguments):
+    """Runs Python in that folder with its package instead of the installed one; returns the finished process."""
     environment = os.environ | {"PYTHONPATH": str(copy), "PYTHONUTF8": "1"}
-    command = [sys.executable, *map(str, words)]
+    command = [sys.executable, *map(str, arguments)]
     return subprocess.run(command, cwd=copy, env=environment, capture_output=True, text=True, encoding="utf-8")
 
 
 @pytest.mark.slow
 @pytest.mark.parametrize("task", NAMES)
-def test_it_passes_the_contract_tests(copy, task):
-    words = "-m pytest -q -n 0 -p no:cacheprovider tests/tasks/test_contract.py".split()
-    done = run(copy, *words, "-m", "", "-k", task)
-    assert done.returncode == 0, done.stdout + done.stderr
-    assert " passed" in done.stdout and "skipped" not in done.stdout
+def test_example_passes_the_contract_tests(copy, task):
+    arguments = "-m pytest -q -n 0 -p no:cacheprovider tests/tasks/test_contract.py".split()
+    result = run(copy, *arguments, "-m", "", "-k", task)
+    assert result.returncode == 0, result.stdout + result.stderr
+    assert " passed" in result.stdout and "skipped" not in result.stdout
 
 
 @pytest.mark.slow
-def test_it_trains_from_the_command_line(copy, checkpoint, tmp_path):
+def test_example_trains_from_the_command_line(copy, checkpoint, tmp_path):
     program = "import sys; from kbert_tasks.cli import train; sys.exit(train(sys.argv[1:]))"
     samples = [copy / "kbert_tasks" / "samples" / f"rating.zh.{part}.csv" for part in ("train", "test")]
     files = ["--train", samples[0], "--test", samples[1], "--output", tmp_path / "run"]
-    told = ["--task", "rating", "--checkpoint", checkpoint, "--epochs", "2", "--max-length", "32", "--tolerance", "1"]
-    done = run(copy, "-c", program, *told, *files)
-    assert done.returncode == 0, done.stderr
+    arguments = [
+        "--task",
+        "rating",
+        "--checkpoint",
+        checkpoint,
+        "--epochs",
+        "2",
+        "--max-length",
+        "32",
+        "--tolerance",
+        "1",
+    ]
+    result = run(copy, "-c", program, *arguments, *files)
+    assert result.returncode == 0, result.stderr
     report = json.loads((tmp_path / "run" / "report.json").read_text(encoding="utf-8"))
     assert report["task"] == "rating" and report["settings"]["tolerance"] == 1
     assert report["examples"]["test"] == {"read": 10, "used": 10, "skipped": {}, "notes": {}}
@@ -107,10 +118,10 @@ def test_it_trains_from_the_command_line(copy, checkpoint, tmp_path):
 
 
 @pytest.mark.slow
-def test_a_rating_that_is_no_number_is_reported_with_its_row(copy, checkpoint, tmp_path):
+def test_rating_that_is_not_a_number_is_reported_with_its_row(copy, checkpoint, tmp_path):
     (tmp_path / "train.csv").write_text("text,rating\n好,5\n坏,很差\n", encoding="utf-8")
     program = "import sys; from kbert_tasks.cli import train; sys.exit(train(sys.argv[1:]))"
-    told = [
+    arguments = [
         "--task",
         "rating",
         "--checkpoint",
@@ -120,6 +131,6 @@ def test_a_rating_that_is_no_number_is_reported_with_its_row(copy, checkpoint, t
         "--output",
         tmp_path / "r",
     ]
-    done = run(copy, "-c", program, *told)
-    assert done.returncode == 2
-    assert done.stderr.strip().endswith("row 2: the rating should be a number, not '很差'")
+    result = run(copy, "-c", program, *arguments)
+    assert result.returncode == 2
+    assert result.stderr.strip().endswith("row 2: the rating should be a number, not '很差'")

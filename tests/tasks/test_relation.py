@@ -1,4 +1,4 @@
-"""Relation extraction: from published gold to tokens and back, and what a trained model answers."""
+"""Relation extraction: conversion of gold triples to targets and back, and the answers of a trained model."""
 
 import json
 
@@ -32,10 +32,10 @@ def extractor(examples=(), **settings):
 
 
 def gold_outputs(task, example, window):
-    """What a model that knows the gold would say of a window."""
+    """The outputs of a model that predicts the gold of a window."""
     target = task.target(example, window)
-    draws = max(1, len(target), len({o for found in target.values() for _, o in found}))
-    size = len(window.ids), len(task.predicates_), draws
+    sampled = max(1, len(target), len({o for found in target.values() for _, o in found}))
+    size = len(window.ids), len(task.predicates_), sampled
     x, y = cascade.step(target, *size, np.random.default_rng(0))
     real = [int((y["pairs"] >= 0).any((axis, 2)).sum()) for axis in (1, 0)]
     subjects, objects = x["Subjects"][: real[0]], x["Objects"][: real[1]]
@@ -45,8 +45,8 @@ def gold_outputs(task, example, window):
     return {"spans": (np.ones(real[0]), np.ones(real[1])), "subjects": subjects, "objects": objects, "pairs": pairs}
 
 
-def there_and_back(task, example):
-    """(strings of the triples decoded from the gold, strings that cannot be found, reasons)."""
+def encode_and_decode(task, example):
+    """(triples decoded from the gold targets, triples that cannot be found, reasons), the triples as strings."""
     windows = task.encode(example)
     found = task.decode(example, windows, [gold_outputs(task, example, window) for window in windows])
     lost = {t.strings for t in example.triples if task._lost(example, t, windows)}
@@ -56,12 +56,12 @@ def there_and_back(task, example):
 
 @pytest.mark.parametrize("tokens", ["pieces", "characters"])
 @pytest.mark.parametrize("max_length", [12, 60])
-def test_gold_gives_itself_back_without_a_model(tokens, max_length):
+def test_gold_is_restored_by_encoding_and_decoding(tokens, max_length):
     task = extractor(tokenization=tokens, max_length=max_length, window_overlap=5)
     examples = task.examples(ROWS).rows
     task.prepare(examples)
     for example in examples:
-        found, lost, reasons = there_and_back(task, example)
+        found, lost, reasons = encode_and_decode(task, example)
         assert found == {t.strings for t in example.triples} - lost
         assert len(reasons) == len(lost)
 
@@ -73,12 +73,12 @@ def test_gold_gives_itself_back_without_a_model(tokens, max_length):
         ("zh_duie2_sample", "pieces", 20585, 19),
         pytest.param("zh_duie2_sample", "characters", 20585, 18, marks=pytest.mark.slow),
         pytest.param("en_webnlg", "pieces", 14142, 0, marks=pytest.mark.slow),
-        ("en_webnlg", "characters", 14142, 268),  # of texts longer than a window
+        ("en_webnlg", "characters", 14142, 268),  # from texts longer than a window
         pytest.param("en_semeval2010_task8", "pieces", 8853, 1, marks=pytest.mark.slow),
         ("en_semeval2010_task8", "characters", 8853, 1),
     ],
 )
-def test_every_published_triple_gives_itself_back(shared, data, tokens, published, lost):
+def test_every_published_triple_is_restored(shared, data, tokens, published, lost):
     task = extractor(tokenization=tokens, max_length=162)
     vocabulary = shared / "checkpoints/mini_zh_L-4_H-256_A-4/vocab.txt"
     task.tokenizer = task.new_tokenizer(read_vocabulary(vocabulary), False)
@@ -90,9 +90,9 @@ def test_every_published_triple_gives_itself_back(shared, data, tokens, publishe
         task.prepare(examples)
         for example in examples:
             gold = {t.strings for t in example.triples}
-            back, gone, why = there_and_back(task, example)
-            assert back == gold - gone, example
-            read, found, reasons = read + len(gold), found + len(back), reasons + len(why)
+            decoded, not_found, notes = encode_and_decode(task, example)
+            assert decoded == gold - not_found, example
+            read, found, reasons = read + len(gold), found + len(decoded), reasons + len(notes)
     assert (read, read - found, reasons) == (published, lost, lost)
 
 
@@ -107,63 +107,63 @@ CHAINS = [
 
 @pytest.fixture(scope="module")
 def fitted(checkpoint):
-    """Trained until it knows its training texts, whose objects are subjects too."""
+    """An extractor that has learned its training texts, in which objects are also subjects."""
     return RelationExtractor(checkpoint, epochs=60, learning_rate=5e-3, dropout=0.0, max_length=16).fit(
         CHAINS, dev=CHAINS
     )
 
 
-def test_objects_that_are_subjects_of_one_token_can_be_learnt(fitted):
+def test_objects_that_are_also_subjects_are_learned(fitted):
     assert fitted.evaluate(CHAINS)["f1"] == 1.0
 
 
-def test_the_spans_and_the_score_are_reported(fitted):
+def test_triples_have_spans_and_probability(fitted):
     (first, *rest), text = fitted.predict(["stay hotel"])[0].triples, "stay hotel"
     for triple in (first, *rest):
         assert text[slice(*triple.subject_span)] == triple.subject and text[slice(*triple.object_span)] == triple.object
         assert fitted.threshold_ <= triple.probability <= first.probability
 
 
-def test_the_encoder_runs_once_for_a_text_however_many_subjects_it_has(fitted, monkeypatch):
-    ran = []
+def test_encoder_runs_once_per_text_for_any_number_of_subjects(fitted, monkeypatch):
+    batch_sizes = []
     read = predict.run(fitted)
-    monkeypatch.setattr(predict, "run", lambda task: lambda x: ran.append(len(x["Input-Token"])) or read(x))
+    monkeypatch.setattr(predict, "run", lambda task: lambda x: batch_sizes.append(len(x["Input-Token"])) or read(x))
     texts = [row["text"] for row in CHAINS]
     assert sum(len(p.triples) for p in fitted.predict(texts)) == 14
-    assert sum(ran) == len(texts)
+    assert sum(batch_sizes) == len(texts)
 
 
-def test_no_batch_changes_a_prediction(fitted, monkeypatch):
+def test_predictions_do_not_depend_on_the_batch_size(fitted, monkeypatch):
     texts = [
         " ".join(np.random.default_rng(i).permutation("room stay hotel food service in".split())) for i in range(40)
     ]
-    whole = fitted.predict(texts)
+    in_one_batch = fitted.predict(texts)
     for size in (1, 7):
         monkeypatch.setattr("kbert_tasks.inference.predict.BATCH", size)
-        for one, other in zip(whole, fitted.predict(texts), strict=True):
+        for one, other in zip(in_one_batch, fitted.predict(texts), strict=True):
             assert one.triples == other.triples
 
 
-def test_a_long_text_is_read_in_windows_and_no_triple_is_repeated(fitted):
+def test_long_text_is_read_in_windows_without_repeated_triples(fitted):
     parts = ["stay hotel", "the good food", "hotel room stay", "was very nice and", "service food"] * 4
     found = fitted.predict([" . ".join(parts)])[0].triples
     strings = [t.strings for t in found]
     assert len(strings) == len(set(strings)) and ("stay", "in", "hotel") in strings
     report = fitted.evaluate([{"text": " . ".join(parts), "spo_list": [["stay", "in", "hotel"]]}])
     assert report.examples["notes"]["longer than max_length: read in windows"] == 1
-    # What stands in two windows counts once.
+    # Tokens in two windows are counted once.
     assert (
         report.answers[0]["tokens"] == len(fitted.tokenizer.encode(" . ".join(parts)).ids) > fitted.settings.max_length
     )
 
 
-def test_the_threshold_can_be_set(fitted):
-    few = RelationExtractor(threshold=0.999)
-    few.__dict__ |= {name: value for name, value in fitted.__dict__.items() if name != "settings"}
-    assert len(few.predict(["stay hotel"])[0].triples) < len(fitted.predict(["stay hotel"])[0].triples)
+def test_threshold_can_be_set(fitted):
+    strict = RelationExtractor(threshold=0.999)
+    strict.__dict__ |= {name: value for name, value in fitted.__dict__.items() if name != "settings"}
+    assert len(strict.predict(["stay hotel"])[0].triples) < len(fitted.predict(["stay hotel"])[0].triples)
 
 
-def test_what_is_missing_and_what_is_spurious_is_reported(fitted):
+def test_missing_and_spurious_triples_are_reported(fitted):
     gold = [["stay", "in", "hotel"], ["stay", "has", "hotel"]]
     (error,) = fitted.evaluate(
         [{"text": "", "spo_list": []}, {"text": "stay hotel", "spo_list": gold}, CHAINS[0]]
@@ -180,13 +180,13 @@ def test_what_is_missing_and_what_is_spurious_is_reported(fitted):
     }
 
 
-def test_nothing_predicted_has_no_precision(fitted):
+def test_precision_is_none_without_predictions(fitted):
     report = fitted.evaluate([{"text": "dirty", "spo_list": [["a", "in", "b"]]}])
     assert report["precision"] is None and report["recall"] == 0.0 and report["f1"] == 0.0
     assert "no predictions" in str(report)
 
 
-def test_gold_that_cannot_be_found_is_counted_under_its_reason_and_missed(fitted):
+def test_gold_that_cannot_be_found_is_counted_by_reason_and_lowers_the_recall(fitted):
     rows = [
         {
             "text": "stay hotel",
@@ -199,8 +199,8 @@ def test_gold_that_cannot_be_found_is_counted_under_its_reason_and_missed(fitted
     ]
     report = fitted.evaluate(rows)
     assert report.examples["skipped"] == {"no list of triples": 1, "empty text": 1}
-    lost = "triples that cannot be found: "
-    assert {name.removeprefix(lost): n for name, n in report.examples["notes"].items() if lost in name} == {
+    prefix = "triples that cannot be found: "
+    assert {name.removeprefix(prefix): n for name, n in report.examples["notes"].items() if prefix in name} == {
         "object is not in the text": 1,
         "subject is not in the text": 2,
         "the predicate is not in the training data": 1,
@@ -212,7 +212,7 @@ def test_gold_that_cannot_be_found_is_counted_under_its_reason_and_missed(fitted
     assert report["recall"] == 0.0
 
 
-def test_a_table_with_a_triple_a_row(checkpoint, tmp_path):
+def test_table_with_one_triple_per_row_is_read(checkpoint, tmp_path):
     lines = ["text,subject,predicate,object", *(",".join([r["text"], *t]) for r in CHAINS for t in r["spo_list"])]
     (tmp_path / "triples.csv").write_text("\n".join([*lines, "nothing here,,,"]) + "\n", encoding="utf-8")
     examples = extractor().examples(tmp_path / "triples.csv")
@@ -221,7 +221,7 @@ def test_a_table_with_a_triple_a_row(checkpoint, tmp_path):
     assert (examples.read, examples.joined, len(examples.rows)) == (15, 9, 6)
 
 
-def test_gold_with_places_is_learnt_and_scored_by_its_places():
+def test_gold_with_spans_gives_targets_at_its_spans():
     text = "room room hotel"
     spans = {"subject_span": [5, 9], "object_span": [10, 15]}
     row = {"text": text, "spo_list": [{"subject": "room", "predicate": "in", "object": "hotel", **spans}]}
@@ -229,12 +229,12 @@ def test_gold_with_places_is_learnt_and_scored_by_its_places():
     (example,) = task.examples([row]).rows
     task.prepare([example])
     (window,) = task.encode(example)
-    assert task.target(example, window) == {(2, 2): [(0, (3, 3))]}  # the second room, not the first
-    (there,) = task.examples([{"text": text, "spo_list": [["room", "in", "hotel"]]}]).rows
-    assert task.target(there, window) == {(1, 1): [(0, (3, 3))], (2, 2): [(0, (3, 3))]}
+    assert task.target(example, window) == {(2, 2): [(0, (3, 3))]}  # the second "room", not the first
+    (without_spans,) = task.examples([{"text": text, "spo_list": [["room", "in", "hotel"]]}]).rows
+    assert task.target(without_spans, window) == {(1, 1): [(0, (3, 3))], (2, 2): [(0, (3, 3))]}
 
 
-def test_the_spans_of_a_step_are_sampled_again_and_depend_on_the_seed():
+def test_spans_of_a_step_are_sampled_by_seed():
     task = extractor(max_sampled_spans=2)
     (example,) = task.examples([CHAINS[0]]).rows
     task.prepare([example])
@@ -245,10 +245,10 @@ def test_the_spans_of_a_step_are_sampled_again_and_depend_on_the_seed():
         return task.sample_target(x, target, np.random.default_rng(seed))[0]["Subjects"].tolist()
 
     assert subjects(1) == subjects(1)
-    assert len({str(subjects(seed)) for seed in range(20)}) == 6  # two of three, in either order
+    assert len({str(subjects(seed)) for seed in range(20)}) == 6  # two of three, in any order
 
 
-def test_answers_can_be_read_as_gold(fitted, tmp_path):
+def test_answers_are_accepted_as_gold(fitted, tmp_path):
     fitted.save(tmp_path / "run")
     rows = [{"text": row["text"]} | fitted.to_dict(p) for row, p in zip(CHAINS, fitted.predict(CHAINS), strict=True)]
     assert kb.load(tmp_path / "run").evaluate(rows)["f1"] == 1.0
@@ -257,19 +257,19 @@ def test_answers_can_be_read_as_gold(fitted, tmp_path):
     assert fitted.evaluate(cells)["f1"] == 1.0
 
 
-def test_a_triple_a_row_with_its_places():
+def test_one_triple_per_row_may_have_spans():
     spans = {"subject_span": [5, 9], "object_span": "[10, 15]"}
     row = {"text": "room room hotel", "subject": "room", "predicate": "in", "object": "hotel"}
     ((example,),) = (extractor().examples([row | spans]).rows,)
     assert example.triples[0].subject_span == (5, 9) and example.triples[0].object_span == (10, 15)
 
 
-def test_a_column_of_the_triple_that_is_missing_is_named():
+def test_error_names_the_missing_column_of_the_triple():
     with pytest.raises(kb.InputError, match="no column 'object'; .* --object-column"):
         extractor().examples([{"text": "a", "subject": "a", "predicate": "b"}])
 
 
-def test_the_commands(fitted, tmp_path, monkeypatch, capsys):
+def test_predict_and_evaluate_commands_work(fitted, tmp_path, monkeypatch, capsys):
     monkeypatch.chdir(tmp_path)
     fitted.save("run")
     texts = "".join(json.dumps({"text": r["text"], "spo_list": r["spo_list"]}) + "\n" for r in CHAINS)
@@ -304,13 +304,22 @@ def test_the_commands(fitted, tmp_path, monkeypatch, capsys):
     assert all(len(p) == len(found) for p, found in zip(errors["probability"], errors["predicted"], strict=True))
 
 
-def test_a_file_in_which_no_triple_can_be_found_is_refused_before_training(checkpoint, tmp_path, capsys):
+def test_file_without_any_findable_triple_is_rejected_before_training(checkpoint, tmp_path, capsys):
     rows = [{"text": f"the room is clean {n}", "spo_list": [["hotel", "is", "bad"]]} for n in range(4)]
     file = tmp_path / "train.jsonl"
     file.write_text("".join(json.dumps(row) + "\n" for row in rows), encoding="utf-8")
-    words = ["--task", "relation", "--checkpoint", checkpoint, "--train", str(file), "--output", str(tmp_path / "run")]
-    assert cli.train([*words, "--max-length", "32"]) == 2
+    arguments = [
+        "--task",
+        "relation",
+        "--checkpoint",
+        checkpoint,
+        "--train",
+        str(file),
+        "--output",
+        str(tmp_path / "run"),
+    ]
+    assert cli.train([*arguments, "--max-length", "32"]) == 2
     assert "(triples that cannot be found: subject is not in the text 4)" in capsys.readouterr().err
     assert not (tmp_path / "run").exists()
     found = kb.RelationExtractor(checkpoint).examples([*rows, {"text": "good", "spo_list": [["good", "is", "good"]]}])
-    assert len(found.rows) == 5  # with one that can be found there is something to learn; `remarks` count the others
+    assert len(found.rows) == 5  # one triple that can be found is enough for training

@@ -1,4 +1,4 @@
-"""Subject extraction: several subjects, one or none, from published rows to spans and back."""
+"""Subject extraction: conversion of rows with several subjects, one or none to spans and back."""
 
 import io
 import json
@@ -27,7 +27,7 @@ ROWS = [
 
 
 def extractor(examples=(), **settings):
-    """A SubjectExtractor with a tokenizer and what some examples teach, and no model."""
+    """A SubjectExtractor with a tokenizer, prepared with some examples, without a model."""
     task = SubjectExtractor(**settings)
     task.tokenizer = task.new_tokenizer(tiny.vocabulary(), False)
     if examples:
@@ -36,7 +36,7 @@ def extractor(examples=(), **settings):
 
 
 def gold_outputs(task, example, window):
-    """What a model that knows the gold would say of a window."""
+    """The outputs of a model that predicts the gold of a window."""
     _, y = task.sample_target(
         {"Input-Token": window.ids, "Input-Segment": window.segments}, task.target(example, window), None
     )
@@ -56,17 +56,17 @@ def test_rows_of_the_same_text_and_type_are_one_example():
         ("环境一般", "其他", []),
     ]
     assert (examples.read, examples.joined) == (6, 1)
-    left = extractor(without_subject="skip").examples(ROWS)
-    assert len(left.rows) == 3 and left.skipped == {"no subject": 2}
+    with_subject = extractor(without_subject="skip").examples(ROWS)
+    assert len(with_subject.rows) == 3 and with_subject.skipped == {"no subject": 2}
 
 
-def test_a_file_as_published_is_read_without_a_header(tmp_path):
+def test_published_file_is_read_without_a_header(tmp_path):
     lines = [f'"{i}","{r["text"]}","{r["event_type"]}","{r["subject"]}"' for i, r in enumerate(ROWS)]
     (tmp_path / "train.csv").write_text("\ufeff" + "\n".join(lines) + "\n", encoding="utf-8")
     table = kb.read(tmp_path / "train.csv", header=False)
     assert extractor().examples(table).rows == extractor().examples(ROWS).rows
-    asked = extractor().examples(table.iloc[:, :3], gold=False)
-    assert [(e.text, e.event_type) for e in asked.rows] == [(r["text"], r["event_type"]) for r in ROWS]
+    without_gold = extractor().examples(table.iloc[:, :3], gold=False)
+    assert [(e.text, e.event_type) for e in without_gold.rows] == [(r["text"], r["event_type"]) for r in ROWS]
 
 
 @pytest.mark.parametrize(
@@ -78,12 +78,12 @@ def test_a_file_as_published_is_read_without_a_header(tmp_path):
         ({"subject": []}, []),
     ],
 )
-def test_lists_and_places_of_gold(cells, subjects):
+def test_gold_may_be_a_list_and_have_spans(cells, subjects):
     (example,) = extractor().examples([{"text": "早餐好，服务好", "event_type": "好"} | cells]).rows
     assert [(s.subject, s.span) for s in example.subjects] == subjects
 
 
-def test_a_place_that_does_not_hold_the_subject_is_refused():
+def test_span_that_does_not_contain_the_subject_is_rejected():
     with pytest.raises(kb.InputError, match="row 1: characters 0 to 2 of the text are '早餐', not '服务'"):
         extractor().examples([{"text": "早餐好，服务好", "subject": "服务", "subject_span": [0, 2]}])
 
@@ -91,7 +91,7 @@ def test_a_place_that_does_not_hold_the_subject_is_refused():
 @pytest.mark.parametrize("tokens", ["pieces", "characters"])
 @pytest.mark.parametrize("max_length", [14, 60])
 @pytest.mark.parametrize("typed", [True, False])
-def test_gold_gives_itself_back_without_a_model(tokens, max_length, typed):
+def test_gold_is_restored_by_encoding_and_decoding(tokens, max_length, typed):
     rows = [row if typed else {"text": row["text"], "subject": row["subject"]} for row in ROWS]
     task = extractor(tokenization=tokens, max_length=max_length, window_overlap=4)
     examples = task.examples(rows).rows
@@ -107,7 +107,7 @@ def test_gold_gives_itself_back_without_a_model(tokens, max_length, typed):
 
 @pytest.mark.real_data
 @pytest.mark.parametrize("tokens, lost", [pytest.param("characters", 4, marks=pytest.mark.slow), ("pieces", 7)])
-def test_every_published_subject_gives_itself_back(shared, tokens, lost):
+def test_every_published_subject_is_restored(shared, tokens, lost):
     data = shared / "data/zh_ccks2019_event_subject"
     task = extractor(tokenization=tokens, max_length=162)
     vocabulary = read_vocabulary(shared / "checkpoints/mini_zh_L-4_H-256_A-4/vocab.txt")
@@ -118,20 +118,20 @@ def test_every_published_subject_gives_itself_back(shared, tokens, lost):
     for example in examples.rows:
         windows = task.encode(example)
         possible = task.decode(example, windows, [gold_outputs(task, example, window) for window in windows])
-        why = [r for r in task.notes_on(example, windows) if "cannot be found" in r]
-        back, wanted = {s.subject for s in possible}, {s.subject for s in example.subjects}
-        assert back <= wanted and len(wanted - back) == len(why), example
-        gold, found, reasons = gold + len(wanted), found + len(back), reasons + len(why)
+        notes = [r for r in task.notes_on(example, windows) if "cannot be found" in r]
+        decoded, wanted = {s.subject for s in possible}, {s.subject for s in example.subjects}
+        assert decoded <= wanted and len(wanted - decoded) == len(notes), example
+        gold, found, reasons = gold + len(wanted), found + len(decoded), reasons + len(notes)
     assert (gold - found, reasons) == (lost, lost)
 
 
-def test_of_overlapping_subjects_the_most_probable_stays_and_each_string_once():
+def test_overlapping_and_repeated_subjects_are_reduced_to_the_most_probable():
     spans = [(2, 6), (0, 4), (8, 12), (14, 18), (6, 8)]
     found = [Subject(str(i % 3), Span(*span), 0.9 - i / 10) for i, span in enumerate(spans)]
     assert [each.span for each in without_overlaps(found)] == [(2, 6), (8, 12), (6, 8)]
 
 
-def test_a_type_that_always_had_a_subject_is_answered():
+def test_type_that_always_had_a_subject_gets_an_answer():
     task = extractor(extractor().examples(ROWS).rows)
     task.threshold_ = 0.5
     assert task.always_ == ["好"]
@@ -143,12 +143,12 @@ def test_a_type_that_always_had_a_subject_is_answered():
 
 @pytest.fixture(scope="module")
 def fitted(checkpoint):
-    """Trained until it knows its training texts."""
+    """An extractor that has learned its training texts."""
     settings = {"epochs": 200, "learning_rate": 3e-3, "dropout": 0.0, "max_length": 24, "window_overlap": 6}
     return SubjectExtractor(checkpoint, **settings).fit(ROWS, dev=ROWS)
 
 
-def test_the_type_decides(fitted):
+def test_answer_depends_on_the_type(fitted):
     report = fitted.evaluate(ROWS)
     assert report["f1"] == report["accuracy"] == report["f1_tolerant"] == 1.0
     text = "酒店很干净，房间吵"
@@ -162,25 +162,25 @@ def test_the_type_decides(fitted):
     }
 
 
-def test_an_error_has_its_rows_and_the_probability_of_each_answer(fitted):
+def test_error_has_its_rows_and_the_probability_of_each_answer(fitted):
     text = "早餐好，服务好"
     rows = [{"text": text, "event_type": "坏", "subject": ""}]
-    rows += [{"text": text, "event_type": "好", "subject": each} for each in ("月亮", "早餐")]
+    rows += [{"text": text, "event_type": "好", "subject": name} for name in ("月亮", "早餐")]
     (error,) = fitted.evaluate(rows).errors
     subjects = fitted.predict([(text, "好")])[0].subjects
-    scores = {each.subject: each.probability for each in subjects}
+    scores = {name.subject: name.probability for name in subjects}
     assert (error["row"], error["rows"], error["gold"]) == (2, [2, 3], sorted(["月亮", "早餐"]))
     assert error["predicted"] == sorted(scores)
-    assert error["probability"] == pytest.approx([scores[each] for each in sorted(scores)], abs=1e-5)
+    assert error["probability"] == pytest.approx([scores[name] for name in sorted(scores)], abs=1e-5)
     assert fitted.evaluate(rows).answers[1]["rows"] == [2, 3]
 
 
-def test_without_its_type_a_text_is_not_answered_in_silence(fitted):
+def test_text_without_type_is_rejected(fitted):
     with pytest.raises(kb.InputError, match="no column 'event_type'"):
         fitted.predict(["酒店很干净"])
 
 
-def test_gold_that_cannot_be_found_is_counted_and_missed(fitted):
+def test_gold_that_cannot_be_found_is_counted_and_lowers_the_recall(fitted):
     rows = [{"text": "酒店好", "event_type": "好", "subject": each} for each in ("月亮", "酒店")]
     report = fitted.evaluate(rows)
     assert report.examples["notes"] == {
@@ -190,24 +190,24 @@ def test_gold_that_cannot_be_found_is_counted_and_missed(fitted):
     assert report.scores["per_overlap"]["several subjects"]["texts"] == 1
 
 
-def test_the_same_text_with_another_type_is_not_the_same_example(checkpoint):
+def test_same_text_with_another_type_is_another_example(checkpoint):
     rows = [row for row in ROWS if row["subject"]]
-    asked = [{"text": "早餐好，服务好", "event_type": kind, "subject": "早餐"} for kind in ("好", "坏", "其他")]
-    task = SubjectExtractor(checkpoint, epochs=1, max_length=24, validation_split=0.0).fit(rows, dev=asked)
-    again, trained_on = "duplicate text", "the same text is in the training data"
-    assert again not in task.report_["examples"]["train"]["notes"]
+    dev_rows = [{"text": "早餐好，服务好", "event_type": kind, "subject": "早餐"} for kind in ("好", "坏", "其他")]
+    task = SubjectExtractor(checkpoint, epochs=1, max_length=24, validation_split=0.0).fit(rows, dev=dev_rows)
+    duplicate, trained_on = "duplicate text", "the same text is in the training data"
+    assert duplicate not in task.report_["examples"]["train"]["notes"]
     assert task.report_["examples"]["dev"]["notes"][trained_on] == 1
-    assert task.evaluate(asked).examples["notes"][trained_on] == 1
-    assert trained_on not in task.evaluate(asked[1:]).examples["notes"]
+    assert task.evaluate(dev_rows).examples["notes"][trained_on] == 1
+    assert trained_on not in task.evaluate(dev_rows[1:]).examples["notes"]
 
 
-def test_a_row_without_its_type_is_counted_in_training_too():
+def test_training_row_without_type_is_counted_as_skipped():
     rows = [*ROWS, {"text": "环境好", "event_type": " ", "subject": "环境"}]
     examples = extractor().examples(rows)
     assert examples.skipped == {"no event type": 1} and len(examples.rows) == 5
 
 
-def test_only_a_table_like_the_published_one_is_taken_for_it():
+def test_numbered_columns_are_used_only_for_a_table_like_the_published_one():
     published = table([{"1": "酒店好", "2": "好", "3": "酒店"}])
     with pytest.raises(kb.InputError, match="no column 'text'; its columns: 1, 2, 3"):
         extractor().examples(published)
@@ -227,12 +227,12 @@ def test_only_a_table_like_the_published_one_is_taken_for_it():
         ("[早餐]", [("[早餐]", None)]),
     ],
 )
-def test_answers_can_be_read_as_gold(cell, subjects):
+def test_answers_are_accepted_as_gold(cell, subjects):
     (example,) = extractor().examples([{"text": "早餐好，服务好", "event_type": "好", "subject": cell}]).rows
     assert [(s.subject, s.span) for s in example.subjects] == subjects
 
 
-def test_a_place_in_a_cell_of_csv_is_read_and_an_empty_one_is_none():
+def test_span_in_a_csv_cell_is_read_and_may_be_empty():
     rows = [
         {"text": "早餐好，服务好", "subject": each, "subject_span": span}
         for each, span in (("服务", "[4, 6]"), ("早餐", ""))
@@ -241,14 +241,14 @@ def test_a_place_in_a_cell_of_csv_is_read_and_an_empty_one_is_none():
     assert example.subjects == (Subject("服务", Span(4, 6)), Subject("早餐"))
 
 
-def test_types_that_differ_in_white_space_are_one():
+def test_types_that_differ_only_in_white_space_are_equal():
     rows = [
         {"text": "早餐好，服务好", "event_type": kind, "subject": s} for kind, s in (("好", "早餐"), ("好 ", "服务"))
     ]
     assert [len(e.subjects) for e in extractor().examples(rows).rows] == [2]
 
 
-def test_a_subject_longer_than_any_in_training_is_reported():
+def test_subject_longer_than_all_in_training_is_reported():
     task = extractor(extractor().examples(ROWS).rows)
     (example,) = task.examples([{"text": "早餐好，服务好", "event_type": "好", "subject": "早餐好"}]).rows
     assert [*task.notes_on(example, task.encode(example))] == [
@@ -256,7 +256,7 @@ def test_a_subject_longer_than_any_in_training_is_reported():
     ]
 
 
-def test_the_length_is_counted_in_characters_where_a_character_has_several_tokens():
+def test_length_of_a_subject_is_counted_in_characters():
     task = SubjectExtractor(tokenization="characters")
     jamo = [chr(c) for c in (*range(0x1100, 0x1113), *range(0x1161, 0x1176), *range(0x11A8, 0x11C3))]
     task.tokenizer = task.new_tokenizer([*tiny.vocabulary(), *jamo], False)
@@ -267,7 +267,7 @@ def test_the_length_is_counted_in_characters_where_a_character_has_several_token
     assert len(window.ids) > 8 and possible[0].subject == "서울"
 
 
-def test_lines_of_text_and_type_on_standard_input(fitted, tmp_path, monkeypatch, capsys):
+def test_text_and_type_are_read_from_standard_input(fitted, tmp_path, monkeypatch, capsys):
     fitted.save(tmp_path / "run")
     lines = "酒店很干净，房间吵\t好\n酒店很干净，房间吵\t坏\n"
     monkeypatch.setattr("sys.stdin", io.TextIOWrapper(io.BytesIO(lines.encode("utf-8")), encoding="utf-8"))
@@ -279,7 +279,7 @@ def test_lines_of_text_and_type_on_standard_input(fitted, tmp_path, monkeypatch,
     assert "pairs" in capsys.readouterr().err
 
 
-def test_a_text_whose_subject_cannot_be_found_teaches_nothing():
+def test_text_whose_subject_cannot_be_found_has_no_target():
     task = extractor(extractor().examples(ROWS).rows)
     rows = [{"text": "早餐好，服务好", "event_type": "好", "subject": each} for each in ("月亮", "服务", "")]
     for row, targets in zip(rows, (None, [(7, 8)], []), strict=True):
@@ -290,7 +290,7 @@ def test_a_text_whose_subject_cannot_be_found_teaches_nothing():
         assert (y["spans"] == 1).sum() == (targets is not None) and (targets is None) == (y["spans"] == -1).all()
 
 
-def test_the_loss_is_a_softmax_over_what_can_be_the_answer():
+def test_loss_is_a_softmax_over_the_possible_answers():
     from kbert_tasks.tasks.heads import ChoiceLoss
 
     scores = np.random.default_rng(0).standard_normal((3, 1, 4, 4)).astype("float32")
@@ -304,26 +304,26 @@ def test_the_loss_is_a_softmax_over_what_can_be_the_answer():
 
 
 @pytest.mark.parametrize("typed", [True, False])
-def test_each_span_of_the_text_has_a_probability_of_its_own(checkpoint, typed):
+def test_each_span_of_the_text_has_its_own_probability(checkpoint, typed):
     rows = [row if typed else {"text": row["text"], "subject": row["subject"]} for row in ROWS]
     task = SubjectExtractor(checkpoint, epochs=1, max_length=24).fit(rows, dev=rows)
     windows = [task.encode(example)[0] for example in task.examples(rows).rows]
-    for window, each in zip(windows, task.run_model(windows), strict=True):
-        assert each["spans"].shape == (1, len(window.ids), len(window.ids))  # without the padding of the batch
-        spans = task.span_probabilities(window, each)
+    for window, outputs in zip(windows, task.run_model(windows), strict=True):
+        assert outputs["spans"].shape == (1, len(window.ids), len(window.ids))  # without the padding of the batch
+        spans = task.span_probabilities(window, outputs)
         assert 0 < spans[0, 0] < 1
         assert not np.tril(spans, -1).any()
         if typed:
             assert not spans[window.segments == 0, 1:].any() and not spans[1:, window.segments == 0].any()
 
 
-def test_a_file_in_which_no_subject_can_be_found_is_refused_before_training(checkpoint):
+def test_rows_without_any_findable_subject_are_rejected_before_training(checkpoint):
     rows = [{"text": f"早餐好{n}", "subject": subject} for n, subject in enumerate(["酒店", "房间", ""])]
     with pytest.raises(kb.InputError, match=r"\(subjects that cannot be found: it is not in the text 2\)"):
         SubjectExtractor(checkpoint, validation_split=0.0, max_length=32).fit(rows)
 
 
-def test_rows_without_the_column_of_types_name_the_option():
+def test_error_for_a_missing_type_column_names_the_option():
     task = extractor(extractor().examples(ROWS).rows)
     with pytest.raises(kb.InputError, match="no column 'event_type'; .*choose one with --type-column"):
         task.examples(["酒店很干净"], ["酒店"])

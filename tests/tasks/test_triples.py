@@ -21,14 +21,14 @@ def spo(subject="雪", predicate="作者", object="方雪", **more):
     return {"subject": subject, "predicate": predicate, "object": object} | more
 
 
-def refused(value, text=TEXT):
+def error_message(value, text=TEXT):
     with pytest.raises(RowError) as caught:
         triples_of(value, text)
     return str(caught.value)
 
 
 @pytest.mark.parametrize(
-    "each, expected",
+    "triple, expected",
     [
         (["雪", "作者", "方雪"], [AUTHOR]),
         (("雪", "作者", "方雪"), [AUTHOR]),
@@ -50,24 +50,24 @@ def refused(value, text=TEXT):
         (["雪", "作者", {"@value": "方雪", "时间": 1980}], [AUTHOR, Triple("雪", "作者_时间", "1980")]),
     ],
 )
-def test_ways_of_writing_a_triple(each, expected):
-    assert triples_of([each], TEXT) == tuple(expected)
-    assert triples_of((each,), TEXT) == tuple(expected)
-    as_text = json.dumps([each], ensure_ascii=False, default=np.ndarray.tolist)
+def test_every_form_of_a_triple_is_read(triple, expected):
+    assert triples_of([triple], TEXT) == tuple(expected)
+    assert triples_of((triple,), TEXT) == tuple(expected)
+    as_text = json.dumps([triple], ensure_ascii=False, default=np.ndarray.tolist)
     assert triples_of(as_text, TEXT) == triples_of(f" \n{as_text} ", TEXT) == tuple(expected)
 
 
 @pytest.mark.parametrize("value", [None, float("nan"), pd.NA, pd.NaT, "", " \n", "null"])
-def test_no_list_is_not_a_list_of_none(value):
+def test_missing_list_is_none(value):
     assert triples_of(value, TEXT) is None
 
 
 @pytest.mark.parametrize("value", [[], (), "[]", " [ ] ", np.array([])])
-def test_a_list_of_none(value):
+def test_empty_list_has_no_triples(value):
     assert triples_of(value, TEXT) == ()
 
 
-def test_each_triple_once_in_the_order_of_the_list():
+def test_each_triple_is_read_once_in_the_order_of_the_list():
     other = ["方雪", "生于", "北京"]
     assert triples_of([spo(), other, ["雪", "作者", "方雪"], spo(object={"@value": "方雪"}), other], TEXT) == (
         AUTHOR,
@@ -117,10 +117,10 @@ WANTED = 'expected {"subject": ..., "predicate": ..., "object": ...} or [subject
         ([spo(object_span=[[7, 9]])], "a span should be [start, end] in characters of the text, not [[7, 9]]"),
     ],
 )
-def test_what_is_no_list_of_triples_is_refused_in_one_sentence(value, sentence):
-    told = refused(value)
-    assert told.startswith(sentence)
-    assert "\n" not in told and len(told) < 200
+def test_invalid_triples_are_rejected_in_one_sentence(value, sentence):
+    message = error_message(value)
+    assert message.startswith(sentence)
+    assert "\n" not in message and len(message) < 200
 
 
 @pytest.mark.parametrize(
@@ -134,22 +134,22 @@ def test_what_is_no_list_of_triples_is_refused_in_one_sentence(value, sentence):
         pytest.param([spo(subject_span=[0, 1], object={"@value": "方雪"})], id="a wrong span beside slots"),
     ],
 )
-def test_what_should_be_refused_too(value):
-    assert refused(value, TEXT)
+def test_other_invalid_triples_are_rejected(value):
+    assert error_message(value, TEXT)
 
 
-def test_lists_as_a_parquet_file_gives_them():
+def test_arrays_of_a_parquet_file_are_read():
     assert triples_of(np.array([["雪", "作者", "方雪"]], dtype=object), TEXT) == (AUTHOR,)
 
 
-def test_a_triple_as_it_is_written():
+def test_triple_is_converted_to_a_dict():
     assert AUTHOR.as_dict() == spo()
-    made = Triple("雪", "作者", "方雪", Span(1, 2), Span(7, 9), 0.12345678)
-    assert made.as_dict() == spo(subject_span=[1, 2], object_span=[7, 9], probability=0.123457)
-    assert list(made.as_dict()) == ["subject", "predicate", "object", "subject_span", "object_span", "probability"]
-    assert made.strings == ("雪", "作者", "方雪")
-    assert made.located and not dataclasses.replace(made, object_span=None).located
-    assert made == dataclasses.replace(made, probability=None) != AUTHOR
+    triple = Triple("雪", "作者", "方雪", Span(1, 2), Span(7, 9), 0.12345678)
+    assert triple.as_dict() == spo(subject_span=[1, 2], object_span=[7, 9], probability=0.123457)
+    assert list(triple.as_dict()) == ["subject", "predicate", "object", "subject_span", "object_span", "probability"]
+    assert triple.strings == ("雪", "作者", "方雪")
+    assert triple.located and not dataclasses.replace(triple, object_span=None).located
+    assert triple == dataclasses.replace(triple, probability=None) != AUTHOR
 
 
 @st.composite
@@ -171,8 +171,8 @@ def texts_with_triples(draw):
 
 
 @given(texts_with_triples())
-def test_triples_are_read_back_as_they_were_written(made):
-    text, triples = made
+def test_triples_are_restored_from_dicts_json_and_lists(text_and_triples):
+    text, triples = text_and_triples
     dicts = [triple.as_dict() for triple in triples]
     once = tuple(dict.fromkeys(triples))
     assert triples_of(dicts, text) == triples_of(json.dumps(dicts), text) == once

@@ -29,12 +29,12 @@ texts = st.text(st.sampled_from("房间很干净 ab1é, 。İ한ﬁ\u0301\u200b�
         ("абвгд абв", "абв", [6]),
     ],
 )
-def test_places_of_an_entity(text, entity, starts):
+def test_entity_is_found_at_all_its_positions(text, entity, starts):
     assert occurrences(text, entity) == [Span(start, start + len(entity)) for start in starts]
 
 
 @given(texts, st.data())
-def test_every_place_is_the_entity_and_none_is_missed_when_it_is_there(text, draw):
+def test_every_occurrence_equals_the_entity_and_none_is_missed(text, draw):
     start = draw.draw(st.integers(0, len(text)))
     entity = text[start : draw.draw(st.integers(start, len(text)))]
     found = occurrences(text, entity)
@@ -44,7 +44,7 @@ def test_every_place_is_the_entity_and_none_is_missed_when_it_is_there(text, dra
 
 @pytest.mark.parametrize("tokenizer", TOKENIZERS)
 @given(text=texts, pair=st.none() | texts, cut=st.integers(8, 40), draw=st.data())
-def test_from_tokens_to_characters_and_back(tokenizer, text, pair, cut, draw):
+def test_token_span_is_restored_from_its_characters(tokenizer, text, pair, cut, draw):
     encoded = tokenizer.encode(text, pair, cut)
     for segment in (0, 1):
         tokens = [i for i, (start, end) in enumerate(encoded.offsets) if end > start and encoded.segments[i] == segment]
@@ -53,13 +53,13 @@ def test_from_tokens_to_characters_and_back(tokenizer, text, pair, cut, draw):
         a, b = sorted(draw.draw(st.tuples(st.sampled_from(tokens), st.sampled_from(tokens))))
         span = span_of(encoded, a, b)
         first, last = tokens_of(encoded, span, segment)
-        assert first <= a <= b <= last  # more only where several tokens share one character
+        assert first <= a <= b <= last  # the span is longer only if several tokens share a character
         assert span_of(encoded, first, last) == span
 
 
 @pytest.mark.parametrize("tokenizer", TOKENIZERS)
 @given(text=texts, draw=st.data())
-def test_a_span_that_aligns_gives_itself_back(tokenizer, text, draw):
+def test_aligned_character_span_is_restored_from_its_tokens(tokenizer, text, draw):
     start = draw.draw(st.integers(0, len(text)))
     span = Span(start, draw.draw(st.integers(start, len(text))))
     encoded = tokenizer.encode(text)
@@ -68,16 +68,16 @@ def test_a_span_that_aligns_gives_itself_back(tokenizer, text, draw):
         assert span_of(encoded, *found) == span
 
 
-def test_what_does_not_align_and_what_is_cut_off():
-    words, characters = TOKENIZERS
+def test_spans_within_a_token_or_cut_off_are_not_found():
+    pieces, characters = TOKENIZERS
     text = "quietly clean 房间"
-    assert tokens_of(words.encode(text), (0, 7)) is not None
-    assert tokens_of(words.encode(text), (7, 8)) is None  # white space
-    assert tokens_of(words.encode("clean"), (0, 3)) is None  # inside of a word piece
+    assert tokens_of(pieces.encode(text), (0, 7)) is not None
+    assert tokens_of(pieces.encode(text), (7, 8)) is None  # white space
+    assert tokens_of(pieces.encode("clean"), (0, 3)) is None  # inside a word piece
     assert tokens_of(characters.encode("clean"), (0, 3)) == (1, 3)
     cut = characters.encode("房间很干净", max_length=5)
     assert tokens_of(cut, (0, 3)) == (1, 3)
-    assert tokens_of(cut, (2, 4)) is None  # its end is cut off
+    assert tokens_of(cut, (2, 4)) is None  # the end is cut off
     assert tokens_of(cut, (3, 5)) is None
 
 
@@ -88,8 +88,8 @@ def entities(row):
 
 
 @pytest.mark.real_data
-@pytest.mark.parametrize("by_character, lost", [(False, 9), (True, 6)])
-def test_real_entities_align(shared, by_character, lost):
+@pytest.mark.parametrize("by_character, not_aligned", [(False, 9), (True, 6)])
+def test_entities_of_real_data_align_with_tokens(shared, by_character, not_aligned):
     vocabulary = shared / "checkpoints/mini_zh_L-4_H-256_A-4/vocab.txt"
     tokenizer = kb.Tokenizer.from_file(vocabulary, cased=False, by_character=by_character)
     read = aligned = 0
@@ -100,5 +100,5 @@ def test_real_entities_align(shared, by_character, lost):
             for entity in entities(row):
                 read += 1
                 found = [tokens_of(encoded, span) for span in occurrences(row["text"], entity)]
-                aligned += any(found)  # six entities begin or end with white space, which no token is
-    assert (read, read - aligned) == (41200, lost)
+                aligned += any(found)  # six entities begin or end with white space, which has no token
+    assert (read, read - aligned) == (41200, not_aligned)

@@ -1,4 +1,4 @@
-"""Google's ids for any text, and every piece's place in it."""
+"""The ids equal those of Google's tokenizer for any text, and every piece has the right offsets."""
 
 import copy
 import doctest
@@ -51,57 +51,57 @@ COUNT = 10_000
 
 
 def strings(kind, count=COUNT):
-    """Half of them for the fast path, half with something rare."""
-    draw = random.Random(f"tokenizer {kind}")
+    """Random texts: half of them for the fast path, half with rare characters."""
+    rng = random.Random(f"tokenizer {kind}")
     chinese = [letter for part in PLAIN for letter in part if is_chinese(letter)]
     for number in range(count):
         material = PLAIN if number % 2 else PLAIN + HARD + HARD
         text = ""
-        for _ in range(draw.randint(1, 9)):
-            if kind == "chinese" and draw.random() < 0.5:
-                text += "".join(draw.choices(chinese, k=draw.randint(1, 8))) + draw.choice(["", "", "\uff0c"])
+        for _ in range(rng.randint(1, 9)):
+            if kind == "chinese" and rng.random() < 0.5:
+                text += "".join(rng.choices(chinese, k=rng.randint(1, 8))) + rng.choice(["", "", "\uff0c"])
                 continue
-            piece = draw.choice(material)
-            text += draw.choice([piece, piece, piece.upper(), piece.lower(), piece[::-1]]) + draw.choice(SPACES)
-        if draw.random() < 0.02:
-            text += draw.choice("abé한\ue000") * draw.choice([66, 67, 199, 200, 201, 300])
+            piece = rng.choice(material)
+            text += rng.choice([piece, piece, piece.upper(), piece.lower(), piece[::-1]]) + rng.choice(SPACES)
+        if rng.random() < 0.02:
+            text += rng.choice("abé한\ue000") * rng.choice([66, 67, 199, 200, 201, 300])
         yield text
 
 
-def vocabulary_of(texts, cased, draw):
-    """Words, beginnings and rests of what Google's rules make of the texts, with holes; no file holds surrogates."""
+def vocabulary_of(texts, cased, rng):
+    """A vocabulary of words and pieces of the texts, with some left out and without surrogates, which no file contains."""
     words = sorted({word for text in texts for word in GoogleTokenizer([], cased).words(text)} - set(SPECIAL))
     tokens = set()
     for word in words:
         tokens |= {word[0], *("##" + letter for letter in word)}
         for _ in range(2):
-            start, end = sorted(draw.choices(range(len(word) + 1), k=2))
+            start, end = sorted(rng.choices(range(len(word) + 1), k=2))
             tokens.add(("##" if start else "") + word[start:end])
-        if draw.random() < 0.3:
+        if rng.random() < 0.3:
             tokens.add(word)
     tokens = [token for token in sorted(tokens - {"", "##"}) if not re.search("[\ud800-\udfff]", token)]
-    kept = [token for token in tokens if draw.random() < 0.9]
+    kept = [token for token in tokens if rng.random() < 0.9]
     return [*SPECIAL, *kept]
 
 
 def check_slices(text, offsets, tokens, google):
-    """The slice of a token, made bare, is the token; tokens that share a character are looked at together."""
-    together = []
+    """Checks that the slice of each token gives the token; tokens that share a character are checked together."""
+    groups = []
     for token, (start, end) in zip(tokens, offsets, strict=True):
         assert 0 <= start < end <= len(text)
-        if together and start < together[-1][1]:
-            before, old_end, made = together.pop()
-            start, end, token = min(before, start), max(old_end, end), f"{made}\0{token}"
-        together.append((start, end, token))
-    for start, end, token in together:
-        made = token.split("\0")
+        if groups and start < groups[-1][1]:
+            before, old_end, pieces = groups.pop()
+            start, end, token = min(before, start), max(old_end, end), f"{pieces}\0{token}"
+        groups.append((start, end, token))
+    for start, end, token in groups:
+        pieces = token.split("\0")
         if end < len(text) and not google.cased and not is_chinese(text[end - 1]):
-            assert unicodedata.category(text[end]) != "Mn"  # a mark goes with its letter
+            assert unicodedata.category(text[end]) != "Mn"  # a combining mark belongs to its letter
         words = google.words(text[start:end])
-        if "[UNK]" not in made:
-            piece = "".join(part.removeprefix("##") for part in made)
+        if "[UNK]" not in pieces:
+            piece = "".join(part.removeprefix("##") for part in pieces)
             assert "".join(words).replace("\u03c2", "\u03c3") == piece.replace("\u03c2", "\u03c3")
-        elif len(made) == 1 and "\u03a3" not in text:
+        elif len(pieces) == 1 and "\u03a3" not in text:
             assert len(words) == 1
 
 
@@ -112,14 +112,14 @@ def check(tokenizer, google, text):
     assert encoded.offsets[[0, -1]].tolist() == [[0, 0], [0, 0]]
     offsets = encoded.offsets[1:-1].tolist()
     check_slices(text, offsets, tokenizer.tokens(ids), google)
-    if not RARE.search(text):  # the two paths place every piece alike
+    if not RARE.search(text):  # both paths give every piece the same offsets
         words = wordpiece.words(text, tokenizer.cased, tokenizer.by_character)
         found = [piece for word in words for piece in wordpiece.pieces(word, google.ids_of)]
         assert [list(piece) for piece in found] == [[id_, *span] for id_, span in zip(ids, offsets, strict=True)]
 
 
 @pytest.mark.parametrize("kind", ["cased", "uncased", "chinese"])
-def test_ids_are_googles_and_slices_are_right(kind):
+def test_ids_equal_those_of_google_and_offsets_are_right(kind):
     texts = list(strings(kind))
     cased = kind == "cased"
     vocabulary = vocabulary_of(texts, cased, random.Random(7))
@@ -136,21 +136,21 @@ def test_ids_are_googles_and_slices_are_right(kind):
 
 
 @pytest.mark.parametrize("cased", [True, False])
-def test_every_character_of_the_fast_path_follows_googles_rules(cased):
-    """Where this fails under a newer Python or tokenizers, its character is to be taken out of the plain ranges."""
+def test_every_character_of_the_fast_path_follows_the_rules_of_google(cased):
+    """If this fails with a newer Python or tokenizers, remove the character from the plain ranges."""
     letters = [chr(number) for number in range(0x2B820) if not RARE.match(chr(number))]
     words = GoogleTokenizer([], cased).words
     for at in range(0, len(letters), 4000):
         text = "".join(f"{letter} x{letter}y " for letter in letters[at : at + 4000])
         assert not RARE.search(text)
         expected = words(text)
-        vocabulary = [*SPECIAL, *dict.fromkeys(expected)]  # a word made in another way would be [UNK]
+        vocabulary = [*SPECIAL, *dict.fromkeys(expected)]  # a word that differs would be [UNK]
         made = Tokenizer(vocabulary, cased)._pieces(text)[0]
         assert [vocabulary[id_] for id_ in made] == expected
 
 
 @pytest.mark.parametrize("cased", [True, False])
-def test_every_kind_of_rare_character_follows_googles_rules(cased):
+def test_every_type_of_rare_character_follows_the_rules_of_google(cased):
     letters = [chr(number) for number in [*range(0x20000), *range(0x2B820, 0x32000, 7), *range(0xE0000, 0xE0200)]]
     letters = [letter for letter in letters if RARE.match(letter)]
     google = GoogleTokenizer([], cased)
@@ -171,26 +171,26 @@ def text_and_tokenizers(draw, by_character=False):
 
 @settings(deadline=None, max_examples=300)
 @given(text_and_tokenizers())
-def test_any_text(drawn):
+def test_ids_and_offsets_of_any_text(drawn):
     text, tokenizer, google = drawn
     check(tokenizer, google, text)
 
 
 @settings(deadline=None, max_examples=300)
 @given(text_and_tokenizers(by_character=True))
-def test_any_text_by_character(drawn):
+def test_ids_and_offsets_of_any_text_by_character(drawn):
     text, tokenizer, google = drawn
     check(tokenizer, google, text)
 
 
-# --- what a reader would ask about
+# --- examples of single rules
 
 
 def tokenizer(words, cased=False, by_character=False):
     return Tokenizer([*SPECIAL, *words.split()], cased, by_character)
 
 
-def shown(tokenizer, text):
+def tokens_and_slices(tokenizer, text):
     encoded = tokenizer.encode(text)
     places = (text[start:end] for start, end in encoded.offsets[1:-1])
     return list(zip(tokenizer.tokens(encoded.ids[1:-1]), places, strict=True))
@@ -200,36 +200,36 @@ def shown(tokenizer, text):
     ("text", "expected"),
     [
         ("Cafés", [("caf", "Caf"), ("##e", "é"), ("##s", "s")]),
-        ("Cafe\u0301s", [("caf", "Caf"), ("##e", "e\u0301"), ("##s", "s")]),  # the mark goes with its letter
+        ("Cafe\u0301s", [("caf", "Caf"), ("##e", "e\u0301"), ("##s", "s")]),  # the combining mark belongs to its letter
         ("Caf\u200de\u200d\u0301", [("caf", "Caf"), ("##e", "e\u200d\u0301")]),
         ("!\u0301caf", [("!", "!\u0301"), ("caf", "caf")]),
         (
             "\u0301好\u0301caf",
             [("好", "好"), ("caf", "caf")],
-        ),  # a run of text begins after a Chinese character
+        ),  # a new part of the text begins after a Chinese character
         ("cafx e", [("[UNK]", "cafx"), ("[UNK]", "e")]),
         ("한", [("\u1112", "한"), ("##\u1161", "한"), ("##\u11ab", "한")]),
-        ("caf\ud800 caf", [("[UNK]", "caf\ud800"), ("caf", "caf")]),  # a lone surrogate is a letter nobody knows
+        ("caf\ud800 caf", [("[UNK]", "caf\ud800"), ("caf", "caf")]),  # a lone surrogate is an unknown letter
     ],
 )
-def test_places(text, expected):
-    assert shown(tokenizer("caf ##e ##s ! 好 \u1112 ##\u1161 ##\u11ab"), text) == expected
+def test_offsets_of_examples(text, expected):
+    assert tokens_and_slices(tokenizer("caf ##e ##s ! 好 \u1112 ##\u1161 ##\u11ab"), text) == expected
 
 
-def test_a_users_special_token_is_text():
+def test_special_token_in_a_text_is_ordinary_text():
     plain = tokenizer("[ ] sep")
-    assert shown(plain, "[SEP]") == [("[", "["), ("sep", "SEP"), ("]", "]")]
-    assert shown(plain, "[MASK]\ue000") == [("[", "["), ("[UNK]", "MASK"), ("]", "]"), ("[UNK]", "\ue000")]
+    assert tokens_and_slices(plain, "[SEP]") == [("[", "["), ("sep", "SEP"), ("]", "]")]
+    assert tokens_and_slices(plain, "[MASK]\ue000") == [("[", "["), ("[UNK]", "MASK"), ("]", "]"), ("[UNK]", "\ue000")]
 
 
-def test_by_character():
+def test_text_is_split_by_character():
     letters = tokenizer("h i 好 ! hi ##i", by_character=True)
     expected = [("h", "H"), ("i", "í"), ("好", "好"), ("!", "!"), ("[UNK]", "x")]
-    assert shown(letters, "Hí 好!\u3000x") == expected
-    assert shown(letters, "Hí\u0301 \ue000") == [("h", "H"), ("i", "í\u0301"), ("[UNK]", "\ue000")]
+    assert tokens_and_slices(letters, "Hí 好!\u3000x") == expected
+    assert tokens_and_slices(letters, "Hí\u0301 \ue000") == [("h", "H"), ("i", "í\u0301"), ("[UNK]", "\ue000")]
 
 
-def test_reordered_marks_that_are_kept():
+def test_reordered_combining_marks_are_kept():
     """NFD moves U+1D165 (rank 216) before U+302E (rank 224); neither is stripped."""
     text = "a\u302e\U0001d165"
     google = GoogleTokenizer([*SPECIAL, "a", "##\u302e", "##\U0001d165"], cased=False)
@@ -239,7 +239,7 @@ def test_reordered_marks_that_are_kept():
     assert made.encode(text).offsets[1:-1].tolist() == [[0, 1], [2, 3], [1, 2]]
 
 
-def test_pair_and_types():
+def test_encoding_of_a_pair_has_segments():
     encoded = tokenizer("a b").encode("a", pair="b \u0301b")
     assert encoded.ids.tolist() == [2, 5, 3, 6, 6, 3]
     assert encoded.segments.tolist() == [0, 0, 0, 1, 1, 1]
@@ -252,7 +252,7 @@ def test_pair_and_types():
 
 
 @given(st.integers(0, 12), st.none() | st.integers(0, 12), st.integers(2, 30))
-def test_cutting_takes_from_the_longer_text(first, second, max_length):
+def test_truncation_shortens_the_longer_text(first, second, max_length):
     made = tokenizer("a b")
     text, pair = "a " * first, None if second is None else "b " * second
     special = 2 if pair is None else 3
@@ -273,18 +273,18 @@ def test_cutting_takes_from_the_longer_text(first, second, max_length):
     assert len(encoded.ids) == len(encoded.segments) == len(encoded.offsets) <= max_length
 
 
-def test_max_length_without_room():
+def test_too_small_max_length_is_rejected():
     with pytest.raises(InputError, match=r"max_length is 2; .* a pair of texts alone need 3"):
         tokenizer("a").encode("a", pair="b", max_length=2)
 
 
-def test_survives_pickle_and_copy():
+def test_tokenizer_can_be_pickled_and_copied():
     made = tokenizer("a ##b")
     for again in (pickle.loads(pickle.dumps(made)), copy.deepcopy(made)):
-        assert shown(again, "AB") == [("a", "A"), ("##b", "B")]
+        assert tokens_and_slices(again, "AB") == [("a", "A"), ("##b", "B")]
 
 
-def test_example_in_the_docstring():
+def test_example_in_the_docstring_is_right():
     result = doctest.testmod(kbert_tasks.text.tokenizer)
     assert result.attempted and not result.failed
 
@@ -304,13 +304,13 @@ HEAD = "\n".join(SPECIAL) + "\n"
 @pytest.mark.parametrize(
     "text", [HEAD + "a\nb\n", HEAD + "a\nb", "\ufeff" + HEAD + "a\nb", (HEAD + "a \nb\n").replace("\n", "\r\n")]
 )
-def test_vocabulary(tmp_path, text):
+def test_vocabulary_is_read(tmp_path, text):
     path = written(tmp_path, text)
     assert read_vocabulary(path) == [*SPECIAL, "a", "b"]
     assert Tokenizer.from_file(path, cased=True).encode("b a").ids.tolist() == [2, 6, 5, 3]
 
 
-def test_lines_end_at_line_feeds_only(tmp_path):
+def test_vocabulary_lines_end_only_at_line_feeds(tmp_path):
     odd = ["\u2028", "a\u2028b", "\x85", "##\u2028", "##", "\xa0", "\u2029", "\x0b", "\x1e", "end"]
     made = read_vocabulary(written(tmp_path, HEAD + "\n".join(odd) + "\n"))
     assert made == [*SPECIAL, *odd]
@@ -330,14 +330,14 @@ def test_lines_end_at_line_feeds_only(tmp_path):
         ("a\n" + HEAD, r"\[PAD\] is on line 2; .* line 1"),
     ],
 )
-def test_vocabulary_errors(tmp_path, text, message):
+def test_invalid_vocabularies_are_rejected(tmp_path, text, message):
     with pytest.raises(InputError, match=message):
         read_vocabulary(written(tmp_path, text))
 
 
 @pytest.mark.real_data
 @pytest.mark.parametrize("name", ["zh_tnews", "en_sst2"])
-def test_real_lines(name):
+def test_texts_of_real_data_have_the_ids_of_google(name):
     table = SHARED / "data" / name / "train.tsv"
     path = SHARED / "checkpoints" / "mini_zh_L-4_H-256_A-4" / "vocab.txt"
     if not (table.exists() and path.exists()):

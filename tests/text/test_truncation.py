@@ -1,4 +1,4 @@
-"""Long texts with one answer: cut, cut in the middle, in windows; the tokens that are read, and the way back."""
+"""Long texts with one answer: cut at the end, cut in the middle, or read in windows."""
 
 from dataclasses import replace
 from itertools import pairwise
@@ -37,17 +37,17 @@ def read(encoded):
         (LETTERS, LETTERS, 4, "[CLS] a [SEP] [SEP]"),
     ],
 )
-def test_the_head_and_the_tail(text, pair, max_length, expected):
+def test_head_and_tail_are_kept(text, pair, max_length, expected):
     assert read(head_tail(TOKENIZER.encode(text, pair, WHOLE), max_length)) == expected
 
 
 @given(texts, st.none() | texts, st.integers(4, 70))
-def test_head_and_tail_are_as_long_as_what_is_cut_and_know_their_places(text, pair, max_length):
+def test_head_tail_has_the_length_of_cut_and_the_right_offsets(text, pair, max_length):
     whole, cut = (TOKENIZER.encode(text, pair, length) for length in (WHOLE, max_length))
     found = head_tail(replace(whole, ids=np.arange(len(whole.ids))), max_length)
     kept = found.ids
     assert len(kept) <= max_length and found.cut == cut.cut == len(whole.ids) - len(kept)
-    np.testing.assert_array_equal(found.segments, cut.segments)  # of each text as many tokens
+    np.testing.assert_array_equal(found.segments, cut.segments)  # the same number of tokens of each text
     np.testing.assert_array_equal(found.segments, whole.segments[kept])
     np.testing.assert_array_equal(found.offsets, whole.offsets[kept])
     assert (np.diff(kept) > 0).all()
@@ -55,27 +55,27 @@ def test_head_and_tail_are_as_long_as_what_is_cut_and_know_their_places(text, pa
     assert set(separators) <= set(kept.tolist())
     for start, end in pairwise(separators):
         gaps = np.flatnonzero(np.diff([i for i in kept if start <= i <= end]) > 1)
-        assert len(gaps) <= 1  # one piece is missing, and it stands in the middle
+        assert len(gaps) <= 1  # one part is missing, and it is in the middle
         if len(gaps):
             count = sum(start < i < end for i in kept)
             assert gaps[0] == (count + 1) // 2
 
 
-def settings(**told):
-    return TruncationSettings(**{"max_length": 12} | told)
+def settings(**changes):
+    return TruncationSettings(**{"max_length": 12} | changes)
 
 
 @given(texts, st.none() | texts)
-def test_the_default_is_to_cut(text, pair):
+def test_default_is_to_cut_the_end(text, pair):
     (found,) = encode(TOKENIZER, text, pair, settings())
     np.testing.assert_array_equal(found.ids, TOKENIZER.encode(text, pair, 12).ids)
 
 
-def test_windows_overlap_as_the_setting_says():
+def test_windows_overlap_by_the_given_number_of_tokens():
     text = " ".join("abcdefghij" * 5)  # 50 tokens, 10 in a window
 
-    def starts(**told):
-        found = encode(TOKENIZER, text, None, settings(truncation="windows", **told))
+    def starts(**changes):
+        found = encode(TOKENIZER, text, None, settings(truncation="windows", **changes))
         assert all(len(each.ids) == 12 for each in found)
         return [int(each.offsets[1, 0]) // 2 for each in found]
 
@@ -86,7 +86,7 @@ def test_windows_overlap_as_the_setting_says():
 
 
 @given(texts, st.none() | texts, st.integers(0, 5))
-def test_windows_hold_every_token_but_for_a_long_first_text(text, pair, overlap):
+def test_windows_contain_every_token_except_of_a_long_first_text(text, pair, overlap):
     found = encode(TOKENIZER, text, pair, settings(truncation="windows", window_overlap=overlap))
     whole = TOKENIZER.encode(text, pair, WHOLE)
     last = int(pair is not None)
@@ -100,7 +100,7 @@ def test_windows_hold_every_token_but_for_a_long_first_text(text, pair, overlap)
         assert not first_cut(TOKENIZER, text, found)
 
 
-def test_merging():
+def test_probabilities_of_windows_are_merged():
     p = np.array([[0.9, 0.1, 0.0], [0.2, 0.6, 0.2]])
     np.testing.assert_allclose(merged(p, "mean"), [0.55, 0.35, 0.1])
     np.testing.assert_allclose(merged(p, "max"), [0.9, 0.6, 0.2])
@@ -108,7 +108,7 @@ def test_merging():
 
 
 @pytest.mark.parametrize(
-    "told, words",
+    "changes, message",
     [
         ({"truncation": "middle"}, "truncation should be one of cut, head-tail, windows, not 'middle'"),
         ({"window_pooling": "sum"}, "window_pooling should be one of mean, max, not 'sum'"),
@@ -123,7 +123,7 @@ def test_merging():
         ({"truncation": "windows", "window_overlap": -1}, "window_overlap should be at least 0, not -1"),
     ],
 )
-def test_settings_that_cannot_be(told, words):
+def test_invalid_settings_are_rejected(changes, message):
     with pytest.raises(kb.InputError) as caught:
-        settings(**told)
-    assert words in str(caught.value)
+        settings(**changes)
+    assert message in str(caught.value)

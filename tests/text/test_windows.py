@@ -12,23 +12,25 @@ from .. import tiny
 
 TOKENIZERS = [kb.Tokenizer(tiny.vocabulary(), cased=False, by_character=by) for by in (False, True)]
 tokenizers = st.sampled_from(TOKENIZERS)
-# Some of these characters make no token, one makes several, and some tokens several characters.
+# Some of these characters have no token, one has several, and some tokens have several characters.
 characters = st.sampled_from("房间很干净 ab1é, 。İ한ﬁ\u0301\u200b😀")
 texts = st.text(characters, max_size=60)
 plain = st.text(st.sampled_from("房间很干净 ab1,"), max_size=60)
 overlaps = st.integers(0, 40)
-LOWEST = 4  # the setting's least max_length
-PAIR = LEAST + 3  # the least max_length with room for [CLS], two [SEP] and LEAST tokens
+LOWEST = 4  # the minimum of the setting max_length
+PAIR = LEAST + 3  # the smallest max_length for [CLS], two [SEP] and LEAST tokens
 
 
 def read(text, pair, max_length, overlap):
-    """The windows' tokens as sentences."""
-    words = TOKENIZERS[0]
-    return [" ".join(words.tokens(w.ids)) for w in windows(words.encode(text, pair, WHOLE), max_length, overlap)]
+    """The tokens of each window, joined by spaces."""
+    tokenizer = TOKENIZERS[0]
+    return [
+        " ".join(tokenizer.tokens(w.ids)) for w in windows(tokenizer.encode(text, pair, WHOLE), max_length, overlap)
+    ]
 
 
 def numbered(whole, max_length, overlap):
-    """Each window as the places of its tokens in the whole; all else of it is what stands there."""
+    """The positions of each window's tokens in the whole; checks that segments and offsets are those of the positions."""
     found = windows(replace(whole, ids=np.arange(len(whole.ids))), max_length, overlap)
     for window in found:
         np.testing.assert_array_equal(window.segments, whole.segments[window.ids])
@@ -37,25 +39,27 @@ def numbered(whole, max_length, overlap):
 
 
 def check(whole, parts, max_length, overlap):
-    """What holds of the windows of any text or pair that is longer than max_length."""
+    """Checks the windows of any text or pair that is longer than max_length."""
     total = len(whole.ids)
-    begin = int(np.argmax(whole.segments)) if whole.segments[-1] else 1  # of the last text
-    kept = [[i for i in part if i < begin] for part in parts]
+    begin = int(np.argmax(whole.segments)) if whole.segments[-1] else 1  # start of the last text
+    heads = [[i for i in part if i < begin] for part in parts]
     bodies = [[i for i in part if begin <= i < total - 1] for part in parts]
-    for part, head, body in zip(parts, kept, bodies, strict=True):
+    for part, head, body in zip(parts, heads, bodies, strict=True):
         assert len(part) <= max_length
         assert part == [*head, *body, total - 1]
         assert body == list(range(body[0], body[0] + len(body))) if body else begin == total - 1
-        # [CLS], then the first text's beginning and its [SEP], the same in every window.
-        assert head == kept[0] and head[0] == 0 and head[-1] == begin - 1
+        # Every window begins with [CLS], the beginning of the first text and its [SEP].
+        assert head == heads[0] and head[0] == 0 and head[-1] == begin - 1
         assert head[:-1] == list(range(len(head) - 1))
     assert list(dict.fromkeys(i for body in bodies for i in body)) == list(range(begin, total - 1))
-    room = max_length - len(kept[0]) - 1
+    capacity = max_length - len(heads[0]) - 1
     shared = [len({*one} & {*other}) for one, other in zip(bodies, bodies[1:], strict=False)]
-    assert all(each >= min(overlap, room // 2) for each in shared)
-    assert all(each == min(overlap, room // 2) for each in shared[:-1])  # the last one reaches back as far as it can
+    assert all(overlapping >= min(overlap, capacity // 2) for overlapping in shared)
+    assert all(
+        overlapping == min(overlap, capacity // 2) for overlapping in shared[:-1]
+    )  # the last window may overlap more
     assert all(one[0] < other[0] and one[-1] < other[-1] for one, other in zip(bodies, bodies[1:], strict=False))
-    return len(kept[0]) == begin, room
+    return len(heads[0]) == begin, capacity
 
 
 LETTERS = "a b c d e f g h i j k l"
@@ -76,9 +80,9 @@ LETTERS = "a b c d e f g h i j k l"
         ("quiet rooms 很干净", 6, 1, ["quiet room ##s 很", "##s 很 干 净"]),
     ],
 )
-def test_windows_of_a_text(text, max_length, overlap, expected):
-    wanted = [f"[CLS] {part} [SEP]".replace("  ", " ") for part in expected]
-    assert read(text, None, max_length, overlap) == wanted
+def test_windows_of_a_text_are_as_expected(text, max_length, overlap, expected):
+    expected_windows = [f"[CLS] {part} [SEP]".replace("  ", " ") for part in expected]
+    assert read(text, None, max_length, overlap) == expected_windows
 
 
 @pytest.mark.parametrize(
@@ -97,16 +101,16 @@ def test_windows_of_a_text(text, max_length, overlap, expected):
         ("a", "房 间 很 干 净 好 坏 差", 11, ["[CLS] [SEP] 房 间 很 干 净 好 坏 差 [SEP]"]),
     ],
 )
-def test_windows_of_a_pair(text, pair, max_length, expected):
+def test_windows_of_a_pair_are_as_expected(text, pair, max_length, expected):
     assert read(text, pair, max_length, overlap=2) == expected
 
 
-def test_a_long_first_text_leaves_room_for_as_many_tokens_as_are_promised():
+def test_long_first_text_leaves_the_minimum_number_of_tokens_to_the_second():
     found = windows(TOKENIZERS[0].encode(LETTERS, LETTERS, WHOLE), PAIR + 2, 0)
     assert [int((window.segments == 1).sum()) - 1 for window in found] == [LEAST] * 2
 
 
-def test_segments_offsets_and_what_is_outside():
+def test_windows_have_segments_offsets_and_tokens_outside():
     first, second = windows(TOKENIZERS[0].encode("ab 好", "a b c d e f g h i j", WHOLE), 14, 0)
     assert first.segments.tolist() == second.segments.tolist() == [0] * 5 + [1] * 9
     assert first.offsets.tolist() == [
@@ -123,14 +127,14 @@ def test_segments_offsets_and_what_is_outside():
 
 
 @given(tokenizers, texts, st.none() | texts, st.integers(0, 9), overlaps)
-def test_what_fits_is_returned_as_it_is(tokenizer, text, pair, more, overlap):
+def test_text_that_fits_is_returned_unchanged(tokenizer, text, pair, more, overlap):
     whole = tokenizer.encode(text, pair, WHOLE)
     (found,) = windows(whole, len(whole.ids) + more, overlap)
     assert found is whole and found.cut == 0
 
 
 @given(tokenizers, texts, overlaps, st.data())
-def test_windows_hold_every_token_of_a_text_in_order(tokenizer, text, overlap, draw):
+def test_windows_contain_every_token_of_a_text_in_order(tokenizer, text, overlap, draw):
     whole = tokenizer.encode(text, None, WHOLE)
     assume(len(whole.ids) > LOWEST)
     max_length = draw.draw(st.integers(LOWEST, len(whole.ids) - 1))
@@ -140,15 +144,15 @@ def test_windows_hold_every_token_of_a_text_in_order(tokenizer, text, overlap, d
 
 
 @given(tokenizers, texts, texts, overlaps, st.data())
-def test_windows_of_a_pair_hold_the_first_text_each_and_the_second_together(tokenizer, text, pair, overlap, draw):
+def test_windows_of_a_pair_each_contain_the_first_text_and_together_the_second(tokenizer, text, pair, overlap, draw):
     whole = tokenizer.encode(text, pair, WHOLE)
     first, second = (len(tokenizer.encode(each, None, WHOLE).ids) - 2 for each in (text, pair))
     assume(len(whole.ids) > LOWEST)
     max_length = draw.draw(st.integers(LOWEST, len(whole.ids) - 1))
-    all_of_it, room = check(whole, numbered(whole, max_length, overlap), max_length, overlap)
-    least = min(LEAST, second, max_length - 3)
-    assert all_of_it == (first + least + 3 <= max_length)
-    assert room == (max_length - first - 3 if all_of_it else least)
+    complete, capacity = check(whole, numbered(whole, max_length, overlap), max_length, overlap)
+    minimum = min(LEAST, second, max_length - 3)
+    assert complete == (first + minimum + 3 <= max_length)
+    assert capacity == (max_length - first - 3 if complete else minimum)
 
 
 @pytest.mark.parametrize(
@@ -162,7 +166,7 @@ def test_windows_of_a_pair_hold_the_first_text_each_and_the_second_together(toke
         ("a b", LETTERS, 8),
     ],
 )
-def test_pairs_with_little_room(text, pair, max_length):
+def test_short_windows_of_pairs_are_valid(text, pair, max_length):
     whole = TOKENIZERS[0].encode(text, pair, WHOLE)
     check(whole, numbered(whole, max_length, 2), max_length, 2)
 
@@ -175,7 +179,7 @@ def test_cut_counts_the_tokens_outside(tokenizer, text, pair, max_length, overla
 
 
 @given(tokenizers, plain, st.none() | plain, st.integers(PAIR, 40), overlaps)
-def test_offsets_are_places_in_the_whole_text(tokenizer, text, pair, max_length, overlap):
+def test_offsets_are_positions_in_the_whole_text(tokenizer, text, pair, max_length, overlap):
     for window in windows(tokenizer.encode(text, pair, WHOLE), max_length, overlap):
         for token, segment, (start, end) in zip(
             tokenizer.tokens(window.ids), window.segments, window.offsets, strict=True

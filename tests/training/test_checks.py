@@ -1,4 +1,4 @@
-"""What `fit` refuses in a task before the first step, and how losses of tokens are reduced."""
+"""Checks of a task before the first step, and the reduction of token losses."""
 
 import numpy as np
 import pytest
@@ -15,7 +15,7 @@ LENGTHS = 3, 5
 
 
 class Tagger:
-    """A task of which only the model, the losses and the targets are there."""
+    """A task that has only losses and targets."""
 
     def __init__(self, loss=None, target=None):
         self.loss_of = {"tags": keras.losses.SparseCategoricalCrossentropy(from_logits=True)} if loss is None else loss
@@ -38,11 +38,11 @@ def windows():
     return [({"Input-Token": np.arange(1, length + 1, dtype="int32")}, length) for length in LENGTHS]
 
 
-def test_a_keras_loss_of_tokens_is_accepted():
+def test_keras_token_loss_is_accepted():
     check_task(Tagger(), model(), windows())
 
 
-def test_the_padding_does_not_count():
+def test_padding_does_not_count():
     loss, output = keras.losses.SparseCategoricalCrossentropy(from_logits=True), np.random.rand(2, 5, TAGS)
     target = np.array([[0, 1, 2, -1, -1], [0, 1, 2, 0, 1]])
     found = text_loss(loss, tf.constant(target), tf.constant(output)).numpy()
@@ -51,18 +51,18 @@ def test_the_padding_does_not_count():
 
 
 @pytest.mark.parametrize("parts", [2, 3])
-def test_a_loss_of_tokens_does_not_depend_on_the_micro_batches(parts):
+def test_token_loss_does_not_depend_on_micro_batches(parts):
     x = {"Input-Token": np.random.default_rng(0).integers(1, 10, (6, 5), dtype="int32")}
     y = {"tags": np.where(np.arange(5) < [[5], [3], [1], [2], [4], [5]], x["Input-Token"] % TAGS, -1)}
-    made, found = model(), []
-    for number in (1, parts):
-        stepped = Stepped(made, number)
+    network, losses = model(), []
+    for micro_batches in (1, parts):
+        stepped = Stepped(network, micro_batches)
         stepped.compile(keras.optimizers.SGD(0.0), Tagger().loss())
-        found.append(float(stepped.train_step(tf.nest.map_structure(tf.constant, (x, y)))["loss"]))
-    assert found[1] == pytest.approx(found[0], rel=1e-6)
+        losses.append(float(stepped.train_step(tf.nest.map_structure(tf.constant, (x, y)))["loss"]))
+    assert losses[1] == pytest.approx(losses[0], rel=1e-6)
 
 
-def test_one_hot_targets_and_texts_without_any_target():
+def test_one_hot_loss_ignores_texts_without_target():
     loss, output = keras.losses.CategoricalCrossentropy(from_logits=True), np.random.rand(2, 2, TAGS).astype("float32")
     target = np.full((2, 2, TAGS), -1, "float32")
     target[0, 0] = 1, 0, 0
@@ -71,12 +71,22 @@ def test_one_hot_targets_and_texts_without_any_target():
 
 
 @pytest.mark.parametrize(
-    "task, made, said",
+    "task, network, message",
     [
         (
             Tagger({"label": keras.losses.MeanSquaredError()}),
             model(),
             "Tagger.build returns the outputs tags and Tagger.loss has losses for label: both must have the same names",
+        ),
+        (
+            Tagger({"tags": "mse"}),
+            model(),
+            r"Tagger.loss should return a Keras loss object or a function of \(target, output\) for the output 'tags', found 'mse'",
+        ),
+        (
+            Tagger({"tags": keras.losses.MeanSquaredError}),
+            model(),
+            r"found <class '.*MeanSquaredError'>: write for example keras.losses.MeanSquaredError\(\)",
         ),
         (
             Tagger(target=lambda length: {"other": np.zeros(length)}),
@@ -114,43 +124,43 @@ def test_one_hot_targets_and_texts_without_any_target():
         ),
     ],
 )
-def test_what_does_not_fit_is_named_with_the_shapes(task, made, said):
-    if said is None:
-        check_task(task, made, windows())
+def test_mismatched_losses_and_targets_are_reported_with_shapes(task, network, message):
+    if message is None:
+        check_task(task, network, windows())
         return
-    with pytest.raises(kb.InputError, match=said):
-        check_task(task, made, windows())
+    with pytest.raises(kb.InputError, match=message):
+        check_task(task, network, windows())
 
 
 @pytest.mark.parametrize("size", [1, 2])
-def test_windows_of_one_length_are_checked_too(size):
+def test_windows_of_equal_length_are_checked(size):
     check_task(Tagger(), model(), windows()[:1] * size)
 
 
 @pytest.mark.parametrize("parts", [1, 2])
-def test_outputs_are_named_by_the_dict_and_not_by_the_layers(parts):
-    made = model()
-    made = Stepped(
-        keras.Model(made.inputs, {"tags": keras.layers.Dense(TAGS, name="other")(made.output["tags"])}), parts
+def test_output_names_come_from_the_dict_and_not_from_the_layers(parts):
+    network = model()
+    network = Stepped(
+        keras.Model(network.inputs, {"tags": keras.layers.Dense(TAGS, name="other")(network.output["tags"])}), parts
     )
-    check_task(Tagger(), made, windows())
+    check_task(Tagger(), network, windows())
 
 
-def test_sparse_targets_with_an_axis_of_one_are_accepted():
+def test_sparse_targets_with_last_axis_of_one_are_accepted():
     check_task(
         Tagger(target=lambda length: {"tags": np.arange(length, dtype="int32")[:, None] % TAGS}), model(), windows()
     )
 
 
 @pytest.mark.parametrize("kind", ["uint8", "bool"])
-def test_targets_that_cannot_hold_the_padding_are_refused(kind):
+def test_target_types_that_cannot_hold_padding_are_rejected(kind):
     task = Tagger(target=lambda length: {"tags": np.ones(length, kind)})
     with pytest.raises(kb.InputError, match=f"has the type {kind}, which cannot hold the padding -1"):
         check_task(task, model(), windows())
 
 
-def test_a_loss_that_depends_on_the_other_texts_is_refused():
-    def loss(y, p):  # (batch, 1) - (batch,) is (batch, batch)
+def test_loss_that_depends_on_other_texts_is_rejected():
+    def loss(y, p):  # (batch, 1) - (batch,) has the shape (batch, batch)
         return tf.square(tf.cast(y, tf.float32) - tf.reduce_sum(p, [1, 2]))
 
     task = Tagger({"tags": loss}, lambda length: {"tags": np.ones(1, "float32")})

@@ -1,4 +1,4 @@
-"""Several devices and several machines train as one does; what is there is found, and what is not is told."""
+"""Training on several devices or machines gives the results of one device; missing devices and wrong clusters are reported."""
 
 import json
 import logging
@@ -26,30 +26,30 @@ tf = tensorflow()
 
 
 @pytest.fixture
-def anew():
-    """What an earlier test has found is forgotten."""
+def clear_cache():
+    """Clears the cached devices before and after a test."""
     distribution._found.cache_clear()
     yield
     distribution._found.cache_clear()
 
 
-# What there is ------------------------------------------------------------------------------------------------
+# Devices and clusters -----------------------------------------------------------------------------------------
 
 
 @pytest.mark.parametrize("device", ["cuda", "cpu:0", "cpu:", "gpu:1", ""])
-def test_other_devices_are_refused(device):
+def test_unknown_devices_are_rejected(device):
     with pytest.raises(kb.InputError, match="device should be one of auto, cpu, gpu, tpu, or cpu:N .*, not "):
         kb.TextClassifier(device=device)
 
 
-@pytest.mark.parametrize("device, what", [("tpu", "no usable TPU: ."), ("gpu", "TensorFlow finds no GPU")])
-def test_a_missing_device_is_replaced_and_the_reason_is_logged(device, what, anew, caplog):
+@pytest.mark.parametrize("device, reason", [("tpu", "no usable TPU: ."), ("gpu", "TensorFlow finds no GPU")])
+def test_missing_device_falls_back_to_cpu_and_logs_the_reason(device, reason, clear_cache, caplog):
     with caplog.at_level(logging.INFO, "kbert_tasks"):
         assert kb.strategy(device).num_replicas_in_sync == 1
-    assert re.search(what, caplog.text) and "training on the CPU" in caplog.text
+    assert re.search(reason, caplog.text) and "training on the CPU" in caplog.text
 
 
-def test_a_problem_without_words_is_a_reason_too(anew, monkeypatch):
+def test_exception_without_message_is_reported_by_its_type(clear_cache, monkeypatch):
     distribution._tpu.cache_clear()
 
     def connect(*_):
@@ -60,23 +60,23 @@ def test_a_problem_without_words_is_a_reason_too(anew, monkeypatch):
     distribution._tpu.cache_clear()
 
 
-def test_devices_that_are_set_too_late_are_reported(anew):
+def test_setting_devices_too_late_is_reported(clear_cache):
     tf.constant(1.0) + 1.0
     with pytest.raises(kb.InputError, match=r"device cpu:3 cannot be set.*kbert_tasks.strategy\('cpu:3'\)"):
         kb.strategy("cpu:3")
 
 
-def test_inside_a_scope_its_strategy_is_taken():
-    mine = tf.distribute.OneDeviceStrategy("/cpu:0")
-    with mine.scope():
-        assert kb.strategy("auto") is mine
+def test_strategy_of_the_current_scope_is_used():
+    strategy = tf.distribute.OneDeviceStrategy("/cpu:0")
+    with strategy.scope():
+        assert kb.strategy("auto") is strategy
 
 
 def config(job, number, **cluster):
     return json.dumps({"cluster": cluster, "task": {"type": job, "index": number}})
 
 
-def test_the_chief_is_the_first_worker(monkeypatch):
+def test_first_worker_is_the_chief(monkeypatch):
     monkeypatch.delenv("TF_CONFIG", raising=False)
     assert distribution.chief() and distribution.cluster() == []
     monkeypatch.setenv("TF_CONFIG", config("worker", 0, worker=["a:1"]))
@@ -89,7 +89,7 @@ def test_the_chief_is_the_first_worker(monkeypatch):
 
 
 @pytest.mark.parametrize(
-    "told, device, words",
+    "tf_config, device, message",
     [
         ("{", "auto", "TF_CONFIG should be JSON with a cluster and a task, found '{'"),
         ("[1]", "auto", "TF_CONFIG should be JSON"),
@@ -103,13 +103,13 @@ def test_the_chief_is_the_first_worker(monkeypatch):
         (config("worker", 0, worker=["a:1", "b:1"]), "cpu:2", "2 workers, but device cpu:2 is for one worker"),
     ],
 )
-def test_what_is_wrong_with_a_cluster_is_reported(told, device, words, monkeypatch, anew):
-    monkeypatch.setenv("TF_CONFIG", told)
-    with pytest.raises(kb.InputError, match=words):
+def test_invalid_cluster_is_reported(tf_config, device, message, monkeypatch, clear_cache):
+    monkeypatch.setenv("TF_CONFIG", tf_config)
+    with pytest.raises(kb.InputError, match=message):
         kb.strategy(device)
 
 
-def test_a_cluster_that_is_set_too_late_is_reported(monkeypatch, anew):
+def test_setting_a_cluster_too_late_is_reported(monkeypatch, clear_cache):
     tf.constant(1.0) + 1.0
     monkeypatch.setenv("TF_CONFIG", config("worker", 0, worker=["127.0.0.1:1", "127.0.0.1:2"]))
     with pytest.raises(kb.InputError, match="TensorFlow has already started: restart Python and call"):
@@ -120,9 +120,9 @@ def test_a_cluster_that_is_set_too_late_is_reported(monkeypatch, anew):
 
 
 @given(st.integers(1, 20), st.integers(1, 6), st.integers(1, 8))
-def test_a_batch_is_dealt_out_once(texts, copies, rows):
-    replicas, found = Replicas(copies, range(copies), rows), []
-    for number in range(copies):
+def test_each_text_of_a_batch_counts_in_one_replica(texts, replica_count, rows):
+    replicas, found = Replicas(replica_count, range(replica_count), rows), []
+    for number in range(replica_count):
         part, counted = replicas.part(list(range(texts)), number)
         assert len(part) == len(counted) >= rows
         found += [text for text, counts in zip(part, counted, strict=True) if counts]
@@ -130,16 +130,16 @@ def test_a_batch_is_dealt_out_once(texts, copies, rows):
 
 
 @pytest.mark.parametrize("length", [None, 12])
-def test_parts_of_batches_say_what_counts(length):
+def test_parts_of_batches_mark_the_texts_that_count(length):
     encoded = [({"Input-Token": np.arange(1, 3 + i % 5, dtype="int32")}, i) for i in range(11)]
 
-    def draw(x, target, chance):
+    def sample_target(x, target, chance):
         return x, {
             "spans": np.zeros((1, len(x["Input-Token"]), len(x["Input-Token"])), "int8"),
             "text": np.int32(target),
         }
 
-    dataset, steps = training_batches(encoded, draw, 5, 1, 2, replicas=Replicas(2, range(2), 3, length))
+    dataset, steps = training_batches(encoded, sample_target, 5, 1, 2, replicas=Replicas(2, range(2), 3, length))
     parts = [*dataset]
     assert steps == 3 and len(parts) == 2 * 2 * steps
     assert [int(texts) for *_, texts in parts[::2]] == [int(texts) for *_, texts in parts[1::2]]
@@ -159,31 +159,33 @@ def test_parts_of_batches_say_what_counts(length):
 
 
 @pytest.fixture(scope="module")
-def still(tmp_path_factory):
-    """A checkpoint without dropout, of one layer."""
+def no_dropout_checkpoint(tmp_path_factory):
+    """A checkpoint of one layer without dropout."""
     off = {"hidden_dropout_prob": 0.0, "attention_probs_dropout_prob": 0.0, "num_hidden_layers": 1}
-    return tiny.checkpoint(tmp_path_factory.mktemp("still") / "uncased", **off)
+    return tiny.checkpoint(tmp_path_factory.mktemp("no_dropout") / "uncased", **off)
 
 
 @pytest.fixture(scope="module")
-def of_one_device(still):
-    """A function of jobs: what one device makes of them, each trained once."""
-    made = {}
+def single_device_results(no_dropout_checkpoint):
+    """A function that returns the results of jobs on one device. Each job is trained once."""
+    results = {}
 
-    def of(jobs):
-        made.update(curves.trained("cpu", still, {job: curves.JOBS[job] for job in jobs if job not in made}))
-        return {job: made[job] for job in jobs}
+    def results_of(jobs):
+        results.update(
+            curves.trained("cpu", no_dropout_checkpoint, {job: curves.JOBS[job] for job in jobs if job not in results})
+        )
+        return {job: results[job] for job in jobs}
 
-    return of
+    return results_of
 
 
-def start(words, *, worker=None, ports=()):
-    """A process; of `ports`, those of the cluster on this machine, the `worker`-th."""
+def start(arguments, *, worker=None, ports=()):
+    """Starts a Python process. With `ports`, it is the worker with index `worker` of a local cluster."""
     environment = {name: value for name, value in os.environ.items() if name != "TF_CONFIG"}
     if ports:
         environment["TF_CONFIG"] = config("worker", worker, worker=[f"127.0.0.1:{port}" for port in ports])
     return subprocess.Popen(
-        [sys.executable, *map(str, words)], env=environment, stdout=subprocess.PIPE, stderr=subprocess.STDOUT
+        [sys.executable, *map(str, arguments)], env=environment, stdout=subprocess.PIPE, stderr=subprocess.STDOUT
     )
 
 
@@ -195,70 +197,78 @@ def free_ports(number):
     return ports
 
 
-def same(found, wanted):
+def assert_same_results(found, expected):
     for job, each in found.items():
-        np.testing.assert_allclose(each["losses"], wanted[job]["losses"], rtol=2e-5, err_msg=job)
-        assert alike(each, wanted[job]), job
+        np.testing.assert_allclose(each["losses"], expected[job]["losses"], rtol=2e-5, err_msg=job)
+        assert equal_up_to_rounding(each, expected[job]), job
 
 
-def alike(one, other):
-    """Equal, but for the rounding of floats."""
+def equal_up_to_rounding(one, other):
+    """Returns whether two results are equal up to the rounding of floats."""
     if isinstance(one, float):
         return one == pytest.approx(other, abs=1e-4)
     if isinstance(one, dict):
-        return one.keys() == other.keys() and all(alike(one[name], other[name]) for name in one)
+        return one.keys() == other.keys() and all(equal_up_to_rounding(one[name], other[name]) for name in one)
     if isinstance(one, list):
-        return len(one) == len(other) and all(map(alike, one, other))
+        return len(one) == len(other) and all(map(equal_up_to_rounding, one, other))
     return one == other
 
 
-def test_two_devices_give_the_losses_and_answers_of_one(still, of_one_device, tmp_path):
-    """The job that uses most; the next test has all of them."""
+def test_two_devices_give_the_same_losses_and_answers_as_one(no_dropout_checkpoint, single_device_results, tmp_path):
+    """Runs the job with the most settings. The next test runs all jobs."""
     job = "classify with much"
-    ran = start(["-m", "tests.curves", "cpu:2", still, tmp_path / "losses.json", job])
-    told = ran.communicate()[0].decode()
-    assert ran.returncode == 0, told
-    same(json.loads((tmp_path / "losses.json").read_text()), of_one_device([job]))
+    process = start(["-m", "tests.curves", "cpu:2", no_dropout_checkpoint, tmp_path / "losses.json", job])
+    log = process.communicate()[0].decode()
+    assert process.returncode == 0, log
+    assert_same_results(json.loads((tmp_path / "losses.json").read_text()), single_device_results([job]))
 
 
 @pytest.mark.slow
 @pytest.mark.parametrize("device", ["cpu:2", "fixed"])
-def test_two_devices_give_the_losses_and_answers_of_one_for_every_task(device, still, of_one_device, tmp_path):
-    ran = start(["-m", "tests.curves", device, still, tmp_path / "losses.json"])
-    told = ran.communicate()[0].decode()
-    assert ran.returncode == 0, told
+def test_two_devices_give_the_same_losses_and_answers_as_one_for_every_task(
+    device, no_dropout_checkpoint, single_device_results, tmp_path
+):
+    process = start(["-m", "tests.curves", device, no_dropout_checkpoint, tmp_path / "losses.json"])
+    log = process.communicate()[0].decode()
+    assert process.returncode == 0, log
     found = json.loads((tmp_path / "losses.json").read_text())
     assert {"classify", "relation", "subject"} <= found.keys()
-    same(found, of_one_device(found))
+    assert_same_results(found, single_device_results(found))
 
 
 @pytest.mark.slow
-def test_two_processes_give_the_losses_and_answers_of_one(still, of_one_device, tmp_path):
+def test_two_processes_give_the_same_losses_and_answers_as_one(no_dropout_checkpoint, single_device_results, tmp_path):
     ports = free_ports(2)
     files = [tmp_path / f"{number}.json" for number in range(2)]
-    both = [start(["-m", "tests.curves", "auto", still, file], worker=i, ports=ports) for i, file in enumerate(files)]
-    told = [each.communicate()[0].decode() for each in both]
-    assert [each.returncode for each in both] == [0, 0], told
+    workers = [
+        start(["-m", "tests.curves", "auto", no_dropout_checkpoint, file], worker=i, ports=ports)
+        for i, file in enumerate(files)
+    ]
+    logs = [each.communicate()[0].decode() for each in workers]
+    assert [each.returncode for each in workers] == [0, 0], logs
     one, other = (json.loads(file.read_text()) for file in files)
     assert one == other and one.keys() == curves.JOBS.keys()
-    same(one, of_one_device(one))
+    assert_same_results(one, single_device_results(one))
 
 
 @pytest.mark.slow
-def test_workers_with_other_files_are_stopped(still, tmp_path):
+def test_workers_with_different_files_are_stopped(no_dropout_checkpoint, tmp_path):
     ports = free_ports(2)
     curves.rows("classify", 17).to_csv(tmp_path / "0.csv", index=False)
     curves.rows("classify", 16).to_csv(tmp_path / "1.csv", index=False)
-    both = [start(command(still, tmp_path / f"{i}.csv", tmp_path / "run"), worker=i, ports=ports) for i in range(2)]
-    told = [each.communicate()[0].decode() for each in both]
-    assert [each.returncode for each in both] == [2, 2], told
-    assert any("the workers do not have the same rows: give each the same command" in each for each in told), told
-    assert not any("Traceback" in each for each in told)
+    workers = [
+        start(command(no_dropout_checkpoint, tmp_path / f"{i}.csv", tmp_path / "run"), worker=i, ports=ports)
+        for i in range(2)
+    ]
+    logs = [each.communicate()[0].decode() for each in workers]
+    assert [each.returncode for each in workers] == [2, 2], logs
+    assert any("the workers do not have the same rows: give each the same command" in each for each in logs), logs
+    assert not any("Traceback" in each for each in logs)
 
 
-def command(checkpoint, file, output, *more):
-    words = ["--checkpoint", str(checkpoint), "--train", str(file), "--output", str(output), "--epochs", "4"]
-    words += [
+def command(checkpoint, file, output, *options):
+    arguments = ["--checkpoint", str(checkpoint), "--train", str(file), "--output", str(output), "--epochs", "4"]
+    arguments += [
         "--max-length",
         "16",
         "--batch-size",
@@ -270,33 +280,33 @@ def command(checkpoint, file, output, *more):
         "--precision",
         "float32",
     ]
-    words += ["--save-minutes", "1e-6", "--validation-split", "0.1", *more]
-    return ["-c", f"import sys; from kbert_tasks.cli import train; sys.exit(train({words!r}))"]
+    arguments += ["--save-minutes", "1e-6", "--validation-split", "0.1", *options]
+    return ["-c", f"import sys; from kbert_tasks.cli import train; sys.exit(train({arguments!r}))"]
 
 
 @pytest.mark.slow
-def test_a_worker_that_was_killed_and_started_again(still, tmp_path):
+def test_killed_worker_can_be_started_again(no_dropout_checkpoint, tmp_path):
     ports, file, output = free_ports(4), tmp_path / "rows.csv", tmp_path / "run"
     curves.rows("classify", 30).to_csv(file, index=False)
-    first, second = (start(command(still, file, output), worker=i, ports=ports[:2]) for i in range(2))
+    first, second = (start(command(no_dropout_checkpoint, file, output), worker=i, ports=ports[:2]) for i in range(2))
     while not any((tmp_path / ".run.progress").glob("step-*2?")):
         assert first.poll() is None, first.stdout.read()
         time.sleep(0.01)
     os.kill(second.pid, signal.SIGKILL)
-    told = first.communicate()[0].decode()
+    log = first.communicate()[0].decode()
     second.communicate()
-    assert first.returncode == 2 and "another worker stopped: run the command again on every worker" in told, told
+    assert first.returncode == 2 and "another worker stopped: run the command again on every worker" in log, log
     assert not output.exists()
-    both = [start(command(still, file, output), worker=i, ports=ports[2:]) for i in range(2)]
-    told = [each.communicate()[0].decode() for each in both]
-    assert [each.returncode for each in both] == [0, 0], told
-    assert all("resuming after step" in each for each in told)
-    assert "saved in" in told[0] and "the first worker saved the task" in told[1]
-    whole = start(command(still, file, tmp_path / "whole"))
-    told = whole.communicate()[0].decode()
-    assert whole.returncode == 0, told
-    found, wanted = (json.loads((tmp_path / name / "report.json").read_text()) for name in ("run", "whole"))
-    losses = [[epoch["loss"] for epoch in each["history"]] for each in (found, wanted)]
+    workers = [start(command(no_dropout_checkpoint, file, output), worker=i, ports=ports[2:]) for i in range(2)]
+    logs = [each.communicate()[0].decode() for each in workers]
+    assert [each.returncode for each in workers] == [0, 0], logs
+    assert all("resuming after step" in each for each in logs)
+    assert "saved in" in logs[0] and "the first worker saved the task" in logs[1]
+    whole = start(command(no_dropout_checkpoint, file, tmp_path / "whole"))
+    log = whole.communicate()[0].decode()
+    assert whole.returncode == 0, log
+    found, expected = (json.loads((tmp_path / name / "report.json").read_text()) for name in ("run", "whole"))
+    losses = [[epoch["loss"] for epoch in each["history"]] for each in (found, expected)]
     np.testing.assert_allclose(*losses, rtol=1e-4)
-    assert found["scores"]["dev"]["accuracy"] == wanted["scores"]["dev"]["accuracy"]
+    assert found["scores"]["dev"]["accuracy"] == expected["scores"]["dev"]["accuracy"]
     assert not list(tmp_path.glob(".run.*"))

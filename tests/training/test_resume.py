@@ -1,4 +1,4 @@
-"""A training that was stopped goes on where it was, and ends with the same model."""
+"""Interrupted training resumes and ends with the same model."""
 
 import os
 import shutil
@@ -33,7 +33,7 @@ MORE = {
     "global_clipnorm": 1.0,
     "dropout": 0.3,
 }
-PARTS = {"micro_batches": 2, "fgm_epsilon": 0.5, "layerwise_lr_decay": 0.9}
+MICRO_BATCHES = {"micro_batches": 2, "fgm_epsilon": 0.5, "layerwise_lr_decay": 0.9}
 
 
 def rows(name):
@@ -51,12 +51,12 @@ class Stopped(Exception):
 
 @pytest.fixture
 def stop_after(monkeypatch):
-    """Makes trainings stop after so many steps, like a kill: with nothing done at the end."""
-    usual = backup.Backup.on_train_batch_end
+    """Returns a function: trainings stop after that many steps, like a killed process, without any clean-up."""
+    original = backup.Backup.on_train_batch_end
 
     def stop(steps):
         def stopping(self, batch, logs=None):
-            usual(self, batch, logs)
+            original(self, batch, logs)
             if self.step == steps:
                 raise Stopped
 
@@ -77,35 +77,36 @@ def trained(name, checkpoint, tmp_path, stops, stop_after, **more):
 
 @pytest.fixture(scope="module")
 def finished(checkpoint, tmp_path_factory):
-    """(task, folder of its progress): a classifier trained to its end."""
+    """(task, progress folder) of a finished training of a classifier."""
     folder = tmp_path_factory.mktemp("finished") / "progress"
     return kb.TextClassifier(checkpoint, **SETTINGS).fit(rows("classify"), resume_dir=folder), folder
 
 
 @pytest.fixture
-def kept(finished, tmp_path):
-    """A copy of that progress."""
+def progress(finished, tmp_path):
+    """A copy of the progress folder of the finished training."""
     return shutil.copytree(finished[1], tmp_path / "progress")
 
 
 # An epoch has 5 steps (classify), 11 (relation) or 17 (subject).
 STOPS = [
     ("classify", MORE, [7]),  # in the second epoch
-    ("classify", PARTS, [5]),  # at the end of the first, before it is scored
+    ("classify", MICRO_BATCHES, [5]),  # at the end of the first epoch, before the evaluation
     ("relation", MORE, [13]),
     ("subject", MORE, [19]),
 ]
 COMPILED = ("classify", MORE | {"compile": "on", "precision": "bfloat16"}, [7])
 ALL_STOPS = [(name, more, [1, 5, 7, 11, 19]) for name in names() for more in ({}, MORE)]
 ALL_STOPS = [
-    pytest.param(*each, marks=pytest.mark.slow) for each in [*ALL_STOPS, COMPILED, ("classify", PARTS, [1, 5, 7, 11])]
+    pytest.param(*each, marks=pytest.mark.slow)
+    for each in [*ALL_STOPS, COMPILED, ("classify", MICRO_BATCHES, [1, 5, 7, 11])]
 ]
 
 
 @pytest.mark.parametrize(
     "name, more, stops", [*STOPS, *ALL_STOPS], ids=lambda each: each if isinstance(each, str) else len(each)
 )
-def test_a_stopped_run_ends_with_the_same_model(name, more, stops, checkpoint, tmp_path, stop_after):
+def test_stopped_run_ends_with_the_same_model(name, more, stops, checkpoint, tmp_path, stop_after):
     whole = find(name)(checkpoint, **SETTINGS | more).fit(rows(name))
     stops = [each for each in stops if each < whole.report_["plan"]["steps"]]
     stopped = trained(name, checkpoint, tmp_path, stops, stop_after, **more)
@@ -115,16 +116,16 @@ def test_a_stopped_run_ends_with_the_same_model(name, more, stops, checkpoint, t
     assert [getattr(stopped, each) for each in stopped.LEARNED] == [getattr(whole, each) for each in whole.LEARNED]
 
 
-def test_a_run_that_was_trained_to_its_end_is_only_finished(finished, kept, checkpoint, stop_after):
+def test_finished_training_is_not_repeated(finished, progress, checkpoint, stop_after):
     first, _ = finished
-    stop_after(1)  # not a single step more
-    again = kb.TextClassifier(checkpoint, **SETTINGS).fit(rows("classify"), resume_dir=kept)
+    stop_after(1)  # no further step is allowed
+    again = kb.TextClassifier(checkpoint, **SETTINGS).fit(rows("classify"), resume_dir=progress)
     assert without_times(again.report_) == without_times(first.report_)
     for one, other in zip(again.model.get_weights(), first.model.get_weights(), strict=True):
         np.testing.assert_array_equal(one, other)
 
 
-def test_a_run_that_patience_had_stopped_stays_stopped(checkpoint, tmp_path, stop_after):
+def test_early_stopped_run_stays_stopped(checkpoint, tmp_path, stop_after):
     more = {"patience": 1, "epochs": 8, "learning_rate": 1e-2}
     first = trained("classify", checkpoint, tmp_path, [], stop_after, **more)
     assert len(first.report_["history"]) < 8
@@ -135,33 +136,36 @@ def test_a_run_that_patience_had_stopped_stays_stopped(checkpoint, tmp_path, sto
 
 
 @pytest.mark.parametrize("change", ["settings", "rows"])
-def test_another_run_is_not_resumed(change, checkpoint, kept):
+def test_run_with_other_settings_or_rows_does_not_resume(change, checkpoint, progress):
     settings = SETTINGS | ({"learning_rate": 2e-3} if change == "settings" else {})
-    task, less = kb.TextClassifier(checkpoint, **settings), rows("classify").head(39 if change == "rows" else 40)
+    task, training_rows = (
+        kb.TextClassifier(checkpoint, **settings),
+        rows("classify").head(39 if change == "rows" else 40),
+    )
     with pytest.raises(
         kb.InputError, match=f"progress: the saved progress used {change}.*use the same value, or delete .*--no-resume"
     ):
-        task.fit(less, resume_dir=kept)
+        task.fit(training_rows, resume_dir=progress)
 
 
-def test_a_row_moved_from_training_to_development_is_another_run(checkpoint, tmp_path):
+def test_row_moved_from_training_to_development_does_not_resume(checkpoint, tmp_path):
     some, task = rows("classify"), kb.TextClassifier(checkpoint, **SETTINGS)
     task.fit(some.head(30), dev=some.tail(10), resume_dir=tmp_path / "progress")
     with pytest.raises(kb.InputError, match="progress: the saved progress used rows "):
         task.fit(some.head(29), dev=some.tail(11), resume_dir=tmp_path / "progress")
 
 
-def test_a_processor_with_another_precision_does_not_resume(checkpoint, kept, tmp_path, monkeypatch):
+def test_processor_with_another_precision_does_not_resume(checkpoint, progress, tmp_path, monkeypatch):
     (tmp_path / "cpuinfo").write_text("flags : amx_bf16 avx512_bf16\n")
     monkeypatch.setattr(precision, "CPU", tmp_path / "cpuinfo")
     with pytest.raises(
         kb.InputError, match="progress: the saved progress used precision float32, this run uses bfloat16"
     ):
-        kb.TextClassifier(checkpoint, **SETTINGS).fit(rows("classify"), resume_dir=kept)
+        kb.TextClassifier(checkpoint, **SETTINGS).fit(rows("classify"), resume_dir=progress)
 
 
-def test_what_is_deleted_is_gone_at_once(tmp_path, monkeypatch):
-    """A kill in the middle leaves nothing that looks like a damaged save."""
+def test_progress_is_renamed_before_it_is_deleted(tmp_path, monkeypatch):
+    """A process killed during the deletion leaves nothing that looks like a damaged save."""
     folder = tmp_path / "run.progress"
     (folder / "step-000000001").mkdir(parents=True)
     monkeypatch.setattr(resume.shutil, "rmtree", lambda *_, **__: None)
@@ -169,21 +173,21 @@ def test_what_is_deleted_is_gone_at_once(tmp_path, monkeypatch):
     assert not folder.exists() and [each.name for each in tmp_path.iterdir()] == ["run.progress.writing"]
 
 
-def test_a_damaged_save_is_reported(checkpoint, kept):
-    (save,) = kept.iterdir()
+def test_damaged_save_is_reported(checkpoint, progress):
+    (save,) = progress.iterdir()
     (save / "state.json").write_text("{")
     with pytest.raises(
         kb.InputError, match="state.json is damaged: delete .*progress .kbert-train --no-resume. to start over"
     ):
-        kb.TextClassifier(checkpoint, **SETTINGS).fit(rows("classify"), resume_dir=kept)
+        kb.TextClassifier(checkpoint, **SETTINGS).fit(rows("classify"), resume_dir=progress)
 
 
 @pytest.mark.slow
-def test_the_command_resumes_after_a_kill(checkpoint, tmp_path):
-    def command(output, *more):
-        words = ["--checkpoint", str(checkpoint), "--train", str(tmp_path / "rows.csv"), "--output", str(output)]
-        words += ["--epochs", "4", "--max-length", "16", "--batch-size", "2", "--save-minutes", "1e-6", *more]
-        script = f"import sys; from kbert_tasks.cli import train; sys.exit(train({words!r}))"
+def test_command_resumes_after_a_kill(checkpoint, tmp_path):
+    def command(output, *options):
+        arguments = ["--checkpoint", str(checkpoint), "--train", str(tmp_path / "rows.csv"), "--output", str(output)]
+        arguments += ["--epochs", "4", "--max-length", "16", "--batch-size", "2", "--save-minutes", "1e-6", *options]
+        script = f"import sys; from kbert_tasks.cli import train; sys.exit(train({arguments!r}))"
         return subprocess.Popen([sys.executable, "-c", script], stderr=subprocess.PIPE, stdout=subprocess.DEVNULL)
 
     rows("classify").to_csv(tmp_path / "rows.csv", index=False)
@@ -197,9 +201,9 @@ def test_the_command_resumes_after_a_kill(checkpoint, tmp_path):
     refused = command(tmp_path / "run", "--learning-rate", "0.5")
     assert b"the saved progress used settings learning_rate" in refused.communicate()[1] and refused.returncode == 2
     others = [command(tmp_path / "run"), command(tmp_path / "whole")]
-    told = [each.communicate()[1].decode() for each in others]
+    logs = [each.communicate()[1].decode() for each in others]
     assert [each.returncode for each in others] == [0, 0]
-    assert "resuming after step" in told[0] and "resuming" not in told[1]
+    assert "resuming after step" in logs[0] and "resuming" not in logs[1]
     one, other = ((tmp_path / name / "model.safetensors").read_bytes() for name in ("run", "whole"))
     assert one == other
     assert not list(tmp_path.glob(".run.*"))

@@ -1,4 +1,4 @@
-"""What training holds out, and which epoch it keeps."""
+"""Which texts training holds out, and which epoch it keeps."""
 
 from types import SimpleNamespace
 
@@ -16,7 +16,7 @@ from kbert_tasks.training.callbacks import DevScore
 from .. import tiny
 
 
-def test_a_text_that_occurs_in_several_examples_is_held_out_in_all_of_them():
+def test_repeated_text_is_held_out_in_all_its_examples():
     rows = [SimpleNamespace(text=f"text {i // 3}") for i in range(90)]
     examples = Examples(rows, [(i,) for i in range(90)])
     settings = SimpleNamespace(validation_split=0.1, seed=1)
@@ -30,24 +30,24 @@ def test_a_text_that_occurs_in_several_examples_is_held_out_in_all_of_them():
 @pytest.mark.parametrize(
     "scores, losses, best",
     [
-        ([0.2, 0.5, 0.5, 0.4], [4, 3, 2, 1], 2),  # the first of equals
-        ([0.0, 0.0, 0.0], [4, 2, 3], 2),  # as long as nothing is right, the lower loss
+        ([0.2, 0.5, 0.5, 0.4], [4, 3, 2, 1], 2),  # the first of equal scores
+        ([0.0, 0.0, 0.0], [4, 2, 3], 2),  # if all scores are 0, the lowest loss
         ([0.0, 0.1, 0.0], [4, 3, 2], 2),
     ],
 )
-def test_the_epoch_that_is_kept(monkeypatch, scores, losses, best):
+def test_best_epoch_is_kept(monkeypatch, scores, losses, best):
     reports = iter([Report({"f1": score}) for score in scores])
     task = SimpleNamespace(
         MAIN_SCORE="f1", LEARNED=("threshold_",), threshold_=None, tune=lambda *_: None, score_candidates=lambda *_: next(reports),
         settings=SimpleNamespace(epochs=len(scores), patience=None),
     )  # fmt: skip
-    monkeypatch.setattr("kbert_tasks.training.callbacks.decoded", lambda *_: [])
+    monkeypatch.setattr("kbert_tasks.training.callbacks.decoded", lambda *_, **__: [])
     callback, weights = DevScore(task, ["an example"], []), []
     callback.model = SimpleNamespace(
         get_weights=lambda: task.threshold_, set_weights=weights.append, stop_training=False
     )
     for epoch, loss in enumerate(losses):
-        task.threshold_ = epoch + 1  # as tuned in that epoch
+        task.threshold_ = epoch + 1  # the threshold tuned in that epoch
         callback.on_epoch_end(epoch, {"loss": loss, "seconds": 1.0})
     callback.finish()
     assert callback.best_epoch == best and callback.best_report["f1"] == max(scores)
@@ -55,34 +55,36 @@ def test_the_epoch_that_is_kept(monkeypatch, scores, losses, best):
 
 
 @pytest.mark.parametrize(
-    "scores, epochs, patience, said",
+    "scores, epochs, patience, expected_epochs",
     [
         ([0.0, 0.0, 0.0], 3, None, [1]),
         ([0.0], 1, None, []),
         ([0.1, 0.0, 0.0], 3, None, [2]),
         ([0.1, 0.1, 0.0], 3, None, []),  # in the last epoch
-        ([0.1, 0.0], 9, 1, []),  # in the epoch that patience makes the last
+        ([0.1, 0.0], 9, 1, []),  # in the epoch in which patience ends the training
     ],
 )
-def test_an_f1_of_0_is_called_usual_once_and_not_in_the_last_epoch(monkeypatch, caplog, scores, epochs, patience, said):
+def test_f1_of_0_is_explained_once_and_not_in_the_last_epoch(
+    monkeypatch, caplog, scores, epochs, patience, expected_epochs
+):
     reports = iter([Report({"f1": score}) for score in scores])
     settings = SimpleNamespace(epochs=epochs, patience=patience)
     task = SimpleNamespace(MAIN_SCORE="f1", LEARNED=(), tune=lambda *_: None, score_candidates=lambda *_: next(reports))
     task.settings = settings
-    monkeypatch.setattr("kbert_tasks.training.callbacks.decoded", lambda *_: [])
+    monkeypatch.setattr("kbert_tasks.training.callbacks.decoded", lambda *_, **__: [])
     monkeypatch.setattr("kbert_tasks.training.callbacks.distribution.as_chief", lambda _, value: value)
     callback = DevScore(task, ["an example"], [])
-    callback.model, found = SimpleNamespace(get_weights=list, stop_training=False), []
+    callback.model, epochs_with_message = SimpleNamespace(get_weights=list, stop_training=False), []
     for epoch in range(len(scores)):
         caplog.clear()
         with caplog.at_level("INFO", "kbert_tasks"):
             callback.on_epoch_end(epoch, {"loss": 1.0, "seconds": 1.0})
-        found += [epoch + 1] if "an F1 of 0 is usual" in caplog.text else []
-    assert found == said
+        epochs_with_message += [epoch + 1] if "an F1 of 0 is usual" in caplog.text else []
+    assert epochs_with_message == expected_epochs
 
 
-class Started(kb.TextClassifier):
-    """Whose head begins with the same numbers each time."""
+class FixedHead(kb.TextClassifier):
+    """A classifier whose head always starts with the same weights."""
 
     def build(self, encoder):
         model = super().build(encoder)
@@ -90,8 +92,8 @@ class Started(kb.TextClassifier):
         return model
 
 
-def test_the_steps_are_those_of_kerass_adam(tmp_path):
-    """The fused kernel, dense gradients, few rows; against the new Adam, keras-bert's graph and the whole table."""
+def test_losses_and_weights_equal_those_of_keras_adam(tmp_path):
+    """Compares the defaults with Keras's Adam, keras-bert's graph and training of all embeddings."""
     off = {"hidden_dropout_prob": 0.0, "attention_probs_dropout_prob": 0.0}
     folder = tiny.checkpoint(tmp_path / "uncased", num_hidden_layers=1, **off)
     rows = [{"text": text, "label": label} for text, label in (("the room was clean", 1), ("bad food", 0), ("差", 0))]
@@ -106,7 +108,7 @@ def test_the_steps_are_those_of_kerass_adam(tmp_path):
         "max_length": 16,
         "validation_split": 0.0,
     }
-    task = Started(folder, **settings).fit(rows)
+    task = FixedHead(folder, **settings).fit(rows)
     model = task.build(kb.load_trained_model_from_checkpoint(f"{folder}/bert_config.json", f"{folder}/bert_model.ckpt"))
     model.compile(keras2().optimizers.Adam(1e-2), task.loss())
     examples = task.examples(rows).rows
@@ -118,7 +120,7 @@ def test_the_steps_are_those_of_kerass_adam(tmp_path):
         np.testing.assert_allclose(one, other, atol=2e-3)
 
 
-def test_the_last_row_of_a_label_stays_in_training_with_all_of_its_text():
+def test_last_row_of_a_label_stays_in_training():
     rows = [SimpleNamespace(text=f"t{i}", label="A") for i in range(19)] + [SimpleNamespace(text="t0", label="C")]
     for seed in range(20):
         settings = SimpleNamespace(validation_split=0.3, seed=seed)
@@ -129,7 +131,7 @@ def test_the_last_row_of_a_label_stays_in_training_with_all_of_its_text():
         assert "C" in {each.label for each in train.rows}
 
 
-def test_a_second_training_keeps_nothing_of_the_first(checkpoint):
+def test_second_training_does_not_depend_on_the_first(checkpoint):
     rows = [{"text": "乙公司被查", "event_type": "查", "subject": "乙公司"}] * 8
     task = kb.SubjectExtractor(checkpoint, epochs=1, max_length=16, validation_split=0.0).fit(rows, dev=rows)
     task.threshold_ = 0.31
@@ -139,18 +141,18 @@ def test_a_second_training_keeps_nothing_of_the_first(checkpoint):
     assert task.evaluate(examples).examples == first and not examples.notes
 
 
-def test_tasks_that_answer_by_turns_are_traced_once(hotel, monkeypatch):
-    from kbert_tasks.inference import predict
+def test_alternating_tasks_are_traced_once(hotel, monkeypatch):
+    from kbert_tasks.inference import keras_engine
 
     tasks = [kb.load(hotel[1]) for _ in range(2)]
-    made, usual = [], predict.graph
+    traced, original = [], keras_engine._traced
 
-    def graph(task):
-        made.append(task)
-        return usual(task)
+    def counted(model):
+        traced.append(model)
+        return original(model)
 
-    monkeypatch.setattr(predict, "graph", graph)
+    monkeypatch.setattr(keras_engine, "_traced", counted)
     for _ in range(3):
         for task in tasks:
             task.predict(["好"])
-    assert made == tasks
+    assert traced == [task.model for task in tasks]

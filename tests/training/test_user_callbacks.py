@@ -21,35 +21,35 @@ class Seen(Callback):
             self.model.stop_training = True
 
 
-def test_the_logs_contain_the_development_scores(checkpoint):
-    seen = Seen()
-    task = kb.TextClassifier(checkpoint, **SETTINGS).fit(ROWS, dev=ROWS, callbacks=[seen])
+def test_logs_contain_the_development_scores(checkpoint):
+    recorder = Seen()
+    task = kb.TextClassifier(checkpoint, **SETTINGS).fit(ROWS, dev=ROWS, callbacks=[recorder])
     history = task.report_["history"]
-    assert [each["dev_accuracy"] for each in seen.logs] == [each["dev"]["accuracy"] for each in history]
-    assert [each["dev_loss"] for each in seen.logs] == [each["dev_loss"] for each in history]
-    assert all(each["loss"] > 0 for each in seen.logs)
+    assert [each["dev_accuracy"] for each in recorder.logs] == [each["dev"]["accuracy"] for each in history]
+    assert [each["dev_loss"] for each in recorder.logs] == [each["dev_loss"] for each in history]
+    assert all(each["loss"] > 0 for each in recorder.logs)
 
 
-def test_stop_training_ends_the_training_and_stays_with_the_saved_progress(checkpoint, tmp_path):
+def test_stop_training_ends_the_training_and_is_saved(checkpoint, tmp_path):
     def fit(*callbacks):
         task = kb.TextClassifier(checkpoint, **SETTINGS)
         return task.fit(ROWS, dev=ROWS, resume_dir=tmp_path / "progress", callbacks=callbacks)
 
     first = fit(Seen(2))
     assert len(first.report_["history"]) == 2
-    again = fit()  # everything is done: nothing is trained
+    again = fit()  # the training is finished: no further step
     assert len(again.report_["history"]) == 2
     assert [p.probability for p in again.predict(["text 1"])] == [p.probability for p in first.predict(["text 1"])]
 
 
-def test_stopping_in_the_epoch_of_a_resume_ends_the_training(checkpoint, tmp_path, monkeypatch):
+def test_stopping_in_a_resumed_epoch_ends_the_training(checkpoint, tmp_path, monkeypatch):
     class Killed(BaseException):
         pass
 
-    usual = backup.Backup.on_train_batch_end
+    original = backup.Backup.on_train_batch_end
 
     def stop(self, batch, logs=None):
-        usual(self, batch, logs)
+        original(self, batch, logs)
         if self.step == 4:  # in the second epoch of three steps
             self._save()
             raise Killed
@@ -62,17 +62,29 @@ def test_stopping_in_the_epoch_of_a_resume_ends_the_training(checkpoint, tmp_pat
     assert len(task.report_["history"]) == 2
 
 
-def test_callbacks_of_keras_itself_work(checkpoint):
+def test_keras_callbacks_work(checkpoint):
     stopping = EarlyStopping("dev_accuracy", mode="max", patience=1, baseline=2.0)  # never reached
     task = kb.TextClassifier(checkpoint, **SETTINGS).fit(ROWS, dev=ROWS, callbacks=stopping)
     assert len(task.report_["history"]) < 4
 
 
-def test_what_is_no_callback_is_refused(checkpoint):
+def test_objects_that_are_not_callbacks_are_rejected(checkpoint):
     with pytest.raises(
         kb.InputError, match=r"callbacks\[1\] should be a tf_keras.callbacks.Callback, found builtins.str"
     ):
         kb.TextClassifier(checkpoint, **SETTINGS).fit(ROWS, callbacks=[Seen(), "early"])
+
+
+@pytest.mark.parametrize(
+    ("given", "message"),
+    [
+        (None, r"callbacks\[0\] is None: give"),
+        (Seen, r"callbacks\[0\] is the class Seen: give an object, Seen\(\.\.\.\)"),
+    ],
+)
+def test_callback_classes_and_none_are_rejected(checkpoint, given, message):
+    with pytest.raises(kb.InputError, match=message):
+        kb.TextClassifier(checkpoint, **SETTINGS).fit(ROWS, callbacks=given)
 
 
 class StopsWithin(Callback):
@@ -87,16 +99,16 @@ def test_stopping_within_an_epoch_ends_the_training(checkpoint):
     assert len(task.report_["history"]) == 1
 
 
-class Changes(Seen):
-    """Changes the weights at the end, like EarlyStopping with restore_best_weights."""
+class ChangesWeights(Seen):
+    """Changes the weights at the end of the training, like EarlyStopping with restore_best_weights."""
 
     def on_train_end(self, logs=None):
         self.model.set_weights([0 * each for each in self.model.get_weights()])
 
 
 @pytest.mark.parametrize("epochs", [1, 4])
-def test_the_weights_are_those_of_the_reported_epoch(checkpoint, epochs):
+def test_weights_are_those_of_the_reported_epoch(checkpoint, epochs):
     task = kb.TextClassifier(checkpoint, **SETTINGS | {"epochs": epochs})
-    task.fit(ROWS, dev=ROWS, callbacks=[Changes(1)])
+    task.fit(ROWS, dev=ROWS, callbacks=[ChangesWeights(1)])
     losses = [answer["loss"] for answer in task.evaluate(ROWS).answers]
     assert sum(losses) / len(losses) == pytest.approx(task.report_["history"][0]["dev_loss"], abs=1e-4)

@@ -1,6 +1,6 @@
-"""kbert_tasks/_keras.py: keras-bert works whatever was imported first, and whatever Keras the user uses beside it.
+"""kbert_tasks/_keras.py: keras-bert works with any order of imports and next to any other Keras of the user.
 
-What is imported when is a matter of the whole process, so each case is a process of its own (about six seconds).
+Imports affect the whole process, so each case runs in its own process (about six seconds).
 """
 
 import os
@@ -15,8 +15,8 @@ from .. import tiny
 
 ROOT = Path(__file__).parents[2]
 
-# Every case goes through this: keras-bert on the tiny checkpoint; arguments are its folder and where to save outputs.
-DOOR = """
+# Every case runs this: keras-bert on the tiny checkpoint. The arguments are its folder and the file of the outputs.
+IMPORT_KERAS_BERT = """
 import sys
 import numpy
 from kbert_tasks._keras import import_keras_bert, keras2
@@ -29,7 +29,7 @@ segments = numpy.array([[0, 0, 0, 0, 0, 1, 1, 1], [0, 0, 0, 0, 0, 0, 0, 0]])
 numpy.save(sys.argv[2], bert([ids, segments], training=False))
 """
 
-# A user's own Keras 3 model; `x`, `mine` and `train` are used by the cases.
+# A Keras 3 model of the user. The cases use `x`, `mine` and `train`.
 KERAS3 = """
 import numpy
 import keras
@@ -47,7 +47,7 @@ mine = build3()
 train3(mine)
 """
 
-# What the user sees of TensorFlow's Keras afterwards.
+# Which Keras the user gets from TensorFlow afterwards.
 IS_KERAS3 = """
 import keras
 import tensorflow
@@ -70,8 +70,8 @@ assert tensorflow.keras.layers.Layer is again.layers.Layer is keras2().layers.La
 assert backend.epsilon is keras2().backend.epsilon
 """
 
-# What a module of another Keras must give: one line on stdout, the sentence.
-REFUSED = """
+# A module of another Keras must cause an error of one line, which is printed on stdout.
+REPORT_REJECTION = """
 from kbert_tasks._keras import import_keras_bert
 from kbert_tasks.errors import InputError
 def refused():
@@ -95,7 +95,7 @@ changed = [numpy.abs(old - new).max() > 0 for old, new in zip(before, bert.get_w
 assert sum(changed) > len(changed) / 2
 """
 
-# No module of the family is left for a later import, which would find Keras 3, and none holds a part of Keras 3.
+# All modules of keras-bert are imported, so no later import uses Keras 3, and none of them contains a part of Keras 3.
 ALL_BOUND = """
 import pathlib
 from kbert_tasks._keras import FAMILY, PATHS
@@ -112,7 +112,7 @@ for name in FAMILY:
                 assert line.split()[1] in PATHS, (module, line)
 """
 
-# name: (before the door, after it, environment)
+# name: (code before the import, code after it, environment)
 ORDERS = {
     "tensorflow": ("import tensorflow", IS_KERAS3, {}),
     "tf.keras touched": (
@@ -157,71 +157,73 @@ def checkpoint(tmp_path_factory):
 
 @pytest.fixture(scope="module")
 def reference(checkpoint, tmp_path_factory):
-    """The outputs with kbert_tasks first; nothing may be printed on the way, and Keras 3 works when it comes later."""
+    """(finished process, outputs) if kbert_tasks is imported first and Keras 3 later."""
     saved = tmp_path_factory.mktemp("reference") / "outputs.npy"
-    quiet = "\nfrom tensorflow.python.util import _pywrap_util_port as port; assert port.IsMklEnabled()"  # oneDNN, by default
-    quiet += "\nbert.predict([ids, segments], verbose=0)\nprint('.', flush=True); print('.', file=sys.stderr)\n"
-    ran = run(DOOR + quiet + ALL_BOUND + KERAS3 + IS_KERAS3, checkpoint, saved)
-    return ran, np.load(saved)
+    checks = "\nfrom tensorflow.python.util import _pywrap_util_port as port; assert port.IsMklEnabled()"  # oneDNN is on by default
+    checks += "\nbert.predict([ids, segments], verbose=0)\nprint('.', flush=True); print('.', file=sys.stderr)\n"
+    result = run(IMPORT_KERAS_BERT + checks + ALL_BOUND + KERAS3 + IS_KERAS3, checkpoint, saved)
+    return result, np.load(saved)
 
 
 def run(script, *arguments, status=0, **environment):
     unset = ("TF_USE_LEGACY_KERAS", "TF_CPP_MIN_LOG_LEVEL", "TF_ENABLE_ONEDNN_OPTS")
-    clean = {k: v for k, v in os.environ.items() if k not in unset}
+    inherited = {k: v for k, v in os.environ.items() if k not in unset}
     command = [sys.executable, "-W", "default", "-W", "ignore::DeprecationWarning", "-c", script, *map(str, arguments)]
-    ran = subprocess.run(command, cwd=ROOT, env=clean | environment, capture_output=True, text=True, encoding="utf-8")
-    assert ran.returncode == status, ran.stderr
-    return ran
+    result = subprocess.run(
+        command, cwd=ROOT, env=inherited | environment, capture_output=True, text=True, encoding="utf-8"
+    )
+    assert result.returncode == status, result.stderr
+    return result
 
 
-def test_nothing_is_printed(reference):
-    ran, outputs = reference
+def test_import_prints_nothing(reference):
+    result, outputs = reference
     assert outputs.shape == (2, 8, 16)
-    assert ran.stdout.startswith(".\n")
-    assert ran.stderr.startswith(".\n"), ran.stderr
+    assert result.stdout.startswith(".\n")
+    assert result.stderr.startswith(".\n"), result.stderr
 
 
-USUAL = "Keras 3, with a model trained"  # the others are slow: each is a process
+USUAL = "Keras 3, with a model trained"  # the others are slow, because each is a process
 
 
 @pytest.mark.parametrize(
     "name", [USUAL, *(pytest.param(name, marks=pytest.mark.slow) for name in ORDERS if name != USUAL)]
 )
-def test_order(name, reference, checkpoint, tmp_path):
+def test_keras_bert_works_with_any_import_order(name, reference, checkpoint, tmp_path):
     before, after, environment = ORDERS[name]
     saved = tmp_path / "outputs.npy"
-    run(f"{before}\n{DOOR}\n{after}", checkpoint, saved, **environment)
+    run(f"{before}\n{IMPORT_KERAS_BERT}\n{after}", checkpoint, saved, **environment)
     assert np.abs(np.load(saved) - reference[1]).max() < 1e-6
 
 
-def test_bound_to_keras3_is_refused():
-    """The family whole, and one member at a time (each `import` of them starts from an empty family)."""
+def test_packages_bound_to_keras_3_are_rejected():
+    """Tests each package of the keras-bert family, with all of them removed from sys.modules before each import."""
     script = """
 import sys
 import {0}
 """
-    forget = """
+    remove_modules = """
 for name in [name for name in sys.modules if name.startswith("keras_")]:
     del sys.modules[name]
 """
     names = ("keras_bert", "keras_self_attention", "keras_pos_embd")
-    ran = run("".join(script.format(name) + REFUSED + "refused()" + forget for name in names))
-    lines = ran.stdout.splitlines()
+    result = run("".join(script.format(name) + REPORT_REJECTION + "refused()" + remove_modules for name in names))
+    lines = result.stdout.splitlines()
     assert len(lines) == 3
     for name, line in zip(names, lines, strict=True):
         assert line.startswith(f"{name} was imported before kbert_tasks and is bound to Keras 3")
 
 
 @pytest.mark.slow
-def test_bound_to_both_is_refused():
-    """The variable set too late: keras_bert has layers of Keras 2 and the backend of Keras 3."""
+def test_package_bound_to_both_keras_versions_is_rejected():
+    """If the variable is set too late, keras_bert has layers of Keras 2 and the backend of Keras 3."""
     before = "import os, tensorflow; os.environ['TF_USE_LEGACY_KERAS'] = '1'; import keras_bert"
-    lines = run(before + REFUSED + "refused()").stdout.splitlines()
+    lines = run(before + REPORT_REJECTION + "refused()").stdout.splitlines()
     assert len(lines) == 1 and lines[0].startswith("keras_bert was imported before kbert_tasks")
 
 
-def test_keras2_missing_or_of_another_minor_version(reference, checkpoint, tmp_path):
-    """Refused each time, also when tf_keras is there already; with the right one the same process goes on."""
+def test_missing_or_wrong_version_of_tf_keras_is_rejected(reference, checkpoint, tmp_path):
+    """Each attempt fails, also if tf_keras is imported already; with the right version the same process continues."""
     before = """
 import importlib.metadata
 import sys
@@ -249,17 +251,19 @@ refused()
 stated = true("tf_keras")
 """
     saved = tmp_path / "outputs.npy"
-    lines = run(REFUSED + before + DOOR, checkpoint, saved).stdout.splitlines()
+    lines = run(REPORT_REJECTION + before + IMPORT_KERAS_BERT, checkpoint, saved).stdout.splitlines()
     assert len(lines) == 4
     for line, found in zip(lines, ("none", "none", "2.3.0", "2.3.0"), strict=True):
         assert f"found {found}: run pip install 'tf-keras~=2." in line
     assert np.abs(np.load(saved) - reference[1]).max() < 1e-6
 
 
-def test_an_error_inside_the_import_is_shown(tmp_path):
-    """What native code said before the import failed is shown too, and stderr works again."""
-    said = "libtensorflow: illegal instruction"
-    (tmp_path / "tensorflow.py").write_text(f"import os\nos.write(2, b'{said}\\n')\nraise ImportError('no kernels')")
+def test_error_inside_the_import_is_shown(tmp_path):
+    """Output of native code before the failed import is shown too, and stderr works afterwards."""
+    native_output = "libtensorflow: illegal instruction"
+    (tmp_path / "tensorflow.py").write_text(
+        f"import os\nos.write(2, b'{native_output}\\n')\nraise ImportError('no kernels')"
+    )
     script = """
 import sys
 sys.path.insert(0, sys.argv[1])
@@ -270,14 +274,14 @@ except ImportError:
     print("stderr works", file=sys.stderr)
 import_keras_bert()
 """
-    ran = run(script, tmp_path, status=1)
-    assert ran.stdout == ""
-    assert ran.stderr.startswith(f"{said}\nstderr works\n{said}\nTraceback")
-    assert ran.stderr.endswith("ImportError: no kernels\n")
+    result = run(script, tmp_path, status=1)
+    assert result.stdout == ""
+    assert result.stderr.startswith(f"{native_output}\nstderr works\n{native_output}\nTraceback")
+    assert result.stderr.endswith("ImportError: no kernels\n")
 
 
-def test_a_process_without_stderr(tmp_path):
-    """As under a service manager: sys.stderr is None, and descriptor 2 may be any file of the process."""
+def test_import_works_without_stderr(tmp_path):
+    """As under a service manager, sys.stderr is None and descriptor 2 may be any file of the process."""
     (tmp_path / "tensorflow.py").write_text("import os\nos.write(2, b'noise')")
     script = """
 import os
@@ -296,13 +300,15 @@ print("imported")
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("told, wanted", [(None, True), ("0", False)])
-def test_onednn_computes_unless_the_user_has_decided_otherwise(told, wanted):
+@pytest.mark.parametrize("setting, wanted", [(None, True), ("0", False)])
+def test_onednn_is_used_unless_the_user_turns_it_off(setting, wanted):
     environment = {name: value for name, value in os.environ.items() if name != "TF_ENABLE_ONEDNN_OPTS"}
     program = (
         "from kbert_tasks._keras import tensorflow; tensorflow();"
         "from tensorflow.python.util import _pywrap_util_port as port; print(port.IsMklEnabled())"
     )
-    environment |= {} if told is None else {"TF_ENABLE_ONEDNN_OPTS": told}
-    done = subprocess.run([sys.executable, "-c", program], env=environment, capture_output=True, text=True, check=True)
-    assert (done.stdout.strip(), done.stderr) == (str(wanted), "")
+    environment |= {} if setting is None else {"TF_ENABLE_ONEDNN_OPTS": setting}
+    process = subprocess.run(
+        [sys.executable, "-c", program], env=environment, capture_output=True, text=True, check=True
+    )
+    assert (process.stdout.strip(), process.stderr) == (str(wanted), "")
