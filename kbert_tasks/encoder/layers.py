@@ -1,6 +1,9 @@
 """The layers of the transformer: self-attention, feed-forward, layer normalisation, dropout."""
 
-from collections.abc import Callable, Sequence
+import contextlib
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextvars import ContextVar
+from types import MappingProxyType
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -16,6 +19,19 @@ if TYPE_CHECKING:
 tf = tensorflow()
 keras = keras2()
 
+Constants = Mapping[int, Mapping[str, np.ndarray]]  # id of a layer to the names and values of its weights
+_CONSTANTS: ContextVar[Constants] = ContextVar("constants", default=MappingProxyType({}))
+
+
+@contextlib.contextmanager
+def constants(values: Constants) -> Iterator[None]:
+    """Inside the block, `Layer.read` returns these values in place of the variables, in this thread only."""
+    token = _CONSTANTS.set(values)
+    try:
+        yield
+    finally:
+        _CONSTANTS.reset(token)
+
 
 @register
 class Layer(keras.layers.Layer):
@@ -27,6 +43,11 @@ class Layer(keras.layers.Layer):
         Keras would build the layer twice, and the first time without its name in the variable names, which `optimizers`
         reads.
         """
+
+    def read(self, *names: str) -> list[Any]:
+        """Returns the weights with these names as tensors, or as arrays inside `constants`."""
+        values = _CONSTANTS.get().get(id(self))
+        return [values[name] if values else tf.convert_to_tensor(getattr(self, name)) for name in names]
 
 
 class Random:
@@ -69,12 +90,12 @@ class LayerNormalization(Layer):
         self.beta = self.add_weight("beta", shape[-1:], initializer="zeros", experimental_autocast=False)
 
     def call(self, x: tf.Tensor, training: bool | None = None) -> tf.Tensor:
-        gamma, beta = tf.convert_to_tensor(self.gamma), tf.convert_to_tensor(self.beta)
+        gamma, beta = self.read("gamma", "beta")
         if training:
             return normalised(x, gamma, beta)
         wide = tf.cast(x, tf.float32)
-        if isinstance(self.gamma, np.ndarray):
-            return tf.cast(ops.normalised_by_onednn(wide, self.gamma, self.beta), x.dtype)
+        if isinstance(gamma, np.ndarray):
+            return tf.cast(ops.normalised_by_onednn(wide, gamma, beta), x.dtype)
         # OpenVINO recognises this form and computes it as one operation.
         mean, variance = tf.nn.moments(wide, [-1], keepdims=True)
         return tf.cast(tf.nn.batch_normalization(wide, mean, variance, beta, gamma, 1e-12), x.dtype)
@@ -96,7 +117,7 @@ class SumNormalization(Random, LayerNormalization):
     def call(self, inputs: Sequence[tf.Tensor], training: bool | None = None) -> tf.Tensor:
         x, y = inputs
         if training and self.compiled and x.shape[1] != 1:  # compiling saves little for one token in each text
-            gamma, beta = tf.convert_to_tensor(self.gamma), tf.convert_to_tensor(self.beta)
+            gamma, beta = self.read("gamma", "beta")
             flat_x, flat_y = (tf.reshape(each, (-1, each.shape[-1])) for each in inputs)
             return tf.reshape(compiled.sum_norm(flat_x, flat_y, gamma, beta, self.rate), tf.shape(x))
         return super().call(x + (dropped(y, self.rate) if training and self.rate else y), training)
@@ -137,7 +158,8 @@ class SelfAttention(Random, Layer):
             probabilities = dropped(probabilities, self.dropout_rate)
         y = tf.transpose(tf.matmul(probabilities, values), (0, 2, 1, 3))
         time = 1 if self.first_only else tf.shape(x)[1]
-        y, bias = tf.reshape(y, (-1, size)) @ self.Wo, tf.convert_to_tensor(self.bo)
+        W, bias = self.read("Wo", "bo")
+        y = tf.reshape(y, (-1, size)) @ W
         y = bfloat16.biased(y, bias) if training and bfloat16.applies(x) else tf.nn.bias_add(y, bias)
         return tf.reshape(y, (tf.shape(x)[0], time, size))
 
@@ -155,11 +177,11 @@ class SelfAttention(Random, Layer):
         size = x.shape[-1]
         batch, time = tf.unstack(tf.shape(x)[:2])
         flat = tf.reshape(x, (-1, size))
-        if isinstance(self.Wq, np.ndarray):  # constants, see `inference/keras_engine.py`
-            W, b = (np.concatenate([getattr(self, kind + part) for part in parts], -1) for kind in "Wb")
+        weights = self.read(*(kind + part for kind in "Wb" for part in parts))
+        if isinstance(weights[0], np.ndarray):  # constants, see `inference/keras_engine.py`
+            W, b = (np.concatenate(each, -1) for each in (weights[: len(parts)], weights[len(parts) :]))
             y = tf.nn.bias_add(flat @ W, b)
         else:
-            weights = [tf.convert_to_tensor(getattr(self, kind + part)) for kind in "Wb" for part in parts]
             y = (bfloat16 if training and bfloat16.applies(x) else ops).one_product(flat, *weights)
         y = tf.reshape(y, (batch, time, len(parts), self.heads, size // self.heads))
         return tf.unstack(tf.transpose(y, (2, 0, 3, 1, 4)))
@@ -189,14 +211,14 @@ class FeedForward(Layer):
     def call(self, x: tf.Tensor, training: bool | None = None) -> tf.Tensor:
         flat = tf.reshape(x, (-1, x.shape[-1]))
         if training and self.activation == "gelu":
-            weights = (tf.convert_to_tensor(each) for each in (self.W1, self.b1, self.W2, self.b2))
-            return tf.reshape(self.with_gelu(x)(flat, *weights), tf.shape(x))
-        y = tf.nn.bias_add(flat @ self.W1, self.b1)
+            return tf.reshape(self.with_gelu(x)(flat, *self.read("W1", "b1", "W2", "b2")), tf.shape(x))
+        W1, b1, W2, b2 = self.read("W1", "b1", "W2", "b2")
+        y = tf.nn.bias_add(flat @ W1, b1)
         if self.activation == "gelu":  # TensorFlow can fuse this form with the product
             y = tf.nn.gelu(y, approximate=True)
         else:
             y = keras.activations.get(self.activation)(y)
-        return tf.reshape(tf.nn.bias_add(y @ self.W2, self.b2), tf.shape(x))
+        return tf.reshape(tf.nn.bias_add(y @ W2, b2), tf.shape(x))
 
     def with_gelu(self, x: tf.Tensor) -> Callable[..., tf.Tensor]:
         """Returns the function to use for training on x (batch, time, hidden)."""

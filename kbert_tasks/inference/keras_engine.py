@@ -5,13 +5,15 @@ For variables it does neither. Tracing the model again with constants takes abou
 """
 
 import contextlib
+import threading
+import zlib
 from collections.abc import Iterator
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from .._keras import is_on_cpu, tensorflow
-from ..encoder.layers import FeedForward, LayerNormalization, SelfAttention
+from ..encoder.layers import FeedForward, LayerNormalization, SelfAttention, constants
 
 if TYPE_CHECKING:
     import tensorflow as tf
@@ -24,11 +26,10 @@ tf = tensorflow()
 
 ENOUGH = 8  # number of batches from which constants save more time than tracing takes
 LIMIT = 1 << 30  # maximum size of the constants in bytes: a TensorFlow graph cannot exceed 2 GiB
-SAMPLE = 4  # number of values of each weight that show whether it has changed
 
 
 class KerasEngine:
-    """Computes the outputs of the model of a task.
+    """Computes the outputs of the model of a task. Several threads can use it at the same time.
 
     Attributes:
         model: the part of the model that prediction uses, a `keras.Model`.
@@ -39,40 +40,46 @@ class KerasEngine:
         self.model = task.prediction_model(task.model)
         self.graph = _traced(self.model)
         self.constant: Any = None  # the graph with constants, or None
-        self.sample = tf.function(lambda: tf.concat([_first(each) for each in self.model.weights], 0))
-        self.known = np.zeros(0, "float32")
+        self.checksum = 0  # of the constants
+        self._lock = threading.Lock()
+        self._thread = threading.local()  # its attribute `chosen` is the graph that `prepared` chose for a thread
 
-    def prepare(self, batches: int) -> None:
-        """Chooses between variables and constants; call it before a prediction of several batches.
+    @contextlib.contextmanager
+    def prepared(self, batches: int) -> Iterator[None]:
+        """Inside the block, this thread uses constants if there are enough batches. Outside, the engine uses variables.
 
-        Constants are discarded if the weights of the model have changed since they were made.
+        The constants are made again if a weight of the encoder has changed since they were made.
 
         Args:
             batches: number of batches of the prediction.
         """
-        if self.constant is None and (batches < ENOUGH or not is_on_cpu() or not 0 < _size(self.model) < LIMIT):
-            return
-        now = self.sample().numpy()
-        if self.constant is None or not np.array_equal(now, self.known, equal_nan=True):
-            self.known, self.constant = now, None
-            if batches >= ENOUGH:
-                with _constant_weights(self.model):
-                    self.constant = _traced(self.model)
-                    self.constant.get_concrete_function()
+        pays = batches >= ENOUGH and is_on_cpu() and 0 < _size(self.model) < LIMIT
+        self._thread.chosen = self._with_constants() if pays else self.graph
+        try:
+            yield
+        finally:
+            del self._thread.chosen
 
     def __call__(self, x: "Arrays") -> "Arrays":
         """Returns the outputs for the inputs of a batch, both dicts of name to array."""
-        read = self.graph if self.constant is None else self.constant
+        read = getattr(self._thread, "chosen", self.graph)
         return {name: value.numpy() for name, value in read(x).items()}
+
+    def _with_constants(self) -> "tf.types.experimental.PolymorphicFunction":
+        with self._lock:
+            now = _checksum(self.model)
+            if self.constant is None or now != self.checksum:
+                self.constant = None  # frees its memory
+                made = _traced(self.model)
+                with constants(_arrays(self.model)):
+                    made.get_concrete_function()
+                self.constant, self.checksum = made, now
+            return self.constant
 
 
 def _traced(model: "Model") -> "tf.types.experimental.PolymorphicFunction":
     signature = {name: tf.TensorSpec((None, None), tf.int32, name) for name in ("Input-Token", "Input-Segment")}
     return tf.function(lambda x: model(x, training=False), input_signature=[signature])
-
-
-def _first(weight: "tf.Variable") -> "tf.Tensor":
-    return tf.cast(tf.reshape(weight, (-1,))[:SAMPLE], tf.float32)
 
 
 def _encoder_weights(model: "Model") -> Iterator[tuple[Any, str, "tf.Variable"]]:
@@ -91,15 +98,17 @@ def _size(model: "Model") -> int:
     return sum(np.prod(each.shape) * tf.as_dtype(_dtype(layer)).size for layer, _, each in _encoder_weights(model))
 
 
-@contextlib.contextmanager
-def _constant_weights(model: "Model") -> Iterator[None]:
-    """Inside the block, the transformer layers of the model have constants in place of their variables."""
-    found = [*_encoder_weights(model)]
-    arrays = [tf.cast(tf.convert_to_tensor(each), _dtype(layer)).numpy() for layer, _, each in found]
-    try:
-        for (layer, name, _), array in zip(found, arrays, strict=True):
-            vars(layer)[name] = array  # not setattr, by which Keras would forget the variable
-        yield
-    finally:
-        for layer, name, variable in found:
-            vars(layer)[name] = variable
+def _arrays(model: "Model") -> dict[int, dict[str, np.ndarray]]:
+    """Returns the weights of the transformer layers in the form that `constants` expects."""
+    found: dict[int, dict[str, np.ndarray]] = {}
+    for layer, name, each in _encoder_weights(model):
+        found.setdefault(id(layer), {})[name] = tf.cast(each.read_value(), _dtype(layer)).numpy()
+    return found
+
+
+def _checksum(model: "Model") -> int:
+    """Returns a number that changes if any value of the weights of the transformer layers changes."""
+    found = 0
+    for *_, each in _encoder_weights(model):
+        found = zlib.crc32(each.numpy(), found)
+    return found

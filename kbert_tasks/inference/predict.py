@@ -3,6 +3,7 @@
 Scoring uses the same code.
 """
 
+import contextlib
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING, Any, TypeAlias
 
@@ -46,16 +47,19 @@ def decoded(
     said: list[dict[int, Arrays]] = [{} for _ in examples]
     windows = [(i, part, window) for i, parts in enumerate(encoded) for part, window in enumerate(parts)]
     batches = list(_batches([len(window.ids) for *_, window in windows]))
-    if not task.engine_ and not training:
-        by_keras(task).prepare(len(batches))
-    for batch in tqdm(batches, "predicting", unit="batch", disable=None, leave=False, delay=2):
-        outputs = _outputs(task, [windows[n][2] for n in batch])
-        for (i, part, _), each in zip((windows[n] for n in batch), outputs, strict=True):
-            said[i][part] = each
-            if len(said[i]) == len(encoded[i]):
-                found[i] = task.decode(examples[i], encoded[i], [said[i][n] for n in range(len(said[i]))])
-                said[i] = {}
+    with _prepared(task, 0 if training else len(batches)):
+        for batch in tqdm(batches, "predicting", unit="batch", disable=None, leave=False, delay=2):
+            outputs = _outputs(task, [windows[n][2] for n in batch])
+            for (i, part, _), each in zip((windows[n] for n in batch), outputs, strict=True):
+                said[i][part] = each
+                if len(said[i]) == len(encoded[i]):
+                    found[i] = task.decode(examples[i], encoded[i], [said[i][n] for n in range(len(said[i]))])
+                    said[i] = {}
     return found
+
+
+def _prepared(task: "Task[Any]", batches: int) -> contextlib.AbstractContextManager[None]:
+    return contextlib.nullcontext() if task.engine_ else by_keras(task).prepared(batches)
 
 
 def _outputs(task: "Task[Any]", encoded: Sequence[Encoded]) -> list[Arrays]:

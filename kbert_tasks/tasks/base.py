@@ -1,6 +1,7 @@
 """Task: the base class of all tasks, with the methods that users call."""
 
 import atexit
+import threading
 import weakref
 from collections.abc import Callable, Sequence
 from os import PathLike
@@ -29,6 +30,7 @@ if TYPE_CHECKING:
 
 P = TypeVar("P")  # a task's Prediction
 T = TypeVar("T")
+_MAKING = threading.RLock()  # threads that share a task must not make the same thing twice
 _TRACED: "weakref.WeakSet[Task[Any]]" = weakref.WeakSet()
 
 
@@ -84,12 +86,13 @@ class Task(Estimator, Hooks, Generic[P]):
     def once(self, make: "Callable[[Self], T]") -> T:
         """Returns `make(self)`, cached until `self.model` changes; used for traced functions, which take seconds to make."""
         computes_here()
-        model, made = self._made.get(make, (None, None))
-        if model is not self.model or made is None:
-            made = make(self)
-            self._made[make] = self.model, made
-            _TRACED.add(self)
-        return made
+        with _MAKING:
+            model, made = self._made.get(make, (None, None))
+            if model is not self.model or made is None:
+                made = make(self)
+                self._made[make] = self.model, made
+                _TRACED.add(self)
+            return made
 
     def examples(self, rows: "Rows | Examples", labels: "Labels | None" = None, gold: bool = True) -> Examples:
         """Converts a table, file or list to Examples.

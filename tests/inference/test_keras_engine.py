@@ -2,6 +2,8 @@
 
 import copy
 import pickle
+import threading
+from concurrent.futures import ThreadPoolExecutor
 
 import numpy as np
 import pytest
@@ -27,9 +29,14 @@ def eager(monkeypatch):
 
 
 def outputs(task, texts=TEXTS):
-    """The outputs of the model for all texts, one array."""
+    """The outputs of the model for all texts, a dict of arrays."""
     encoded = [window for text in texts for window in task.encode(task.examples([text], gold=False).rows[0])]
-    return {name: value for name, value in predict.by_keras(task)(predict.inputs(encoded)).items()}
+    return predict.by_keras(task)(predict.inputs(encoded))
+
+
+def probabilities(predictions):
+    """The probability of 好 for each prediction."""
+    return np.array([p.probability if p.label == "好" else 1 - p.probability for p in predictions])
 
 
 @pytest.mark.parametrize(("precision", "difference"), [("float32", 1e-5), ("bfloat16", 1e-2)])
@@ -41,8 +48,8 @@ def test_constants_give_the_same_outputs(name, precision, difference, checkpoint
     engine = predict.by_keras(task)
     if name == "classify":
         before = outputs(task, texts)
-        engine.prepare(1)
-        after = outputs(task, texts)
+        with engine.prepared(1):
+            after = outputs(task, texts)
         spread = max(np.abs(value.astype("float32")).max() for value in before.values())
         assert max(np.abs(before[key] - after[key]).max() for key in before) <= difference * max(1, spread)
     before = task.evaluate(rows).numbers()
@@ -57,26 +64,89 @@ def test_few_texts_are_read_with_variables(task):
     assert predict.by_keras(task).constant is not None
 
 
-def test_changed_weights_count_at_once(task, eager):
-    before = task.predict(TEXTS)
-    model = task.model
-    model.set_weights([each * 1.5 for each in model.get_weights()])
-    changed = [each.probability for each in task.predict(TEXTS)]
-    fresh = copy.deepcopy(task).predict(TEXTS)
-    assert np.allclose(changed, [each.probability for each in fresh], atol=1e-5)
-    assert not np.allclose(changed, [each.probability for each in before], atol=1e-5)
+CHANGES = {  # layer to a change of one of its weights
+    "all": lambda value: value * 1.5,
+    "a late row": lambda value: value * np.where(np.arange(len(value)) == 9, 20, 1)[:, None],
+    "one element": lambda value: value + 9 * (np.arange(value.size) == value.size - 3).reshape(value.shape),
+    "the order of rows": lambda value: np.concatenate([value[:4], value[:3:-1]]),
+}
 
 
-def test_fewer_texts_after_a_change_are_read_with_variables(task, monkeypatch):
+@pytest.mark.parametrize("name", CHANGES)
+def test_changed_weights_count_at_once(name, task, eager):
+    before = probabilities(task.predict(TEXTS))
+    weight = task.model.get_layer("Encoder-1-FeedForward").W1
+    weight.assign(CHANGES[name](weight.numpy()))
+    changed = probabilities(task.predict(TEXTS))
+    assert np.allclose(changed, probabilities(copy.deepcopy(task).predict(TEXTS)), atol=1e-5)
+    assert not np.allclose(changed, before, atol=1e-5)
+
+
+def test_constants_are_kept_while_only_the_head_changes(task, eager):
+    before = probabilities(task.predict(TEXTS))
+    constant = predict.by_keras(task).constant
+    task.model.layers[-1].set_weights([each * 3 for each in task.model.layers[-1].get_weights()])
+    changed = probabilities(task.predict(TEXTS))
+    assert predict.by_keras(task).constant is constant
+    assert np.allclose(changed, probabilities(copy.deepcopy(task).predict(TEXTS)), atol=1e-5)
+    assert not np.allclose(changed, before, atol=1e-5)
+
+
+def test_few_texts_after_a_change_are_read_with_variables(task, monkeypatch):
     monkeypatch.setattr(keras_engine, "ENOUGH", 2)
     engine = predict.by_keras(task)
-    engine.prepare(2)
-    assert engine.constant is not None
-    engine.prepare(1)
+    with engine.prepared(2):
+        pass
     assert engine.constant is not None
     task.model.set_weights([each + 1 for each in task.model.get_weights()])
-    engine.prepare(1)
-    assert engine.constant is None
+    with engine.prepared(1):
+        changed = outputs(task)
+    for name, value in outputs(copy.deepcopy(task)).items():
+        assert np.array_equal(changed[name], value)
+
+
+def test_other_threads_do_not_see_the_constants(task, monkeypatch):
+    """A thread that traces the graph with variables, while another thread traces it with constants."""
+    engine = predict.by_keras(task)
+    traced, make = [], keras_engine._traced
+
+    def paused(model):
+        made = make(model)
+        get = made.get_concrete_function
+
+        def traced_meanwhile():
+            thread = threading.Thread(target=lambda: traced.append(engine(predict.inputs(task.encode(example)))))
+            thread.start()
+            thread.join()
+            return get()
+
+        made.get_concrete_function = traced_meanwhile
+        return made
+
+    example = task.examples(["早餐很好"], gold=False).rows[0]
+    monkeypatch.setattr(keras_engine, "_traced", paused)
+    with engine.prepared(keras_engine.ENOUGH):
+        pass
+    assert traced and engine.constant is not None
+    task.model.set_weights([each + 1 for each in task.model.get_weights()])
+    now, fresh = outputs(task), outputs(copy.deepcopy(task))
+    assert all(np.array_equal(now[name], fresh[name]) for name in fresh)
+
+
+def test_threads_make_constants_once(task, eager, monkeypatch):
+    made, arrays, start = [], keras_engine._arrays, threading.Barrier(8)
+    monkeypatch.setattr(keras_engine, "_arrays", lambda model: made.append(model) or arrays(model))
+    expected = probabilities(copy.deepcopy(task).predict(TEXTS))
+    made.clear()
+
+    def run(_):
+        start.wait()
+        return probabilities(task.predict(TEXTS))
+
+    with ThreadPoolExecutor(8) as pool:
+        for found in pool.map(run, range(8)):
+            assert np.allclose(found, expected, atol=1e-5)
+    assert len(made) == 1
 
 
 def test_the_model_keeps_its_variables(task, eager, tmp_path):
@@ -100,7 +170,8 @@ def test_a_model_that_fails_while_it_is_traced_keeps_its_variables(task, monkeyp
 
     monkeypatch.setattr(keras_engine, "_traced", fails)
     with pytest.raises(MemoryError):
-        engine.prepare(keras_engine.ENOUGH)
+        with engine.prepared(keras_engine.ENOUGH):
+            pass
     monkeypatch.undo()
     assert engine.constant is None and len(task.predict(TEXTS)) == len(TEXTS)
 
@@ -108,7 +179,8 @@ def test_a_model_that_fails_while_it_is_traced_keeps_its_variables(task, monkeyp
 def test_large_models_are_read_with_variables(task, monkeypatch):
     monkeypatch.setattr(keras_engine, "LIMIT", 1000)
     engine = predict.by_keras(task)
-    engine.prepare(100)
+    with engine.prepared(100):
+        pass
     assert engine.constant is None
 
 
