@@ -33,16 +33,23 @@ class KerasEngine:
 
     Attributes:
         model: the part of the model that prediction uses, a `keras.Model`.
-        graph: the same as a `tf.function` of inputs with any batch shape, which reads the variables.
     """
 
     def __init__(self, task: "Task[Any]") -> None:
         self.model = task.prediction_model(task.model)
-        self.graph = _traced(self.model)
+        self._graph: Any = None
         self.constant: Any = None  # the graph with constants, or None
         self.checksum = 0  # of the constants
         self._lock = threading.Lock()
         self._thread = threading.local()  # its attribute `chosen` is the graph that `prepared` chose for a thread
+
+    @property
+    def graph(self) -> "tf.types.experimental.ConcreteFunction":
+        """The model as a function of inputs with any batch shape, which reads the variables."""
+        with self._lock:
+            if self._graph is None:
+                self._graph = _traced(self.model)
+            return self._graph
 
     @contextlib.contextmanager
     def prepared(self, batches: int) -> Iterator[None]:
@@ -62,24 +69,24 @@ class KerasEngine:
 
     def __call__(self, x: "Arrays") -> "Arrays":
         """Returns the outputs for the inputs of a batch, both dicts of name to array."""
-        read = getattr(self._thread, "chosen", self.graph)
+        read = getattr(self._thread, "chosen", None) or self.graph
         return {name: value.numpy() for name, value in read(x).items()}
 
-    def _with_constants(self) -> "tf.types.experimental.PolymorphicFunction":
+    def _with_constants(self) -> "tf.types.experimental.ConcreteFunction":
         with self._lock:
             now = _checksum(self.model)
             if self.constant is None or now != self.checksum:
                 self.constant = None  # frees its memory
-                made = _traced(self.model)
                 with constants(_arrays(self.model)):
-                    made.get_concrete_function()
-                self.constant, self.checksum = made, now
+                    self.constant = _traced(self.model)
+                self.checksum = now
             return self.constant
 
 
-def _traced(model: "Model") -> "tf.types.experimental.PolymorphicFunction":
+def _traced(model: "Model") -> "tf.types.experimental.ConcreteFunction":
+    # A concrete function, because TensorFlow warns if a program makes several `tf.function` objects in the same place.
     signature = {name: tf.TensorSpec((None, None), tf.int32, name) for name in ("Input-Token", "Input-Segment")}
-    return tf.function(lambda x: model(x, training=False), input_signature=[signature])
+    return tf.function(lambda x: model(x, training=False), input_signature=[signature]).get_concrete_function()
 
 
 def _encoder_weights(model: "Model") -> Iterator[tuple[Any, str, "tf.Variable"]]:

@@ -148,7 +148,7 @@ def _converted(task: "Task[Any]") -> "openvino.Model":
     """Converts the model of the task to OpenVINO, with Keras's names of inputs and outputs, for batches of any shape."""
     from .predict import by_keras
 
-    read = by_keras(task).graph.get_concrete_function()
+    read = by_keras(task).graph
     ours = {*read.structured_input_signature[0][0], *read.structured_outputs}
     # Copy the weights, because TensorFlow can free its arrays after this call.
     model = package().convert_model(read, share_weights=False)
