@@ -138,7 +138,8 @@ def _file(arguments: argparse.Namespace) -> None:
 
 
 def _lines(arguments: argparse.Namespace) -> None:
-    from ..data.tables import decoded, lines, table
+    from ..data.encodings import decoded, lines
+    from ..data.tables import table
 
     task = _load(arguments)
     kind = _kind(arguments, task)

@@ -4,16 +4,17 @@ The texts "NA", "null" and "007" stay unchanged, because pandas does not interpr
 """
 
 import contextlib
-import json
 import logging
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from os import PathLike
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from ..errors import InputError, RowError
+from ..errors import InputError
 from . import delimited, sheets
-from .cells import each_key_once, each_once, items, missing, one_text
+from .cells import each_once, items, missing, one_text
+from .encodings import decoded, lines
+from .json_files import objects
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -73,7 +74,7 @@ def read(
                 log.info("%s: each line has exactly one tab, so the file is read as .tsv with two columns", path)
                 kind = ".tsv"
             if kind in JSON:
-                table = pd.DataFrame(_objects(path, text), dtype=object)
+                table = pd.DataFrame(objects(path, text), dtype=object)
             elif kind == ".txt":
                 table = pd.DataFrame({"text": lines(text)})
             else:
@@ -217,87 +218,3 @@ def _not_split(rows: "pd.DataFrame", name: str, other: Any) -> None:
         raise InputError(
             f"{where}, row {split.idxmax() + 1} has {other!r}, other rows have {name!r}: use one name in all rows"
         )
-
-
-def _objects(path: Path, text: str) -> list[dict[str, Any]]:
-    """Parses a JSON file with one object per line or all objects in one array."""
-    if not text.lstrip().startswith("["):
-        return [row for _, row in json_rows(path, enumerate(lines(text), 1))]
-    try:
-        rows = json.loads(text, object_pairs_hook=each_key_once)
-    except RowError as error:
-        raise InputError(f"{path}: {error}") from None
-    except json.JSONDecodeError as error:
-        raise InputError(f"{path}, line {error.lineno} is not JSON: {error.msg}") from None
-    for number, row in enumerate(rows, 1):
-        if not isinstance(row, dict):
-            raise InputError(
-                f'{path}, item {number}: expected an object such as {{"text": ...}}, found {json.dumps(row, ensure_ascii=False)[:40]}'
-            )
-    return rows
-
-
-def json_rows(path: Path, lines: Iterable[tuple[int, str]]) -> Iterator[tuple[int, dict[str, Any]]]:
-    """Yields (number, dict) for each non-blank (number, line).
-
-    Raises:
-        InputError: a line is not a JSON object; the message names the file and the line.
-    """
-    for number, line in lines:
-        if not line.strip():
-            continue
-        try:
-            row = json.loads(line, object_pairs_hook=each_key_once)
-        except RowError as error:
-            raise InputError(f"{path}, line {number}: {error}") from None
-        except ValueError as error:
-            raise InputError(
-                f"{path}, line {number} is not JSON: {error}; expected one object per line, or all objects in one array"
-            ) from None
-        if not isinstance(row, dict):
-            raise InputError(
-                f'{path}, line {number}: expected an object such as {{"text": ...}}, found {line.strip()[:40]}'
-            )
-        yield number, row
-
-
-def decoded(raw: bytes, name: str, encoding: str | None = None) -> str:
-    """Decodes bytes to text.
-
-    Args:
-        raw: the bytes.
-        name: name of the file in messages.
-        encoding: the encoding; None tries UTF-8 (with or without BOM), UTF-16 with BOM, and GBK for clearly Chinese text.
-    """
-    if encoding is None and raw[:2] in (b"\xff\xfe", b"\xfe\xff"):
-        encoding = "utf-16"
-    try:
-        text = raw.decode(encoding or "utf-8-sig")
-    except LookupError:
-        raise InputError(f"unknown encoding {encoding!r}; common ones: utf-8, gb18030, big5, latin-1") from None
-    except UnicodeDecodeError as error:
-        line = error.object[: error.start].count(b"\n") + 1
-        where = f"{name}, line {line}: byte 0x{error.object[error.start]:02x} is not {error.encoding}"
-        if encoding is None and (chinese := _as_gbk(raw)) is not None:
-            text = chinese
-            log.info("%s; read as GBK (gb18030); if it is not Chinese, set the encoding with --encoding", where)
-        else:
-            raise InputError(f"{where}: set the file's encoding, such as --encoding gb18030, big5 or latin-1") from None
-    return text
-
-
-def lines(text: str) -> list[str]:
-    """Splits a text at LF, CRLF and CR; a line break at the end of the text does not start another line."""
-    return text.replace("\r\n", "\n").replace("\r", "\n").removesuffix("\n").split("\n")
-
-
-def _as_gbk(raw: bytes) -> str | None:
-    """Decodes bytes as GB18030; returns None if the result is not Chinese text."""
-    try:
-        text = raw.decode("gb18030")
-    except UnicodeDecodeError:
-        return None
-    foreign = [c for c in text if ord(c) > 127]
-    # Count common Chinese characters and punctuation. Bytes of another encoding decode to rare characters.
-    common = sum(c in "，。！？、：；（）“”《》…　—" or len(c.encode("gb2312", "ignore")) == 2 for c in foreign)
-    return text if common >= 0.95 * len(foreign) else None

@@ -12,6 +12,8 @@ from typing import TYPE_CHECKING, TypeAlias
 
 from ..data import delimited, tables
 from ..data.cells import blank, text_of, texts_of
+from ..data.encodings import as_gbk
+from ..data.json_files import json_rows
 from ..errors import InputError
 
 if TYPE_CHECKING:
@@ -205,7 +207,7 @@ def _parts(path: Path, encoding: str | None) -> "Iterator[pd.DataFrame]":
 
 
 def _rows(path: Path, text_column: str, encoding: str | None) -> Iterator[str]:
-    for number, row in tables.json_rows(path, _streamed(path, encoding)):
+    for number, row in json_rows(path, _streamed(path, encoding)):
         if text_column not in row:
             raise InputError(
                 f"{path}, line {number} has no {text_column!r}; found: {', '.join(map(str, list(row)[:12]))}; "
@@ -262,7 +264,7 @@ def _encoding(path: Path, given: str | None) -> str:
             foreign += b"" if line.isascii() else line
     # The last line may end within a character of up to four bytes.
     cuts = range(4) if len(foreign) >= BLOCK else (0,)
-    if all(tables._as_gbk(foreign[: len(foreign) - cut]) is None for cut in cuts):
+    if all(as_gbk(foreign[: len(foreign) - cut]) is None for cut in cuts):
         raise problem
     log.info("%s is not UTF-8 and is read as GBK (gb18030); if it is not Chinese, set its encoding", path)
     return "gb18030"

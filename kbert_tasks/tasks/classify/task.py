@@ -1,15 +1,11 @@
 """Text classification: one label per text or pair of texts, or any number of labels (multi-label)."""
 
-from collections import Counter
 from collections.abc import Iterator, Sequence
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from ...data import doubts, label_forms
-from ...data.cells import blank, missing, text_of
-from ...data.examples import Skip
-from ...data.labels import balanced, labels_of, marked, thresholds
+from ...data.labels import balanced, marked, thresholds
 from ...errors import InputError
 from ...metrics import calibration
 from ...metrics.classification import Report
@@ -17,24 +13,22 @@ from ...text import truncation
 from ...text.tokenizer import Encoded
 from ...training import defaults
 from ..answers import Record
-from ..base import Task
-from ..contract import Arrays, Row
+from ..contract import Arrays
 from ..presentation import Presentation
 from ..target import Target
 from . import scores
 from .baseline import Baseline
+from .reading import ReadsLabels
 from .types import ClassifySettings, Example, Prediction
 
 if TYPE_CHECKING:
-    import pandas as pd
     from tf_keras.losses import Loss
 
     from ..._keras import Model
-    from ...typing import Labels
     from .losses import Weights
 
 
-class TextClassifier(Task[Prediction]):
+class TextClassifier(ReadsLabels):
     """Predicts the label of a text or of a pair of texts; with `multi_label=True`, any number of labels.
 
     Args:
@@ -48,8 +42,6 @@ class TextClassifier(Task[Prediction]):
         [Prediction(label='好评', probability=0.98)]
     """
 
-    settings: ClassifySettings
-
     Settings = ClassifySettings
     LEARNED = ("labels_", "pairs_", "multi_label_", "temperature_", "temperature_note_", "thresholds_")
     ANSWER = ("label", "probability")
@@ -59,8 +51,6 @@ class TextClassifier(Task[Prediction]):
     # scikit-learn stratifies by labels that are single.
     KIND = property(lambda self: None if self.settings.multi_label else "classifier")
     first_only = property(lambda self: self.pooling in ("cls", "pooler"))
-    pairs_: bool | None = None  # set by `prepare`
-    multi_label_: bool | None = None  # set by `prepare`
     weights_: "Weights | None" = None  # class weights of the loss; used only in training
 
     @property
@@ -75,65 +65,6 @@ class TextClassifier(Task[Prediction]):
 
     def auto_settings(self) -> dict[str, defaults.Resolved]:
         return {"pooling": defaults.pooling(self.settings, self.config["hidden_size"])}
-
-    def read_row(self, row: Row, with_answer: bool) -> Example | Skip:
-        text = text_of(row[self.settings.text_column], self.settings.text_column)
-        if blank(text):
-            return Skip("empty text")
-        second = self._second(row)
-        label = self._label(row.get(self.settings.label_column)) if with_answer else None
-        if isinstance(second, Skip):
-            return second
-        if isinstance(label, Skip):
-            return label
-        return Example(text, second, label)
-
-    def _second(self, row: Row) -> str | Skip | None:
-        name = self.settings.text_b_column
-        if self.pairs_ is False:
-            return None
-        if name not in row:
-            if self.pairs_:
-                raise InputError(f"this model was trained on pairs of texts: give the second text, as column {name!r}")
-            return None
-        second = text_of(row[name], name)
-        return Skip("empty second text") if blank(second) else second
-
-    def _label(self, value: Any) -> str | tuple[str, ...] | Skip:
-        column = self.settings.label_column
-        if isinstance(value, label_forms.LISTS) and getattr(value, "ndim", 1) > 0:
-            found = labels_of(value, column)
-            if self.multi_label_ is not False:
-                return found
-            return found[0] if len(found) == 1 else Skip("several labels or none, but the model predicts one")
-        if missing(value):  # unlike an empty cell, which in multi-label data means that no label applies
-            return Skip("no label")
-        label = text_of(value, column)
-        if self._several and isinstance(value, str | bytes):
-            return labels_of(label.split(self.settings.label_separator))
-        return Skip("no label") if blank(label) else label.strip()
-
-    @property
-    def _several(self) -> bool:
-        """Whether a cell may contain several labels."""
-        return self.settings.multi_label or bool(self.multi_label_)
-
-    def label_list(self, labels: "Labels") -> list[Any]:
-        found = super().label_list(labels)
-        return found if self._several else label_forms.column_of_one(found) or found
-
-    def group_rows(self, rows: "pd.DataFrame") -> "tuple[pd.DataFrame, list[tuple[int, ...]]]":
-        name = self.settings.label_column
-        if name in rows:
-            if self._several:
-                rows = label_forms.with_lists(rows, name)
-            label_forms.refuse_vectors(rows, name)
-        return super().group_rows(rows)
-
-    def columns(self, with_answer: bool) -> list[str]:
-        self._can_abstain()
-        named = self.settings.text_b_column != ClassifySettings.text_b_column  # then it is required
-        return ["text_column", *["text_b_column"] * named, *["label_column"] * with_answer]
 
     def prepare(self, examples: Sequence[Example]) -> None:
         self.pairs_ = any(example.text_b is not None for example in examples)
@@ -151,12 +82,6 @@ class TextClassifier(Task[Prediction]):
         self.thresholds_: dict[str, float] | None = dict.fromkeys(self.labels_, 0.5) if self.multi_label_ else None
         if self.settings.class_weight == "balanced":
             self.weights_ = balanced(self.marked_gold(examples), bool(self.multi_label_))
-
-    def _can_abstain(self) -> None:
-        if self.multi_label_ and self.settings.min_confidence is not None:
-            raise InputError(
-                "min_confidence cannot be used with multi_label, where each label has its own threshold: leave it out"
-            )
 
     def gold_of(self, example: Example) -> str | tuple[str, ...] | None:
         """Returns the gold answer in the form of `Prediction.label`."""
@@ -212,17 +137,6 @@ class TextClassifier(Task[Prediction]):
             return {"label": self.marked_gold([example])[0].astype("float32")}
         (label,) = self.classes_of(example)
         return {"label": np.int32(self.labels_.index(label))}
-
-    def doubtful_answers(self, examples: Sequence[Example]) -> Iterator[str]:
-        sets, separator = [self.classes_of(example) for example in examples], self.settings.label_separator
-        names = Counter(label for labels in sets for label in labels)
-        yield from doubts.alike(names, "labels")
-        if unread := [*doubts.unread_forms(sets)]:  # another separator would not help
-            yield from unread
-        elif self.settings.multi_label:
-            yield from doubts.unsplit(sets, separator)
-        elif not self.multi_label_:
-            yield from doubts.unread_lists(names, separator)
 
     def probabilities(self, scores: np.ndarray) -> np.ndarray:
         if self.multi_label_:
