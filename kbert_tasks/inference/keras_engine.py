@@ -1,7 +1,8 @@
 """Run the model of a task with Keras, for many texts on a CPU with the weights of the encoder as constants.
 
 For constant weights, oneDNN arranges each matrix in memory once, and computes a product, its bias and gelu in one kernel.
-For variables it does neither. Tracing the model again with constants takes about a second, so it pays only for many texts.
+For variables it does neither. Tracing the model again with constants takes time in proportion to its size (BERT base: 15 s
+of one core), so it pays only for many texts.
 """
 
 import contextlib
@@ -14,6 +15,7 @@ import numpy as np
 
 from .._keras import is_on_cpu, tensorflow
 from ..encoder.layers import FeedForward, LayerNormalization, SelfAttention, constants
+from ..memory import available
 
 if TYPE_CHECKING:
     import tensorflow as tf
@@ -25,7 +27,10 @@ if TYPE_CHECKING:
 tf = tensorflow()
 
 ENOUGH = 8  # number of batches from which constants save more time than tracing takes
-LIMIT = 1 << 30  # maximum size of the constants in bytes: a TensorFlow graph cannot exceed 2 GiB
+LIMIT = 400 << 20  # maximum size of the constants in bytes: those of BERT base in float32 have 324 MiB
+PEAK = (
+    20  # peak of the memory for making constants, in multiples of their size (BERT base: 14 in float32, 21 in bfloat16)
+)
 
 
 class KerasEngine:
@@ -46,9 +51,10 @@ class KerasEngine:
 
     @contextlib.contextmanager
     def prepared(self, batches: int) -> Iterator[None]:
-        """Inside the block, this thread uses constants if there are enough batches. Outside, the engine uses variables.
+        """Inside the block, this thread uses constants if there are enough batches and enough memory.
 
-        The constants are made again if a weight of the encoder has changed since they were made.
+        Outside, the engine uses variables. The constants are made again if a weight of the encoder has changed since they
+        were made.
 
         Args:
             batches: number of batches of the prediction.
@@ -66,10 +72,14 @@ class KerasEngine:
         return {name: value.numpy() for name, value in read(x).items()}
 
     def _with_constants(self) -> "tf.types.experimental.PolymorphicFunction":
+        """Returns the graph with constants, or the graph with variables if the memory is too small."""
         with self._lock:
             now = _checksum(self.model)
             if self.constant is None or now != self.checksum:
-                self.constant = None  # frees its memory
+                self.constant = None
+                memory = available()  # this also frees the memory of the earlier constants
+                if memory.bytes - memory.held < PEAK * _size(self.model):
+                    return self.graph
                 made = _traced(self.model)
                 with constants(_arrays(self.model)):
                     made.get_concrete_function()

@@ -11,6 +11,7 @@ import pytest
 import kbert_tasks as kb
 from kbert_tasks import tasks
 from kbert_tasks.inference import keras_engine, predict
+from kbert_tasks.memory import Available
 from kbert_tasks.samples import path
 
 TEXTS = ["好", "早餐很好", "房间太坏了", "the food is good", "?" * 40]
@@ -182,6 +183,14 @@ def test_large_models_are_read_with_variables(task, monkeypatch):
     with engine.prepared(100):
         pass
     assert engine.constant is None
+
+
+def test_constants_are_not_made_if_the_memory_is_too_small(task, eager, monkeypatch):
+    monkeypatch.setattr(keras_engine, "available", lambda: Available(bytes=10_000, held=9_000, of="a small machine"))
+    few = task.predict(TEXTS)
+    assert predict.by_keras(task).constant is None
+    monkeypatch.undo()
+    assert few == task.predict(TEXTS)
 
 
 def test_training_scores_its_own_weights(checkpoint, eager):
