@@ -16,6 +16,7 @@ if TYPE_CHECKING:
     from tf_keras.optimizers.legacy import Optimizer
 
 CPU = Path("/proc/cpuinfo")
+AMX = "AMX"
 
 
 def fast_bfloat16() -> str:
@@ -30,7 +31,7 @@ def fast_bfloat16() -> str:
     except OSError:  # not Linux
         return ""
     if "amx_bf16" in words:
-        return "AMX"
+        return AMX
     return "AVX-512 of AMD" if {"AuthenticAMD", "avx512_bf16"} <= words else ""
 
 

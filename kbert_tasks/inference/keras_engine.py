@@ -1,7 +1,8 @@
 """Run the model of a task with Keras, for many texts on a CPU with the weights of the encoder as constants.
 
 For constant weights, oneDNN arranges each matrix in memory once, and computes a product, its bias and gelu in one kernel.
-For variables it does neither. Tracing the model again with constants takes about a second, so it pays only for many texts.
+For variables it does neither. Tracing the model again with constants takes time in proportion to its size (BERT base: 15 s
+of one core), so it pays only for many texts.
 """
 
 import contextlib
@@ -14,6 +15,8 @@ import numpy as np
 
 from .._keras import is_on_cpu, tensorflow
 from ..encoder.layers import FeedForward, LayerNormalization, SelfAttention, constants
+from ..encoder.precision import AMX, fast_bfloat16
+from ..memory import available
 
 if TYPE_CHECKING:
     import tensorflow as tf
@@ -24,8 +27,11 @@ if TYPE_CHECKING:
 
 tf = tensorflow()
 
-ENOUGH = 8  # number of batches from which constants save more time than tracing takes
-LIMIT = 1 << 30  # maximum size of the constants in bytes: a TensorFlow graph cannot exceed 2 GiB
+# Number of tokens from which constants save more time than tracing takes, which does not depend on the size of the model,
+# since both are proportional to it: on a processor with AMX in bfloat16, and otherwise. See benchmarks/speed.md.
+ENOUGH_AMX, ENOUGH = 20_000, 250_000
+LIMIT = 400 << 20  # maximum size of the constants in bytes: those of BERT base in float32 have 324 MiB
+PEAK = 20  # peak memory while constants are made, as a multiple of their size: 14 in float32, 21 in bfloat16
 
 
 class KerasEngine:
@@ -52,16 +58,17 @@ class KerasEngine:
             return self._graph
 
     @contextlib.contextmanager
-    def prepared(self, batches: int) -> Iterator[None]:
-        """Inside the block, this thread uses constants if there are enough batches. Outside, the engine uses variables.
+    def prepared(self, tokens: int) -> Iterator[None]:
+        """Inside the block, this thread uses constants if there are enough tokens and enough memory.
 
-        The constants are made again if a weight of the encoder has changed since they were made.
+        Outside, the engine uses variables. The constants are made again if a weight of the encoder has changed since they
+        were made.
 
         Args:
-            batches: number of batches of the prediction.
+            tokens: number of tokens of the prediction, including padding.
         """
-        pays = batches >= ENOUGH and is_on_cpu() and 0 < _size(self.model) < LIMIT
-        self._thread.chosen = self._with_constants() if pays else self.graph
+        pays = tokens >= _enough(self.model) and is_on_cpu() and 0 < _size(self.model) < LIMIT
+        self._thread.chosen = self._with_constants() if pays else None
         try:
             yield
         finally:
@@ -72,15 +79,25 @@ class KerasEngine:
         read = getattr(self._thread, "chosen", None) or self.graph
         return {name: value.numpy() for name, value in read(x).items()}
 
-    def _with_constants(self) -> "tf.types.experimental.ConcreteFunction":
+    def _with_constants(self) -> "tf.types.experimental.ConcreteFunction | None":
+        """Returns the graph with constants, or None if the memory is too small for them."""
         with self._lock:
             now = _checksum(self.model)
             if self.constant is None or now != self.checksum:
-                self.constant = None  # frees its memory
+                self.constant = None
+                memory = available()  # this also frees the memory of the earlier constants
+                if memory.bytes - memory.held < PEAK * _size(self.model):
+                    return None
                 with constants(_arrays(self.model)):
                     self.constant = _traced(self.model)
                 self.checksum = now
             return self.constant
+
+
+def _enough(model: "Model") -> int:
+    """Returns the number of tokens from which constants pay for this model on this processor."""
+    bfloat16 = any(dtype == "bfloat16" for dtype in map(_dtype, model.layers))
+    return ENOUGH_AMX if bfloat16 and fast_bfloat16() == AMX else ENOUGH
 
 
 def _traced(model: "Model") -> "tf.types.experimental.ConcreteFunction":

@@ -47,7 +47,8 @@ def decoded(
     said: list[dict[int, Arrays]] = [{} for _ in examples]
     windows = [(i, part, window) for i, parts in enumerate(encoded) for part, window in enumerate(parts)]
     batches = list(_batches([len(window.ids) for *_, window in windows]))
-    with _prepared(task, 0 if training else len(batches)):
+    tokens = sum(len(batch) * max(len(windows[n][2].ids) for n in batch) for batch in batches)
+    with _prepared(task, 0 if training else tokens):
         for batch in tqdm(batches, "predicting", unit="batch", disable=None, leave=False, delay=2):
             outputs = _outputs(task, [windows[n][2] for n in batch])
             for (i, part, _), each in zip((windows[n] for n in batch), outputs, strict=True):
@@ -58,8 +59,8 @@ def decoded(
     return found
 
 
-def _prepared(task: "Task[Any]", batches: int) -> contextlib.AbstractContextManager[None]:
-    return contextlib.nullcontext() if task.engine_ else by_keras(task).prepared(batches)
+def _prepared(task: "Task[Any]", tokens: int) -> contextlib.AbstractContextManager[None]:
+    return contextlib.nullcontext() if task.engine_ else by_keras(task).prepared(tokens)
 
 
 def _outputs(task: "Task[Any]", encoded: Sequence[Encoded]) -> list[Arrays]:

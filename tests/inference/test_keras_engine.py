@@ -11,6 +11,7 @@ import pytest
 import kbert_tasks as kb
 from kbert_tasks import tasks
 from kbert_tasks.inference import keras_engine, predict
+from kbert_tasks.memory import Available
 from kbert_tasks.samples import path
 
 TEXTS = ["好", "早餐很好", "房间太坏了", "the food is good", "?" * 40]
@@ -24,7 +25,7 @@ def task(hotel):
 
 @pytest.fixture
 def eager(monkeypatch):
-    """Makes constants pay from the first batch."""
+    """Makes constants pay from the first token."""
     monkeypatch.setattr(keras_engine, "ENOUGH", 1)
 
 
@@ -57,11 +58,29 @@ def test_constants_give_the_same_outputs(name, precision, difference, checkpoint
     assert task.evaluate(rows).numbers() == before
 
 
-def test_few_texts_are_read_with_variables(task):
+def test_few_texts_are_read_with_variables(task, monkeypatch):
+    monkeypatch.setattr(keras_engine, "ENOUGH", 1000)
     task.predict(TEXTS)
     assert predict.by_keras(task).constant is None
-    task.predict(TEXTS * (keras_engine.ENOUGH * predict.BATCH // len(TEXTS) + 1))
+    task.predict(TEXTS * 20)
     assert predict.by_keras(task).constant is not None
+
+
+@pytest.mark.parametrize(
+    ("precision", "processor", "tokens"),
+    [
+        ("bfloat16", "AMX", keras_engine.ENOUGH_AMX),
+        ("float32", "AMX", keras_engine.ENOUGH),
+        ("bfloat16", "", keras_engine.ENOUGH),
+    ],
+)
+def test_constants_pay_earlier_with_amx(checkpoint, precision, processor, tokens, monkeypatch):
+    task = kb.TextClassifier(checkpoint, precision=precision, **QUICK).fit(["好", "坏"] * 4, ["a", "b"] * 4)
+    monkeypatch.setattr(keras_engine, "fast_bfloat16", lambda: processor)
+    engine = predict.by_keras(task)
+    for number, made in ((tokens - 1, False), (tokens, True)):
+        with engine.prepared(number):
+            assert (engine.constant is not None) == made
 
 
 CHANGES = {  # layer to a change of one of its weights
@@ -168,9 +187,17 @@ def test_a_model_that_fails_while_it_is_traced_keeps_its_variables(task, monkeyp
 def test_large_models_are_read_with_variables(task, monkeypatch):
     monkeypatch.setattr(keras_engine, "LIMIT", 1000)
     engine = predict.by_keras(task)
-    with engine.prepared(100):
+    with engine.prepared(keras_engine.ENOUGH):
         pass
     assert engine.constant is None
+
+
+def test_constants_are_not_made_if_the_memory_is_too_small(task, eager, monkeypatch):
+    monkeypatch.setattr(keras_engine, "available", lambda: Available(bytes=10_000, held=9_000, of="a small machine"))
+    few = task.predict(TEXTS)
+    assert predict.by_keras(task).constant is None
+    monkeypatch.undo()
+    assert few == task.predict(TEXTS)
 
 
 def test_training_scores_its_own_weights(checkpoint, eager):
