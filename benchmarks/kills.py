@@ -83,10 +83,9 @@ def main():
                 break
             process.send_signal(signal.SIGKILL)
             process.wait()
-            resumed = re.findall(r"resuming after step \d+", "".join(printed))
-            print(
-                f"kill {number}, {after:.1f} s after the start{': it was ' + resumed[0] if resumed else ''}", flush=True
-            )
+            steps = re.findall(r"resuming after step (\d+)", "".join(printed))
+            origin = f"resumed after step {steps[0]}" if steps else "started from the beginning"
+            print(f"kill {number}, {after:.1f} s after the start of a run that {origin}", flush=True)
         else:
             process, _, printed, _ = start(options, stopped)
             if process.wait():
