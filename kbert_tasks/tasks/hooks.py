@@ -9,7 +9,7 @@ from scipy.special import expit
 from ..data import label_forms
 from ..data.examples import Examples, one_row_each
 from ..text.tokenizer import Encoded, Tokenizer
-from ..training.defaults import CLASSIFICATION, Resolved
+from ..training.defaults import TEXTS, Resolved
 from .answers import Answers
 from .contract import Arrays, Outputs
 
@@ -40,7 +40,7 @@ class Hooks(Answers):
         first_only: whether the head uses only the vector of [CLS].
     """
 
-    recipe = CLASSIFICATION
+    recipe = TEXTS
     SECOND: str | None = None
     SECOND_TEXT = "the second text"
     paired: Any = False

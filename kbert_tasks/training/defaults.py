@@ -55,7 +55,8 @@ class Recipe:
     fgm_epsilon: float
 
 
-CLASSIFICATION = Recipe(1e-5, 4e-4, 1.0, epochs=4, steps=300, base_epochs=3, base_steps=300, fgm_epsilon=1.0)
+# Recipes for tasks that predict something of the whole text, and for tasks that find spans in it.
+TEXTS = Recipe(1e-5, 4e-4, 1.0, epochs=4, steps=300, base_epochs=3, base_steps=300, fgm_epsilon=1.0)
 SPANS = Recipe(2e-5, 6e-4, 5.0, epochs=6, steps=700, base_epochs=5, base_steps=700, fgm_epsilon=0.0)
 MOST_EPOCHS = 30
 AVERAGED = 0.99  # decay of the moving average of the weights
@@ -87,16 +88,7 @@ def held_out_share(settings: Settings, texts: int) -> Resolved[float]:
         found = Resolved(0.0, f"{texts} texts are too few to hold some out: train on all of them, for {how}")
     else:
         found = Resolved(HELD_OUT, f"{texts:,} texts are enough to hold out a tenth, to choose the best epoch")
-    return _chosen(settings.validation_split, found)
-
-
-def pooling(settings: Any, hidden: int) -> Resolved[str]:
-    """Returns how classification pools the token vectors into one vector, as a Resolved."""
-    if hidden >= BASE_HIDDEN:
-        found = Resolved("cls", "base size or larger")
-    else:
-        found = Resolved("mean", "in small checkpoints, the [CLS] vector carries little information before fine-tuning")
-    return _chosen(settings.pooling, found)
+    return chosen(settings.validation_split, found)
 
 
 def resolve(
@@ -125,19 +117,20 @@ def resolve(
         "epochs": _epochs(recipe, large, steps),
         "schedule": _schedule(large, on_tpu),
     }
-    found = {name: _chosen(getattr(settings, name), each) for name, each in derived.items()}
+    found = {name: chosen(getattr(settings, name), each) for name, each in derived.items()}
     falling = found["schedule"].value == "linear"
-    found["warmup_ratio"] = _chosen(settings.warmup_ratio, _warm_up(large, falling))
-    found["ema_decay"] = _chosen(settings.ema_decay, _average(large, falling, on_tpu))
-    found["fgm_epsilon"] = _chosen(
+    found["warmup_ratio"] = chosen(settings.warmup_ratio, _warm_up(large, falling))
+    found["ema_decay"] = chosen(settings.ema_decay, _average(large, falling, on_tpu))
+    found["fgm_epsilon"] = chosen(
         settings.fgm_epsilon, _adversarial(recipe, hidden, settings.freeze_layers, steps * found["epochs"].value)
     )
-    found["patience"] = _chosen(settings.patience, _patience(found["epochs"].value, falling, developing))
+    found["patience"] = chosen(settings.patience, _patience(found["epochs"].value, falling, developing))
     values = {name: each.value for name, each in found.items()}
     return cast("ResolvedSettings", dataclasses.replace(settings, **values)), found
 
 
-def _chosen(requested: Any, derived: Resolved[V]) -> Resolved[V]:
+def chosen(requested: Any, derived: Resolved[V]) -> Resolved[V]:
+    """Returns the derived value if the requested one is "auto", otherwise the requested one, as a Resolved."""
     return derived if requested == AUTO else Resolved(requested, "as requested")
 
 

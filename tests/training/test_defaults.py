@@ -10,15 +10,16 @@ from hypothesis import strategies as st
 
 import kbert_tasks as kb
 from kbert_tasks.settings import AUTO, Settings
+from kbert_tasks.tasks.classify.pooling import pooling
 from kbert_tasks.training import defaults
 
-RECIPES = defaults.CLASSIFICATION, defaults.SPANS
+RECIPES = defaults.TEXTS, defaults.SPANS
 AUTOMATIC = [
     e.name for e in dataclasses.fields(Settings) if e.default == AUTO and e.name not in ("precision", "device")
 ]
 
 
-def resolved(hidden=768, windows=10_000, recipe=defaults.CLASSIFICATION, has_dev=True, on_tpu=False, **settings):
+def resolved(hidden=768, windows=10_000, recipe=defaults.TEXTS, has_dev=True, on_tpu=False, **settings):
     return defaults.resolve(Settings(**settings), recipe, hidden, windows, has_dev, on_tpu)
 
 
@@ -89,13 +90,13 @@ def test_linear_schedule_has_warmup_and_no_early_stopping():
 @pytest.mark.parametrize(
     ("hidden", "windows", "recipe", "settings", "value", "reason"),
     [
-        (256, 4000, defaults.CLASSIFICATION, {}, 1.0, "it improves small checkpoints"),
-        (256, 4000, defaults.CLASSIFICATION, {"freeze_layers": 1}, 0.0, "freeze_layers freezes the embeddings"),
-        (256, 40_000, defaults.CLASSIFICATION, {}, 0.0, "5,000 steps are enough without it"),
-        (256, 40_000, defaults.CLASSIFICATION, {"fgm_epsilon": 0.5}, 0.5, "as requested"),
+        (256, 4000, defaults.TEXTS, {}, 1.0, "it improves small checkpoints"),
+        (256, 4000, defaults.TEXTS, {"freeze_layers": 1}, 0.0, "freeze_layers freezes the embeddings"),
+        (256, 40_000, defaults.TEXTS, {}, 0.0, "5,000 steps are enough without it"),
+        (256, 40_000, defaults.TEXTS, {"fgm_epsilon": 0.5}, 0.5, "as requested"),
         (256, 4000, defaults.SPANS, {}, 0.0, "nearly twice as long"),
-        (384, 4000, defaults.CLASSIFICATION, {}, 0.0, "improves only smaller checkpoints"),
-        (768, 4000, defaults.CLASSIFICATION, {}, 0.0, "improves only smaller checkpoints"),
+        (384, 4000, defaults.TEXTS, {}, 0.0, "improves only smaller checkpoints"),
+        (768, 4000, defaults.TEXTS, {}, 0.0, "improves only smaller checkpoints"),
     ],
 )
 def test_short_trainings_of_small_classifiers_use_fgm(hidden, windows, recipe, settings, value, reason):
@@ -138,7 +139,7 @@ def test_report_contains_requested_and_resolved_settings(trained_task):
     assert trained_task.settings.learning_rate == report["settings"]["learning_rate"] == AUTO
     assert {*report["resolved"]} == {*AUTOMATIC, "pooling"}
     assert report["resolved"]["epochs"] == {"value": 2, "reason": "as requested"}
-    assert report["resolved"]["learning_rate"]["value"] == defaults.CLASSIFICATION.highest_rate
+    assert report["resolved"]["learning_rate"]["value"] == defaults.TEXTS.highest_rate
     assert report["resolved"]["validation_split"]["value"] == 0.0
     assert len(report["history"]) == 2
 
@@ -164,6 +165,6 @@ def test_equal_scores_are_decided_by_development_loss(checkpoint, caplog):
 
 def test_small_checkpoints_use_mean_pooling(trained_task):
     settings = kb.TextClassifier.Settings
-    assert [defaults.pooling(settings(), hidden).value for hidden in (256, 768)] == ["mean", "cls"]
-    assert defaults.pooling(settings(pooling="max"), 256).value == "max"
+    assert [pooling(settings(), hidden).value for hidden in (256, 768)] == ["mean", "cls"]
+    assert pooling(settings(pooling="max"), 256).value == "max"
     assert trained_task.pooling == "mean" and not trained_task.first_only

@@ -18,6 +18,7 @@ from ..presentation import Presentation
 from ..target import Target
 from . import scores
 from .baseline import Baseline
+from .pooling import pooling
 from .reading import ReadsLabels
 from .types import ClassifySettings, Example, Prediction
 
@@ -64,7 +65,7 @@ class TextClassifier(ReadsLabels):
         return str(self.auto_settings()["pooling"].value)
 
     def auto_settings(self) -> dict[str, defaults.Resolved]:
-        return {"pooling": defaults.pooling(self.settings, self.config["hidden_size"])}
+        return {"pooling": pooling(self.settings, self.config["hidden_size"])}
 
     def prepare(self, examples: Sequence[Example]) -> None:
         self.pairs_ = any(example.text_b is not None for example in examples)
