@@ -27,7 +27,12 @@ SETTINGS = {
     "dropout": 0.0,
     "validation_split": 0.0,
 }
-SETTINGS |= {"schedule": "constant", "warmup_ratio": 0.0, "ema_decay": 0.0}  # "auto" chooses other values for a TPU
+SETTINGS |= {
+    "schedule": "constant",
+    "warmup_ratio": 0.0,
+    "ema_decay": 0.0,
+    "fgm_epsilon": 0.0,
+}  # "auto" chooses other values for a TPU
 MANY_SETTINGS = {
     "micro_batches": 2,
     "fgm_epsilon": 0.5,

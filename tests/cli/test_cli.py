@@ -278,7 +278,7 @@ def test_console_shows_only_messages_of_the_package(checkpoint, tmp_path):
         r"plan: (of the development texts: .+|epochs 1, .+)",
         r"plan: epochs 1, .+",
         r"plan: about [0-9.]+ GiB of memory at the peak.*",
-        *[r"plan: [a-z_]+ = [a-z0-9.]+ \(.+\)"] * 10,
+        *[r"plan: [a-z_]+ = [a-z0-9.]+ \(.+\)"] * 11,
         r"baseline: TF-IDF with logistic regression(, dev [a-z0-9_]+ [0-9.]+)+, [0-9.]+ s",
         r"[0-9,]+ trainable weights in 21 arrays",
         r"training 101 of 157 token embeddings: the other tokens do not occur in the texts",

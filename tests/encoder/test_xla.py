@@ -8,7 +8,7 @@ import pytest
 
 from kbert_tasks._keras import keras2, tensorflow
 from kbert_tasks.data.batches import Replicas, training_batches
-from kbert_tasks.encoder import bert, ops, precision
+from kbert_tasks.encoder import layers, ops, precision
 from kbert_tasks.encoder.loading import build_encoder
 from kbert_tasks.encoder.ops import dropped, seeded
 from kbert_tasks.tasks import find
@@ -72,7 +72,7 @@ def trained(name, compiled, settings=None, **options):
 )
 def test_compiled_step_equals_the_plain_step(name, options, monkeypatch):
     monkeypatch.setattr(ops, "is_tpu", lambda strategy: True)
-    monkeypatch.setattr(bert, "dropped", lambda x, rate: x + 0 * dropped(x, rate))
+    monkeypatch.setattr(layers, "dropped", lambda x, rate: x + 0 * dropped(x, rate))
     losses, weights, graphs = trained(name, True, **options)
     assert graphs == 1 and len(losses) == 2
     plain, plain_weights, _ = trained(name, False, **options)
@@ -85,7 +85,7 @@ def test_compiled_step_equals_the_plain_step(name, options, monkeypatch):
 @pytest.mark.parametrize("name", ["classify", "relation", "subject"])
 def test_tpu_step_compiles_in_bfloat16_with_all_training_settings(name, monkeypatch):
     monkeypatch.setattr(ops, "is_tpu", lambda strategy: True)
-    monkeypatch.setattr(bert, "dropped", lambda x, rate: x + 0 * dropped(x, rate))
+    monkeypatch.setattr(layers, "dropped", lambda x, rate: x + 0 * dropped(x, rate))
     with precision.computing("bfloat16"):
         losses, _, graphs = trained(name, True, SETTINGS)
         plain, *_ = trained(name, False, SETTINGS)

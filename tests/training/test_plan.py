@@ -67,7 +67,7 @@ def out_of_memory_below(monkeypatch):
     return make
 
 
-USED = {"epochs": 3, "ema_decay": 0.0}  # the estimate is made after "auto" is resolved
+USED = {"epochs": 3, "ema_decay": 0.0, "fgm_epsilon": 0.0}  # the estimate is made after "auto" is resolved
 
 
 def memory_demand(**changes):
@@ -147,7 +147,7 @@ def test_more_micro_batches_or_shorter_texts_never_need_more_memory(length, shor
         ({}, {"settings": Settings(**USED, freeze_layers=1)}),
         ({"settings": Settings(**USED, encoder="keras-bert")}, {}),
         ({"settings": Settings(**USED | {"ema_decay": 0.9})}, {}),
-        ({"settings": Settings(**USED, fgm_epsilon=0.5)}, {}),
+        ({"settings": Settings(**USED | {"fgm_epsilon": 0.5})}, {}),
         ({"size": 4096}, {"size": 4096, "computed_in": "bfloat16"}),
         ({"first_only": False}, {}),
         ({"judged": True}, {}),
