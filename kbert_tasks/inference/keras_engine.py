@@ -67,7 +67,13 @@ class KerasEngine:
         Args:
             tokens: number of tokens of the prediction, including padding.
         """
-        pays = tokens >= _enough(self.model) and is_on_cpu() and 0 < _size(self.model) < LIMIT
+        # The first condition is cheap and decides for most predictions; the others read /proc/cpuinfo and the weights' shapes.
+        pays = (
+            tokens >= min(ENOUGH, ENOUGH_AMX)
+            and tokens >= _enough(self.model)
+            and is_on_cpu()
+            and 0 < _size(self.model) < LIMIT
+        )
         self._thread.chosen = self._with_constants() if pays else None
         try:
             yield
