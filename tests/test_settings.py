@@ -5,8 +5,9 @@ import json
 
 import pytest
 
+from kbert_tasks.cli.options import add_options, given
 from kbert_tasks.errors import InputError
-from kbert_tasks.settings import Settings, add_options, said
+from kbert_tasks.settings import Settings
 from kbert_tasks.tasks import find, names
 
 
@@ -37,9 +38,9 @@ def test_settings_round_trip_through_json_and_the_command_line(task):
     kind = find(task).Settings
     parser = argparse.ArgumentParser()
     add_options(parser, kind)
-    assert said(parser.parse_args([]), kind) == {}
+    assert given(parser.parse_args([]), kind) == {}
     words = "--epochs 7 --learning-rate 3e-5 --uncased --text-column t --patience 2 --encoder keras-bert"
-    settings = kind.of(said(parser.parse_args(words.split()), kind))
+    settings = kind.of(given(parser.parse_args(words.split()), kind))
     assert (settings.epochs, settings.learning_rate, settings.cased, settings.patience) == (7, 3e-5, False, 2)
     assert kind.of(json.loads(json.dumps(settings.as_dict()))) == settings
 
@@ -57,6 +58,6 @@ def test_settings_are_frozen_and_take_numpy_numbers():
 def test_auto_is_a_valid_value():
     parser = argparse.ArgumentParser()
     add_options(parser, Settings)
-    assert Settings.of(said(parser.parse_args(["--epochs", "auto", "--patience", "auto"]), Settings)) == Settings()
+    assert Settings.of(given(parser.parse_args(["--epochs", "auto", "--patience", "auto"]), Settings)) == Settings()
     with pytest.raises(SystemExit):
         parser.parse_args(["--epochs", "many"])

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 from .. import settings, tasks
 from ..cluster import chief
 from ..lock import locked_by_chief
+from . import options
 from .command import Parser, command, elapsed, file_options, tables
 
 if TYPE_CHECKING:
@@ -60,7 +61,7 @@ def _parser(task: "type[Task[Any]]") -> Parser:
     for group, title in settings.GROUPS.items():
         place = groups.get(group) or parser.add_argument_group(title)
         groups[group] = place
-        settings.add_options(place, task.Settings, group=group)
+        options.add_options(place, task.Settings, group=group)
     several = groups["training"].add_mutually_exclusive_group()
     several.add_argument(
         "--seeds",
@@ -85,7 +86,7 @@ def _run(kind: "type[Task[Any]]", arguments: argparse.Namespace, output: str, co
     from ..training import distribution
     from ..training.resume import delete
 
-    task = kind(arguments.checkpoint or embedded.NAME, **settings.said(arguments, kind.Settings))
+    task = kind(arguments.checkpoint or embedded.NAME, **options.given(arguments, kind.Settings))
     folder, writes = writable(output), chief()
     if arguments.checkpoint is None:
         print(f"no --checkpoint: using {embedded.NAME}, the small Chinese checkpoint of the package", flush=True)

@@ -7,11 +7,11 @@ from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from .. import settings
 from ..errors import InputError
 from ..files import replacing
 from ..lock import locked
 from ..pretraining.settings import DataSettings, TrainingSettings, VocabularySettings
+from . import options
 from .command import Parser, command
 
 if TYPE_CHECKING:
@@ -42,13 +42,13 @@ def _parser() -> Parser:
     each.add_argument(
         "--extend", metavar="C", help="fill the [unused] slots of this checkpoint's vocabulary with frequent words"
     )
-    settings.add_options(each.add_argument_group("settings"), VocabularySettings)
+    options.add_options(each.add_argument_group("settings"), VocabularySettings)
 
     each = commands.add_parser("data", help="tokenize text once, for several trainings")
     _text(each)
     each.add_argument("--vocab", metavar="F", required=True, help="a vocab.txt")
     each.add_argument("--output", metavar="DIR", required=True, help="path of the new folder")
-    settings.add_options(each.add_argument_group("settings"), DataSettings)
+    options.add_options(each.add_argument_group("settings"), DataSettings)
 
     each = commands.add_parser("train", help="pretrain; run the same command again to resume")
     each.add_argument("--text", metavar="F", nargs="+", help=TEXT)
@@ -73,8 +73,8 @@ def _parser() -> Parser:
     each.add_argument(
         "--output", metavar="DIR", required=True, help="folder to write the new checkpoint and the training log to"
     )
-    settings.add_options(each.add_argument_group("settings"), TrainingSettings)
-    settings.add_options(
+    options.add_options(each.add_argument_group("settings"), TrainingSettings)
+    options.add_options(
         each.add_argument_group("settings for preparing --text"),
         DataSettings,
         leave_out=SHARED,
@@ -90,7 +90,7 @@ def _text(parser: argparse.ArgumentParser) -> None:
 
 
 def _vocab(arguments: argparse.Namespace) -> None:
-    said = settings.said(arguments, VocabularySettings)
+    said = options.given(arguments, VocabularySettings)
     values = VocabularySettings(**said)
     output = Path(arguments.output)
     if not output.absolute().parent.is_dir():
@@ -138,15 +138,15 @@ def _data(arguments: argparse.Namespace) -> None:
     from ..pretraining.preparing import prepare
     from ..text.tokenizer import read_vocabulary
 
-    values = dataclasses.asdict(DataSettings(**settings.said(arguments, DataSettings)))
+    values = dataclasses.asdict(DataSettings(**options.given(arguments, DataSettings)))
     tokens = read_vocabulary(_file(arguments.vocab))
     cased = _casing(tokens, values.pop("cased"))
     print(_counts(prepare(arguments.text, arguments.output, tokens, cased, **values)))
 
 
 def _train(arguments: argparse.Namespace) -> None:
-    values = settings.said(arguments, TrainingSettings)
-    said = settings.said(arguments, DataSettings)
+    values = options.given(arguments, TrainingSettings)
+    said = options.given(arguments, DataSettings)
     # Check the values before downloading a checkpoint or preparing a long text.
     training, _ = TrainingSettings(**values), DataSettings(**said)
     with locked(arguments.output):

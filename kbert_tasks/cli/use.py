@@ -14,6 +14,7 @@ from ..data.output import Delimited, json_line
 from ..errors import InputError
 from ..files import replacing, temporary_of
 from ..inference.openvino import ENGINES
+from . import options
 from .command import NO_OUTPUT, Parser, command, file_options, needs, tables
 
 if TYPE_CHECKING:
@@ -44,7 +45,7 @@ def _parser(name: str, description: str) -> Parser:
     )
     group = file_options(parser)
     for each in _later().values():
-        settings.add_option(group, each, f"{each.metadata['help']} (default: as in training)")
+        options.add_option(group, each, f"{each.metadata['help']} (default: as in training)")
     return parser
 
 
