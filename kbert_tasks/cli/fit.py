@@ -83,7 +83,7 @@ def _run(kind: "type[Task[Any]]", arguments: argparse.Namespace, output: str, co
     from ..metrics.formatting import advice_text, run_text
     from ..reporting.writing import update_seconds, write_into
     from ..saving.folder import progress_of, writable
-    from ..training import distribution
+    from ..training import distribution, inputs
     from ..training.resume import delete
 
     task = kind(arguments.checkpoint or embedded.NAME, **options.given(arguments, kind.Settings))
@@ -107,7 +107,7 @@ def _run(kind: "type[Task[Any]]", arguments: argparse.Namespace, output: str, co
         if not examples[name].rows:
             raise InputError(f"{files[name]} has no usable row: {examples[name].summary()}")
         if name == "train":
-            task.prepare(examples[name].rows)
+            inputs.prepare(task, examples[name])
     reading = time.perf_counter() - began
 
     backup = progress_of(folder)

@@ -22,6 +22,16 @@ Window: TypeAlias = tuple[dict[str, np.ndarray], Any]
 log = logging.getLogger("kbert_tasks")
 
 
+def prepare(task: "Task[Any]", examples: Examples) -> None:
+    """Calls `prepare` of the task; if it fails, the skipped rows are logged, because they may be the reason."""
+    try:
+        task.prepare(examples.rows)
+    except InputError:
+        if examples.skipped:
+            log.warning("train: %s", examples.summary())
+        raise
+
+
 def checkpoint_of(task: "Task[Any]") -> Checkpoint:
     """Returns the Checkpoint of a task.
 

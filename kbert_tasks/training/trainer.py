@@ -100,7 +100,7 @@ class Trainer:
         if dev is None:
             self.resolved["validation_split"] = defaults.held_out_share(self.requested, len(examples.rows))
             examples, dev = hold_out(task, examples, self.resolved["validation_split"].value)
-        task.prepare(examples.rows)
+        inputs.prepare(task, examples)
         dev_examples: Examples = task.examples(*dev) if isinstance(dev, tuple) else task.examples(dev)
         if dev_examples.read and not dev_examples.rows:
             raise InputError(f"there are no usable development rows: {dev_examples.summary()}")

@@ -191,6 +191,13 @@ def test_loss_that_is_not_finite_is_reported(checkpoint, dev, schedule):
         WithInfiniteLoss(checkpoint, **FEW, schedule=schedule).fit(GOOD + BAD, [1] * 6 + [0] * 6, dev=dev)
 
 
+def test_skipped_rows_are_reported_if_the_used_ones_are_not_enough(checkpoint, caplog):
+    rows = [{"text": "a", "label": "x"}, {"text": "b", "label": ""}, {"text": "", "label": "y"}]
+    with pytest.raises(kb.InputError, match="at least 2 are needed"):
+        kb.TextClassifier(checkpoint, **FEW).fit(rows)
+    assert "train: 3 rows read, 1 used (no label 1, empty text 1)" in caplog.messages
+
+
 @pytest.mark.parametrize(
     "texts, labels, settings, message",
     [
