@@ -1,11 +1,11 @@
 # %% [markdown]
 # # Classify texts · 文本分类
 #
-# **What you will get.** A BERT that classifies a Chinese review as positive (好评) or negative (差评). You fine-tune it on 4,000 labelled reviews and score it on 120 other reviews that are not in the training data. You also get an explanation of its answers and a folder with the saved model that you can copy.
+# **What you will get.** A BERT that classifies a Chinese review as positive (好评) or negative (差评). You fine-tune it on 5,198 labelled reviews and score it on 120 other reviews that are not in the training data. You also get an explanation of its answers and a folder with the saved model that you can copy.
 #
 # **How long it takes.** A little over a minute on two CPU cores with `tiny-zh`, the small checkpoint that comes with the package. We measured 65 seconds while other programs were running. A released checkpoint such as `bert-base-chinese` needs about fifty times as much computation for each text, so use a GPU for it (in Colab: Runtime, Change runtime type). (We have not run this notebook on a GPU or TPU.)
 #
-# **你将得到什么。** 一个能判断中文评论是好评还是差评的 BERT：用 4,000 条带标签的评论微调，在 120 条没有见过的评论上评估；还有对答案的解释，以及一个可以带走的文件夹。
+# **你将得到什么。** 一个能判断中文评论是好评还是差评的 BERT：用 5,198 条带标签的评论微调，在 120 条没有见过的评论上评估；还有对答案的解释，以及一个可以带走的文件夹。
 #
 # **需要多久。** 用包内自带的小检查点 `tiny-zh`，在双核 CPU 上约需一分多钟（实测 65 秒，当时还有其他程序在运行）。换成正式发布的检查点（如 `bert-base-chinese`），每条文本的计算量大约是五十倍，请使用 GPU（Colab：“代码执行程序” → “更改运行时类型”）。（未在 GPU 和 TPU 上运行过。）
 

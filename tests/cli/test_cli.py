@@ -63,8 +63,8 @@ def test_summary_shows_data_scores_and_advice(checkpoint, tmp_path, capsys):
     compared = f"  accuracy          {report['scores']['test']['accuracy']:.4f}   (baseline "
     compared += f"{report['baseline']['scores']['test']['accuracy']:.4f})"
     for line in (
-        "train: 4000 rows read, 4000 used, 0 skipped", "scores on dev", "scores on test", "best epoch: 1 of 1",
-        compared, "baseline: TF-IDF with logistic regression, fitted on 4,000 training rows",
+        "train: 5198 rows read, 5198 used, 0 skipped", "scores on dev", "scores on test", "best epoch: 1 of 1",
+        compared, "baseline: TF-IDF with logistic regression, fitted on 5,198 training rows",
     ):  # fmt: skip
         assert line in out
     # After one epoch, the tiny checkpoint is far below the baseline, so the output ends with advice.

