@@ -19,7 +19,9 @@ def scores_text(
     if "places" in scores:
         places = scores["places"]
         lines.append(f"  f1 {_number(places['f1'])} on {places['texts']} texts if the spans must be correct too")
-    for name in ("per_class", "per_overlap"):
+    if "errors" in scores:
+        lines.append("  errors: " + ", ".join(f"{kind} {count:,}" for kind, count in scores["errors"].items()))
+    for name in ("per_class", "per_overlap", "per_length"):
         if name in scores:
             lines.append(_table(_per_class(scores[name], scores.get("thresholds") if name == "per_class" else None)))
     matrix = scores.get("confusion_matrix")

@@ -42,7 +42,7 @@ def marked(answer: Mapping[str, Any], parts: Sequence[str]) -> list[tuple[str, s
     Args:
         answer: dict with `text`, and with lists of dicts `gold` and `predicted`.
         parts: the keys of these dicts whose values are entities, such as ("subject", "object"). The key of the span of an
-            entity is NAME_span, or span if there is only one entity.
+            entity is NAME_span; if there is only one entity, it is span, or the keys are start and end.
     """
     text, both = answer["text"], []
     for side in ("gold", "predicted"):
@@ -51,10 +51,16 @@ def marked(answer: Mapping[str, Any], parts: Sequence[str]) -> list[tuple[str, s
                 place
                 for each in answer[side] or ()
                 for part in parts
-                for place in places(text, each[part], each.get(f"{part}_span" if len(parts) > 1 else "span"))
+                for place in places(text, each[part], _span(each, part, len(parts)))
             ]
         )
     return pieces(text[:LONG], *both)
+
+
+def _span(answer: Mapping[str, Any], part: str, parts: int) -> Sequence[int] | None:
+    if parts > 1:
+        return answer.get(f"{part}_span")
+    return (answer["start"], answer["end"]) if "start" in answer else answer.get("span")
 
 
 def verdicts(answer: Mapping[str, Any], parts: Sequence[str]) -> list[tuple[str, tuple[Any, ...], float | None]]:

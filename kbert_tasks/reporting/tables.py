@@ -87,6 +87,11 @@ def groups(name: str, first: str, values: Mapping[str, Mapping[str, Any]]) -> Ta
     return Table(name, [first, *map(_said, names)], rows)
 
 
+def errors(counts: Mapping[str, int]) -> Table:
+    """Returns the Table of the number of errors of each kind, such as `missed`."""
+    return Table("Kinds of errors", ["kind", "errors"], [[kind, count] for kind, count in counts.items()])
+
+
 def by_class(scores: Mapping[str, Any]) -> dict[str, dict[str, Any]]:
     """Returns `per_class` of scores, with the decision threshold of each label if labels have their own thresholds."""
     limits, found = scores.get("thresholds") or {}, scores.get("per_class") or {}
