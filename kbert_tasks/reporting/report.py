@@ -34,6 +34,7 @@ def html(
             relation: gold and predicted are lists of {subject, predicate, object}, optionally with subject_span,
             object_span and probability.
             subject: also `event_type`; gold and predicted are lists of {subject}, optionally with span and probability.
+            entity: gold and predicted are lists of {entity, type, start, end}, optionally with probability.
             Spans are [start, end) in characters.
         why: dict of the index of a wrong answer in `answers` to a list of (what is explained, HTML), as returned by
             `explanation.mistakes`, or None.
@@ -66,6 +67,8 @@ def html(
         tables=tables,
         class_=shown_as.group,
         classes=shown_as.groups_zh,
+        kind_of=shown_as.kind_of,
+        kinds_zh=shown_as.kinds_zh,
         training=_training(report, font),
         confusion=_confusion(report["scores"].get(evaluated, {}), font),
         calibration=_calibration(report["scores"].get(evaluated, {}), answers, font),

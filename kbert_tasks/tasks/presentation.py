@@ -10,9 +10,11 @@ class Presentation:
     Attributes:
         title, title_zh: name of the task in English and in Chinese; if empty, the name of its folder is used.
         group, groups_zh: name of one class in `per_class`, such as "label", and a Chinese heading for all of them.
+        kind_of, kinds_zh: what `per_overlap` groups, such as "text", and a Chinese heading for its groups.
         question: keys of the inputs in a record of `answers.jsonl`.
         about: the key in `question` whose value is shown next to the text, or None.
-        keys: for answers that are lists of dicts, the keys that identify an answer; () for other answers.
+        keys: for answers that are lists of dicts, the keys that identify an answer; () for other answers. A value that is
+            a number is shown as a place in the text.
         entities: the keys in `keys` whose values are parts of the text.
         ranked: whether the first of several answers also has its own score, `accuracy`.
     """
@@ -21,6 +23,8 @@ class Presentation:
     title_zh: str = ""
     group: str = "class"
     groups_zh: str = "各类别"
+    kind_of: str = "text"
+    kinds_zh: str = "按文本类型"
     question: tuple[str, ...] = ("text", "text_b")
     about: str | None = None
     keys: tuple[str, ...] = ()

@@ -17,7 +17,7 @@ from ..errors import RowError
 from .tokenizer import Encoded
 
 FLOOR = 0.05  # minimum probability of a candidate span
-MOST = 48  # maximum number of candidate spans per window; an untrained model would give thousands
+MOST = 48  # default maximum number of candidate spans per window; an untrained model would give thousands
 
 
 TokenSpan: TypeAlias = tuple[int, int]  # the first and the last token, both inclusive
@@ -110,14 +110,17 @@ def marked(spans: Iterable[TokenSpan], length: int) -> np.ndarray:
     return target
 
 
-def likely(probability: np.ndarray, encoded: Encoded, segment: int = 0, floor: float = FLOOR) -> np.ndarray:
-    """Returns at most MOST spans with a probability above `floor`, the most probable first.
+def likely(
+    probability: np.ndarray, encoded: Encoded, segment: int = 0, floor: float = FLOOR, most: int = MOST
+) -> np.ndarray:
+    """Returns the spans with a probability above `floor`, the most probable first.
 
     Args:
         probability: (time, time), the probability of each pair of first and last token; padding may follow.
         encoded: the Encoded window.
         segment: 0 for the first text, 1 for the second.
         floor: the minimum probability.
+        most: the maximum number of spans.
 
     Returns:
         int32 (count, 2), the first and the last token of each span.
@@ -126,5 +129,5 @@ def likely(probability: np.ndarray, encoded: Encoded, segment: int = 0, floor: f
     real = (encoded.offsets[:, 1] > encoded.offsets[:, 0]) & (encoded.segments == segment)
     probability = probability[:size, :size]
     found = np.argwhere((probability > floor) & np.triu(np.outer(real, real)))
-    best = np.argsort(-probability[tuple(found.T)], kind="stable")[:MOST]
+    best = np.argsort(-probability[tuple(found.T)], kind="stable")[:most]
     return found[best].astype(np.int32)
