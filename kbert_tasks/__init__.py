@@ -1,4 +1,4 @@
-"""Fine-tune Google's BERT checkpoints to classify texts and to find relations and subjects in them; pretrain one's own.
+"""Fine-tune Google's BERT checkpoints to classify texts and to find entities, relations and subjects in them; pretrain one's own.
 
 TensorFlow is imported when it is needed, not here.
 """
@@ -14,6 +14,7 @@ _HOME = {
     "TextClassifier": "tasks.classify.task",
     "RelationExtractor": "tasks.relation.task",
     "SubjectExtractor": "tasks.subject.task",
+    "EntityRecognizer": "tasks.entity.task",
     "Checkpoint": "checkpoint.checkpoint",
     "find_checkpoint": "checkpoint.find",
     "load_trained_model_from_checkpoint": "encoder.loading",
@@ -55,6 +56,7 @@ if TYPE_CHECKING:  # the same names for type checkers and editors, which then kn
     from .pretraining.fill import fill_mask as fill_mask
     from .reporting.writing import report as report
     from .tasks.classify.task import TextClassifier as TextClassifier
+    from .tasks.entity.task import EntityRecognizer as EntityRecognizer
     from .tasks.loading import load as load
     from .tasks.relation.task import RelationExtractor as RelationExtractor
     from .tasks.subject.task import SubjectExtractor as SubjectExtractor

@@ -240,6 +240,6 @@ print(*sorted(each.name for each in (OUTPUT / "further").iterdir()), sep="\n")
 # kbert-train --task classify --checkpoint mine2 --train train.csv --output runs/mine
 # ```
 #
-# For the settings, whole word masking and the training of `tiny-zh`, see `docs/pretraining.md` and `checkpoints/tiny-zh/README.md`.
+# For the settings, whole word masking and the training of `tiny-zh`, see `docs/pretraining.md` and `checkpoints/tiny-zh/README.md`. Next: [06_entity](06_entity.ipynb).
 #
-# 各项设置的作用、全词掩码，以及 `tiny-zh` 的训练方法，见 `docs/pretraining.zh.md` 和 `checkpoints/tiny-zh/README.md`。
+# 各项设置的作用、全词掩码，以及 `tiny-zh` 的训练方法，见 `docs/pretraining.zh.md` 和 `checkpoints/tiny-zh/README.md`。下一篇：[06_entity](06_entity.ipynb)。

@@ -46,6 +46,7 @@ JOBS = {
     "classify": ("classify", {}),
     "relation": ("relation", {}),
     "subject": ("subject", {}),
+    "entity": ("entity", {}),
     "classify with much": ("classify", MANY_SETTINGS),
 }
 

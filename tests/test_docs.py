@@ -89,6 +89,7 @@ KINDS = [  # in the order of the tables in settings.md: each lists what a class 
     (span_task.SpanSettings, settings.Settings),
     (tasks.find("relation").Settings, span_task.SpanSettings),
     (tasks.find("subject").Settings, span_task.SpanSettings),
+    (tasks.find("entity").Settings, span_task.SpanSettings),
 ]
 assert issubclass(KINDS[1][0], truncation.TruncationSettings)
 

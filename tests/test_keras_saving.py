@@ -82,6 +82,10 @@ def subject():
     return of_task(kb.SubjectExtractor)
 
 
+def entity():
+    return of_task(kb.EntityRecognizer, types_=["x", "y", "z"])
+
+
 def relation_in_16_bits():
     with computing("bfloat16"):
         return relation()
@@ -145,7 +149,7 @@ def check(model, tmp_path, h5=True):
 
 
 @pytest.mark.filterwarnings("ignore:You are saving your model as an HDF5 file")
-@pytest.mark.parametrize("build", [classifier, relation, subject, relation_in_16_bits])
+@pytest.mark.parametrize("build", [classifier, relation, subject, entity, relation_in_16_bits])
 def test_task_models_can_be_saved_and_copied(build, tmp_path):
     check(build(), tmp_path)
 

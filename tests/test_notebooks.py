@@ -9,7 +9,7 @@ import pytest
 from .checkpoint.test_embedded import ROOT
 
 SOURCES = sorted((ROOT / "notebooks").glob("[0-9]*.py"))
-NAMES = ["01_inside_bert", "02_classify", "03_relation", "04_subject", "05_pretrain"]
+NAMES = ["01_inside_bert", "02_classify", "03_relation", "04_subject", "05_pretrain", "06_entity"]
 CHINESE = re.compile("[一-鿿]")
 
 

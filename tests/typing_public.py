@@ -12,6 +12,8 @@ from kbert_tasks.comparison.compare import Comparison
 from kbert_tasks.explanation.explanation import Explanation
 from kbert_tasks.tasks.base import Task
 from kbert_tasks.tasks.classify import task as classify
+from kbert_tasks.tasks.entity import task as entity
+from kbert_tasks.tasks.entity.entities import Entity
 from kbert_tasks.tasks.relation import task as relation
 from kbert_tasks.tasks.relation.triples import Triple
 from kbert_tasks.tasks.subject import task as subject
@@ -53,6 +55,12 @@ def span_tasks() -> None:
             assert_type(each, Subject)
             if each.span:
                 assert_type(each.span.start, int)
+    for recognized in kb.EntityRecognizer("checkpoint", flat=True).fit("train.jsonl").predict(["text"]):
+        assert_type(recognized, entity.Prediction | None)
+        for one in recognized.entities if recognized else ():
+            assert_type(one, Entity)
+            assert_type((one.entity, one.type, one.start, one.end), tuple[str, str, int, int])
+            assert_type(one.probability, float | None)
 
 
 def evaluation() -> None:

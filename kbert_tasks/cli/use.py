@@ -99,7 +99,7 @@ def predict(argv: Sequence[str]) -> None:
     parser.add_argument(
         "--format",
         choices=KINDS,
-        help="output format (default: the extension of --output; on standard output csv, or jsonl for relations)",
+        help="output format (default: the extension of --output; on standard output csv, or jsonl for relations and entities)",
     )
     arguments = parser.parse_args(argv)
     if arguments.file == "-":

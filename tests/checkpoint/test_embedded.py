@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 
 import kbert_tasks as kb
-from kbert_tasks import cli, samples
+from kbert_tasks import cli, samples, tasks
 from kbert_tasks.checkpoint import catalog, embedded, find, google_format
 from kbert_tasks.checkpoint.validate import examine
 from kbert_tasks.text.tokenizer import read_vocabulary
@@ -99,7 +99,7 @@ def test_missing_tiny_zh_is_reported_in_one_sentence(tmp_path, monkeypatch, caps
     assert not (tmp_path / "run").exists()
 
 
-@pytest.mark.parametrize("task", ["classify", "relation", "subject"])
+@pytest.mark.parametrize("task", tasks.names())
 def test_training_starts_with_tiny_zh_and_the_chinese_sample(task, installed, capsys, monkeypatch):
     """Stops before the training, which the next test includes."""
     started = []
@@ -117,7 +117,7 @@ def test_training_starts_with_tiny_zh_and_the_chinese_sample(task, installed, ca
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("task", ["classify", "relation", "subject"])
+@pytest.mark.parametrize("task", tasks.names())
 def test_training_uses_tiny_zh_and_the_chinese_sample_by_default(task, installed, capsys):
     assert cli.train(["--task", task, "--epochs", "1", "--max-length", "24", "--precision", "float32"]) == 0
     lines = capsys.readouterr().out.splitlines()

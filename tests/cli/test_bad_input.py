@@ -23,6 +23,10 @@ def inputs(two_layers, hotel, tmp_path_factory):
         "bad.jsonl": '{"text": "a", "label": "b"}\n{"text"\n', "list.jsonl": "[1]\n", "broken.xlsx": "x", "broken.parquet": "x",
         "triple.jsonl": '{"text": "a", "spo_list": []}\n{"text": "b", "spo_list": [{"subject": "b", "object": "b"}]}\n',
         "span.jsonl": '{"text": "ab", "spo_list": [{"subject": "a", "predicate": "p", "object": "b", "object_span": [0, 1]}]}\n',
+        "untyped.jsonl": '{"text": "a", "entities": []}\n{"text": "ab", "entities": [{"start": 0, "end": 1}]}\n',
+        "inclusive.jsonl": '{"text": "ab", "entities": [{"start": 0, "end": 1, "type": "t", "entity": "ab"}]}\n',
+        "empty_span.jsonl": '{"text": "ab", "entities": [[1, 1, "t"]]}\n',
+        "tags.jsonl": '{"text": "ab", "entities": "B-t I-t"}\n', "plain.jsonl": '{"text": "ab", "entities": []}\n',
         "string.jsonl": '{"text": "ab", "spo_list": "a p b"}\n', "none.jsonl": '{"text": "ab", "spo_list": []}\n',
         "onelabel.csv": "text,label\na,1\nb,1\n", "blank.csv": "text,label\n ,1\n,2\n",
     }  # fmt: skip
@@ -75,6 +79,7 @@ def inputs(two_layers, hotel, tmp_path_factory):
 
 TRAIN = "train --checkpoint CHECKPOINT --train good.csv --output new "
 RELATION = "train --task relation --checkpoint CHECKPOINT --output new --train "
+ENTITY = RELATION.replace("relation", "entity")
 CASES = [
     # files
     ("train --checkpoint CHECKPOINT --train absent.csv --output new", "absent.csv does not exist"),
@@ -115,6 +120,17 @@ CASES = [
     (RELATION + "triple.jsonl --threshold 1.5", "threshold should be at most 1, not 1.5"),
     (RELATION + "triple.jsonl --threshold 0.04", "threshold should be at least 0.05, not 0.04"),
     (RELATION + "triple.jsonl --max-sampled-spans 0", "max_sampled_spans should be at least 1, not 0"),
+    # entities
+    (ENTITY + "untyped.jsonl", "untyped.jsonl, row 2: an entity lacks type: {'start': 0, 'end': 1}; expected"),
+    (
+        ENTITY + "inclusive.jsonl",
+        "inclusive.jsonl, row 1: the t from 0 to 1 should be 'ab', but the text has 'a' there",
+    ),
+    (ENTITY + "empty_span.jsonl", "empty_span.jsonl, row 1: the t from 1 to 1 contains no character"),
+    (ENTITY + "tags.jsonl", "tags.jsonl, row 1: expected a list of entities, found 'B-t I-t'"),
+    (ENTITY + "plain.jsonl", "the training texts have no entities: at least one is needed"),
+    (ENTITY + "good.csv", "good.csv has no column 'entities'; its columns: text, label"),
+    (ENTITY + "plain.jsonl --flat auto", "unrecognized arguments: auto"),
     # encodings
     ("train --checkpoint CHECKPOINT --train latin.csv --output new", "latin.csv, line 2: byte 0xe9 is not utf-8"),
     (TRAIN + "--encoding klingon", "unknown encoding 'klingon'"),

@@ -16,6 +16,8 @@ from kbert_tasks import cli, samples, tasks
 from kbert_tasks.comparison import answers, bootstrap, runs
 from kbert_tasks.comparison.page import html
 from kbert_tasks.metrics import classification
+from kbert_tasks.tasks.entity import scores as entity_scores
+from kbert_tasks.tasks.entity.entities import Entity
 from kbert_tasks.tasks.relation import scores as relation_scores
 from kbert_tasks.tasks.relation.triples import Triple
 from kbert_tasks.tasks.subject import scores as subject_scores
@@ -26,6 +28,7 @@ from ..reporting.reading import Page
 HOSTILE = "<script>alert(1)</script></style></title><img src=//x onerror=alert(2)>\"'><!-- {{ 7*7 }} \x1b[2J"
 LABELS = made.LABELS
 TRIPLES = [Triple(f"甲{n}", "作者", f"乙{n}") for n in range(4)]
+ENTITIES = [Entity("文本"[:end], kind, 0, end) for end in (1, 2) for kind in ("人物", "地点")]
 
 
 def written(folder, report, rows, **more):
@@ -56,12 +59,16 @@ def random(task, seed, number=60):
         truth, found = ([subset(chance, TRIPLES) for _ in range(number)] for chance in (gold, answer))
         scores = relation_scores.triples(truth, found)
         pairs = [[[t.as_dict() for t in part] for part in each] for each in zip(truth, found, strict=True)]
+    elif task == "entity":
+        truth, found = ([tuple(subset(chance, ENTITIES)) for _ in range(number)] for chance in (gold, answer))
+        scores = entity_scores.entities(truth, found)
+        pairs = [[[e.as_dict() for e in part] for part in each] for each in zip(truth, found, strict=True)]
     else:
         truth, found = ([subset(chance, "甲乙丙") for _ in range(number)] for chance in (gold, answer))
         found = [each[::-1] for each in found]
         scores = subject_scores.subjects(truth, found, ["召回"] * number)
         pairs = [[[{"subject": s} for s in part] for part in each] for each in zip(truth, found, strict=True)]
-    keys = {"relation": ("subject", "predicate", "object"), "subject": ("subject",)}.get(task, ())
+    keys = () if task == "several" else tasks.find(task).presentation.keys
     rows = [
         {
             "text": f"文本{n}",
@@ -88,7 +95,7 @@ def run(*words):
     return cli.compare([str(word) for word in words])
 
 
-@pytest.mark.parametrize("task", ["classify", "several", "relation", "subject"])
+@pytest.mark.parametrize("task", ["classify", "several", "relation", "subject", "entity"])
 def test_scores_equal_those_of_the_reports(task, tmp_path):
     reports = [random(task, seed) for seed in (1, 2, 3)]
     found = kb.compare([written(tmp_path / str(n), *each) for n, each in enumerate(reports)])
@@ -104,7 +111,7 @@ def test_scores_equal_those_of_the_reports(task, tmp_path):
         assert each.only_baseline == sum(b < a for a, b in zip(*right, strict=True))
     assert set(found.differences[0].scores) == {
         "classify": {"accuracy", "macro_f1"}, "several": {"accuracy", "micro_f1", "macro_f1"}, "relation": {"f1"},
-        "subject": {"f1", "accuracy"},
+        "subject": {"f1", "accuracy"}, "entity": {"f1"},
     }[task]  # fmt: skip
 
 
@@ -284,7 +291,9 @@ def test_bad_input_prints_one_sentence_and_writes_nothing(pair, tmp_path, capsys
     assert not list(out.iterdir())
 
 
-@pytest.mark.parametrize("task, number", [("classify", 6), ("several", 2), ("relation", 2), ("subject", 2)])
+@pytest.mark.parametrize(
+    "task, number", [("classify", 6), ("several", 2), ("relation", 2), ("subject", 2), ("entity", 2)]
+)
 def test_page_of_a_comparison(task, number, tmp_path, capsys):
     folders = [written(tmp_path / f"{n}", *random(task, n)) for n in range(number)]
     page = tmp_path / "compare.html"

@@ -52,9 +52,11 @@ def test_further_groups_are_only_counted():
     assert len(found) == 6 and found[-1] == "4 more groups of labels differ only in this way"
 
 
-def test_predicates_and_event_types_that_look_alike_are_reported():
+def test_predicates_and_types_that_look_alike_are_reported():
     (sentence,) = doubts([[["t", "作者", "e"]], [["t", "作者\u200b", "e"]]], "relation")
     assert r"the predicates '作者' (1), '作者\u200b' (1)" in sentence
+    (sentence,) = doubts([[[0, 1, "Place"]], [[0, 1, "place"]]], "entity")
+    assert "the types of entities 'Place' (1), 'place' (1)" in sentence
     task = kb.SubjectExtractor()
     examples = task.examples([{"text": "ab", "event_type": kind, "subject": "a"} for kind in ("Ipo", "IPO")]).rows
     task.prepare(examples)

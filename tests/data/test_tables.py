@@ -9,6 +9,7 @@ import kbert_tasks as kb
 from kbert_tasks.data import delimited, label_forms, tables
 from kbert_tasks.data.cells import text_of
 from kbert_tasks.pretraining import documents
+from kbert_tasks.tasks.entity.entities import overlapping
 
 TEXT = "text,label\n房间很干净,好评\n太吵了,差评\n"
 
@@ -368,6 +369,27 @@ def test_extraction_samples_contain_their_answers_in_the_texts(language):
         assert all(row["subject"] in row["text"] and row["event_type"] for row in subjects)
         texts[part] = {row["text"] for row in (*triples, *subjects)}
     assert not texts["train"] & texts["test"]
+
+
+@pytest.mark.parametrize("language", ["zh", "en"])
+def test_entity_samples_contain_nested_entities_and_texts_without_entities(language):
+    from kbert_tasks import samples
+
+    task, parts = kb.EntityRecognizer(), {}
+    for part, least in (("train", 300), ("test", 100)):
+        table = kb.read(samples.path("entity", language, part))
+        examples = task.examples(table)
+        assert len(examples.rows) == len(table) >= least and not examples.skipped
+        assert not any(each.notes for each in examples.rows)
+        parts[part] = examples.rows
+        nested = [each for each in examples.rows if overlapping(each.entities)]
+        assert len(nested) > 10 and len([each for each in examples.rows if not each.entities]) > 5
+        for entity in (entity for each in examples.rows for entity in each.entities):
+            assert entity.entity == entity.entity.strip()
+    types = [{entity.type for each in rows for entity in each.entities} for rows in parts.values()]
+    assert types[0] == types[1] and len(types[0]) > 3
+    train, test = ({each.text for each in rows} for rows in parts.values())
+    assert len(train) == len(parts["train"]) and not train & test
 
 
 def test_quotation_marks_written_by_pandas_are_not_text(tmp_path):

@@ -11,7 +11,7 @@ from kbert_tasks.data.batches import Replicas, training_batches
 from kbert_tasks.encoder import layers, ops, precision
 from kbert_tasks.encoder.loading import build_encoder
 from kbert_tasks.encoder.ops import dropped, seeded
-from kbert_tasks.tasks import find
+from kbert_tasks.tasks import find, names
 from kbert_tasks.training import optimizers
 from kbert_tasks.training.step import Stepped
 
@@ -67,6 +67,7 @@ def trained(name, compiled, settings=None, **options):
         ("classify", {}),
         pytest.param("relation", {}, marks=pytest.mark.slow),
         pytest.param("subject", {}, marks=pytest.mark.slow),
+        pytest.param("entity", {}, marks=pytest.mark.slow),
         pytest.param("classify", {"parts": 2, "adversarial": 0.5}, marks=pytest.mark.slow),
     ],
 )
@@ -82,7 +83,7 @@ def test_compiled_step_equals_the_plain_step(name, options, monkeypatch):
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("name", ["classify", "relation", "subject"])
+@pytest.mark.parametrize("name", names())
 def test_tpu_step_compiles_in_bfloat16_with_all_training_settings(name, monkeypatch):
     monkeypatch.setattr(ops, "is_tpu", lambda strategy: True)
     monkeypatch.setattr(layers, "dropped", lambda x, rate: x + 0 * dropped(x, rate))

@@ -31,12 +31,14 @@ ROWS = [  # for all tasks
         "spo_list": [{"subject": place, "predicate": how, "object": thing}],
         "event_type": "服务",
         "subject": place,
+        "entities": [[0, len(place), "地点"], [0, len(place + thing) + 1, "东西"]],
     }
     for place in ("酒店", "房间", "环境")
     for thing in ("早餐", "服务", "东西")
     for how in "好差大"
 ]
 TEXT, KIND, SUBJECT, TRIPLE = "酒店的早餐很好!", "服务", "酒店", ("酒店", "好", "早餐")
+ENTITY = "酒店的早餐 | 东西"
 LONG = "很好吃的东西在这那了吗" * 5 + "房间" + TEXT
 
 
@@ -60,12 +62,18 @@ def subject(checkpoint):
 
 
 @pytest.fixture(scope="module")
-def cases(classifier, relation, subject):
+def entity(checkpoint):
+    return fitted("entity", checkpoint)
+
+
+@pytest.fixture(scope="module")
+def cases(classifier, relation, subject, entity):
     """{name of a task: (task, text, text_b, answer)}."""
     return {
         "classify": (classifier, HOTEL, None, classifier.labels_[0]),
         "relation": (relation, TEXT, None, TRIPLE),
         "subject": (subject, TEXT, KIND, SUBJECT),
+        "entity": (entity, TEXT, None, ENTITY),
     }
 
 
@@ -212,11 +220,29 @@ def test_probability_of_a_subject_is_that_of_its_span(subject):
         kb.explain(subject, TEXT)
 
 
-def test_long_text_is_explained_in_the_window_with_the_answer(subject, relation):
+def test_probability_of_an_entity_is_that_of_its_span(entity):
+    found = kb.explain(entity, TEXT, answer=ENTITY)
+    assert found.shown == ENTITY and found.answer.key == (0, 5, "东西")
+    first, last = found.places["entity"]
+    assert TEXT[found.offsets[first, 0] : found.offsets[last, 1]] == "酒店的早餐"
+    _, (windows,) = encoded_rows(entity, TEXT)
+    (outputs,) = entity.run_model(windows)
+    score = outputs["spans"][entity.types_.index("东西"), first, last]
+    assert found.score == pytest.approx(score, abs=1e-4)
+    assert found.probability == pytest.approx(1 / (1 + np.exp(-score)), abs=1e-5)
+
+
+def test_long_text_is_explained_in_the_window_with_the_answer(subject, relation, entity):
     found = kb.explain(subject, LONG, KIND, SUBJECT)
     assert len(found.tokens) == 32 and found.cut > 0
     first, last = found.places["subject"]
     assert LONG[found.offsets[first, 0] : found.offsets[last, 1]] == SUBJECT
+    place = LONG.index(SUBJECT)
+    found = kb.explain(entity, LONG, answer=(place, place + 2, "地点"))
+    first, last = found.places["entity"]
+    assert "".join(found.tokens[first : last + 1]) == SUBJECT and found.cut > 0
+    with pytest.raises(kb.InputError, match="cannot be answered for this text: it is complete in no window"):
+        kb.explain(entity, LONG, answer=[0, 50, "地点"])
     found = kb.explain(relation, LONG, answer=("房间", "好", "早餐"))
     first, last = found.places["object"]
     assert "".join(found.tokens[first : last + 1]) == "早餐"

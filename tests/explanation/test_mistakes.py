@@ -20,6 +20,7 @@ WRONG = [  # the same texts with different gold that the model can answer but wa
     | {"label": {"positive": "negative", "negative": "neutral", "neutral": "positive"}[row["label"]]}
     | {"spo_list": [triple | {"predicate": {"好": "差", "差": "大", "大": "好"}[triple["predicate"]]}]}
     | {"subject": triple["object"]}
+    | {"entities": [[start, end, {"地点": "东西", "东西": "地点"}[kind]] for start, end, kind in row["entities"]]}
     for row in ROWS
     for triple in row["spo_list"]
 ]
@@ -64,9 +65,8 @@ def test_the_worst_mistakes_are_explained(task, tmp_path):
                     explained_answer == "no subject" and not answer[name]
                 )
             else:
-                assert explained_answer.split(" | ") in [
-                    [t["subject"], t["predicate"], t["object"]] for t in answer[name]
-                ]
+                keys = {"relation": ("subject", "predicate", "object"), "entity": ("entity", "type")}[kind]
+                assert explained_answer.split(" | ") in [[each[key] for key in keys] for each in answer[name]]
     if kind == "classify":
         assert [[name for name, _ in each] for each in found[:5]] == [["predicted", "gold"]] * 5
     assert page.count('<div class="attention">') == len(explained)  # once for all explanations of a mistake
@@ -98,6 +98,9 @@ def test_answers_to_explain_for_each_kind_of_mistake():
     assert answers_to_explain("subject", [{"subject": "雪", "span": [0, 1]}], []) == [("predicted", "雪"), ("gold", "")]
     triple = {"subject": "雪", "predicate": "作者", "object": "者"}
     assert answers_to_explain("relation", [], [triple]) == [("gold", ("雪", "作者", "者"))]
+    one, other = ({"entity": "雪", "type": kind, "start": 0, "end": 1} for kind in ("作品", "人物"))
+    assert answers_to_explain("entity", [one], [other]) == [("predicted", (0, 1, "作品")), ("gold", (0, 1, "人物"))]
+    assert answers_to_explain("entity", [one | {"probability": 0.9}], [one]) == []
 
 
 def test_gold_label_unknown_to_the_model_is_not_explained(checkpoint):

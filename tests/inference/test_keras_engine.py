@@ -41,7 +41,7 @@ def probabilities(predictions):
 
 
 @pytest.mark.parametrize(("precision", "difference"), [("float32", 1e-5), ("bfloat16", 1e-2)])
-@pytest.mark.parametrize("name", ["classify", "relation", "subject"])
+@pytest.mark.parametrize("name", tasks.names())
 def test_constants_give_the_same_outputs(name, precision, difference, checkpoint, monkeypatch):
     rows = kb.read(path(name, "zh", "train")).head(40)
     task = tasks.find(name)(checkpoint, precision=precision, **QUICK).fit(rows)

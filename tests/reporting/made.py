@@ -1,6 +1,8 @@
-"""Small invented runs of the three tasks: (report, answers), the arguments of `reporting.report.html`."""
+"""Small invented runs of each task: (report, answers), the arguments of `reporting.report.html`."""
 
 from kbert_tasks.metrics import classification
+from kbert_tasks.tasks.entity import scores as entity_scores
+from kbert_tasks.tasks.entity.entities import Entity
 from kbert_tasks.tasks.relation import scores as relation_scores
 from kbert_tasks.tasks.relation.triples import Triple
 from kbert_tasks.tasks.subject import scores as subject_scores
@@ -90,7 +92,26 @@ def subject(kind="产品召回", **more):
     return report("subject", scores | {"threshold": 0.35}, **more), answers
 
 
-TASKS = {"classify": classify, "several": several, "relation": relation, "subject": subject}
+def entity(place="地点", **more):
+    """Three texts with the same gold entities, two of them nested; predicted: all, one with two errors, none."""
+    text = "上海交响乐团在青岛演出，<b>周山</b>指挥。"
+
+    def found(start, end, kind, probability=None):
+        return Entity(text[start:end], kind, start, end, probability)
+
+    gold = found(0, 6, "机构"), found(0, 2, place), found(7, 9, place), found(15, 17, "人物")
+    right = tuple(found(*each.key, 0.9) for each in gold)
+    other = right[0], found(0, 3, place, 0.7), found(7, 9, "作品", 0.6), right[3]
+    predicted = [right, other, ()]
+    answers = [
+        {"text": text, "gold": [e.as_dict() for e in gold], "predicted": [e.as_dict() for e in each], "loss": n / 10}
+        | {"right": n == 0, "tokens": 23}
+        for n, each in enumerate(predicted)
+    ]
+    return report("entity", entity_scores.entities([gold] * 3, predicted) | {"threshold": 0.42}, **more), answers
+
+
+TASKS = {"classify": classify, "several": several, "relation": relation, "subject": subject, "entity": entity}
 
 
 def seeds(kind="seed"):

@@ -24,6 +24,7 @@ SECTIONS = {
     "several": [*ALWAYS[:4], "calibration", *ALWAYS[4:]],
     "relation": ALWAYS,
     "subject": ALWAYS,
+    "entity": ALWAYS,
 }
 HOSTILE = "<script>alert(1)</script></style></title><img src=//x onerror=alert(2)>\"'><!-- {{ 7*7 }} ]]> $x$ &amp;"
 
@@ -66,8 +67,12 @@ def test_text_is_escaped():
     report |= {"command": HOSTILE, "settings": {HOSTILE: HOSTILE}, "versions": {HOSTILE: HOSTILE}}
     relation, triples = made.relation(predicate=HOSTILE)
     triples[1]["text"] = HOSTILE + triples[1]["text"]
-    subject, subjects = made.subject(kind=HOSTILE)
-    for page in (html(report, answers), html(relation, triples), html(subject, subjects)):
+    for page in (
+        html(report, answers),
+        html(relation, triples),
+        html(*made.subject(HOSTILE)),
+        html(*made.entity(HOSTILE)),
+    ):
         read = Page(page)
         assert (read.tags.count("script"), read.tags.count("img"), read.tags.count("style")) == (1, 0, 2)
         assert read.words.count(HOSTILE) > 2 and read.loaded == []
@@ -273,6 +278,44 @@ def test_gold_and_predicted_are_distinguished_in_the_text():
     assert (
         html(*made.subject()).count('<mark class="gold" title="gold">欣蔬园</mark>') == 4
     )  # twice in each of two texts
+
+
+def marks(page):
+    """The highlighted strings in the text of each mistake, as (kind, string)."""
+    texts = re.findall(r'<p class="text"[^>]*>(.*?)</p>', page, re.DOTALL)
+    return [re.findall(r'<mark class="(\w+)" [^>]*>(.*?)</mark>', text) for text in texts]
+
+
+def test_nested_entities_are_highlighted_at_their_places():
+    page = html(*made.entity())
+    assert marks(page) == [  # the highest loss first: nothing is predicted in the last text
+        [("gold", "上海"), ("gold", "交响乐团"), ("gold", "青岛"), ("gold", "周山")],
+        [("both", "上海"), ("both", "交"), ("both", "响乐团"), ("both", "青岛"), ("both", "周山")],
+    ]
+    assert "&lt;b&gt;<mark" in page and "<b>周山" not in page
+    words = Page(page).words
+    for verdict in (
+        "right 上海交响乐团 → 机构 at 0 0.90",
+        "missed 上海 → 地点 at 0",
+        "wrong 上海交 → 地点 at 0 0.70",
+        "wrong 青岛 → 作品 at 7 0.60",
+    ):
+        assert verdict in words
+
+
+def test_entities_are_scored_by_type_length_and_nesting():
+    words = Page(html(*made.entity())).words
+    for row in (
+        "By type",
+        "人物 1.0000 0.6667 0.8000 3 2",
+        "By length of the answer, test 按答案长度 length precision recall F1 support predicted 1-2 characters",
+        "By kind of entity, test 按是否嵌套 kind precision recall F1 support predicted flat 0.7500 0.5000 0.6000 6 4",
+        "nested 0.7500 0.5000 0.6000 6 4",
+        "Kinds of errors, test 错误类型 kind errors boundary 1 type 1 missed 4 spurious 0",
+        "the best epoch, the threshold",
+    ):
+        assert row in words
+    assert "By kind of text, test 按文本类型 kind" in Page(html(*made.relation())).words
 
 
 def test_page_embeds_the_chinese_characters_that_it_uses():

@@ -88,7 +88,7 @@ def test_grid_search_over_learning_rates_works(checkpoint):
 
 
 @pytest.mark.slow  # scikit-learn splits these rows in the same way as those of a classifier
-@pytest.mark.parametrize("kind", ["multi-label", "relation", "subject"])
+@pytest.mark.parametrize("kind", ["multi-label", "relation", "entity", "subject"])
 def test_cross_validation_works_for_answers_that_are_lists(kind, checkpoint):
     if kind == "multi-label":
         task, texts, gold = (
@@ -99,6 +99,9 @@ def test_cross_validation_works_for_answers_that_are_lists(kind, checkpoint):
     elif kind == "relation":
         task, texts = kb.RelationExtractor(checkpoint, **FEW), TEXTS
         gold = [[{"subject": "房间", "predicate": "是", "object": text[2:4]}] for text in texts]
+    elif kind == "entity":
+        task, texts = kb.EntityRecognizer(checkpoint, **FEW), TEXTS
+        gold = [[{"start": 0, "end": 2, "type": "地点"}, [2, 4, "评价"]] for _ in texts]
     else:
         task, texts, gold = kb.SubjectExtractor(checkpoint, **FEW), [(text, "评价") for text in TEXTS], ["房间"] * 12
     scores = cross_val_score(task, texts, gold, cv=2, error_score="raise")

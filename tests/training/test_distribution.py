@@ -18,6 +18,7 @@ from hypothesis import strategies as st
 import kbert_tasks as kb
 from kbert_tasks._keras import tensorflow
 from kbert_tasks.data.batches import Replicas, training_batches
+from kbert_tasks.tasks import names
 from kbert_tasks.training import distribution
 
 from .. import curves, tiny
@@ -232,7 +233,7 @@ def test_two_devices_give_the_same_losses_and_answers_as_one_for_every_task(
     log = process.communicate()[0].decode()
     assert process.returncode == 0, log
     found = json.loads((tmp_path / "losses.json").read_text())
-    assert {"classify", "relation", "subject"} <= found.keys()
+    assert {*names()} <= found.keys()
     assert_same_results(found, single_device_results(found))
 
 

@@ -88,12 +88,13 @@ def progress(finished, tmp_path):
     return shutil.copytree(finished[1], tmp_path / "progress")
 
 
-# An epoch has 5 steps (classify), 11 (relation) or 17 (subject).
+# An epoch has 5 steps (classify), 11 (relation, entity) or 17 (subject).
 STOPS = [
     ("classify", MORE, [7]),  # in the second epoch
     ("classify", MICRO_BATCHES, [5]),  # at the end of the first epoch, before the evaluation
     ("relation", MORE, [13]),
     ("subject", MORE, [19]),
+    ("entity", MORE, [13]),
 ]
 COMPILED = ("classify", MORE | {"compile": "on", "precision": "bfloat16"}, [7])
 ALL_STOPS = [(name, more, [1, 5, 7, 11, 19]) for name in names() for more in ({}, MORE)]

@@ -1,0 +1,1 @@
+"""Named entities: parts of a text with a type. They may overlap."""
