@@ -35,7 +35,7 @@ if TYPE_CHECKING:
     from ..tasks.base import Task
 
 log = logging.getLogger("kbert_tasks")
-FORMAT = 4
+FORMAT = 5
 SEEN = "seen"
 AGAIN = "and save again; kbert-train resumes from its last save if you run the same command again"
 

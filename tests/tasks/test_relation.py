@@ -264,6 +264,51 @@ def test_one_triple_per_row_may_have_spans():
     assert example.triples[0].subject_span == (5, 9) and example.triples[0].object_span == (10, 15)
 
 
+TYPED = [
+    {"text": "房间干净，早餐好", "spo_list": [
+        {"subject": "房间", "predicate": "是", "object": "干净", "subject_type": "设施", "object_type": "评价"},
+        {"subject": "早餐", "predicate": "是", "object": "好", "subject_type": "食物", "object_type": {"@value": "评价"}},
+    ]},
+    {"text": "服务好", "spo_list": [
+        {"subject": "服务", "predicate": "是", "object": "好", "subject_type": "设施", "object_type": "评价"},
+    ]},
+]  # fmt: skip
+
+
+def test_types_of_entities_are_those_of_the_predicate(checkpoint, tmp_path):
+    settings = {"epochs": 150, "learning_rate": 3e-3, "dropout": 0.0, "max_length": 32}
+    task = RelationExtractor(checkpoint, **settings).fit(TYPED, dev=TYPED)
+    task.save(tmp_path / "run")
+    loaded = kb.load(tmp_path / "run")
+    assert loaded.types_ == {"是": ["设施", "评价"]}
+    for triple in loaded.predict(["服务好"])[0].triples:
+        assert triple.types == ("设施", "评价") and triple.as_dict()["subject_type"] == "设施"
+    scores = loaded.evaluate(TYPED).scores
+    assert scores["f1"] == 1.0 and scores["type_accuracy"] == pytest.approx(2 / 3)
+    untyped = [
+        row | {"spo_list": [[t["subject"], t["predicate"], t["object"]] for t in row["spo_list"]]} for row in TYPED
+    ]
+    assert "type_accuracy" not in loaded.evaluate(untyped).scores
+    lost = [
+        {"text": "服务好", "spo_list": [{"subject": "月", "predicate": "是", "object": "好", "object_type": "评价"}]}
+    ]
+    report = loaded.evaluate(lost)
+    assert report["type_accuracy"] is None and "type_accuracy     -" in str(report)
+    page = tmp_path / "report.html"
+    loaded.add_test(loaded.evaluate(TYPED), 0.1)
+    kb.report(loaded, page)
+    assert "type accuracy" in page.read_text(encoding="utf-8")
+    assert kb.explain(loaded, "服务好", answer="服务 | 是 | 好", steps=2).shown == "服务 | 是 | 好"
+
+
+def test_triples_without_types_have_no_types():
+    task = extractor(extractor().examples(ROWS).rows)
+    assert task.types_ == {}
+    row = {"text": "早餐好", "subject": "早餐", "predicate": "是", "object": "好", "subject_type": "食物"}
+    (example,) = extractor().examples([row]).rows
+    assert example.triples[0].types == ("食物", None)
+
+
 def test_error_names_the_missing_column_of_the_triple():
     with pytest.raises(kb.InputError, match="no column 'object'; .* --object-column"):
         extractor().examples([{"text": "a", "subject": "a", "predicate": "b"}])

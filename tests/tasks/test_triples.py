@@ -21,6 +21,17 @@ def spo(subject="雪", predicate="作者", object="方雪", **more):
     return {"subject": subject, "predicate": predicate, "object": object} | more
 
 
+def test_types_of_entities_are_read():
+    raw = {"subject_type": "图书", "object_type": {"@value": "人物", "时间": "日期"}}
+    (author, date) = triples_of([spo(object={"@value": "方雪", "时间": "1980年"}, **raw)], TEXT)
+    assert (author.types, date.types) == (("图书", "人物"), ("图书", "日期"))
+    assert author.as_dict() == spo(subject_type="图书", object_type="人物")
+    (author,) = triples_of([spo(subject_type=" ", object_type="人物")], TEXT)
+    assert author.types == (None, "人物")
+    assert triples_of([spo(subject_type="", object_type=None)], TEXT)[0].types is None
+    assert "found ['图书'] instead of a text" in error_message([spo(subject_type=["图书"])])
+
+
 def error_message(value, text=TEXT):
     with pytest.raises(RowError) as caught:
         triples_of(value, text)

@@ -20,11 +20,15 @@ def triples(gold: Sequence[tuple[Triple, ...]], predicted: Sequence[tuple[Triple
         A dict: `precision`, `recall`, `f1`, as in `counted` (f1 is 0 if there are no gold and no predicted triples);
         `per_class`, the same for each predicate; `per_overlap`, the same for each kind of text: "shared pair" if two
         triples have the same two entities, "shared entity" if they have one in common, "normal" if none; `places`, only if
-        the gold triples of some texts all have spans: the same for these texts, where the spans must be right too.
+        the gold triples of some texts all have spans: the same for these texts, where the spans must be right too;
+        `type_accuracy`, only if gold triples have types: of the right triples that have types, the share whose types of
+        subject and object are predicted (None without right triples).
     """
     strings, answers = ([{t.strings for t in each} for each in part] for part in (gold, predicted))
     whole = counted(strings, answers)
     scores: dict[str, Any] = {name: whole[name] for name in ("precision", "recall")} | {"f1": whole["f1"] or 0.0}
+    if any(t.types for each in gold for t in each):
+        scores["type_accuracy"] = _type_accuracy(gold, predicted)
     predicates = sorted({predicate for each in (*strings, *answers) for _, predicate, _ in each})
     scores["per_class"] = {name: counted(*_of(name, strings, answers)) for name in predicates}
     texts = collections.defaultdict(list)
@@ -39,6 +43,14 @@ def triples(gold: Sequence[tuple[Triple, ...]], predicted: Sequence[tuple[Triple
         placed = [_placed(gold[i], predicted[i]) for i in located]
         scores["places"] = counted([strings[i] for i in located], placed) | {"texts": len(located)}
     return scores
+
+
+def _type_accuracy(gold: Sequence[tuple[Triple, ...]], predicted: Sequence[tuple[Triple, ...]]) -> float | None:
+    right = []
+    for each, answers in zip(gold, predicted, strict=True):
+        types = {t.strings: t.types for t in answers}
+        right += [types[t.strings] == t.types for t in each if t.types and t.strings in types]
+    return sum(right) / len(right) if right else None
 
 
 def _placed(gold: tuple[Triple, ...], predicted: tuple[Triple, ...]) -> set[Hashable]:

@@ -1,8 +1,7 @@
 """Relation extraction: finds the (subject, predicate, object) triples of a text."""
 
 import collections
-from collections.abc import Collection, Hashable, Iterator, Sequence
-from dataclasses import dataclass
+from collections.abc import Hashable, Iterator, Sequence
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -12,67 +11,23 @@ from ...data.cells import blank, text_of
 from ...data.examples import Skip, join_rows
 from ...errors import InputError
 from ...metrics.classification import Report
-from ...settings import option
 from ...text.spans import MOST, TokenSpan, span_of
 from ...text.tokenizer import Encoded
 from ..answers import Record
 from ..contract import Arrays, Outputs, Row, known
 from ..presentation import Presentation
-from ..span_task import SpanSettings, SpanTask
+from ..span_task import SpanTask
 from ..target import Target
 from . import cascade, triples
 from .scores import triples as triple_scores
 from .triples import Strings, Triple
+from .types import COLUMNS, MANY_SPANS, MANY_TRIPLES, Candidates, Example, Prediction, RelationSettings
 
 if TYPE_CHECKING:
     import pandas as pd
     from tf_keras.losses import Loss
 
     from ..._keras import Model
-
-_ADVICE = (
-    "This is normal for a model that is hardly trained: use more --epochs or a higher --learning-rate. "
-    "For a trained model, a smaller --max-length gives each window fewer candidates"
-)
-MANY_SPANS = (
-    f"at least {MOST} candidate subjects or objects in a window: only the {MOST} most probable are used. {_ADVICE}"
-)
-MANY_TRIPLES = f"at least {cascade.TRIPLES} candidate triples in a window: only the {cascade.TRIPLES} most probable are used. {_ADVICE}"
-COLUMNS = ("subject_column", "predicate_column", "object_column")
-
-
-@dataclass(frozen=True)
-class RelationSettings(SpanSettings):
-    """Settings of relation extraction, in addition to those of every task."""
-
-    label_column: str = option("spo_list", "column of the triples", later=True)
-    subject_column: str = option("subject", "column of the subject, if each row has one triple", later=True)
-    predicate_column: str = option("predicate", "column of the predicate, if each row has one triple", later=True)
-    object_column: str = option("object", "column of the object, if each row has one triple", later=True)
-    max_sampled_spans: int = option(
-        8, "maximum number of subjects and of objects that are sampled from a text in one training step", least=1
-    )
-
-
-@dataclass(frozen=True)
-class Example:
-    """A text and its gold triples; None if the gold answer is not known."""
-
-    text: str
-    triples: tuple[Triple, ...] | None
-
-
-@dataclass(frozen=True)
-class Prediction:
-    """The predicted triples of a text, the most probable first. Each occurs once, with its most probable spans."""
-
-    triples: tuple[Triple, ...] = ()
-
-
-class Candidates(tuple[Triple, ...]):
-    """The candidate triples of a text, the most probable first; `remarks` is a set of notes about candidates that were ignored."""
-
-    remarks: Collection[str] = ()
 
 
 class RelationExtractor(SpanTask[Prediction]):
@@ -92,9 +47,10 @@ class RelationExtractor(SpanTask[Prediction]):
     """
 
     settings: RelationSettings
+    types_: dict[str, list[str | None]]  # for each predicate, its most frequent types of subject and object
 
     Settings = RelationSettings
-    LEARNED = ("predicates_", "threshold_")
+    LEARNED = ("predicates_", "types_", "threshold_")
     ANSWER = ("spo_list",)
     ANSWERS = "triples"
     FORMAT = "jsonl"
@@ -118,9 +74,9 @@ class RelationExtractor(SpanTask[Prediction]):
             return super().group_rows(rows)
         for name in ("text_column", *COLUMNS):
             tables.column(rows, getattr(settings, name), name)
-        spans = [name for name in ("subject_span", "object_span") if name in rows]
-        rows, sources = join_rows(rows, [settings.text_column], [*names, *spans], settings.label_column)
-        parts = ("subject", "predicate", "object", *spans)
+        more = [name for name in ("subject_span", "object_span", *triples.TYPES) if name in rows]
+        rows, sources = join_rows(rows, [settings.text_column], [*names, *more], settings.label_column)
+        parts = (*triples.PARTS, *more)
         lists = [[dict(zip(parts, cells, strict=True)) for cells in each] for each in rows[settings.label_column]]
         return rows.assign(**{settings.label_column: lists}), sources
 
@@ -131,6 +87,14 @@ class RelationExtractor(SpanTask[Prediction]):
         self.predicates_ = sorted({triple.predicate for example in examples for triple in known(example.triples)})
         if not self.predicates_:
             raise InputError("the training texts have no triples: at least one is needed")
+        # In DuIE, the predicate of a triple determines the types of its subject and its object.
+        found: collections.defaultdict[str, collections.Counter[triples.Types]] = collections.defaultdict(
+            collections.Counter
+        )
+        for triple in (triple for example in examples for triple in known(example.triples)):
+            if triple.types:
+                found[triple.predicate][triple.types] += 1
+        self.types_ = {predicate: list(kinds.most_common(1)[0][0]) for predicate, kinds in sorted(found.items())}
 
     def doubtful_answers(self, examples: Sequence[Example]) -> Iterator[str]:
         return doubts.alike(collections.Counter(t.predicate for e in examples for t in known(e.triples)), "predicates")
@@ -222,7 +186,8 @@ class RelationExtractor(SpanTask[Prediction]):
                 one, other = span_of(window, *subject), span_of(window, *object_)
                 strings = example.text[slice(*one)], self.predicates_[predicate], example.text[slice(*other)]
                 if strings not in found or known(found[strings].probability) < score:
-                    found[strings] = Triple(*strings, one, other, score)
+                    kinds = self.types_.get(strings[1], (None, None))
+                    found[strings] = Triple(*strings, one, other, score, *kinds)
         candidates = Candidates(sorted(found.values(), key=lambda t: (-known(t.probability), t.strings)))
         candidates.remarks = remarks
         return candidates

@@ -11,8 +11,10 @@ from ...errors import RowError
 from ...text.spans import Span, read_span
 
 Strings: TypeAlias = tuple[str, str, str]  # subject, predicate, object
+Types: TypeAlias = tuple[str | None, str | None]  # of subject and object; None if not known
 
 PARTS = ("subject", "predicate", "object")
+TYPES = ("subject_type", "object_type")
 WANTED = 'expected {"subject": ..., "predicate": ..., "object": ...} or [subject, predicate, object]'
 
 
@@ -26,6 +28,7 @@ class Triple:
         object: a part of the text.
         subject_span, object_span: [start, end) in characters of the text; None if not known.
         probability: the probability of a predicted triple; None for a gold triple.
+        subject_type, object_type: types of the two entities, such as "person"; None if not known.
     """
 
     subject: str
@@ -34,6 +37,8 @@ class Triple:
     subject_span: Span | None = None
     object_span: Span | None = None
     probability: float | None = field(default=None, compare=False)
+    subject_type: str | None = field(default=None, compare=False)
+    object_type: str | None = field(default=None, compare=False)
 
     @property
     def strings(self) -> Strings:
@@ -41,16 +46,22 @@ class Triple:
         return self.subject, self.predicate, self.object
 
     @property
+    def types(self) -> Types | None:
+        """(subject type, object type), or None if neither is known."""
+        return None if self.subject_type is self.object_type is None else (self.subject_type, self.object_type)
+
+    @property
     def located(self) -> bool:
         """Whether both spans are known."""
         return self.subject_span is not None and self.object_span is not None
 
     def as_dict(self) -> dict[str, Any]:
-        """Returns the triple as an entry of an `spo_list`, with the spans and the probability that are known."""
+        """Returns the triple as an entry of an `spo_list`, with the spans, the types and the probability that are known."""
         made: dict[str, Any] = {"subject": self.subject, "predicate": self.predicate, "object": self.object}
         for name in ("subject_span", "object_span"):
             if getattr(self, name) is not None:
                 made[name] = list(getattr(self, name))
+        made |= {name: kind for name in TYPES if (kind := getattr(self, name)) is not None}
         return made | ({} if self.probability is None else {"probability": round(self.probability, 6)})
 
 
@@ -59,7 +70,8 @@ def triples_of(value: Any, text: str) -> tuple[Triple, ...] | None:
 
     Args:
         value: a list, or its JSON. An object may be a dict of slots as in DuIE 2.0: `@value` is the object of the
-            predicate, and each other slot that is not empty is the object of a predicate named PREDICATE_SLOT.
+            predicate, and each other slot that is not empty is the object of a predicate named PREDICATE_SLOT. The types of
+            the entities are optional; the type of such an object is a dict with the same slots.
         text: the text of the triples; spans, if given, must match it.
 
     Returns:
@@ -99,8 +111,9 @@ def _read(each: Any, text: str) -> list[Triple]:
         (subject, predicate, object_), each = each, {}
     else:
         raise RowError(f"found {str(each)[:60]}; {WANTED}")
-    slots = object_ if isinstance(object_, dict) else {"@value": object_}
-    for part in (subject, predicate, *slots.values()):
+    slots, kinds = (part if isinstance(part, dict) else {"@value": part} for part in (object_, each.get("object_type")))
+    subject_kind = each.get("subject_type")
+    for part in (subject, predicate, subject_kind, *slots.values(), *kinds.values()):
         if isinstance(part, dict) or _is_list(part):
             raise RowError(f"found {str(part)[:60]} instead of a text; {WANTED}")
     subject, predicate, slots = text_of(subject), text_of(predicate), {n: text_of(slot) for n, slot in slots.items()}
@@ -109,9 +122,15 @@ def _read(each: Any, text: str) -> list[Triple]:
     filled = {name: slot for name, slot in slots.items() if not blank(slot)} or {"@value": slots.get("@value", "")}
     subject_span = read_span(each.get("subject_span"), subject, text)
     object_span = read_span(each.get("object_span"), slots.get("@value", ""), text)
+    one = _kind(subject_kind)
     return [
-        Triple(subject, predicate, slot, subject_span, object_span)
+        Triple(subject, predicate, slot, subject_span, object_span, None, one, _kind(kinds.get(name)))
         if name == "@value"
-        else Triple(subject, f"{predicate}_{name}", slot, subject_span)
+        else Triple(subject, f"{predicate}_{name}", slot, subject_span, None, None, one, _kind(kinds.get(name)))
         for name, slot in filled.items()
     ]
+
+
+def _kind(cell: Any) -> str | None:
+    kind = text_of(cell)
+    return None if blank(kind) else kind
