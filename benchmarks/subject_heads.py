@@ -26,7 +26,7 @@ class Untyped(SubjectExtractor):
     """The model does not read the event type."""
 
     def texts_of(self, example):
-        return ("-", example.text) if self.typed_ else (example.text, None)
+        return ("-", example.text) if self.paired else (example.text, None)
 
 
 class Prefixed(SubjectExtractor):
@@ -79,8 +79,8 @@ class OneSoftmax(OneOutput):
         return {"spans": ChoiceLoss()}
 
     def span_probabilities(self, window, outputs):
-        possible = self._answers(window.segments) == 0
-        return scipy.special.softmax(np.where(possible, outputs["spans"][0].astype("float64"), -np.inf))
+        possible = self.possible(window.segments) == 0
+        return scipy.special.softmax(np.where(possible, outputs["spans"].astype("float64"), -np.inf))
 
 
 class Pointers(SubjectExtractor):
@@ -94,10 +94,10 @@ class Pointers(SubjectExtractor):
 
     def sample_target(self, x, target, chance):
         pointers = np.zeros((2, len(x["Input-Token"])), "int8")
-        pointers[:, x["Input-Segment"] < int(self.typed_)] = -1
+        pointers[:, x["Input-Segment"] < int(self.paired)] = -1
         if target is None:  # the gold answer is not known
             pointers[:] = -1
-        for first, last in target or ():
+        for _, (first, last) in target or ():
             pointers[0, first] = pointers[1, last] = 1
         return x, {"spans": pointers}
 
@@ -114,7 +114,7 @@ class Independent(Pointers):
         return {"spans": loss}
 
     def span_probabilities(self, window, outputs):
-        return np.outer(*self.probabilities(outputs["spans"]))
+        return np.outer(*self.probabilities(outputs["spans"]))[None]
 
 
 class Softmax(Pointers):
@@ -135,7 +135,7 @@ class Softmax(Pointers):
 
     def span_probabilities(self, window, outputs):
         first, last = outputs["spans"].astype("float64")
-        return self.probabilities(first[:, None] + last[None] - first[0] - last[0])
+        return self.probabilities(first[:, None] + last[None] - first[0] - last[0])[None]
 
 
 VARIANTS = {

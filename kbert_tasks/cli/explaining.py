@@ -21,8 +21,9 @@ def explain(argv: Sequence[str]) -> None:
     parser.add_argument(
         "--answer",
         metavar="A",
-        help="a label; 'subject | predicate | object', or a JSON list of the three; a subject ('' for none); an entity: "
-        "'string | type', or [start, end, type] in JSON; default: what is predicted",
+        help="a label; 'subject | predicate | object', or a JSON list of the three; a subject ('' for none), or "
+        "'event type | subject' if the model finds the types; an entity: 'string | type', "
+        "or [start, end, type] in JSON; default: what is predicted",
     )
     parser.add_argument(
         "--steps", type=int, default=STEPS, metavar="N", help=f"number of steps of the integral (default {STEPS})"

@@ -73,7 +73,9 @@ def counts(presentation: Presentation, pairs: Sequence[tuple[Answer, Answer]]) -
 def members(value: Any, keys: Sequence[str] = ()) -> frozenset[Any]:
     """Returns a gold or predicted value as a set of labels, or, for dicts, of tuples of their values of `keys`."""
     if isinstance(value, list):
-        return frozenset(tuple(each[key] for key in keys) if isinstance(each, dict) else each for each in value)
+        return frozenset(
+            tuple(each[key] for key in keys if key in each) if isinstance(each, dict) else each for each in value
+        )
     return frozenset() if value is None else frozenset([value])
 
 

@@ -116,7 +116,7 @@ class Examples:
 def examples_of(task: "Task[Any]", rows: "Rows", labels: "Labels | None" = None, gold: bool = True) -> Examples:
     """Makes a task's Examples from a table, file or list (see `kbert_tasks.data.tables.table`) and counts every row."""
     settings = task.settings
-    second = getattr(settings, task.SECOND) if task.SECOND and task.paired is not False else None
+    second = getattr(settings, task.SECOND) if task.SECOND and task.reads_second(gold) else None
     names = settings.text_column, settings.label_column, second
     labels = labels if labels is None else task.label_list(labels)
     table = tables.table(rows, labels, names)
@@ -125,7 +125,8 @@ def examples_of(task: "Task[Any]", rows: "Rows", labels: "Labels | None" = None,
     headers = headers_again(table)
     table = task.name_columns(table.drop(index=headers))
     places = table.index  # row numbers in the whole table
-    _note_second(task, table)
+    if not task.reads_second(gold) and not table.attrs.get("before"):  # of a large file, only for the first part
+        _note_second(task, table)
     table, sources = task.group_rows(table) if gold else (table, one_row_each(table))
     sources = [tuple(int(places[position]) for position in source) for source in sources] if headers else sources
     for option in task.columns(gold) if len(table) else ():
@@ -164,11 +165,11 @@ def _is_name(cell: object, name: object) -> bool:
 
 
 def _note_second(task: "Task[Any]", rows: "pd.DataFrame") -> None:
-    """Logs a warning if the table has a column of second texts, or of types, that this task was trained without."""
+    """Logs a warning if the table has a column of second texts, or of types, that is not read."""
     name = getattr(task.settings, task.SECOND) if task.SECOND else None
-    if name is not None and name in rows and task.paired is False and not all(map(blank, texts_of(rows, name))):
+    if name is not None and name in rows and not all(map(blank, texts_of(rows, name))):
         file = rows.attrs.get("file", "the table")
-        log.warning("%s: column %r is not read, as this model was trained on single texts", file, name)
+        log.warning("%s: column %r is not read, as this model reads single texts", file, name)
 
 
 def one_row_each(table: "pd.DataFrame") -> list[tuple[int, ...]]:

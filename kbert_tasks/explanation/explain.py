@@ -36,9 +36,10 @@ def explain(
         task: a trained or loaded task.
         text: the text.
         text_b: the second text of a pair, or the event type; only for tasks trained on pairs.
-        answer: the answer to explain: a label, a triple such as "subject | predicate | object", a subject, or an entity such
-            as "string | type" or (start, end, type). By default, the predicted answer is explained. If nothing is predicted,
-            it is the most probable answer, or "no subject".
+        answer: the answer to explain: a label, a triple such as "subject | predicate | object", a subject (or, if the task
+            finds event types, "event type | subject"), or an entity such as "string | type" or (start, end, type). By
+            default, the predicted answer is explained. If nothing is predicted, it is the most probable answer, or "no
+            subject".
         steps: number of interpolation points, at least 1. More steps make the result more exact: they reduce its `delta`, the
             error of the numerical integration.
         attention: whether to compute the attention maps.

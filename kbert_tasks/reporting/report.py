@@ -32,8 +32,9 @@ def html(
             classify: also `text_b` and `probabilities`; gold and predicted are labels or lists of labels, and predicted is
             None if the model abstained.
             relation: gold and predicted are lists of {subject, predicate, object}, optionally with subject_span,
-            object_span and probability.
-            subject: also `event_type`; gold and predicted are lists of {subject}, optionally with span and probability.
+            object_span, the types of both and probability.
+            subject: also `event_type`; gold and predicted are lists of {subject}, optionally with span and probability. If
+            the event types are found, they are in these lists instead.
             entity: gold and predicted are lists of {entity, type, start, end}, optionally with probability.
             Spans are [start, end) in characters.
         why: dict of the index of a wrong answer in `answers` to a list of (what is explained, HTML), as returned by

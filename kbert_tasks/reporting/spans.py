@@ -68,14 +68,14 @@ def verdicts(answer: Mapping[str, Any], parts: Sequence[str]) -> list[tuple[str,
 
     Args:
         answer: dict with lists of dicts `gold` and `predicted`.
-        parts: the keys that identify an answer, such as ("subject", "predicate", "object").
+        parts: the keys that identify an answer, such as ("subject", "predicate", "object"), if it has them.
 
     Returns:
         A list of (verdict, strings, probability or None) without duplicates. The verdict is "right", "missed" (only gold) or
         "wrong" (only predicted). Gold answers come first.
     """
     gold, predicted = (
-        {tuple(each[part] for part in parts): each.get("probability") for each in answer[side] or ()}
+        {tuple(each[part] for part in parts if part in each): each.get("probability") for each in answer[side] or ()}
         for side in ("gold", "predicted")
     )
     found = [("right" if each in predicted else "missed", each, predicted.get(each)) for each in gold]

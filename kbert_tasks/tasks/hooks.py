@@ -48,6 +48,14 @@ class Hooks(Answers):
 
     # Reading -----------------------------------------------------------------------------------------------
 
+    def reads_second(self, with_answer: bool) -> bool:
+        """Returns whether the column of the second text is read, if there is one.
+
+        Args:
+            with_answer: whether the gold answer is read too, which the column may belong to.
+        """
+        return self.paired is not False
+
     def columns(self, with_answer: bool) -> list[str]:
         """Returns the names of the settings that name the required columns of a table, such as ["text_column"].
 

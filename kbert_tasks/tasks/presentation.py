@@ -13,7 +13,7 @@ class Presentation:
         kind_of, kinds_zh: what `per_overlap` groups, such as "text", and a Chinese heading for its groups.
         question: keys of the inputs in a record of `answers.jsonl`.
         about: the key in `question` whose value is shown next to the text, or None.
-        keys: for answers that are lists of dicts, the keys that identify an answer; () for other answers. A value that is
+        keys: for answers that are lists of dicts, the keys that identify an answer, if it has them; () for other answers. A value that is
             a number is shown as a place in the text.
         entities: the keys in `keys` whose values are parts of the text.
         ranked: whether the first of several answers also has its own score, `accuracy`.

@@ -206,7 +206,7 @@ def test_probability_of_a_subject_is_that_of_its_span(subject):
     first, last = found.places["subject"]
     assert TEXT[found.offsets[first, 0] : found.offsets[last, 1]] == SUBJECT
     _, (windows,) = encoded_rows(subject, (TEXT, KIND))
-    p = subject.span_probabilities(windows[0], *subject.run_model(windows))
+    (p,) = subject.span_probabilities(windows[0], *subject.run_model(windows))
     assert found.score == pytest.approx(np.log(p[first, last] / (1 - p[first, last])), abs=1e-4)
     none = kb.explain(subject, TEXT, KIND, "")
     assert none.answer is None and none.shown == "no subject" and not none.places

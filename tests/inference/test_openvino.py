@@ -27,11 +27,14 @@ KINDS = [
     ("classify", {"pooling": "mean", "encoder": "keras-bert"}),
     ("relation", {"threshold": 0.05, "epochs": 1, "learning_rate": 1e-4}),  # little training, so that it gives answers
     ("subject", {}),
+    ("subject", {"find_types": True}),
     ("entity", {"threshold": 0.05}),  # little training, so that it gives answers
 ]
 
 
-@pytest.fixture(scope="module", params=KINDS, ids=["classify", "keras-bert", "relation", "subject", "entity"])
+@pytest.fixture(
+    scope="module", params=KINDS, ids=["classify", "keras-bert", "relation", "subject", "find-types", "entity"]
+)
 def trained(request, checkpoint, tmp_path_factory):
     """(folder of a saved task, test rows)."""
     name, more = request.param

@@ -65,7 +65,7 @@ def test_pairs_of_texts_are_learned_and_predicted(checkpoint):
 def test_second_text_column_is_ignored_by_a_model_of_single_texts(plain, caplog):
     frame = pd.DataFrame({"text": GOOD, "text_b": BAD})
     assert plain.predict(frame) == plain.predict(GOOD)
-    assert caplog.messages == ["the table: column 'text_b' is not read, as this model was trained on single texts"]
+    assert caplog.messages == ["the table: column 'text_b' is not read, as this model reads single texts"]
 
 
 @pytest.mark.parametrize("pairs", [list(zip(GOOD, BAD, strict=True)), np.array([GOOD, BAD]).T])

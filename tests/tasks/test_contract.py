@@ -20,18 +20,27 @@ from kbert_tasks.saving import folder
 FEW = {"epochs": 2, "max_length": 32, "learning_rate": 1e-3, "precision": "float32", "validation_split": 0.1}
 
 
-@pytest.fixture(scope="module", params=tasks.names())
+CASES = {name: (name, {}) for name in tasks.names()} | {"subject-find-types": ("subject", {"find_types": True})}
+
+
+@pytest.fixture(scope="module", params=CASES)
 def trained(request, two_layers):
     """(task, training rows, test rows): a task trained for two epochs on a part of its sample."""
-    train, test = (kb.read(path(request.param, "zh", part)).head(60) for part in ("train", "test"))
-    return tasks.find(request.param)(two_layers, **FEW).fit(train), train, test
+    name, settings = CASES[request.param]
+    train, test = (kb.read(path(name, "zh", part)).head(60) for part in ("train", "test"))
+    return tasks.find(name)(two_layers, **FEW, **settings).fit(train), train, test
+
+
+def like(task, **changes):
+    """An untrained task with the same checkpoint and settings, except for `changes`."""
+    return type(task)(**task.get_params() | changes)
 
 
 @pytest.fixture(scope="module")
-def other(trained, two_layers):
+def other(trained):
     """The task trained with another seed and with the test rows as development rows."""
     task, train, test = trained
-    return type(task)(two_layers, **FEW, seed=2).fit(train, dev=test)
+    return like(task, seed=2).fit(train, dev=test)
 
 
 def same_predictions(one, other):
@@ -155,17 +164,17 @@ def test_texts_in_the_training_data_are_counted(trained):
     assert notes["the same text is in the training data"] == task.report_["examples"]["train"]["used"]
 
 
-def test_same_seed_repeats_training(trained, two_layers):
+def test_same_seed_repeats_training(trained):
     task, train, test = trained
-    repeated = type(task)(two_layers, **FEW).fit(train)
+    repeated = like(task).fit(train)
     assert [e["loss"] for e in repeated.report_["history"]] == [e["loss"] for e in task.report_["history"]]
     assert same_predictions(repeated.predict(test), task.predict(test))
 
 
 @pytest.mark.slow
-def test_another_seed_changes_training(trained, other, two_layers):
+def test_another_seed_changes_training(trained, other):
     task, train, test = trained
-    first = type(task)(two_layers, **FEW).fit(train, dev=test)
+    first = like(task).fit(train, dev=test)
     assert [e["loss"] for e in other.report_["history"]] != [e["loss"] for e in first.report_["history"]]
 
 
@@ -230,7 +239,7 @@ def _explanation(task, answer, gold):
 
 def test_copy_gives_the_same_answers(trained):
     task, _, test = trained
-    untrained = pickle.loads(pickle.dumps(type(task)(task.checkpoint, **FEW)))
+    untrained = pickle.loads(pickle.dumps(like(task)))
     assert untrained.settings == task.settings and untrained.model is None
     wanted = task.predict(test)  # the first prediction builds a graph, which cannot be copied
     for copied in (pickle.loads(pickle.dumps(task)), copy.deepcopy(task)):

@@ -40,10 +40,10 @@ def gold_outputs(task, example, window):
     _, y = task.sample_target(
         {"Input-Token": window.ids, "Input-Segment": window.segments}, task.target(example, window), None
     )
-    spans = y["spans"][0]
-    known = np.argwhere(spans[window.segments == 0] >= 0).tolist()
-    assert known == [[0, 0]] or not task.typed_ or (spans == -1).all()
-    return {"spans": np.where(spans == 1, 1000.0, -1000.0)[None]}
+    spans = y["spans"]
+    known = np.argwhere(spans[0, window.segments == 0] >= 0).tolist()
+    assert known == [[0, 0]] or not task.paired or (spans == -1).all()
+    return {"spans": np.where(spans == 1, 1000.0, -1000.0)}
 
 
 def test_rows_of_the_same_text_and_type_are_one_example():
@@ -282,7 +282,7 @@ def test_text_and_type_are_read_from_standard_input(fitted, tmp_path, monkeypatc
 def test_text_whose_subject_cannot_be_found_has_no_target():
     task = extractor(extractor().examples(ROWS).rows)
     rows = [{"text": "早餐好，服务好", "event_type": "好", "subject": each} for each in ("月亮", "服务", "")]
-    for row, targets in zip(rows, (None, [(7, 8)], []), strict=True):
+    for row, targets in zip(rows, (None, [(0, (7, 8))], []), strict=True):
         (example,) = task.examples([row]).rows
         (window,) = task.encode(example)
         assert task.target(example, window) == targets
@@ -310,7 +310,7 @@ def test_each_span_of_the_text_has_its_own_probability(checkpoint, typed):
     windows = [task.encode(example)[0] for example in task.examples(rows).rows]
     for window, outputs in zip(windows, task.run_model(windows), strict=True):
         assert outputs["spans"].shape == (1, len(window.ids), len(window.ids))  # without the padding of the batch
-        spans = task.span_probabilities(window, outputs)
+        (spans,) = task.span_probabilities(window, outputs)
         assert 0 < spans[0, 0] < 1
         assert not np.tril(spans, -1).any()
         if typed:

@@ -3,7 +3,7 @@
 import json
 from collections.abc import Sequence
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, TypeAlias
 
 import numpy as np
 
@@ -16,6 +16,8 @@ NONE = ("", "NaN", "NAN")  # values that mean "no subject" in published data set
 
 NO_SUBJECT = 0, 0  # tokens of the answer "no subject": [CLS]
 
+Key: TypeAlias = str | tuple[str, str]  # the subject, or (event type, subject) if the model finds event types
+
 
 @dataclass(frozen=True)
 class Subject:
@@ -25,25 +27,35 @@ class Subject:
         subject: a part of the text.
         span: [start, end) in characters of the text; None if not known.
         probability: the probability of a predicted subject; None for a gold subject.
+        event_type: the event type; None unless the model finds event types.
     """
 
     subject: str
     span: Span | None = None
     probability: float | None = field(default=None, compare=False)
+    event_type: str | None = None
+
+    @property
+    def key(self) -> Key:
+        """What identifies the answer: the subject, or (event type, subject) if the event type is known."""
+        return self.subject if self.event_type is None else (self.event_type, self.subject)
 
     def as_dict(self) -> dict[str, Any]:
-        """Returns a dict with `subject`, and with `span` and `probability` if they are known."""
-        made: dict[str, Any] = {"subject": self.subject} | ({} if self.span is None else {"span": list(self.span)})
+        """Returns a dict with `subject`, and with `event_type`, `span` and `probability` if they are known."""
+        made: dict[str, Any] = {"subject": self.subject}
+        made |= {} if self.event_type is None else {"event_type": self.event_type}
+        made |= {} if self.span is None else {"span": list(self.span)}
         return made | ({} if self.probability is None else {"probability": round(self.probability, 6)})
 
 
-def subjects_of(text: str, cell: Any, span: Any = None) -> list[Subject]:
+def subjects_of(text: str, cell: Any, span: Any = None, kind: str | None = None) -> list[Subject]:
     """Reads the gold subjects of a row.
 
     Args:
         text: the text of the row.
         cell: a string, a list of strings or of dicts with `subject` and `span`, or the JSON of such a list.
         span: the span of a single string, or None.
+        kind: the event type of the subjects, if the model finds event types; the `event_type` of a dict takes precedence.
 
     Returns:
         A list of Subject; empty if there is no subject.
@@ -59,28 +71,31 @@ def subjects_of(text: str, cell: Any, span: Any = None) -> list[Subject]:
         except ValueError:
             pass  # not JSON: a subject that is not in the text, which is reported later
     if isinstance(cell, list | tuple | np.ndarray):
-        return [found for each in cell for found in subjects_of(text, each)]
+        return [found for each in cell for found in subjects_of(text, each, kind=kind)]
     if isinstance(cell, dict):
         if "subject" not in cell:
             raise RowError(f'expected a subject or {{"subject": ..., "span": ...}}, found {str(cell)[:60]}')
-        return subjects_of(text, cell["subject"], cell.get("span"))
+        own = kind if kind is None else text_of(cell.get("event_type") or kind).strip()
+        return subjects_of(text, cell["subject"], cell.get("span"), own)
     string = text_of(cell)
     found_at = read_span(span, string, text)
     none = blank(string) or (string.strip() in NONE and string not in text)
-    return [] if none else [Subject(string, found_at)]
+    return [] if none else [Subject(string, found_at, event_type=kind)]
 
 
 def without_overlaps(found: Sequence[Subject]) -> list[Subject]:
-    """Removes subjects that overlap a more probable one, and repeated strings, from a list with the most probable first."""
-    kept: list[Subject] = []
-    strings: set[str] = set()
+    """Removes subjects that overlap a more probable one of the same event type, and repeated answers.
+
+    Args:
+        found: subjects, the most probable first.
+    """
+    kept: dict[Key, Subject] = {}
     for each in found:
-        more = [other for other in kept if known(other.probability) > known(each.probability)]
-        clear = not any(_overlap(known(each.span), known(other.span)) for other in more)
-        if clear and each.subject not in strings:
-            kept.append(each)
-            strings.add(each.subject)
-    return kept
+        alike = [other for other in kept.values() if other.event_type == each.event_type]
+        more = [other for other in alike if known(other.probability) > known(each.probability)]
+        if each.key not in kept and not any(_overlap(known(each.span), known(other.span)) for other in more):
+            kept[each.key] = each
+    return list(kept.values())
 
 
 def _overlap(one: Span, other: Span) -> bool:
