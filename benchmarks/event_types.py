@@ -121,8 +121,9 @@ def spread(values):
 def main():
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("checkpoint", help="folder or name")
-    for name in ("train", "dev", "test"):
-        parser.add_argument(name, help="JSON lines with text, event_type and subject")
+    parser.add_argument("train", help="JSON lines with text, event_type and subject")
+    parser.add_argument("dev", help="development file in the same format")
+    parser.add_argument("test", help="test file in the same format")
     parser.add_argument("--results", required=True, metavar="FILE")
     parser.add_argument("--rows", type=int, help="number of training rows (default all)")
     parser.add_argument("--scored-rows", type=int, help="number of development and of test rows (default all)")

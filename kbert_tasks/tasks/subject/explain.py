@@ -74,7 +74,7 @@ def _pair(answer: Any) -> tuple[str, str]:
     """Reads an event type and a subject, written as 'event type | subject', as a list, or as the JSON of a list."""
     parts = answer
     if isinstance(answer, str):
-        with contextlib.suppress(ValueError):
+        with contextlib.suppress(ValueError, RecursionError):
             parts = json.loads(answer)
         if not isinstance(parts, list):
             parts = [part.strip() for part in answer.split("|", 1)]
