@@ -30,6 +30,7 @@ _HOME = {
     "load": "tasks.loading",
     "report": "reporting.writing",
     "read": "data.tables",
+    "write": "data.annotations.formats",
 }
 __all__ = [*_HOME]
 
@@ -48,6 +49,7 @@ if TYPE_CHECKING:  # the same names for type checkers and editors, which then kn
     from .checkpoint.checkpoint import Checkpoint as Checkpoint
     from .checkpoint.find import find_checkpoint as find_checkpoint
     from .comparison.compare import compare as compare
+    from .data.annotations.formats import write as write
     from .data.tables import read as read
     from .encoder.loading import load_trained_model_from_checkpoint as load_trained_model_from_checkpoint
     from .errors import InputError as InputError

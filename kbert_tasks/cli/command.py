@@ -144,7 +144,9 @@ def needs(stream: str, instead: str) -> None:
 
 def file_options(parser: argparse.ArgumentParser) -> argparse._ArgumentGroup:
     """Adds the options for reading tables to a parser; returns their argument group."""
-    group = parser.add_argument_group("data (CSV, TSV, JSON, JSONL, Excel, Parquet)")
+    from ..data.annotations.formats import FORMATS
+
+    group = parser.add_argument_group("data (CSV, TSV, JSON, JSONL, Excel, Parquet, and formats of annotated texts)")
     group.add_argument(
         "--no-header",
         action="store_false",
@@ -153,11 +155,22 @@ def file_options(parser: argparse.ArgumentParser) -> argparse._ArgumentGroup:
     )
     group.add_argument("--encoding", help="encoding of text files (default: UTF-8, UTF-16 and GBK are detected)")
     group.add_argument("--sheet", metavar="NAME|NUMBER", help="sheet of Excel files (default: the first)")
+    group.add_argument(
+        "--input-format",
+        metavar="FORMAT",
+        help=f"format of annotated texts, for all files that are read: {', '.join(FORMATS)} (default: it is detected)",
+    )
+    group.add_argument(
+        "--token-column", type=int, metavar="N", help="column of the tokens in token files, from 1 (default: the first)"
+    )
+    group.add_argument(
+        "--tag-column", type=int, metavar="N", help="column of the tags in token files, from 1 (default: the last)"
+    )
     return group
 
 
 def tables(arguments: argparse.Namespace, files: Mapping[str, str | Path]) -> "dict[str, pd.DataFrame]":
-    """Reads tables with the options of `file_options`; --sheet applies only to Excel files.
+    """Reads tables with the options of `file_options`; --sheet applies only to Excel files, columns to token files.
 
     Args:
         arguments: the parsed arguments.
@@ -166,17 +179,24 @@ def tables(arguments: argparse.Namespace, files: Mapping[str, str | Path]) -> "d
     Returns:
         A dict of name to DataFrame.
     """
+    from ..data.annotations.formats import is_token_file
     from ..data.tables import EXCEL, read
 
     excel = [file for file in files.values() if Path(file).suffix.lower() == EXCEL]
     if arguments.sheet is not None and not excel:
         raise InputError(f"--sheet is for Excel files, which end in {EXCEL}: leave it out")
+    columns = {name: getattr(arguments, name) for name in ("token_column", "tag_column")}
+    tokens = [file for file in files.values() if is_token_file(Path(file), arguments.input_format)]
+    if any(column is not None for column in columns.values()) and not tokens:
+        raise InputError("--token-column and --tag-column are for token files, such as .bio: leave them out")
     return {
         name: read(
             file,
             header=arguments.header,
             encoding=arguments.encoding,
             sheet=arguments.sheet if file in excel else None,
+            format=arguments.input_format,
+            **(columns if file in tokens else {}),
         )
         for name, file in files.items()
     }

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 from ..metrics.classification import Report
 from . import tables
+from .annotations.entities import PROBLEMS
 from .cells import blank, filled, in_row, items, records, text_of, texts_of
 
 if TYPE_CHECKING:
@@ -140,6 +141,8 @@ def examples_of(task: "Task[Any]", rows: "Rows", labels: "Labels | None" = None,
         else:
             made.rows.append(example)
             made.sources.append(source)
+            problems = row.get(PROBLEMS) if gold else None
+            made.notes.update(problems if isinstance(problems, list) else ())
     return made
 
 

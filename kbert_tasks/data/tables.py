@@ -12,9 +12,10 @@ from typing import TYPE_CHECKING, Any
 
 from ..errors import InputError
 from . import delimited, sheets
+from .annotations import formats
+from .annotations.token_files import EXTENSIONS
 from .cells import each_once, items, missing, one_text
 from .encodings import decoded, lines
-from .json_files import objects
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -24,16 +25,27 @@ if TYPE_CHECKING:
 log = logging.getLogger("kbert_tasks")
 
 EXCEL, JSON = ".xlsx", (".jsonl", ".json")
-KINDS = (".csv", ".tsv", *JSON, EXCEL, ".parquet", ".txt")
+KINDS = (".csv", ".tsv", *JSON, EXCEL, ".parquet", ".txt", *EXTENSIONS)
 
 
 def read(
-    path: str | PathLike[str], *, header: bool = True, encoding: str | None = None, sheet: str | int | None = None
+    path: str | PathLike[str],
+    *,
+    header: bool = True,
+    encoding: str | None = None,
+    sheet: str | int | None = None,
+    format: str | None = None,
+    token_column: int | None = None,
+    tag_column: int | None = None,
 ) -> "pd.DataFrame":
-    """Reads a table from a CSV, TSV, JSON, JSONL, Excel, Parquet or plain text file (one text per line).
+    """Reads a table from a CSV, TSV, JSON, JSONL, Excel, Parquet or plain text file (one text per line), or a token file.
 
     If a CSV or TSV file uses another common separator, the function detects it. A `.txt` file that has exactly one tab in
     each line is read as a table with two columns. The log contains a message in both cases.
+
+    Annotated texts in a format of doccano, Label Studio or CLUENER, in JSONL with entities, or in a file with one token and
+    its tag per line (`.bio`, `.conll`, `.bioes`, `.bmes`) get the columns `text` and `entities`, a list of dicts with
+    `start`, `end` (exclusive, in characters) and `type`. With relations, the column `spo_list` holds triples with positions.
 
     Args:
         path: path of the file; its extension determines the file type.
@@ -41,10 +53,14 @@ def read(
         encoding: encoding of a text file; by default it is detected: UTF-8 (with or without BOM), UTF-16 with BOM, or
             GBK if the file is not valid UTF-8 and its text decoded as GBK is Chinese.
         sheet: name of the Excel sheet, or its number from 1; by default the first sheet.
+        format: format of annotated texts: "jsonl", "cluener", "doccano", "label-studio", "bio", "bioes" or "bmes"; by default
+            it is detected.
+        token_column, tag_column: numbers of the columns of a token file, from 1; by default the first and the last.
 
     Returns:
-        A DataFrame. `table.attrs["file"]` is the path. If an Excel file has several sheets, `table.attrs["about"]` is a
-        sentence that says which sheet was read.
+        A DataFrame. `table.attrs["file"]` is the path. `table.attrs["about"]`, if it exists, is a sentence about how the file
+        was read, such as which sheet of an Excel file. If something in annotated texts was left out or changed, the column
+        `annotation_problems` lists it for each row.
 
     Raises:
         InputError: the file or the sheet does not exist, the type or the encoding is wrong, or a line is malformed.
@@ -53,16 +69,8 @@ def read(
 
     path = Path(path)
     kind = path.suffix.lower()
-    if not path.is_file():
-        raise InputError(
-            f"{path} {'is a folder' if path.is_dir() else 'does not exist'}: give a file of labelled texts"
-        )
-    if kind not in KINDS:
-        raise InputError(f"{path} should end in one of {', '.join(KINDS)}: the extension determines the format")
-    if path.stat().st_size == 0:
-        raise InputError(f"{path} is empty")
-    if sheet is not None and kind != EXCEL:
-        raise InputError(f"{path} has no sheets: sheet (--sheet) is only for Excel files, which end in {EXCEL}")
+    tokens = formats.is_token_file(path, format)
+    _check(path, sheet, format, has_token_columns=(token_column, tag_column) != (None, None))
     try:
         if kind == ".parquet":
             table = pd.read_parquet(path)
@@ -70,11 +78,11 @@ def read(
             table = sheets.table(path, header, sheet)
         else:
             text = decoded(path.read_bytes(), str(path), encoding)
-            if kind == ".txt" and delimited.tabbed(lines(text)):
+            if format is None and kind == ".txt" and delimited.tabbed(lines(text)):
                 log.info("%s: each line has exactly one tab, so the file is read as .tsv with two columns", path)
                 kind = ".tsv"
-            if kind in JSON:
-                table = pd.DataFrame(objects(path, text), dtype=object)
+            if tokens or format is not None or kind in JSON:
+                table = formats.read(path, text, format, token_column, tag_column)
             elif kind == ".txt":
                 table = pd.DataFrame({"text": lines(text)})
             else:
@@ -93,6 +101,30 @@ def read(
     if not len(table):
         raise InputError(f"{path} has a header line and no rows" if table.attrs["header"] else f"{path} has no rows")
     return table
+
+
+def _check(path: Path, sheet: str | int | None, format: str | None, has_token_columns: bool) -> None:
+    """Raises InputError if there is no such file, or if an option does not suit it."""
+    kind = path.suffix.lower()
+    if not path.is_file():
+        raise InputError(
+            f"{path} {'is a folder' if path.is_dir() else 'does not exist'}: give a file of labelled texts"
+        )
+    formats.check(format)
+    if kind not in KINDS and format is None:
+        raise InputError(f"{path} should end in one of {', '.join(KINDS)}: the extension determines the format")
+    if path.stat().st_size == 0:
+        raise InputError(f"{path} is empty")
+    if sheet is not None and kind != EXCEL:
+        raise InputError(f"{path} has no sheets: sheet (--sheet) is only for Excel files, which end in {EXCEL}")
+    if format is not None and kind in (EXCEL, ".parquet"):
+        raise InputError(
+            f"{path} is a table, and {format!r} is a format of text files: leave out --input-format (format=)"
+        )
+    if has_token_columns and not formats.is_token_file(path, format):
+        raise InputError(
+            f"{path} is no token file: token_column and tag_column (--token-column, --tag-column) are only for token files"
+        )
 
 
 def named(table: "pd.DataFrame", path: Path, header: bool = True, kind: str | None = None) -> "pd.DataFrame":

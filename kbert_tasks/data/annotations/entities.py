@@ -1,0 +1,98 @@
+"""The table of annotated texts: names of its columns, and what a format module returns."""
+
+import contextlib
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any, TypeAlias
+
+import numpy as np
+
+from ...errors import RowError
+from ..cells import blank, missing, text_of
+
+Entity: TypeAlias = dict[str, Any]  # start, end (exclusive), type; a probability or other keys of the file may follow
+Row: TypeAlias = Mapping[str, Any]
+
+TEXT, ENTITIES, TRIPLES = "text", "entities", "spo_list"
+TOKENS = "tokens"  # the tokens of a token file, so that it is written as it was read
+PROBLEMS = "annotation_problems"  # for each row the list of what was left out or changed in reading
+
+UNTYPED = "ENTITY"  # the type of an entity for which a file names none
+LEFT_OUT = "entities left out: "
+NO_TYPE = LEFT_OUT + "no type"
+REPEATED = LEFT_OUT + "the same span and type again"
+OVERLAPPING = LEFT_OUT + "they overlap another one"
+
+
+@dataclass
+class Annotated:
+    """What a format module reads from a file.
+
+    Attributes:
+        rows: one dict per text with the columns TEXT, ENTITIES (None if the text is not annotated), often others.
+        problems: for each row, one reason for each thing that was left out or changed.
+        about: sentences about how the file was read.
+    """
+
+    rows: list[dict[str, Any]] = field(default_factory=list)
+    problems: list[list[str]] = field(default_factory=list)
+    about: list[str] = field(default_factory=list)
+
+
+def ordered(entities: list[Entity]) -> list[Entity]:
+    """Sorts entities by position; of two that start at the same character, the longer one is first."""
+    return sorted(entities, key=lambda each: (each["start"], -each["end"], each["type"]))
+
+
+def type_of(value: Any) -> str | None:
+    """Returns the type of an entity as text; None if it is empty or not a text or a number."""
+    if isinstance(value, list | dict):
+        return None
+    name = text_of(value)
+    return None if blank(name) else name
+
+
+def list_in(row: Row, column: str) -> list[Any] | None:
+    """Returns the list in a cell, which may be JSON as in a CSV file; None if the cell is empty.
+
+    Raises:
+        RowError: the cell contains something else.
+    """
+    value = row.get(column)
+    if isinstance(value, str):
+        with contextlib.suppress(ValueError):
+            value = json.loads(value or "null")
+    if isinstance(value, list | tuple | np.ndarray):  # Parquet files contain arrays
+        return [*value]
+    if not missing(value):
+        raise RowError(f"column {column!r}: expected a list, found {str(value)[:60]}")
+    return None
+
+
+def entities_of(row: Row) -> list[Entity] | None:
+    """Returns the entities of a row of a table, in order; None if the row is not annotated.
+
+    Raises:
+        RowError: the cell does not contain entities of the row's text.
+    """
+    found = list_in(row, ENTITIES)
+    for each in found or ():
+        if not isinstance(each, dict) or not {"start", "end", "type"} <= each.keys():
+            raise RowError(
+                f'column {ENTITIES!r}: expected entities such as {{"start": 0, "end": 2, "type": "PER"}}, found {str(each)[:60]}'
+            )
+        if not 0 <= each["start"] < each["end"] <= len(row[TEXT]):
+            raise RowError(f"an entity should be in the text, from 0 to {len(row[TEXT])}, found {str(each)[:60]}")
+    return None if found is None else ordered(found)
+
+
+def other_columns(row: Row, *known: str) -> dict[str, Any]:
+    """Returns the cells of all other columns that are not empty."""
+    known = (TEXT, ENTITIES, TRIPLES, PROBLEMS, *known)
+    return {name: value for name, value in row.items() if name not in known and not missing(value)}
+
+
+def renamed(columns: dict[str, Any], taken: tuple[str, ...]) -> dict[str, Any]:
+    """Renames columns whose names the format itself uses to input_NAME."""
+    return {f"input_{name}" if name in taken else name: value for name, value in columns.items()}
