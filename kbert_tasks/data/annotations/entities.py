@@ -82,6 +82,8 @@ def entities_of(row: Row) -> list[Entity] | None:
             raise RowError(
                 f'column {ENTITIES!r}: expected entities such as {{"start": 0, "end": 2, "type": "PER"}}, found {str(each)[:60]}'
             )
+        if not isinstance(each["type"], str) or blank(each["type"]):
+            raise RowError(f"an entity should have a type, found {str(each)[:60]}")
         if not 0 <= each["start"] < each["end"] <= len(row[TEXT]):
             raise RowError(f"an entity should be in the text, from 0 to {len(row[TEXT])}, found {str(each)[:60]}")
     return None if found is None else ordered(found)

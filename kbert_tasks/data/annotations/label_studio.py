@@ -22,8 +22,9 @@ BOTH_WAYS = "relations in both directions are read as from the first to the seco
 
 
 def is_row(row: Row) -> bool:
-    """Returns whether a row is a task of Label Studio."""
-    return isinstance(row.get("data"), dict) and TEXT not in row
+    """Returns whether a row is a task of Label Studio: its text is in "data", next to results or alone."""
+    done = any(isinstance(row.get(name), list) for name in ("annotations", "predictions"))
+    return isinstance(row.get("data"), dict) and (done or row.keys() <= {"data", *OWN})
 
 
 def read(path: Path, rows: Sequence[Row]) -> Annotated:

@@ -175,7 +175,7 @@ def _same(surface: str, part: str) -> bool:
 
 
 def _units(text: str) -> int:
-    return len(text) + sum(letter > "\uffff" for letter in text)
+    return len(text.encode("utf-16-le", "surrogatepass")) // 2
 
 
 def _places(text: str) -> list[int | None]:

@@ -86,6 +86,7 @@ def _index(text: str, triple: Mapping[str, Any], part: str, entities: list[Entit
         start = text.index(triple[part])
         span = [start, start + len(triple[part])]
     name = triple.get(f"{part}_type")
+    name = name if isinstance(name, str) and name else None  # DuIE has dicts of types for objects with several parts
     for index, each in enumerate(entities):
         if [each["start"], each["end"]] == span and name in (None, each["type"]):
             return index

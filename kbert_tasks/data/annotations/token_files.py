@@ -16,9 +16,11 @@ DOCUMENT = "-DOCSTART-"
 WITH_SPACE = "tokens that contain a space"
 MISFIT = LEFT_OUT + "they do not begin and end with a token"
 OTHER_SPACES = "texts whose spaces change, because a token file does not contain them"
+HAS_DOCUMENT = f"texts with a token that begins with {DOCUMENT}, which is not read again"
 NO_TEXT = "texts left out: no token"
 NOT_ANNOTATED = "texts that are not annotated are written as texts without entities"
 BREAKS = "tokens and types whose line breaks and tabs are written as spaces"
+BREAK = re.compile("[\t\r\n]")
 NO_TRIPLES = "triples left out: a token file contains entities only"
 
 
@@ -62,7 +64,7 @@ def read(path: Path, text: str, token_column: int = 1, tag_column: int | None = 
 def _sentences(text: str) -> list[list[Line]]:
     """Splits a file into sentences: lists of lines that are no comments."""
     lines = split_lines(text)
-    mark = "\t" if any("\t" in line.strip(" \t") for line in lines) else " "
+    mark = "\t" if any("\t" in line.rstrip(" \t") for line in lines) else " "
     sentences: list[list[Line]] = []
     inside = False
     for number, line in enumerate(lines, 1):
@@ -139,12 +141,15 @@ def lines(rows: Iterable[Row], problems: Counter[str], scheme: str) -> Iterator[
     kinds = [[*_spans(row, each, problems)] for row, each in zip(rows, spans, strict=True)]
     texts = [token for each in words for token in each] + [kind for each in kinds for _, _, kind in each]
     mark = "\t" if any(" " in each or tokens.SPACES.search(each) for each in texts) else " "
+    if texts and texts[0].startswith("\ufeff"):
+        yield "\ufeff"  # otherwise the character of the text would be read as the byte order mark of the file
     for row, sentence, each in zip(rows, words, kinds, strict=True):
         problems[NO_TRIPLES] += len(row[TRIPLES] or ())
         if not sentence:
             problems[NO_TEXT] += 1
             continue
         problems[NOT_ANNOTATED] += row[ENTITIES] is None
+        problems[HAS_DOCUMENT] += any(token.startswith(DOCUMENT) for token in sentence)
         problems[OTHER_SPACES] += tokens.join(sentence, joined)[0] != row[TEXT]
         for token, tag in zip(sentence, tags.encode(each, len(sentence), scheme), strict=True):
             yield f"{_flat(token, problems)}{mark}{_flat(tag, problems)}\n"
@@ -190,6 +195,7 @@ def _rank(entity: Entity) -> tuple[float, int, int]:
 
 def _flat(cell: str, problems: Counter[str]) -> str:
     """Replaces line breaks and tabs, which would be other lines or columns, by spaces."""
-    flat = re.sub("[\t\r\n]", " ", cell)
-    problems[BREAKS] += flat != cell
+    flat, number = BREAK.subn(" ", cell)
+    if number:
+        problems[BREAKS] += 1
     return flat

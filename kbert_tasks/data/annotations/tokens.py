@@ -11,15 +11,14 @@ SPACES = re.compile("[ \t\r\n]+")
 def by_character(sentences: Iterable[Sequence[str]]) -> bool:
     """Returns whether the tokens of a file are characters, so that digits and Latin letters are joined without spaces too.
 
-    This is so if there are Chinese characters, and at least as many single letters or digits as longer tokens.
+    This is so if there are Chinese characters, and more single characters of other scripts than longer tokens.
     """
     chinese, single, longer = False, 0, 0
     for tokens in sentences:
-        for token in tokens:
-            chinese = chinese or CHINESE.search(token) is not None
-            longer += len(token) > 1
-            single += len(token) == 1 and token.isalnum() and not CHINESE.match(token)
-    return chinese and single >= longer
+        chinese = chinese or CHINESE.search("".join(tokens)) is not None
+        longer += sum(len(token) > 1 for token in tokens)
+        single += sum(len(token) == 1 and not CHINESE.match(token) for token in tokens)
+    return chinese and (single > longer or not longer)
 
 
 def join(tokens: Sequence[str], characters: bool) -> tuple[str, list[tuple[int, int]]]:
