@@ -82,9 +82,10 @@ def test_every_folder_belongs_to_a_layer():
     assert {name.split(".")[0] for name in modules()} - {FREE} == set(RANK)
 
 
+# Files of annotation tools have keys such as "relation", which are also names of tasks.
 def test_no_module_outside_tasks_contains_the_name_of_a_task():
     for name, file in modules().items():
-        if name.split(".")[0] not in ("tasks", "samples", FREE):
+        if name.split(".")[0] not in ("tasks", "samples", FREE) and not name.startswith("data.annotations."):
             words = {
                 node.value
                 for node in ast.walk(ast.parse(file.read_text(encoding="utf-8")))

@@ -1,7 +1,7 @@
 """Relations between annotated entities: from references to entities, as tools write them, to triples, and back."""
 
 from collections import Counter
-from collections.abc import Hashable, Iterable, Mapping
+from collections.abc import Hashable, Iterable, Mapping, Sequence
 from typing import Any, NamedTuple
 
 from .entities import ENTITIES, TEXT, TRIPLES, UNTYPED, Entity, Row, list_in, type_of
@@ -62,11 +62,13 @@ def references(row: Row, problems: Counter[str]) -> tuple[list[Entity], list[Ref
         if not _is_triple(triple):
             problems[NO_TRIPLE] += 1
             continue
-        ends = [_index(row[TEXT], triple, part, entities) for part in ("subject", "object")]
-        if None in ends:
+        spans = [_span(row[TEXT], triple, part) for part in ("subject", "object")]
+        if None in spans:
             problems[NO_PLACE] += 1
         else:
-            made.append(Reference(ends[0], triple["predicate"], ends[1]))
+            kinds = [triple.get(f"{part}_type") for part in ("subject", "object")]
+            subject, object_ = (_index(entities, *each) for each in zip(spans, kinds, strict=True))
+            made.append(Reference(subject, triple["predicate"], object_))
     if len(entities) > known:
         problems[ADDED] += len(entities) - known
     return entities, made
@@ -77,18 +79,20 @@ def _is_triple(value: Any) -> bool:
     return isinstance(value, dict) and all(isinstance(value.get(part), str) and value[part] for part in parts)
 
 
-def _index(text: str, triple: Mapping[str, Any], part: str, entities: list[Entity]) -> int | None:
-    """Returns the index of the entity that is the subject or the object of a triple, and adds it if it is not there."""
+def _span(text: str, triple: Mapping[str, Any], part: str) -> list[int] | None:
+    """Returns the span of the subject or the object; None if there is none and the string is not exactly once in the text."""
     span = list_in(triple, f"{part}_span")
-    if span is None:
-        if text.count(triple[part]) != 1:
-            return None
+    if span is None and text.count(triple[part]) == 1:
         start = text.index(triple[part])
         span = [start, start + len(triple[part])]
-    name = triple.get(f"{part}_type")
-    name = name if isinstance(name, str) and name else None  # DuIE has dicts of types for objects with several parts
+    return span
+
+
+def _index(entities: list[Entity], span: Sequence[int], kind: Any) -> int:
+    """Returns the index of the entity with this span, and with this type if it is known; adds it if it is not there."""
+    kind = kind if isinstance(kind, str) and kind else None  # DuIE has dicts of types for objects with several parts
     for index, each in enumerate(entities):
-        if [each["start"], each["end"]] == span and name in (None, each["type"]):
+        if (each["start"], each["end"]) == tuple(span) and kind in (None, each["type"]):
             return index
-    entities.append({"start": span[0], "end": span[1], "type": name or UNTYPED})
+    entities.append({"start": span[0], "end": span[1], "type": kind or UNTYPED})
     return len(entities) - 1

@@ -10,6 +10,7 @@ from ...data.examples import Skip, join_rows
 from ...errors import InputError
 from ..contract import Row, known
 from ..span_task import SpanTask
+from .annotated import by_type, is_annotated
 from .subjects import subjects_of
 from .types import Example, Prediction, SubjectSettings
 
@@ -47,7 +48,8 @@ class ReadsSubjects(SpanTask[Prediction]):
             kinds = ["" if blank(kind) else kind.strip() for kind in texts_of(rows, settings.type_column)]
             rows = rows.assign(**{settings.type_column: kinds})
         if self.typed_ is None:
-            self.typed_ = settings.type_column in rows and bool((rows[settings.type_column] != "").any())
+            typed = settings.type_column in rows and bool((rows[settings.type_column] != "").any())
+            self.typed_ = typed or is_annotated(rows, settings.label_column, settings.type_column)
             if settings.find_types and not self.typed_:
                 raise InputError(
                     f"find_types needs the event types of the training texts, but {rows.attrs.get('file', 'the table')} "
@@ -58,6 +60,8 @@ class ReadsSubjects(SpanTask[Prediction]):
 
     def group_rows(self, rows: "pd.DataFrame") -> "tuple[pd.DataFrame, list[tuple[int, ...]]]":
         text, kind, label = (getattr(self.settings, f"{name}_column") for name in ("text", "type", "label"))
+        if self.typed_ and text in rows and is_annotated(rows, label, kind):
+            return by_type(rows, text, kind, label, self.settings.find_types)
         if self.settings.find_types and len(rows):
             tables.column(rows, kind, "type_column")  # not in `columns`, because `join_rows` replaces this column
         if text not in rows or label not in rows or (self.typed_ and kind not in rows):  # `columns` reports it
@@ -81,6 +85,8 @@ class ReadsSubjects(SpanTask[Prediction]):
             return Skip("no event type")
         if not with_answer:
             return Example(text, kind, None)
+        if row[self.settings.label_column] is None:
+            return Skip("not annotated")
         found = []
         for cell, *more in row[self.settings.label_column]:
             of_cell = more.pop() if self.settings.find_types else None

@@ -7,7 +7,7 @@ from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 import kbert_tasks as kb
-from kbert_tasks.data.annotations import formats, token_files, tokens
+from kbert_tasks.data.annotations import formats, token_files
 from kbert_tasks.data.annotations.entities import OVERLAPPING, ordered
 
 from .reading import entity, problems, rows
