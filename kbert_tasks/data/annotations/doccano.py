@@ -36,7 +36,7 @@ def read(path: Path, rows: Sequence[Row]) -> Annotated:
     column = next((name for row in rows if (name := jsonl.column_of(row))), None)
     if column is None:
         column = next((name for name in jsonl.COLUMNS if any(name in row for row in rows)), LABEL)
-    entities = jsonl.listed(path, rows, [column] * len(rows))
+    entities = jsonl.listed(path, rows, column)
     related = any(RELATIONS in row for row in rows)
     counting = offsets.counting_of(path, texts, entities, USUAL)
     made = Annotated(about=[*offsets.sentences(counting, offsets.CHARACTERS, texts)])

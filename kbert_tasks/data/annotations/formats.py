@@ -5,11 +5,11 @@ from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from os import PathLike
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, cast
 
 from ...errors import InputError, RowError
 from ...files import replacing
-from ..cells import records
+from ..cells import records, text_of
 from ..json_files import objects
 from ..output import HALF
 from . import cluener, doccano, jsonl, label_studio, token_files
@@ -156,7 +156,7 @@ def lines(
     scores: Iterable[float | None] | None = None,
 ) -> Iterator[str]:
     """Yields the parts of a file in a format, and counts in `problems` what the format cannot express."""
-    checked = _checked(rows if isinstance(rows, Iterable) and not hasattr(rows, "columns") else records(rows), problems)
+    checked = _checked(records(cast("pd.DataFrame", rows)) if hasattr(rows, "columns") else rows, problems)
     if format in SCHEMES:
         yield from token_files.lines(checked, problems, format)
     elif format == "label-studio":
@@ -170,11 +170,12 @@ def lines(
 def _checked(rows: Iterable[Mapping[Any, Any]], problems: Counter[str]) -> Iterator[dict[str, Any]]:
     """Yields rows with their text; half of a surrogate pair is replaced, because its escape would move the offsets."""
     for number, row in enumerate(rows, 1):
-        if not isinstance(row.get(TEXT), str):
+        if TEXT not in row:
             raise InputError(f"row {number} has no {TEXT!r}: a text is needed to write entities")
-        text, halves = HALF.subn("\ufffd", row[TEXT])
-        problems[HALVES] += halves
         try:
-            yield {**row, TEXT: text, ENTITIES: entities_of(row), TRIPLES: list_in(row, TRIPLES)}
+            text, halves = HALF.subn("\ufffd", text_of(row[TEXT], TEXT))
+            entities, triples = entities_of({**row, TEXT: text}), list_in(row, TRIPLES)
         except RowError as error:
             raise InputError(f"row {number}: {error}") from None
+        problems[HALVES] += halves
+        yield {**row, TEXT: text, ENTITIES: entities, TRIPLES: triples}

@@ -75,11 +75,11 @@ def text_in(row: Row, path: Path, number: int) -> str:
         raise InputError(f"{path}, row {number}: {error}") from None
 
 
-def listed(path: Path, rows: Sequence[Row], columns: Sequence[str | None]) -> list[list[Found] | None]:
-    """Reads the entities of each row from its column; None if the row has no such column or it is empty."""
+def listed(path: Path, rows: Sequence[Row], column: str) -> list[list[Found] | None]:
+    """Reads the entities of each row from a column; None if the row has no such column or it is empty."""
     made: list[list[Found] | None] = []
-    for number, (row, column) in enumerate(zip(rows, columns, strict=True), 1):
-        value = None if column is None else row.get(column)
+    for number, row in enumerate(rows, 1):
+        value = row.get(column)
         if not isinstance(value, list | None):
             raise InputError(f"{path}, row {number}: expected a list of entities, found {str(value)[:60]}")
         try:
@@ -93,7 +93,7 @@ def read(path: Path, rows: Sequence[Row], usual: tuple[Counting, ...] = (offsets
     """Reads rows whose entities are in the column `entities`, `label` or `labels`."""
     texts = [text_in(row, path, number) for number, row in enumerate(rows, 1)]
     column = next((name for row in rows if (name := column_of(row))), ENTITIES)
-    entities = listed(path, rows, [column] * len(rows))
+    entities = listed(path, rows, column)
     counting = offsets.counting_of(path, texts, entities, usual)
     made = Annotated(about=[*offsets.sentences(counting, usual[0], texts)])
     for row, text, each in zip(rows, texts, entities, strict=True):

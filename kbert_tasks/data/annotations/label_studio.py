@@ -94,15 +94,13 @@ def _entities(results: Sequence[Any], problems: list[str]) -> Iterator[Found]:
 def _relations(results: Sequence[Any], problems: list[str]) -> Iterator[Reference]:
     for each in results:
         if each.get("type") == "relation":
-            ends = each.get("from_id"), each.get("to_id")
-            if each.get("direction") == "bi":
+            subject, object_ = each.get("from_id"), each.get("to_id")
+            if each.get("direction") == "left":
+                subject, object_ = object_, subject
+            elif each.get("direction") == "bi":
                 problems.append(BOTH_WAYS)
             for label in each.get("labels") or [None]:
-                yield (
-                    Reference(ends[0], label, ends[1])
-                    if each.get("direction") != "left"
-                    else Reference(ends[1], label, ends[0])
-                )
+                yield Reference(subject, label, object_)
 
 
 def lines(
@@ -119,10 +117,9 @@ def lines(
         model_version: the name of the model that predicted the entities; None writes annotations instead of predictions.
         scores: the scores of the predictions of all rows; by default the smallest probability of an entity or triple.
     """
-    scored = iter(scores) if scores is not None else None
+    scored = ((row, _score(row)) for row in rows) if scores is None else zip(rows, scores, strict=True)
     before = "[\n"
-    for number, row in enumerate(rows):
-        score = _score(row) if scored is None else next(scored)
+    for number, (row, score) in enumerate(scored):
         yield before + json_line(_task(row, number, problems, model_version, score)).removesuffix("\n")
         before = ",\n"
     yield "\n]\n" if before != "[\n" else "[]\n"

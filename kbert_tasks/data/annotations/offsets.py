@@ -101,8 +101,8 @@ def _check_ends(path: Path, pairs: Sequence[tuple[str, Found]]) -> None:
     if same and not any(each.end in (len(text), _units(text)) for text, each in pairs):
         raise InputError(
             f"{path}: {same} of {len(pairs)} entities have start = end, and none ends at the end of its text, so `end` seems "
-            "to be the offset of the last character: it should be the offset after it, so add 1 to each end; or add the "
-            'text of each entity as "text", so that this is detected'
+            "to be the offset of the last character: it should be the offset after it, so add 1 to each end, or add the text "
+            'of each entity as "text", so that this is detected; if only these entities are wrong, remove them'
         )
 
 

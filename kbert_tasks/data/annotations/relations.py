@@ -62,13 +62,13 @@ def references(row: Row, problems: Counter[str]) -> tuple[list[Entity], list[Ref
         if not _is_triple(triple):
             problems[NO_TRIPLE] += 1
             continue
-        spans = [_span(row[TEXT], triple, part) for part in ("subject", "object")]
-        if None in spans:
+        subject, object_ = (_span(row[TEXT], triple, part) for part in ("subject", "object"))
+        if subject is None or object_ is None:
             problems[NO_PLACE] += 1
         else:
-            kinds = [triple.get(f"{part}_type") for part in ("subject", "object")]
-            subject, object_ = (_index(entities, *each) for each in zip(spans, kinds, strict=True))
-            made.append(Reference(subject, triple["predicate"], object_))
+            first = _index(entities, subject, triple.get("subject_type"))
+            second = _index(entities, object_, triple.get("object_type"))
+            made.append(Reference(first, triple["predicate"], second))
     if len(entities) > known:
         problems[ADDED] += len(entities) - known
     return entities, made

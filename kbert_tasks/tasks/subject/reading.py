@@ -80,13 +80,13 @@ class ReadsSubjects(SpanTask[Prediction]):
         text = text_of(row[self.settings.text_column], self.settings.text_column)
         if blank(text):
             return Skip("empty text")
+        if with_answer and row[self.settings.label_column] is None:
+            return Skip("not annotated")
         kind = row[self.settings.type_column] if self.paired else None
         if kind == "":
             return Skip("no event type")
         if not with_answer:
             return Example(text, kind, None)
-        if row[self.settings.label_column] is None:
-            return Skip("not annotated")
         found = []
         for cell, *more in row[self.settings.label_column]:
             of_cell = more.pop() if self.settings.find_types else None

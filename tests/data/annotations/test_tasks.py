@@ -42,6 +42,8 @@ def test_entities_are_subjects_of_the_event_that_their_type_names(tmp_path):
         (TEXT, "坏", [("干净", (2, 4))]),
     ]
     assert examples.sources == [(0,), (0,)] and examples.skipped == {"no event type": 1}
+    given[0]["entities"] = [*LABELS, entity(0, 99, "好")]
+    assert kb.SubjectExtractor().examples(put(tmp_path, "a.jsonl", given)).notes == {offsets.OUTSIDE: 1}
 
 
 def test_entities_of_a_table_are_checked():
