@@ -70,8 +70,8 @@ class Endpoints:
         model = self._model(name, request)
         with self.answerer.admission():
             asked = await self._asked(schema.PredictRequest, request)
-            rows = rows_of(model.task, asked, self.answerer.limits)
             task = model.with_options(asked.options)
+            rows = rows_of(task, asked, self.answerer.limits)
             answered = await self.answerer.predict(task, rows)
         answers = [_answer(task, each, asked.all_probabilities) for each in answered.predictions]
         self.answerer.metrics.texts.labels(model.name).inc(len(rows))
@@ -103,8 +103,8 @@ class Endpoints:
             asked = await self._asked(schema.PageRequest, request)
             pair = asked.text_b is not None
             given: dict[str, Any] = {"pairs": [[asked.text, asked.text_b]]} if pair else {"texts": [asked.text]}
-            rows = rows_of(model.task, schema.PredictRequest(**given), self.answerer.limits)
             task = model.with_options(asked.options)
+            rows = rows_of(task, schema.PredictRequest(**given), self.answerer.limits)
             answered: Answered = await self.answerer.predict(task, rows)
         return HTMLResponse(pages.answer(task, asked.text, answered, language_of(asked.language, "")))
 
