@@ -29,14 +29,19 @@ def opened(host: str, port: int) -> socket.socket:
     Raises:
         InputError: the address cannot be used.
     """
+    if not 0 <= port <= 65535:  # getaddrinfo would take the remainder of a larger number
+        raise InputError(f"port should be from 0 to 65535, not {port}")
+    made = None
     try:
         family, _, _, _, address = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)[0]
         made = socket.socket(family)
         if hasattr(signal, "SIGHUP"):  # on Windows, this option would let two servers use the same port
             made.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
         made.bind(address)
-    except (OSError, OverflowError) as error:
-        reason = getattr(error, "strerror", None) or error
+    except OSError as error:
+        if made:
+            made.close()
+        reason = error.strerror or error
         raise InputError(
             f"port {port} of {host} cannot be opened ({reason}): choose another --port or --host"
         ) from None

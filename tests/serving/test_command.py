@@ -22,7 +22,8 @@ def test_wrong_arguments(hotel, tmp_path, capsys):
     assert "max_texts should be at least 1" in refused(capsys, run, "--max-texts", "0")
     assert "timeout should be above 0" in refused(capsys, run, "--timeout", "0")
     assert "invalid choice" in refused(capsys, run, "--engine", "x")
-    assert "cannot be opened" in refused(capsys, run, "--port", "99999999")
+    for port in ("65536", "-1"):
+        assert f"port should be from 0 to 65535, not {port}" in refused(capsys, run, "--port", port)
     assert "cannot be opened" in refused(capsys, run, "--host", "no.such.host.invalid")
 
 
