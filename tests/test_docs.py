@@ -14,6 +14,7 @@ import pytest
 
 import kbert_tasks as kb
 from kbert_tasks import cli, settings, tasks
+from kbert_tasks.serving import limits
 from kbert_tasks.tasks import span_task
 from kbert_tasks.text import truncation
 
@@ -115,6 +116,16 @@ def test_settings_tables_match_the_package(language):
             assert [row[2] for row in rows] == [row[2] for row in wanted]
 
 
+@pytest.mark.parametrize("language", ["", ".zh"])
+def test_table_of_limits_matches_the_server(language):
+    rows = [cells(line) for line in (DOCS / f"serving{language}.md").read_text(encoding="utf-8").splitlines()]
+    found = [row for row in rows if row and row[0].startswith("`--")]
+    wanted = dataclasses.fields(limits.Limits)
+    assert [row[:2] for row in found] == [[f"`--{e.name.replace('_', '-')}`", f"`{e.default}`"] for e in wanted]
+    if not language:
+        assert [row[2] for row in found] == [each.metadata["help"] for each in wanted]
+
+
 # Messages ---------------------------------------------------------------------------------------------------------
 
 UNKNOWN = "…"  # a value that is inserted when the message is created
@@ -141,6 +152,8 @@ def source():
                 strings.append(shape(node))
             if isinstance(node, ast.Call) and getattr(node.func, "id", "") in ("InputError", "RowError") and node.args:
                 errors.append(shape(node.args[0]))
+            if isinstance(node, ast.Call) and getattr(node.func, "id", "") == "Problem":
+                errors.append(shape(node.args[1]))
     return strings, [each for each in errors if set(each) - set(UNKNOWN)]
 
 

@@ -12,6 +12,7 @@ ROOT = Path(kbert_tasks.__file__).parent
 # From the highest layer to the lowest. Folders and modules that share a line do not import each other.
 LAYERS = (
     ("cli",),
+    ("serving",),
     ("comparison",),
     ("reporting",),
     ("explanation",),

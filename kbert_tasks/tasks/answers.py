@@ -41,6 +41,10 @@ class Answers(Contract):
         """Returns a prediction as a table row: a dict whose keys are the columns in ANSWER."""
         return {name: getattr(prediction, name) for name in self.ANSWER}
 
+    def to_json(self, prediction: Any) -> Record:
+        """Returns a prediction as a dict of JSON values with the keys in ANSWER, for programs; by default as `to_dict`."""
+        return self.to_dict(prediction)
+
     def question(self, example: Any) -> Record:
         """Returns the inputs of an example as a dict of JSON values, by the keys in `presentation.question`."""
         found = {name: getattr(example, name, None) for name in self.presentation.question}

@@ -217,6 +217,11 @@ class TextClassifier(ReadsLabels):
         scores = separator.join(f"{p:.6f}" for p in prediction.probability)
         return {"label": separator.join(prediction.label or ()), "probability": scores}
 
+    def to_json(self, prediction: Prediction) -> Record:
+        if not isinstance(prediction.probability, tuple):
+            return self.to_dict(prediction)
+        return {"label": list(prediction.label or ()), "probability": [round(p, 6) for p in prediction.probability]}
+
     def measure(self, examples: Sequence[Example], predictions: Sequence[Prediction]) -> Report:
         return scores.report(self, examples, predictions)
 

@@ -1,0 +1,1 @@
+"""Serve trained tasks over HTTP: `kbert-serve`."""

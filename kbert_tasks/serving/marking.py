@@ -1,0 +1,51 @@
+"""Where the answers of a task are in its text, for highlighting; works for every task with `presentation.entities`."""
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from ..tasks.presentation import Presentation
+from ..text.spans import occurrences
+
+Mark = tuple[int, int, str]  # start, end, name
+
+
+def marks(text: str, records: Sequence[Mapping[str, Any]], shown: Presentation) -> list[Mark]:
+    """Returns the parts of a text to highlight, each with a name such as "subject" or the type of an entity.
+
+    Args:
+        text: the text.
+        records: the answers as dicts. The position of an entity is in the key NAME_span, span, or start and end. Without a
+            position, all its occurrences are highlighted.
+        shown: the Presentation of the task.
+    """
+    found: dict[Mark, None] = {}
+    for record in records:
+        for part in shown.entities:
+            # If each answer is one entity with a class, the class is the name. Otherwise it is the role, such as "object".
+            name = str(record[shown.group]) if len(shown.entities) == 1 and shown.group in record else part
+            for start, end in _places(text, record, part):
+                if 0 <= start < end <= len(text):
+                    found[start, end, name] = None
+    return list(found)
+
+
+def _places(text: str, record: Mapping[str, Any], part: str) -> Sequence[Sequence[int]]:
+    span = record.get(f"{part}_span") or record.get("span")
+    if span is None and "start" in record and "end" in record:
+        span = record["start"], record["end"]
+    return occurrences(text, str(record.get(part, ""))) if span is None else [span]
+
+
+def pieces(text: str, found: Sequence[Mark]) -> list[tuple[str, list[str], list[str]]]:
+    """Splits a text at the borders of marks.
+
+    Returns:
+        A list of (string, names of the marks that contain it, names of the marks that begin with it).
+    """
+    borders = sorted({0, len(text), *(border for mark in found for border in mark[:2])})
+    split = []
+    for start, end in zip(borders, borders[1:], strict=False):
+        inside = [name for first, last, name in found if first <= start and end <= last]
+        begins = [name for first, _, name in found if first == start]
+        split.append((text[start:end], list(dict.fromkeys(inside)), list(dict.fromkeys(begins))))
+    return split
