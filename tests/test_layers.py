@@ -15,6 +15,7 @@ LAYERS = (
     ("comparison",),
     ("reporting",),
     ("explanation",),
+    ("exporting",),
     ("pretraining", "tasks"),
     ("training",),
     ("inference",),

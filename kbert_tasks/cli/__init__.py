@@ -7,7 +7,7 @@ from collections.abc import Sequence
 
 from . import command  # import it first: elapsed() counts from the time of this import
 
-__all__ = ["checkpoint", "command", "compare", "evaluate", "explain", "predict", "pretrain", "train"]
+__all__ = ["checkpoint", "command", "compare", "evaluate", "explain", "export", "predict", "pretrain", "train"]
 
 
 def train(argv: Sequence[str] | None = None) -> int:
@@ -48,5 +48,11 @@ def explain(argv: Sequence[str] | None = None) -> int:
 
 def compare(argv: Sequence[str] | None = None) -> int:
     from .comparing import compare as run
+
+    return run(argv)
+
+
+def export(argv: Sequence[str] | None = None) -> int:
+    from .exporting import export as run
 
     return run(argv)
