@@ -224,9 +224,9 @@ def _json(file: Path, content: dict[str, Any]) -> None:
 
 
 def _question(task: "Task[Any]", example: Any) -> dict[str, str]:
-    """Returns the inputs for the example in the README: a neutral text, so that the README contains no text of the data."""
+    """Returns the inputs for the example in the README, which contains no text of the data, except a type such as `about`."""
     text = TEXTS["的" not in task.tokenizer.vocabulary]
-    return {key: text if i == 0 else text for i, key in enumerate(task.question(example))}
+    return {key: value if key == task.presentation.about else text for key, value in task.question(example).items()}
 
 
 def _example(task: "Task[Any]", question: dict[str, str]) -> Any:

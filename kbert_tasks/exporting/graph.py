@@ -49,4 +49,15 @@ def functions(task: "Task[Any]", client: Client) -> "dict[str, Any]":
             found["probabilities"] = activation(found["logits"] / temperature)
         return {name: tf.identity(each, name) for name, each in found.items()}
 
-    return {MODEL: serve}
+    if client.second is None:
+        return {MODEL: serve}
+    layer = task.model.get_layer(client.second)
+    spans = (tf.TensorSpec((None, None, 2), tf.int64, name) for name in ("subjects", "objects"))
+    signature = [tf.TensorSpec(layer.input[0].shape, tf.float32, "hidden"), *spans]
+
+    @tf.function(input_signature=signature, autograph=False)
+    def follow(hidden: "tf.Tensor", subjects: "tf.Tensor", objects: "tf.Tensor") -> "dict[str, tf.Tensor]":
+        scores = layer([hidden, tf.cast(subjects, tf.int32), tf.cast(objects, tf.int32)])
+        return {"logits": tf.identity(scores, "logits")}
+
+    return {MODEL: serve, client.second: follow}

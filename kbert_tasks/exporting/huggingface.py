@@ -56,7 +56,7 @@ def write(task: "Task[Any]", client: Client, folder: Path) -> None:
             "model.safetensors": {f"bert.{name}": each for name, each in encoder.items()} | _classifier(task, client)
         }
     else:
-        files = {"model.safetensors": encoder, HEAD: head(task)}
+        files = {"model.safetensors": encoder, HEAD: head(task, client)}
     for name, arrays in files.items():
         made = {key: np.ascontiguousarray(each) for key, each in arrays.items()}
         (folder / name).write_bytes(save(made, metadata={"format": "pt"}))
@@ -65,19 +65,17 @@ def write(task: "Task[Any]", client: Client, folder: Path) -> None:
         (folder / f"{name}.json").write_text(text, encoding="utf-8")
 
 
-def head(task: "Task[Any]") -> Arrays:
+def head(task: "Task[Any]", client: Client) -> Arrays:
     """Returns the weights of the head, with the names LAYER/WEIGHT."""
-    layers = [layer for layer in _layers(task) if not layer.name.startswith(("Embedding-", "Encoder-"))]
+    layers = list(task.prediction_model(task.model).layers)
+    if client.second:
+        layers.append(task.model.get_layer(client.second))
     return {
         f"{layer.name}/{weight.name.split(':')[0].split('/')[-1]}": np.asarray(weight)
         for layer in layers
+        if not layer.name.startswith(("Embedding-", "Encoder-"))
         for weight in layer.weights
     }
-
-
-def _layers(task: "Task[Any]") -> list[Any]:
-    """Returns the layers that predictions use."""
-    return list(task.prediction_model(task.model).layers)
 
 
 def _encoder(task: "Task[Any]") -> Arrays:

@@ -1,7 +1,9 @@
 """Compares the client of an export with predictions by Keras, on the same texts."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
+
+import numpy as np
 
 from ..text.spans import FLOOR
 
@@ -41,15 +43,17 @@ def compare(task: "Task[Any]", examples: Sequence[Any], predict: Callable[..., A
         question, prediction = task.question(example).values(), task.decide(example, each)
         found = predict(*question)
         if isinstance(found, dict):
-            ours = prediction.probabilities
-            differences.append(max(abs(ours[label] - p) for label, p in found["probabilities"].items()))
+            known = prediction.probabilities
+            differences.append(np.max([abs(known[label] - p) for label, p in found["probabilities"].items()]))
             equal += _plain(found["label"]) == _plain(task.answer_of(prediction))
         else:
-            differences.append(_difference(task.answer_of(each), predict(*question, threshold=FLOOR)))
-            equal += _keyed(found).keys() == _keyed(task.answer_of(prediction)).keys()
+            keys = task.presentation.keys
+            ours, theirs = (_keyed(one, keys) for one in (task.answer_of(each), predict(*question, threshold=FLOOR)))
+            differences.append(_difference(ours, theirs))
+            equal += _keyed(found, keys).keys() == _keyed(task.answer_of(prediction), keys).keys()
     return {
         "texts": len(examples),
-        "largest_difference": float(max(differences)),
+        "largest_difference": float(np.max(differences)),  # NaN if one of them is
         "equal_answers": equal / len(examples),
     }
 
@@ -58,14 +62,11 @@ def _plain(answer: Any) -> Any:
     return list(answer) if isinstance(answer, tuple) else answer
 
 
-def _keyed(answers: Sequence[Answer]) -> dict[str, float]:
-    """Returns the probability of each answer, by everything else that describes it."""
-    return {
-        repr(sorted((name, value) for name, value in each.items() if name != "probability")): each["probability"]
-        for each in answers
-    }
+def _keyed(answers: Sequence[Answer], keys: Sequence[str]) -> dict[tuple[Any, ...], float]:
+    """Returns the probability of each answer; `keys` identify an answer."""
+    return {tuple(each[key] for key in keys): each["probability"] for each in answers}
 
 
-def _difference(ours: Sequence[Answer], others: Sequence[Answer]) -> float:
-    one, other = _keyed(ours), _keyed(others)
-    return max((abs(one.get(key, FLOOR) - other.get(key, FLOOR)) for key in one.keys() | other.keys()), default=0.0)
+def _difference(one: Mapping[Any, float], other: Mapping[Any, float]) -> float:
+    pairs = ((one.get(key, FLOOR), other.get(key, FLOOR)) for key in one.keys() | other.keys())
+    return max((abs(max(p, FLOOR) - max(q, FLOOR)) for p, q in pairs), default=0.0)

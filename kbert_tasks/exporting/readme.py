@@ -47,7 +47,8 @@ def code(client: Client, kind: str, name: str, folder: str = ".") -> str:
     context |= client.about | {
         "format": kind, "name": name, "folder": json.dumps(folder), "encoding": client.encoding, "pairs": client.pairs,
         "architecture": known, "head": client.head if encoder_only else None,
-        "outputs": ["logits"], "second": None, "offsets": False,
+        "outputs": ["logits", "hidden"] if client.second else ["logits"], "second": client.second,
+        "second_head": client.second_head, "offsets": client.offsets,
     }  # fmt: skip
     made = _environment(client)
     text = made.get_template(CODE).render(context) + made.get_template("predict").render(context)
@@ -83,6 +84,6 @@ def readme(
         client=code(client, kind, name), title=task.presentation.title or task.name, format=kind, name=name, call=call,
         packages=PACKAGES[kind], version=__version__, parity=about, architecture=architecture(client), part=MODEL,
         labels=client.about.get("labels"), encoding=client.encoding, temperature=client.about.get("temperature", 1.0),
-        activation=client.activation, second=None,
+        activation=client.activation, second=client.second,
         serving=json.dumps({"inputs": rows}), inference=json.dumps({"inputs": tensors}),
     )  # fmt: skip

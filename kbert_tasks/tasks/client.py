@@ -19,6 +19,10 @@ class Client:
             `about["temperature"]`; None if there is more to do.
         head: Jinja source that computes `logits` from `hidden`, the token vectors (time, hidden) of one window, with
             NumPy and the arrays of the head in `head`; for formats that contain only the encoder.
+        offsets: whether `windows` also yields the characters of each token, (start, end).
+        second: name of the layer that computes the scores of pairs of spans from [token vectors, subjects, objects], for a
+            task with two stages; `prediction_model` then also returns `hidden`, the token vectors.
+        second_head: the same as `head`, for this layer: from `hidden`, `subjects` and `objects` to `logits`.
     """
 
     template: str
@@ -27,3 +31,6 @@ class Client:
     pairs: bool
     head: str
     activation: str | None = None
+    offsets: bool = False
+    second: str | None = None
+    second_head: str | None = None

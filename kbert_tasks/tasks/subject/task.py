@@ -3,6 +3,7 @@
 from collections import Counter
 from collections.abc import Hashable, Iterator, Sequence
 from dataclasses import dataclass
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -13,9 +14,10 @@ from ...data.examples import Skip, join_rows
 from ...errors import InputError
 from ...metrics.classification import Report
 from ...settings import option
-from ...text.spans import FLOOR, Span, TokenSpan, likely, marked, span_of
+from ...text.spans import FLOOR, MOST, Span, TokenSpan, likely, marked, span_of
 from ...text.tokenizer import Encoded
 from ..answers import Record
+from ..client import Client
 from ..contract import Arrays, Row, known
 from ..presentation import Presentation
 from ..span_task import SpanSettings, SpanTask
@@ -251,6 +253,10 @@ class SubjectExtractor(SpanTask[Prediction]):
 
     def explained_answers(self, value: Sequence[Record]) -> list[str]:
         return [each["subject"] for each in value] or [""]  # "no subject" is an answer too
+
+    def client(self) -> Client:
+        about = {"always": self.always_, "longest": self.longest_, "most": MOST}
+        return self.span_client(Path(__file__).with_name("client.py.jinja"), about, pairs=bool(self.typed_))
 
     def explain_targets(
         self,
