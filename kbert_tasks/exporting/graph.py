@@ -9,7 +9,7 @@ from ..saving.model import arrays_of, built, fill
 from ..tasks.client import Client
 
 if TYPE_CHECKING:
-    import tensorflow as tf
+    from tensorflow import Tensor
 
     from ..tasks.base import Task
 
@@ -40,7 +40,7 @@ def functions(task: "Task[Any]", client: Client) -> "dict[str, Any]":
     signature = [tf.TensorSpec((None, None), tf.int64, name) for name in INPUTS]
 
     @tf.function(input_signature=signature, autograph=False)
-    def serve(input_ids: "tf.Tensor", token_type_ids: "tf.Tensor") -> "dict[str, tf.Tensor]":
+    def serve(input_ids: "Tensor", token_type_ids: "Tensor") -> "dict[str, Tensor]":
         given = zip(INPUTS.values(), (input_ids, token_type_ids), strict=True)
         found = dict(model({name: tf.cast(each, tf.int32) for name, each in given}, training=False))
         found["logits"] = found.pop(scores)
@@ -56,7 +56,7 @@ def functions(task: "Task[Any]", client: Client) -> "dict[str, Any]":
     signature = [tf.TensorSpec(layer.input[0].shape, tf.float32, "hidden"), *spans]
 
     @tf.function(input_signature=signature, autograph=False)
-    def follow(hidden: "tf.Tensor", subjects: "tf.Tensor", objects: "tf.Tensor") -> "dict[str, tf.Tensor]":
+    def follow(hidden: "Tensor", subjects: "Tensor", objects: "Tensor") -> "dict[str, Tensor]":
         scores = layer([hidden, tf.cast(subjects, tf.int32), tf.cast(objects, tf.int32)])
         return {"logits": tf.identity(scores, "logits")}
 

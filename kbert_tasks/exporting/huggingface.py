@@ -1,7 +1,7 @@
 """Exports a folder that `transformers` loads: BertForSequenceClassification, or BertModel and the arrays of the head.
 
 Hugging Face's classifier always has a dense layer with tanh on [CLS] (the pooler). A head on the vector of [CLS] itself is
-mapped with a pooler that multiplies by SMALL, where tanh is the identity except for rounding.
+mapped with a pooler that multiplies by SMALL, where tanh changes a value by about a millionth of it.
 """
 
 import json
@@ -79,16 +79,15 @@ def head(task: "Task[Any]", client: Client) -> Arrays:
 
 
 def _encoder(task: "Task[Any]") -> Arrays:
-    places = {layer: [f"embeddings.{name}" for name in names] for layer, names in EMBEDDINGS.items()}
+    places = [(layer, "embeddings", names) for layer, names in EMBEDDINGS.items()]
     for i in range(task.config["num_hidden_layers"]):
-        for layer, names in LAYER.items():
-            places[f"Encoder-{i + 1}-{layer}"] = [f"encoder.layer.{i}.{name}" for name in names]
+        places += [(f"Encoder-{i + 1}-{layer}", f"encoder.layer.{i}", names) for layer, names in LAYER.items()]
     arrays = {}
-    for layer, names in places.items():
+    for layer, part, names in places:
         weights = [np.asarray(each) for each in task.model.get_layer(layer).weights]
         for name, array in zip(names, weights, strict=True):
             # Dense layers have transposed kernels, embeddings have not.
-            arrays[name] = array if array.ndim == 1 or layer in EMBEDDINGS else array.T
+            arrays[f"{part}.{name}"] = array if array.ndim == 1 or layer in EMBEDDINGS else array.T
     return arrays
 
 

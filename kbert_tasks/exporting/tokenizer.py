@@ -15,6 +15,8 @@ SPACE = r"[\p{Z}\t\n\r]"
 LAST_SIGMA = (
     r"(?<=\p{L})Σ(?!\p{L})"  # Python's lower() gives the final form of sigma, the lower-casing of tokenizers does not
 )
+# `tokenizers` has the marks and punctuation of an older Unicode. Its regular expressions are newer.
+MARKS, PUNCTUATION = r"\p{Mn}", r"\p{P}"
 LATER_CHINESE = "[\U0002b820-\U0002b91f]"  # Chinese characters that tokenizers does not know as such
 
 
@@ -42,10 +44,12 @@ def exported(tokenizer: Tokenizer, max_length: int | None) -> "tokenizers.Tokeni
     if uncased:
         steps.append(normalizers.Replace(tokenizers.Regex(LAST_SIGMA), "ς"))
     steps.append(normalizers.BertNormalizer(False, True, strip_accents=uncased, lowercase=uncased))
+    if uncased:
+        steps.append(normalizers.Replace(tokenizers.Regex(MARKS), ""))
     made.normalizer = normalizers.Sequence(steps)
     splits: list[pre_tokenizers.PreTokenizer] = [
         pre_tokenizers.BertPreTokenizer(),
-        pre_tokenizers.Split(tokenizers.Regex(LATER_CHINESE), "isolated"),
+        pre_tokenizers.Split(tokenizers.Regex(f"{LATER_CHINESE}|{PUNCTUATION}"), "isolated"),
     ]
     if tokenizer.by_character:
         splits.append(pre_tokenizers.Split(tokenizers.Regex("."), "isolated"))
