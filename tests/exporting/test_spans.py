@@ -23,7 +23,19 @@ TRIPLES = [
     {"text": TEXTS[1], "spo_list": [["酒店", "是", "不错"]]},
     {"text": TEXTS[2], "spo_list": [["hotel", "is", "quiet"]]},
 ]
-SETTINGS = {"epochs": 30, "max_length": 24, "validation_split": 0.0, "window_overlap": 8, "learning_rate": 1e-2}
+ENTITIES = [
+    {"text": TEXTS[0], "entities": [[0, 2, "物"], [10, 13, "thing"], [6, 13, "thing"]]},
+    {"text": TEXTS[1], "entities": [[0, 2, "物"]]},
+    {"text": TEXTS[3], "entities": []},
+]
+SETTINGS = {
+    "epochs": 30,
+    "max_length": 24,
+    "validation_split": 0.0,
+    "window_overlap": 8,
+    "learning_rate": 1e-2,
+    "ema_decay": 0.0,
+}
 
 
 @pytest.fixture(scope="module")
@@ -36,6 +48,11 @@ def relations(checkpoint):
     return kb.RelationExtractor(checkpoint, **SETTINGS).fit(TRIPLES)
 
 
+@pytest.fixture(scope="module")
+def entities(checkpoint):
+    return kb.EntityRecognizer(checkpoint, **SETTINGS).fit(ENTITIES)
+
+
 def check(folder, count):
     found = json.loads((folder / "parity.json").read_text(encoding="utf-8"))
     assert found["largest_difference"] < 1e-4 and found["equal_answers"] == 1 and found["texts"] == count
@@ -46,6 +63,15 @@ def test_subjects(subjects, kind, tmp_path):
     needs(kind)
     assert subjects.always_ == ["好"] and any(each.subjects for each in subjects.predict(SUBJECTS))
     check(kb.export(subjects, tmp_path / "out", kind, compare=SUBJECTS), len(SUBJECTS))
+
+
+@pytest.mark.parametrize("flat", [False, True])
+@pytest.mark.parametrize("kind", ["onnx", "huggingface"])
+def test_entities(entities, kind, flat, tmp_path):
+    needs(kind)
+    entities.flat_ = flat
+    assert any(each.entities for each in entities.predict(TEXTS))
+    check(kb.export(entities, tmp_path / "out", kind, compare=TEXTS), len(TEXTS))
 
 
 @pytest.mark.parametrize("kind", ["onnx", "openvino", "savedmodel", "huggingface"])
