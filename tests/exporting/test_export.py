@@ -12,6 +12,8 @@ import kbert_tasks as kb
 from kbert_tasks import cli
 from kbert_tasks.exporting.export import FORMATS
 
+from .untrained import untrained
+
 LONG = "房间很干净 the food is good, 好吃的 [SEP] 东西！" * 6
 TEXTS = ["房间很干净", "太吵", LONG, "[CLS] Terrible service [UNK]", "?", "not nice " * 80]
 PAIRS = [("好", "坏"), (LONG, "food"), ("food", LONG), (LONG, LONG), (LONG[:100], LONG)]
@@ -22,50 +24,36 @@ def needs(kind):
         pytest.importorskip(package, reason=f"the format {kind} needs the package {package}")
 
 
-def trained(checkpoint, texts, labels, **settings):
-    given = {"epochs": 1, "max_length": 32, "validation_split": 0.0, "baseline": False} | settings
-    task = kb.TextClassifier(checkpoint, **given).fit(texts, labels)
-    task.temperature_ = 0.7  # so that calibration matters
-    return task
+LABELS = {"labels_": ["坏", "好"], "temperature_": 0.7, "thresholds_": None, "multi_label_": False, "pairs_": False}
+SEVERAL = LABELS | {"multi_label_": True, "thresholds_": {"坏": 0.3, "好": 0.6}}
+PAIRED = LABELS | {"pairs_": True}
+# Classifiers that differ in the answers, the texts and the pooling: learned attributes and settings.
+KINDS = {
+    "cls": (LABELS, {"pooling": "cls", "min_confidence": 0.6}),
+    "several labels, mean": (SEVERAL, {"multi_label": True, "pooling": "mean"}),
+    "pairs, pooler": (PAIRED, {"pooling": "pooler"}),
+    "head-tail, max": (LABELS | {"temperature_": 1.0}, {"pooling": "max", "truncation": "head-tail"}),
+    "pairs, head-tail": (PAIRED, {"truncation": "head-tail"}),
+    "windows": (LABELS, {"truncation": "windows"}),
+    "pairs, windows": (PAIRED, {"truncation": "windows", "window_pooling": "max", "window_overlap": 3}),
+    "several labels, windows": (SEVERAL, {"multi_label": True, "truncation": "windows"}),
+}
+
+
+def made(checkpoint, name):
+    learned, settings = KINDS[name]
+    return untrained(kb.TextClassifier, checkpoint, learned, **settings)
 
 
 @pytest.fixture(scope="module")
 def single(checkpoint):
-    return trained(checkpoint, TEXTS, ["好", "坏"] * 3, pooling="cls")
+    return made(checkpoint, "cls")
 
 
-@pytest.fixture(scope="module")
-def tasks(checkpoint, single):
-    """Classifiers that differ in the answers, the texts and the pooling."""
-    several = [["好", "坏"], ["坏"], [], ["好"], ["坏"], []]
-    return {
-        "cls": single,
-        "several labels, mean": trained(checkpoint, TEXTS, several, multi_label=True, pooling="mean"),
-        "pairs, pooler": trained(checkpoint, PAIRS, [*"好坏好坏好"], pooling="pooler"),
-        "head-tail, max": trained(checkpoint, TEXTS, ["好", "坏"] * 3, pooling="max", truncation="head-tail"),
-        "pairs, head-tail": trained(checkpoint, PAIRS, [*"好坏好坏好"], truncation="head-tail"),
-        "windows": trained(checkpoint, TEXTS, ["好", "坏"] * 3, truncation="windows"),
-        "pairs, windows": trained(checkpoint, PAIRS, [*"好坏好坏好"], truncation="windows", window_pooling="max"),
-        "several labels, windows": trained(checkpoint, TEXTS, several, multi_label=True, truncation="windows"),
-    }
-
-
-NAMES = (
-    "cls",
-    "several labels, mean",
-    "pairs, pooler",
-    "head-tail, max",
-    "pairs, head-tail",
-    "windows",
-    "pairs, windows",
-    "several labels, windows",
-)
-
-
-@pytest.mark.parametrize("name", NAMES)
-def test_all_kinds_of_classifiers_agree_with_keras(tasks, name, tmp_path):
+@pytest.mark.parametrize("name", KINDS)
+def test_all_kinds_of_classifiers_agree_with_keras(checkpoint, name, tmp_path):
     needs("onnx")
-    task = tasks[name]
+    task = made(checkpoint, name)
     folder = kb.export(task, tmp_path / "out", "onnx", compare=PAIRS if task.pairs_ else TEXTS)
     found = json.loads((folder / "parity.json").read_text(encoding="utf-8"))
     assert found["largest_difference"] < 1e-5 and found["equal_answers"] == 1 and found["equal_tokens"] == 1
@@ -73,13 +61,27 @@ def test_all_kinds_of_classifiers_agree_with_keras(tasks, name, tmp_path):
 
 
 @pytest.mark.parametrize("name", ["cls", "several labels, mean", "pairs, pooler", "head-tail, max"])
-def test_all_kinds_of_pooling_agree_with_keras_in_transformers(tasks, name, tmp_path):
+def test_all_kinds_of_pooling_agree_with_keras_in_transformers(checkpoint, name, tmp_path):
     needs("huggingface")
-    task = tasks[name]
+    task = made(checkpoint, name)
     folder = kb.export(task, tmp_path / "out", "huggingface", compare=PAIRS if task.pairs_ else TEXTS)
     found = json.loads((folder / "parity.json").read_text(encoding="utf-8"))
     assert found["largest_difference"] < 1e-5 and found["equal_answers"] == 1
     assert (folder / "head.safetensors").exists() == (task.pooling in ("mean", "max"))
+
+
+def test_transformers_loads_the_tokenizer_and_a_pipeline(checkpoint, tmp_path):
+    needs("huggingface")
+    import transformers
+
+    task = untrained(kb.TextClassifier, checkpoint, LABELS | {"temperature_": 1.0}, pooling="cls")
+    folder = kb.export(task, tmp_path / "out", "huggingface", compare=TEXTS)
+    tokenizer = transformers.AutoTokenizer.from_pretrained(folder)
+    for text in TEXTS:
+        assert tokenizer(text, truncation=True)["input_ids"] == task.tokenizer.encode(text, None, 32).ids.tolist()
+    (found,) = transformers.pipeline("text-classification", model=str(folder))([TEXTS[0]])
+    (expected,) = task.predict([TEXTS[0]])
+    assert found == {"label": expected.label, "score": pytest.approx(expected.probability, abs=1e-5)}
 
 
 @pytest.mark.parametrize("kind", FORMATS)

@@ -10,47 +10,29 @@ import kbert_tasks as kb
 from kbert_tasks.tasks.subject import task as subject_task
 
 from .test_export import client, needs
+from .untrained import untrained
 
 TEXTS = ["房间很干净 and the food is good, 早餐好", "酒店不错", "the hotel [SEP] was quiet " * 8, "好 好 好"]
-SUBJECTS = [
-    {"text": TEXTS[0], "event_type": "好", "subject": "房间"},
-    {"text": TEXTS[1], "event_type": "好", "subject": "酒店"},
-    {"text": TEXTS[2], "event_type": "坏", "subject": "hotel"},
-    {"text": TEXTS[3], "event_type": "坏", "subject": ""},
-]
-TRIPLES = [
-    {"text": TEXTS[0], "spo_list": [["房间", "是", "干净"], ["food", "is", "good"]]},
-    {"text": TEXTS[1], "spo_list": [["酒店", "是", "不错"]]},
-    {"text": TEXTS[2], "spo_list": [["hotel", "is", "quiet"]]},
-]
-ENTITIES = [
-    {"text": TEXTS[0], "entities": [[0, 2, "物"], [10, 13, "thing"], [6, 13, "thing"]]},
-    {"text": TEXTS[1], "entities": [[0, 2, "物"]]},
-    {"text": TEXTS[3], "entities": []},
-]
-SETTINGS = {
-    "epochs": 30,
-    "max_length": 24,
-    "validation_split": 0.0,
-    "window_overlap": 8,
-    "learning_rate": 1e-2,
-    "ema_decay": 0.0,
-}
+SUBJECTS = [{"text": text, "event_type": kind} for text, kind in zip(TEXTS, ("好", "好", "坏", "坏"), strict=True)]
+SETTINGS = {"max_length": 24, "window_overlap": 8}
 
 
 @pytest.fixture(scope="module")
 def subjects(checkpoint):
-    return kb.SubjectExtractor(checkpoint, **SETTINGS).fit(SUBJECTS)
+    learned = {"typed_": True, "always_": ["好"], "longest_": 9, "threshold_": 0.5}
+    return untrained(kb.SubjectExtractor, checkpoint, learned, **SETTINGS)
 
 
 @pytest.fixture(scope="module")
 def relations(checkpoint):
-    return kb.RelationExtractor(checkpoint, **SETTINGS).fit(TRIPLES)
+    learned = {"predicates_": ["是", "is"], "threshold_": 0.3}
+    return untrained(kb.RelationExtractor, checkpoint, learned, **SETTINGS)
 
 
 @pytest.fixture(scope="module")
 def entities(checkpoint):
-    return kb.EntityRecognizer(checkpoint, **SETTINGS).fit(ENTITIES)
+    learned = {"types_": ["物", "thing"], "flat_": False, "threshold_": 0.5}
+    return untrained(kb.EntityRecognizer, checkpoint, learned, **SETTINGS)
 
 
 def check(folder, count):
@@ -61,7 +43,7 @@ def check(folder, count):
 @pytest.mark.parametrize("kind", ["onnx", "openvino", "savedmodel", "huggingface"])
 def test_subjects(subjects, kind, tmp_path):
     needs(kind)
-    assert subjects.always_ == ["好"] and any(each.subjects for each in subjects.predict(SUBJECTS))
+    assert any(each.subjects for each in subjects.predict(SUBJECTS))
     check(kb.export(subjects, tmp_path / "out", kind, compare=SUBJECTS), len(SUBJECTS))
 
 
@@ -77,7 +59,6 @@ def test_entities(entities, kind, flat, tmp_path):
 @pytest.mark.parametrize("kind", ["onnx", "openvino", "savedmodel", "huggingface"])
 def test_relations_have_two_models(relations, kind, tmp_path):
     needs(kind)
-    relations.threshold_ = 0.05  # so that there are answers
     assert any(each.triples for each in relations.predict(TEXTS))
     folder = kb.export(relations, tmp_path / "out", kind, compare=TEXTS, name="films")
     check(folder, len(TEXTS))
