@@ -23,6 +23,7 @@ _HOME = {
     "fit_folds": "training.repeated",
     "explain": "explanation.explain",
     "compare": "comparison.compare",
+    "export": "exporting.export",
     "Tokenizer": "text.tokenizer",
     "strategy": "training.distribution",
     "InputError": "errors",
@@ -54,6 +55,7 @@ if TYPE_CHECKING:  # the same names for type checkers and editors, which then kn
     from .encoder.loading import load_trained_model_from_checkpoint as load_trained_model_from_checkpoint
     from .errors import InputError as InputError
     from .explanation.explain import explain as explain
+    from .exporting.export import export as export
     from .metrics.classification import Report as Report
     from .pretraining.fill import fill_mask as fill_mask
     from .reporting.writing import report as report

@@ -16,6 +16,7 @@ LAYERS = (
     ("comparison",),
     ("reporting",),
     ("explanation",),
+    ("exporting",),
     ("pretraining", "tasks"),
     ("training",),
     ("inference",),

@@ -7,7 +7,9 @@ from collections.abc import Sequence
 
 from . import command  # import it first: elapsed() counts from the time of this import
 
-__all__ = ["checkpoint", "command", "compare", "evaluate", "explain", "predict", "pretrain", "serve", "train"]
+__all__ = [
+    "checkpoint", "command", "compare", "evaluate", "explain", "export", "predict", "pretrain", "serve", "train",
+]  # fmt: skip
 
 
 def train(argv: Sequence[str] | None = None) -> int:
@@ -54,5 +56,11 @@ def compare(argv: Sequence[str] | None = None) -> int:
 
 def serve(argv: Sequence[str] | None = None) -> int:
     from .serving import serve as run
+
+    return run(argv)
+
+
+def export(argv: Sequence[str] | None = None) -> int:
+    from .exporting import export as run
 
     return run(argv)

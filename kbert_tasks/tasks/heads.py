@@ -53,6 +53,18 @@ class SpanScores(Layer):
     def get_config(self) -> dict[str, Any]:
         return super().get_config() | {"kinds": self.kinds, "size": self.size}
 
+    def in_numpy(self) -> str:
+        """Returns Python code that computes the scores of one text with NumPy, for clients without this class.
+
+        It reads `hidden` (time, hidden) and the arrays `head["NAME/WEIGHT"]`, and sets `logits`.
+        """
+        size, name = self.size, self.name
+        return f"""y = (hidden @ head["{name}/W"] + head["{name}/b"]).reshape(len(hidden), -1, {2 * size + 2}).transpose(1, 0, 2)
+first, last, begins, ends = np.split(y, [{size}, {2 * size}, {2 * size + 1}], axis=-1)
+lengths = np.clip(np.arange(len(hidden)) - np.arange(len(hidden))[:, None], 0, {FAR})
+logits = first @ last.swapaxes(1, 2) / {size}**0.5 + begins + ends.swapaxes(1, 2)
+logits = logits + head["{name}/lengths"][lengths].transpose(2, 0, 1)"""
+
 
 @register
 class PairScores(Layer):
@@ -94,6 +106,18 @@ class PairScores(Layer):
 
     def get_config(self) -> dict[str, Any]:
         return super().get_config() | {"kinds": self.kinds}
+
+    def in_numpy(self) -> str:
+        """Returns Python code that computes the scores of one text with NumPy, for clients without this class.
+
+        It reads `hidden` (time, hidden), `subjects` and `objects` (count, 2), and the arrays `head["NAME/WEIGHT"]`, and sets
+        `logits`.
+        """
+        name = self.name
+        return f"""subject, object_ = (hidden[spans].reshape(len(spans), -1) for spans in (subjects, objects))
+y = (subject @ head["{name}/subject"] + head["{name}/b"])[:, None] + object_ @ head["{name}/object"]
+y = y / 2 * (1 + np.tanh((2 / np.pi) ** 0.5 * (y + 0.044715 * y**3)))  # gelu
+logits = y @ head["{name}/W"] + head["{name}/b2"]"""
 
 
 @register

@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     from .._keras import Model
     from ..typing import Labels
     from .base import Task
+    from .client import Client
 
 
 class FittedBaseline(Protocol):
@@ -224,6 +225,14 @@ class Hooks(Answers):
             A `keras.Model` whose only inputs are token and segment ids, and which returns a dict of outputs.
         """
         return model
+
+    def client(self) -> "Client | None":
+        """Describes for `kbert_tasks.export` how programs without this package get answers from the model.
+
+        Returns:
+            A Client, or None if the task cannot be exported.
+        """
+        return None
 
     def probabilities(self, scores: np.ndarray) -> np.ndarray:
         """Converts scores (logits) to probabilities of the same shape; by default with a sigmoid."""

@@ -3,6 +3,7 @@
 import math
 from collections.abc import Hashable, Sequence
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
 from ..data.examples import Examples
@@ -15,6 +16,7 @@ from ..text.windows import WHOLE, windows
 from ..training.defaults import SPANS
 from .answers import Record
 from .base import P, Task
+from .client import Client
 
 
 @dataclass(frozen=True)
@@ -110,6 +112,24 @@ class SpanTask(Task[P]):
             f"none of the answers in the training examples can be found in its text, so there is nothing to learn "
             f"({reasons}): an answer should occur in the text of its row, character by character; check the columns of text and "
             "answers, and max_length if the texts are long"
+        )
+
+    def span_client(self, template: Path, about: dict[str, Any], pairs: bool = False) -> Client:
+        """Returns the Client of a task whose model scores spans with the layer `spans`.
+
+        Args:
+            template: the file of the function `predict`.
+            about: what it reads from `export.json`, in addition to the values that all tasks with spans have.
+            pairs: whether the model reads pairs of texts.
+        """
+        shared = {"threshold": self.least, "floor": FLOOR, "window_overlap": self.settings.window_overlap}
+        return Client(
+            template=template.read_text(encoding="utf-8"),
+            about=about | shared,
+            encoding="windows",
+            pairs=pairs,
+            head=self.model.get_layer("spans").in_numpy(),
+            offsets=True,
         )
 
     # Output ------------------------------------------------------------------------------------------------

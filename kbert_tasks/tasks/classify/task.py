@@ -26,6 +26,7 @@ if TYPE_CHECKING:
     from tf_keras.losses import Loss
 
     from ..._keras import Model
+    from ..client import Client
     from .losses import Weights
 
 
@@ -138,6 +139,11 @@ class TextClassifier(ReadsLabels):
             return {"label": self.marked_gold([example])[0].astype("float32")}
         (label,) = self.classes_of(example)
         return {"label": np.int32(self.labels_.index(label))}
+
+    def client(self) -> "Client":
+        from .client import client
+
+        return client(self)
 
     def probabilities(self, scores: np.ndarray) -> np.ndarray:
         if self.multi_label_:

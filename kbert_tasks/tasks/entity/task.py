@@ -3,6 +3,7 @@
 from collections import Counter
 from collections.abc import Hashable, Iterator, Sequence
 from dataclasses import dataclass
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -17,6 +18,7 @@ from ...text.spans import TokenSpan, likely, marked, span_of, tokens_of
 from ...text.tokenizer import Encoded
 from ...training.defaults import Resolved, chosen
 from ..answers import Record
+from ..client import Client
 from ..contract import Arrays, Row, known
 from ..presentation import Presentation
 from ..span_task import SpanSettings, SpanTask
@@ -197,6 +199,10 @@ class EntityRecognizer(SpanTask[Prediction]):
         for key in sorted(kinds):
             wrong[kinds[key]].append((found[key] if key in found else gold[key]).as_dict())
         return self.details(example, prediction) | wrong
+
+    def client(self) -> Client:
+        about = {"types": self.types_, "flat": self.flat_}
+        return self.span_client(Path(__file__).with_name("client.py.jinja"), about)
 
     def explained_answers(self, value: Sequence[Record]) -> list[Key]:
         return [(each["start"], each["end"], each["type"]) for each in value]

@@ -2,6 +2,8 @@
 
 import collections
 from collections.abc import Hashable, Iterator, Sequence
+from dataclasses import replace
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -14,6 +16,7 @@ from ...metrics.classification import Report
 from ...text.spans import MOST, TokenSpan, span_of
 from ...text.tokenizer import Encoded
 from ..answers import Record
+from ..client import Client
 from ..contract import Arrays, Outputs, Row, known
 from ..presentation import Presentation
 from ..span_task import SpanTask
@@ -206,6 +209,11 @@ class RelationExtractor(SpanTask[Prediction]):
 
     def decide(self, example: Example, candidates: Candidates) -> Prediction:
         return Prediction(tuple(triple for triple in candidates if known(triple.probability) >= self.least))
+
+    def client(self) -> Client:
+        about = {"predicates": self.predicates_, "most": MOST, "most_triples": cascade.TRIPLES}
+        made = self.span_client(Path(__file__).with_name("client.py.jinja"), about)
+        return replace(made, second="pairs", second_head=self.model.get_layer("pairs").in_numpy())
 
     def explained_answers(self, value: Sequence[Record]) -> list[tuple[str, ...]]:
         return [tuple(each[key] for key in self.presentation.keys) for each in value]

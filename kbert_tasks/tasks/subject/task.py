@@ -5,6 +5,7 @@ type that the model finds, or once.
 """
 
 from collections.abc import Iterator, Sequence
+from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeAlias
 
 import numpy as np
@@ -14,6 +15,7 @@ from ...metrics.classification import Report
 from ...text.spans import FLOOR, MOST, Span, TokenSpan, likely, marked, span_of
 from ...text.tokenizer import Encoded
 from ..answers import Record
+from ..client import Client
 from ..contract import Arrays, known
 from ..presentation import Presentation
 from ..target import Target
@@ -195,6 +197,14 @@ class SubjectExtractor(ReadsSubjects):
     def explained_answers(self, value: Sequence[Record]) -> list[Key]:
         found = [Subject(each["subject"], event_type=each.get("event_type")).key for each in value]
         return found or [""]  # "no subject" is an answer too
+
+    def client(self) -> Client:
+        if self.settings.find_types:
+            raise InputError(
+                "a model that finds event types cannot be exported: use kbert-predict or kbert-serve, or train without find_types"
+            )
+        about = {"always": self.always_, "longest": self.longest_, "most": MOST}
+        return self.span_client(Path(__file__).with_name("client.py.jinja"), about, pairs=bool(self.typed_))
 
     def explain_targets(
         self,

@@ -1,0 +1,86 @@
+"""Exports of tasks whose answers are parts of a text: the client finds the same candidates as Keras."""
+
+import json
+import subprocess
+import sys
+
+import pytest
+
+import kbert_tasks as kb
+from kbert_tasks.tasks.subject import task as subject_task
+
+from .test_export import client, needs
+from .untrained import untrained
+
+TEXTS = ["房间很干净 and the food is good, 早餐好", "酒店不错", "the hotel [SEP] was quiet " * 8, "好 好 好"]
+SUBJECTS = [{"text": text, "event_type": kind} for text, kind in zip(TEXTS, ("好", "好", "坏", "坏"), strict=True)]
+SETTINGS = {"max_length": 24, "window_overlap": 8}
+
+
+@pytest.fixture(scope="module")
+def subjects(checkpoint):
+    learned = {"typed_": True, "always_": ["好"], "longest_": 9, "threshold_": 0.5}
+    return untrained(kb.SubjectExtractor, checkpoint, learned, **SETTINGS)
+
+
+@pytest.fixture(scope="module")
+def relations(checkpoint):
+    learned = {"predicates_": ["是", "is"], "threshold_": 0.3}
+    return untrained(kb.RelationExtractor, checkpoint, learned, **SETTINGS)
+
+
+@pytest.fixture(scope="module")
+def entities(checkpoint):
+    learned = {"types_": ["物", "thing"], "flat_": False, "threshold_": 0.5}
+    return untrained(kb.EntityRecognizer, checkpoint, learned, **SETTINGS)
+
+
+def check(folder, count):
+    found = json.loads((folder / "parity.json").read_text(encoding="utf-8"))
+    assert found["largest_difference"] < 1e-4 and found["equal_answers"] == 1 and found["texts"] == count
+
+
+@pytest.mark.parametrize("kind", ["onnx", "openvino", "savedmodel", "huggingface"])
+def test_subjects(subjects, kind, tmp_path):
+    needs(kind)
+    assert any(each.subjects for each in subjects.predict(SUBJECTS))
+    check(kb.export(subjects, tmp_path / "out", kind, compare=SUBJECTS), len(SUBJECTS))
+
+
+@pytest.mark.parametrize("flat", [False, True])
+@pytest.mark.parametrize("kind", ["onnx", "huggingface"])
+def test_entities(entities, kind, flat, tmp_path):
+    needs(kind)
+    entities.flat_ = flat
+    assert any(each.entities for each in entities.predict(TEXTS))
+    check(kb.export(entities, tmp_path / "out", kind, compare=TEXTS), len(TEXTS))
+
+
+@pytest.mark.parametrize("kind", ["onnx", "openvino", "savedmodel", "huggingface"])
+def test_relations_have_two_models(relations, kind, tmp_path):
+    needs(kind)
+    assert any(each.triples for each in relations.predict(TEXTS))
+    folder = kb.export(relations, tmp_path / "out", kind, compare=TEXTS, name="films")
+    check(folder, len(TEXTS))
+    files = {"onnx": "pairs.onnx", "openvino": "films-pairs/1/model.xml", "savedmodel": "films-pairs/1/saved_model.pb"}
+    assert (folder / files.get(kind, "head.safetensors")).is_file()
+
+
+def test_a_client_that_leaves_out_a_candidate_is_found(subjects, monkeypatch, tmp_path):
+    monkeypatch.setattr(subject_task, "MOST", 0)
+    with pytest.raises(kb.InputError, match="differ by"):
+        kb.export(subjects, tmp_path / "out", "savedmodel", compare=SUBJECTS)
+    assert not list(tmp_path.iterdir())
+
+
+@pytest.mark.slow
+def test_the_clients_of_spans_work_without_kbert_tasks(subjects, relations, tmp_path):
+    needs("onnx")
+    for name, task in {"subject": subjects, "relation": relations}.items():
+        rows = SUBJECTS if name == "subject" else TEXTS
+        folder = kb.export(task, tmp_path / name, "onnx", compare=rows)
+        code = "import sys\nsys.modules['kbert_tasks'] = None\n" + client(folder)
+        made = subprocess.run(
+            [sys.executable, "-c", code], cwd=folder, capture_output=True, text=True, encoding="utf-8"
+        )
+        assert made.returncode == 0 and isinstance(eval(made.stdout), list), made.stderr
