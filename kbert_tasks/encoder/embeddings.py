@@ -3,7 +3,7 @@
 from typing import TYPE_CHECKING, Any
 
 from .._keras import keras2, tensorflow
-from .layers import Layer
+from .layers import Layer, Traced
 from .ops import register, rows_of
 
 if TYPE_CHECKING:
@@ -65,7 +65,7 @@ class PositionEmbedding(Layer):
 
 
 @register
-class PaddingBias(keras.layers.Layer):
+class PaddingBias(Traced):
     """Returns the bias for attention scores from token ids (batch, time): float32 (batch, 1, 1, time), 0 or -10000."""
 
     def call(self, tokens: tf.Tensor) -> tf.Tensor:

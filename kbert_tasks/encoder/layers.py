@@ -33,8 +33,20 @@ def constants(values: Constants) -> Iterator[None]:
         _CONSTANTS.reset(token)
 
 
+class Traced(keras.layers.Layer):
+    """A layer whose `call` TensorFlow traces as it is.
+
+    Keras would let AutoGraph translate the source code of `call`, for conditions on tensors. No layer of this package needs
+    that, and it takes most of the time in which a model is built.
+    """
+
+    @tf.autograph.experimental.do_not_convert
+    def __call__(self, *args: Any, **kwargs: Any) -> Any:
+        return super().__call__(*args, **kwargs)
+
+
 @register
-class Layer(keras.layers.Layer):
+class Layer(Traced):
     """A layer with weights that is built only when it is called, even if Keras loads it from a saved model."""
 
     def build_from_config(self, config: dict[str, Any]) -> None:
@@ -65,7 +77,7 @@ class Random:
 
 
 @register
-class Dropout(Random, keras.layers.Dropout):
+class Dropout(Random, Traced, keras.layers.Dropout):
     """The same as Keras's Dropout, but with fewer random bits."""
 
     def call(self, x: tf.Tensor, training: bool | None = None) -> tf.Tensor:
@@ -73,7 +85,7 @@ class Dropout(Random, keras.layers.Dropout):
 
 
 @register
-class FirstToken(keras.layers.Layer):
+class FirstToken(Traced):
     """Selects the first token: (batch, time, hidden) to (batch, 1, hidden)."""
 
     def call(self, x: tf.Tensor) -> tf.Tensor:

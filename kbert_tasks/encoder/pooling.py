@@ -8,6 +8,7 @@ import numpy as np
 from .._keras import keras2, tensorflow
 from ..errors import InputError
 from .bert import TOKENS
+from .layers import Traced
 from .ops import register
 
 if TYPE_CHECKING:
@@ -57,7 +58,7 @@ def fill_pooler(model: keras.Model, weights: Sequence[np.ndarray] | None) -> Non
 
 
 @register
-class First(keras.layers.Layer):
+class First(Traced):
     """Selects the vector of the first token: (batch, time, hidden) to (batch, hidden)."""
 
     def call(self, x: tf.Tensor) -> tf.Tensor:
@@ -65,7 +66,7 @@ class First(keras.layers.Layer):
 
 
 @register
-class OverTokens(keras.layers.Layer):
+class OverTokens(Traced):
     """Returns the mean or maximum over the tokens that are not padding, for [(batch, time, hidden), token ids]."""
 
     def __init__(self, how: str, **kwargs: Any) -> None:

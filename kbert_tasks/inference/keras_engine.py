@@ -109,7 +109,8 @@ def _enough(model: "Model") -> int:
 def _traced(model: "Model") -> "tf.types.experimental.ConcreteFunction":
     # A concrete function, because TensorFlow warns if a program makes several `tf.function` objects in the same place.
     signature = {name: tf.TensorSpec((None, None), tf.int32, name) for name in ("Input-Token", "Input-Segment")}
-    return tf.function(lambda x: model(x, training=False), input_signature=[signature]).get_concrete_function()
+    graph = tf.function(lambda x: model(x, training=False), input_signature=[signature], autograph=False)
+    return graph.get_concrete_function()
 
 
 def _encoder_weights(model: "Model") -> Iterator[tuple[Any, str, "tf.Variable"]]:

@@ -122,7 +122,7 @@ class Pretraining(keras.Model):
 
 
 @register
-class AtPositions(keras.layers.Layer):
+class AtPositions(layers.Traced):
     """Gathers vectors at positions.
 
     Input: [(batch, time, hidden), positions (batch, masked)]. Output: (batch * masked, hidden).

@@ -103,8 +103,7 @@ def marked(spans: Iterable[TokenSpan], length: int) -> np.ndarray:
     Returns:
         int8 (length, length): 1 at each (first, last) of `spans`, -1 (not counted) where last < first, otherwise 0.
     """
-    target = np.zeros((length, length), "int8")
-    target[np.tril_indices(length, -1)] = -1
+    target = -np.tri(length, k=-1, dtype="int8")
     for first, last in spans:
         target[first, last] = 1
     return target
