@@ -24,8 +24,8 @@ def by_character(sentences: Iterable[Sequence[str]]) -> bool:
 def join(tokens: Sequence[str], characters: bool) -> tuple[str, list[tuple[int, int]]]:
     """Joins tokens to a text.
 
-    Chinese characters are joined without a space, and other tokens with one space. If the tokens are characters, a space
-    is only between two tokens that are longer than one character.
+    Chinese characters are joined without a space, and other tokens with one space. If the tokens are characters, only
+    words, which are longer than one character, have a space between them.
 
     Returns:
         (the text, the start and the end of each token in it).
@@ -44,7 +44,8 @@ def join(tokens: Sequence[str], characters: bool) -> tuple[str, list[tuple[int, 
 
 
 def _spaced(left: str, right: str, characters: bool) -> bool:
-    if characters and (len(left) == 1 or len(right) == 1):
+    words = len(left) > 1 and len(right) > 1 and left[-1].isalnum() and right[0].isalnum()
+    if characters and not words:  # an emoji can have several code points
         return False
     return not (CHINESE.match(left[-1]) or CHINESE.match(right[0]))
 

@@ -6,7 +6,7 @@ import pytest
 
 import kbert_tasks as kb
 from kbert_tasks import cli
-from kbert_tasks.data.annotations import offsets
+from kbert_tasks.data.annotations import formats, offsets
 
 from .reading import entity, put
 
@@ -44,6 +44,33 @@ def test_entities_are_subjects_of_the_event_that_their_type_names(tmp_path):
     assert examples.sources == [(0,), (0,)] and examples.skipped == {"no event type": 1}
     given[0]["entities"] = [*LABELS, entity(0, 99, "好")]
     assert kb.SubjectExtractor().examples(put(tmp_path, "a.jsonl", given)).notes == {offsets.OUTSIDE: 1}
+
+
+def test_types_of_entities_are_found_with_find_types(tmp_path):
+    given = [{"text": TEXT, "entities": LABELS}, {"text": "一般", "entities": []}, {"text": "还行", "entities": None}]
+    task = kb.SubjectExtractor(find_types=True)
+    examples = task.examples(put(tmp_path, "a.jsonl", given))
+    assert [(each.text, [(s.subject, s.event_type) for s in each.subjects]) for each in examples.rows] == [
+        (TEXT, [("房间", "好"), ("干净", "坏"), ("服务", "好")]),
+        ("一般", []),
+    ]
+    assert examples.skipped == {"not annotated": 1}
+
+
+@pytest.mark.parametrize("format", formats.FORMATS)
+def test_every_format_is_read_by_entity_recognition(tmp_path, format):
+    kb.write([{"text": TEXT, "entities": LABELS}], tmp_path / "a.txt", format)
+    examples = kb.EntityRecognizer().examples(kb.read(tmp_path / "a.txt", format=format))
+    (example,) = examples.rows
+    assert [(e.start, e.end, e.type) for e in example.entities] == [(0, 2, "好"), (2, 4, "坏"), (5, 7, "好")]
+
+
+def test_predictions_of_entity_recognition_are_written_and_read(tmp_path):
+    found = [{"entity": "房间", "type": "好", "start": 0, "end": 2, "probability": 0.9}]
+    for format in ("jsonl", "label-studio"):
+        kb.write([{"text": TEXT, "entities": found}], tmp_path / "a.txt", format)
+        table = kb.read(tmp_path / "a.txt", format=format)
+        assert table["entities"][0] == [entity(0, 2, "好", probability=0.9)]
 
 
 def test_entities_of_a_table_are_checked():

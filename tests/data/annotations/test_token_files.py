@@ -121,6 +121,7 @@ def test_malformed_files_are_errors(tmp_path, content, message):
         ("I like 北 京 a lot", "I like北京a lot"),
         ("é e\u0301 👍 👍🏽", "é e\u0301 👍 👍🏽"),
         ("我 👍🏽 你", "我👍🏽你"),
+        ("我 A B C D E 👍🏽 👍🏽 All Star", "我ABCDE👍🏽👍🏽All Star"),
         ("[SEP] a", "[SEP] a"),
     ],
 )
