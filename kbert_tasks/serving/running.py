@@ -63,6 +63,7 @@ def serve(models: Models, limits: Limits, listening: socket.socket, key: str | N
     @contextlib.asynccontextmanager
     async def started(app: FastAPI) -> AsyncIterator[None]:
         with _reloading(models, app.state.answerer.metrics):
+            listening.listen(2048)  # now, and not by uvicorn after this function: who reads the log may connect at once
             shown = f"[{host}]" if ":" in host else host
             log.info("serving %s at http://%s:%d", ", ".join(each.name for each in models), shown, port)
             if key is None and not host.startswith(LOOPBACK):

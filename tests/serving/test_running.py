@@ -35,6 +35,8 @@ class Server:
         self.lines = []
         threading.Thread(target=lambda: self.lines.extend(self.process.stderr), daemon=True).start()
         self.url = self.line(r"at (http://\S+)")[1]
+        host, port = self.url.removeprefix("http://").split(":")
+        socket.create_connection((host, int(port)), 30).close()  # possible as soon as the address is printed
 
     def line(self, pattern):
         """Waits for a line."""
