@@ -73,7 +73,7 @@ def export(
     check_trained(task)
     client = task.client()
     if client is None:
-        raise InputError(f"the task {task.name} does not define `client`, which exports need: see Task.client")
+        raise InputError(f"the task {task.name} does not define client, which exports need: see Task.client")
     name = _name(name, known)
     from .graph import exact
 

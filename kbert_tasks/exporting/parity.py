@@ -63,8 +63,8 @@ def _plain(answer: Any) -> Any:
 
 
 def _keyed(answers: Sequence[Answer], keys: Sequence[str]) -> dict[tuple[Any, ...], float]:
-    """Returns the probability of each answer; `keys` identify an answer."""
-    return {tuple(each[key] for key in keys): each["probability"] for each in answers}
+    """Returns the probability of each answer; the keys that it has identify an answer."""
+    return {tuple(each[key] for key in keys if key in each): each["probability"] for each in answers}
 
 
 def _difference(one: Mapping[Any, float], other: Mapping[Any, float]) -> float:
