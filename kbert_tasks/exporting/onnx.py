@@ -1,7 +1,8 @@
 """Exports ONNX files with tf2onnx."""
 
+import contextlib
 import logging
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -26,5 +27,23 @@ def write(functions: Mapping[str, Any], folder: Path) -> None:
             raise InputError(
                 f"an ONNX file has at most 2 GB, and this model has {size / 1e9:.1f} GB: use --format openvino"
             )
-        model, _ = tf2onnx.convert.from_function(function, function.input_signature, opset=OPSET)
+        with _without_wrong_optimizer():
+            model, _ = tf2onnx.convert.from_function(function, function.input_signature, opset=OPSET)
         (folder / f"{part}.onnx").write_bytes(model.SerializeToString())
+
+
+@contextlib.contextmanager
+def _without_wrong_optimizer() -> Iterator[None]:
+    """Inside the block, tf2onnx does not merge neighbouring operations.
+
+    tf2onnx 1.17 replaces a transposition of an axis of size 1 by a reshape and merges it with the next reshape, which gave
+    (tokens, 1, 1, 1) instead of (1, 1, tokens, tokens) for the scores of a single kind of spans.
+    """
+    from tf2onnx import optimizer
+
+    known = optimizer._optimizers
+    optimizer._optimizers = {name: each for name, each in known.items() if name != "remove_back_to_back"}
+    try:
+        yield
+    finally:
+        optimizer._optimizers = known
