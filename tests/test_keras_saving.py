@@ -28,7 +28,7 @@ ARGUMENTS = {
     "Layer": {}, "LayerNormalization": {}, "OverTokens": {"how": "max"}, "PaddingBias": {}, "PairScores": {"kinds": 3},
     "PositionEmbedding": {"positions": 9}, "SelfAttention": {"heads": 2, "dropout_rate": 0.1}, "SetLoss": {},
     "SumNormalization": {"rate": 0.1},
-    "SpanScores": {"kinds": 2, "size": 8}, "TokenScores": {"number": 9}, "WarmUp": {"peak": 1.0, "warmup_steps": 1,
+    "SpanScores": {"kinds": 2, "size": 8}, "TokenScores": {"number": 9}, "Traced": {}, "WarmUp": {"peak": 1.0, "warmup_steps": 1,
     "steps": 2},
 }  # fmt: skip
 MODELS = {"Pretraining", "Stepped"}

@@ -33,6 +33,7 @@ def constants(values: Constants) -> Iterator[None]:
         _CONSTANTS.reset(token)
 
 
+@register
 class Traced(keras.layers.Layer):
     """A layer whose `call` TensorFlow traces as it is.
 

@@ -24,7 +24,6 @@ def inputs(two_layers, hotel, tmp_path_factory):
         "triple.jsonl": '{"text": "a", "spo_list": []}\n{"text": "b", "spo_list": [{"subject": "b", "object": "b"}]}\n',
         "span.jsonl": '{"text": "ab", "spo_list": [{"subject": "a", "predicate": "p", "object": "b", "object_span": [0, 1]}]}\n',
         "untyped.jsonl": '{"text": "a", "entities": []}\n{"text": "ab", "entities": [{"start": 0, "end": 1}]}\n',
-        "inclusive.jsonl": '{"text": "ab", "entities": [{"start": 0, "end": 1, "type": "t", "entity": "ab"}]}\n',
         "empty_span.jsonl": '{"text": "ab", "entities": [[1, 1, "t"]]}\n',
         "tags.jsonl": '{"text": "ab", "entities": "B-t I-t"}\n', "plain.jsonl": '{"text": "ab", "entities": []}\n',
         "string.jsonl": '{"text": "ab", "spo_list": "a p b"}\n', "none.jsonl": '{"text": "ab", "spo_list": []}\n',
@@ -121,12 +120,8 @@ CASES = [
     (RELATION + "triple.jsonl --threshold 0.04", "threshold should be at least 0.05, not 0.04"),
     (RELATION + "triple.jsonl --max-sampled-spans 0", "max_sampled_spans should be at least 1, not 0"),
     # entities
-    (ENTITY + "untyped.jsonl", "untyped.jsonl, row 2: an entity lacks type: {'start': 0, 'end': 1}; expected"),
-    (
-        ENTITY + "inclusive.jsonl",
-        "inclusive.jsonl, row 1: the t from 0 to 1 should be 'ab', but the text has 'a' there",
-    ),
-    (ENTITY + "empty_span.jsonl", "empty_span.jsonl, row 1: the t from 1 to 1 contains no character"),
+    (ENTITY + "untyped.jsonl", "the training texts have no entities: at least one is needed"),
+    (ENTITY + "empty_span.jsonl", "empty_span.jsonl: 1 of 1 entities have start = end"),
     (ENTITY + "tags.jsonl", "tags.jsonl, row 1: expected a list of entities, found 'B-t I-t'"),
     (ENTITY + "plain.jsonl", "the training texts have no entities: at least one is needed"),
     (ENTITY + "good.csv", "good.csv has no column 'entities'; its columns: text, label"),
@@ -156,7 +151,7 @@ CASES = [
     ("checkpoint inspect cut", "1 of the checks above failed"),
     ("checkpoint import nothing new", "nothing lacks config.json; found: nothing: download the whole model folder"),
     # options
-    ("train --task translate", "there is no task 'translate'; tasks: classify, relation"),
+    ("train --task translate", "there is no task 'translate'; tasks: classify, entity, relation"),
     (TRAIN + "--epoch 3", "unrecognized arguments: --epoch 3"),
     (TRAIN + "--epochs three", "argument --epochs: invalid int or auto value: 'three'"),
     (TRAIN + "--epochs 0", "epochs should be at least 1, not 0"),

@@ -74,7 +74,8 @@ def test_first_sheet_without_rows_is_rejected(tmp_path):
 def test_sheet_is_in_the_plan_and_in_every_part_of_the_rows(months):
     settings = types.SimpleNamespace(text_column="text", label_column="label")
     task = types.SimpleNamespace(
-        settings=settings, SECOND=None, name_columns=lambda rows: rows.rename(columns=str), columns=lambda with_answer: (),
+        settings=settings, SECOND=None, reads_second=lambda with_answer: False,
+        name_columns=lambda rows: rows.rename(columns=str), columns=lambda with_answer: (),
         group_rows=lambda rows: (rows, [(i,) for i in range(len(rows))]), read_row=lambda row, with_answer: row["text"],
     )  # fmt: skip
     examples = examples_of(task, kb.read(months))
@@ -86,7 +87,9 @@ def test_sheet_is_in_the_plan_and_in_every_part_of_the_rows(months):
 
 def test_sheet_option_applies_only_to_excel_files(months, tmp_path):
     GOOD.to_csv(tmp_path / "dev.csv", index=False)
-    arguments = types.SimpleNamespace(header=True, encoding=None, sheet="二月")
+    arguments = types.SimpleNamespace(
+        header=True, encoding=None, sheet="二月", input_format=None, token_column=None, tag_column=None
+    )
     found = cli.tables(arguments, {"train": str(months), "dev": str(tmp_path / "dev.csv")})
     assert [cells.text_of(table["text"][0]) for table in found.values()] == ["太吵", "很好"]
 

@@ -95,6 +95,8 @@ def answers(folder, engine="openvino"):
 def test_both_engines_give_the_same_answers(trained):
     folder, test = trained
     one, other = kb.load(folder), kb.load(folder, engine="openvino")
+    if hasattr(one, "threshold_"):
+        one.threshold_ = other.threshold_ = 0.05  # so that hardly trained models have answers
     found, wanted = other.predict(test), one.predict(test)
     assert [one.to_dict(each).keys() for each in wanted] == [other.to_dict(each).keys() for each in found]
     for each in zip(found, wanted, strict=True):
