@@ -12,7 +12,16 @@ from kbert_tasks.data.annotations.entities import OVERLAPPING, ordered
 
 from .reading import entity, problems, rows
 
-logging.getLogger("kbert_tasks").setLevel(logging.ERROR)
+
+@pytest.fixture(autouse=True, scope="module")
+def few_messages():
+    """Hypothesis would print the counts of each example; the level is restored, because other tests read messages."""
+    log = logging.getLogger("kbert_tasks")
+    level = log.level
+    log.setLevel(logging.ERROR)
+    yield
+    log.setLevel(level)
+
 
 PIECES = [
     "房", "间", "，", "I", "am", "IBM", "2", "8", "한", "-", ".", "#", '"', " ", "  ", "\n", "\r\n", "\t", "\\n",
