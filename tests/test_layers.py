@@ -26,6 +26,7 @@ LAYERS = (
     ("text",),
     ("data",),
     ("metrics",),
+    ("configuration",),
     ("html", "files", "memory", "settings", "samples", "typing"),
     ("lock",),
     ("cluster", "disk"),

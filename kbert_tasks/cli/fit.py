@@ -10,23 +10,74 @@ from typing import TYPE_CHECKING, Any
 from .. import settings, tasks
 from ..cluster import chief
 from ..lock import locked_by_chief
-from . import options
+from . import configuring, options
 from .command import Parser, command, elapsed, file_options, tables
 
 if TYPE_CHECKING:
+    from ..configuration.reading import Configuration
     from ..data.examples import Examples
+    from ..data.sources import Source
     from ..tasks.base import Task
+
+TASK = "classify"
+RECORDED = ("encoding", "sheet", "input_format", "token_column", "tag_column", "seeds", "folds")  # in run.yaml
 
 
 @command
 def train(argv: Sequence[str]) -> None:
-    first = Parser(prog="kbert-train", add_help=False)
-    first.add_argument("--task", default="classify")
-    task = tasks.find(first.parse_known_args(argv)[0].task)
-    arguments = _parser(task).parse_args(argv)
+    task, arguments, configuration = arguments_of(argv)
+    if arguments.print_config:
+        settings = task.Settings.of(options.given(arguments, task.Settings))
+        print(configuring.printed(_parser(task), arguments, settings), end="")
+        return
     output = arguments.output or f"runs/{arguments.task}"
     with locked_by_chief(output):
-        _run(task, arguments, output, shlex.join(["kbert-train", *argv]))
+        _run(task, arguments, configuration, output, shlex.join(["kbert-train", *argv]))
+
+
+def arguments_of(argv: Sequence[str]) -> "tuple[type[Task[Any]], argparse.Namespace, Configuration | None]":
+    """Parses a command line of kbert-train and reads its configuration file.
+
+    Returns:
+        (the class of the task, the arguments, the part of the configuration file that the command line does not replace, or
+        None without a file).
+
+    Raises:
+        InputError: the command line or the file is not valid.
+    """
+    from ..configuration import reading, syntax
+
+    first = Parser(prog="kbert-train", add_help=False)
+    first.add_argument("--task")
+    first.add_argument("--config")
+    given = first.parse_known_args(argv)[0]
+    document = None if given.config is None else syntax.read(given.config)
+    task = tasks.find(given.task or (document and reading.text(document, "task")) or TASK)
+    parser = _parser(task)
+    if document is None:
+        return task, parser.parse_args(argv), None
+    accepted = configuring.accepted(parser, task.Settings, _checks())
+
+    def elsewhere(name: str) -> list[str]:
+        others = {each: tasks.find(each) for each in tasks.names()}
+        return [each for each, kind in others.items() if name in configuring.accepted(_parser(kind), kind.Settings, {})]
+
+    arguments, configuration = configuring.merged(parser, argv, document, accepted, elsewhere)
+    configuration.check_files(configuring.FILES)
+    return task, arguments, configuration
+
+
+def _checks() -> dict[str, configuring.Check]:
+    """Returns the checks of arguments that are not settings, by name."""
+    from ..data.annotations import formats
+    from ..training.repeated import at_least_two
+
+    return {
+        "task": tasks.find,
+        "seeds": lambda value: at_least_two(value, "seeds"),
+        "folds": lambda value: at_least_two(value, "folds"),
+        "input_format": formats.check,
+    }
 
 
 def _parser(task: "type[Task[Any]]") -> Parser:
@@ -37,7 +88,15 @@ def _parser(task: "type[Task[Any]]") -> Parser:
     )
     names = "|".join(tasks.names())
     parser.add_argument(
-        "--task", default="classify", metavar=names, help="the kind of task (default classify: text classification)"
+        "--config",
+        metavar="F",
+        help="YAML or JSON file with options, such as the run.yaml of a saved folder; the command line takes precedence",
+    )
+    parser.add_argument(
+        "--print-config", action="store_true", help="print all options as a configuration file with comments, and end"
+    )
+    parser.add_argument(
+        "--task", default=TASK, metavar=names, help="the kind of task (default classify: text classification)"
     )
     parser.add_argument(
         "--checkpoint",
@@ -76,17 +135,25 @@ def _parser(task: "type[Task[Any]]") -> Parser:
     return parser
 
 
-def _run(kind: "type[Task[Any]]", arguments: argparse.Namespace, output: str, command_line: str) -> None:
+def _run(
+    kind: "type[Task[Any]]",
+    arguments: argparse.Namespace,
+    configuration: "Configuration | None",
+    output: str,
+    command_line: str,
+) -> None:
     from ..checkpoint import embedded
     from ..checkpoint.find import find_checkpoint
+    from ..data.sources import Source
     from ..errors import InputError
     from ..metrics.formatting import advice_text, run_text
     from ..reporting.writing import update_seconds, write_into
     from ..saving.folder import progress_of, writable
-    from ..training import distribution, inputs
+    from ..training import distribution, inputs, recording
     from ..training.resume import delete
 
     task = kind(arguments.checkpoint or embedded.NAME, **options.given(arguments, kind.Settings))
+    given = recording.given_checkpoint(task.checkpoint)
     folder, writes = writable(output), chief()
     if arguments.checkpoint is None:
         print(f"no --checkpoint: using {embedded.NAME}, the small Chinese checkpoint of the package", flush=True)
@@ -99,6 +166,9 @@ def _run(kind: "type[Task[Any]]", arguments: argparse.Namespace, output: str, co
         task.checkpoint = find_checkpoint(task.checkpoint, task.settings.cased)
         files = _samples(arguments.task, task.checkpoint.language)
     began = time.perf_counter()
+    sources = {name: Source.of(file) for name, file in files.items() if file}
+    if configuration:
+        _report_changes(task, configuration, sources)
     rows = tables(arguments, {name: file for name, file in files.items() if file})
     # Check all files before training.
     examples = {}
@@ -113,7 +183,8 @@ def _run(kind: "type[Task[Any]]", arguments: argparse.Namespace, output: str, co
     backup = progress_of(folder)
     if arguments.no_resume:
         delete(backup)
-    task = _trained(task, arguments, examples, backup)
+    requested, task = task, _trained(task, arguments, examples, backup)
+    recording.add_record(requested, task, _recorded(arguments) | {"checkpoint": given}, sources)
     task.report_["seconds"]["load"] = round(task.report_["seconds"]["load"] + reading, 3)
     task.report_["command"] = command_line
     task.report_["files"] = {name: str(file) for name, file in files.items() if file}
@@ -141,6 +212,27 @@ def _run(kind: "type[Task[Any]]", arguments: argparse.Namespace, output: str, co
     )
     if text := advice_text(task.report_):
         print(text)
+
+
+def _report_changes(task: "Task[Any]", configuration: "Configuration", sources: "Mapping[str, Source]") -> None:
+    """Logs what has changed since the run that a configuration file records."""
+    from ..checkpoint.find import find_checkpoint
+    from ..training.inputs import checksum_of_checkpoint
+    from ..training.versions import versions
+
+    found = {name: (source.file, source.sha256) for name, source in sources.items()}
+    if "checkpoint" in configuration.checksums:
+        task.checkpoint = find_checkpoint(task.checkpoint, task.settings.cased)
+        found["checkpoint"] = f"checkpoint {task.checkpoint.name}", checksum_of_checkpoint(task.checkpoint)
+    configuration.report_changes(found, versions())
+
+
+def _recorded(arguments: argparse.Namespace) -> dict[str, Any]:
+    """Returns the options that `run.yaml` records in addition to the settings and the checkpoint."""
+    files = {name: getattr(arguments, name) for name in configuring.FILES}
+    files = {name: file and str(Path(file).absolute()) for name, file in files.items()}
+    more = {name: getattr(arguments, name) for name in RECORDED}
+    return {"task": arguments.task, "checkpoint": None} | files | {"no_header": not arguments.header or None} | more
 
 
 def _trained(

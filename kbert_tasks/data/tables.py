@@ -16,6 +16,7 @@ from .annotations import formats
 from .annotations.token_files import EXTENSIONS
 from .cells import each_once, items, missing, one_text
 from .encodings import decoded, lines
+from .sources import mark
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -100,6 +101,8 @@ def read(
         log.info("%s", table.attrs["about"])
     if not len(table):
         raise InputError(f"{path} has a header line and no rows" if table.attrs["header"] else f"{path} has no rows")
+    options = {"header": header, "encoding": encoding, "sheet": sheet, "format": format}
+    mark(table, options | {"token_column": token_column, "tag_column": tag_column})
     return table
 
 

@@ -12,7 +12,7 @@ from typing import Any
 
 from ..errors import InputError
 
-TASK, CONFIG, VOCABULARY, WEIGHTS, REPORT, ERRORS, ANSWERS, PAGE = (
+TASK, CONFIG, VOCABULARY, WEIGHTS, REPORT, ERRORS, ANSWERS, RUN, PAGE = (
     "task.json",
     "bert_config.json",
     "vocab.txt",
@@ -20,6 +20,7 @@ TASK, CONFIG, VOCABULARY, WEIGHTS, REPORT, ERRORS, ANSWERS, PAGE = (
     "report.json",
     "errors.jsonl",
     "answers.jsonl",
+    "run.yaml",
     "report.html",
 )
 LAYOUT = {
@@ -30,8 +31,10 @@ LAYOUT = {
     REPORT: "settings, data and scores of the training",
     ERRORS: "the wrong predictions for the test rows (without a test file, the development rows): row, gold, answer, probability",
     ANSWERS: "all predictions for these rows, including the correct ones, with their loss",
+    RUN: "the options of the run with the paths and checksums of its files; kbert-train --config repeats the run from it",
     PAGE: "the report as an HTML page that opens offline",
 }
+OPTIONAL = RUN, PAGE  # a folder without these files can be loaded
 
 
 EXPORT, EXPORT_GRAPH, EXPORT_WEIGHTS, EXPORT_ABOUT = "openvino", "model.xml", "model.bin", "export.json"

@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from .. import __version__
+from ..configuration.writing import run_text
 from ..data.output import json_line
 from ..disk import written
 from ..errors import InputError
@@ -21,6 +22,7 @@ from .folder import (  # fmt: skip
     CONFIG,
     ERRORS,
     REPORT,
+    RUN,
     TASK,
     VOCABULARY,
     WEIGHTS,
@@ -94,6 +96,8 @@ def _write(task: "Task[Any]", folder: Path, temporary: Path) -> None:
     }
     for file, rows in ((ERRORS, task.errors_), (ANSWERS, task.answers_)):
         texts[file] = "".join(map(json_line, rows))
+    if "run" in task.report_:  # not in folders of earlier versions, which can be loaded and saved again
+        texts[RUN] = run_text(task.report_)
     texts[VOCABULARY] = "".join(token + "\n" for token in task.tokenizer.vocabulary)
     # An unpaired surrogate must not make the save fail. `save_file` is not used because it makes the file readable only
     # by its owner, unlike the other files.

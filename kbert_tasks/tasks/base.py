@@ -140,6 +140,7 @@ class Task(Estimator, Hooks, Generic[P]):
             InputError: the data or the settings are not valid.
         """
         from ..training.callbacks import checked
+        from ..training.recording import record, sources_of
         from ..training.trainer import Trainer
 
         callbacks = checked(callbacks)
@@ -147,9 +148,11 @@ class Task(Estimator, Hooks, Generic[P]):
         fresh = type(self)(**self.get_params())
         with locked_by_chief(resume_dir):
             trainer = Trainer(fresh, fresh.examples(train, labels), dev, resume_dir, callbacks)
+            sources = sources_of(train, labels, dev)
             trainer.plan()
             trainer.fit()
             trainer.finish()
+        record(fresh, fresh, sources)
         self._take_over(fresh)
         return self
 

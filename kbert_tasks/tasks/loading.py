@@ -12,7 +12,7 @@ from ..saving.folder import (
     CONFIG,
     ERRORS,
     LAYOUT,
-    PAGE,
+    OPTIONAL,
     REPORT,
     TASK,
     VOCABULARY,
@@ -63,7 +63,7 @@ def load(folder: str | PathLike[str], engine: str = "keras") -> "Task[Any]":
             f"{folder} has format {about.get('format')}, this is kbert_tasks {__version__} with format {FORMAT}: "
             f"load it with kbert_tasks {about.get('kbert_tasks', 'that wrote it')}, or train again"
         )
-    lacking = [name for name in LAYOUT if name != PAGE and not (folder / name).is_file()]
+    lacking = [name for name in LAYOUT if name not in OPTIONAL and not (folder / name).is_file()]
     if lacking:
         raise InputError(f"{folder} lacks {', '.join(lacking)}: copy the whole folder again")
     try:

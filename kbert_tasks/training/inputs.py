@@ -54,8 +54,8 @@ def checkpoint_of(task: "Task[Any]") -> Checkpoint:
 
 
 def checksum_of_checkpoint(checkpoint: Checkpoint) -> str:
-    """Returns a hash of the config and of the index file, which contains a checksum of each array."""
-    files = checkpoint.config_file, f"{checkpoint.checkpoint_file}.index"
+    """Returns a hash of the config, of the vocabulary, and of the index file, which contains a checksum of each array."""
+    files = checkpoint.config_file, f"{checkpoint.checkpoint_file}.index", checkpoint.vocabulary_file
     return sha256(b"".join(Path(file).read_bytes() for file in files)).hexdigest()
 
 

@@ -12,6 +12,7 @@ from ..data.split import folds_of, hold_out
 from ..errors import InputError
 from ..settings import AUTO
 from .defaults import HELD_OUT
+from .recording import record, sources_of
 
 if TYPE_CHECKING:
     from ..data.examples import Examples
@@ -49,7 +50,7 @@ def fit_seeds(
         dict with `each` (dicts with the seed and its scores), `mean` and `sd` of the scores, and `kept` (the seed of the
         returned task).
     """
-    number = _at_least_two(seeds, "seeds")
+    number = at_least_two(seeds, "seeds")
     task = _clone(task)
     examples = task.examples(train, labels)
     task.prepare(examples.rows)
@@ -60,6 +61,7 @@ def fit_seeds(
     else:
         held_out = task.examples(*dev) if isinstance(dev, tuple) else task.examples(dev)
     unseen = None if test is None else task.examples(test)
+    sources = sources_of(train, labels, dev, test)
     if not held_out.rows:
         raise InputError(
             "the best seed is chosen by its development score: give development rows, or a validation_split above 0"
@@ -78,6 +80,7 @@ def fit_seeds(
         if best is None or _main(one) > _main(best):
             best = one
     best.report_["seeds"] = {"each": each} | _together(each) | {"kept": best.settings.seed}
+    record(task, best, sources, seeds=number)
     return best
 
 
@@ -104,11 +107,12 @@ def fit_folds(
         `test` contains the scores on the fold), and `mean` and `sd` of the scores. If the task has a baseline, `baseline`
         contains the mean and sd of the baseline scores.
     """
-    number = _at_least_two(folds, "folds")
+    number = at_least_two(folds, "folds")
     task = _clone(task)
     each: list[dict[str, Any]] = []
     baselines: list[dict[str, Any]] = []
     examples = task.examples(train, labels)
+    sources = sources_of(train, labels, None)
     folds_made = [*folds_of(task, examples, number)]
     for fold, (rest, _) in enumerate(folds_made, 1):
         try:
@@ -129,10 +133,12 @@ def fit_folds(
     whole.fit(examples, resume_dir=_in(resume_dir, "all"))
     compared = {"baseline": _together(baselines)} if baselines else {}
     whole.report_["folds"] = {"each": each} | _together(each) | compared
+    record(task, whole, sources, folds=number)
     return whole
 
 
-def _at_least_two(number: Any, name: str) -> int:
+def at_least_two(number: Any, name: str) -> int:
+    """Returns a number of trainings; raises InputError if it is not a whole number of at least 2."""
     if type(number) is not int or number < 2:
         raise InputError(f"{name} should be a whole number of at least 2, not {number!r}")
     return number

@@ -228,7 +228,12 @@ class Trainer:
             "precision": self.precision,
             "plan": self.planned,
             "lengths": {"train": np.quantile(self.lengths, shares, method="nearest").tolist()},
-            "checkpoint": {"name": checkpoint.name, "cased": checkpoint.cased, "config": checkpoint.config},
+            "checkpoint": {
+                "name": checkpoint.name,
+                "cased": checkpoint.cased,
+                "sha256": self.identity["checkpoint"],
+                "config": checkpoint.config,
+            },
             "scores": {"dev": best.scores} if best else {},
             "examples": {"train": self.examples.count(), "dev": self.dev.count()},
             "history": history,
