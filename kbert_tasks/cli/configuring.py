@@ -44,13 +44,14 @@ def accepted(
             also, check = () if kind is bool else (None,), checks.get(target)
         for flag in action.option_strings:
             name = flag.lstrip("-").replace("-", "_")
+            inverse = kind is bool and name != target
             found[name] = Option(
                 name,
                 target,
                 kind,
-                also,
+                () if inverse else also,
                 many=action.nargs == "+",
-                inverse=kind is bool and name != target,
+                inverse=inverse,
                 place="checkpoint" if target == "checkpoint" else "file" if target in PATHS else "",
                 check=check,
             )

@@ -15,6 +15,7 @@ from .command import Parser, command, elapsed, file_options, tables
 
 if TYPE_CHECKING:
     from ..configuration.reading import Configuration
+    from ..configuration.syntax import Document
     from ..data.examples import Examples
     from ..data.sources import Source
     from ..tasks.base import Task
@@ -45,14 +46,14 @@ def arguments_of(argv: Sequence[str]) -> "tuple[type[Task[Any]], argparse.Namesp
     Raises:
         InputError: the command line or the file is not valid.
     """
-    from ..configuration import reading, syntax
+    from ..configuration import syntax
 
     first = Parser(prog="kbert-train", add_help=False)
     first.add_argument("--task")
     first.add_argument("--config")
     given = first.parse_known_args(argv)[0]
     document = None if given.config is None else syntax.read(given.config)
-    task = tasks.find(given.task or (document and reading.text(document, "task")) or TASK)
+    task = _task(document, given.task)
     parser = _parser(task)
     if document is None:
         return task, parser.parse_args(argv), None
@@ -65,6 +66,20 @@ def arguments_of(argv: Sequence[str]) -> "tuple[type[Task[Any]], argparse.Namesp
     arguments, configuration = configuring.merged(parser, argv, document, accepted, elsewhere)
     configuration.check_files(configuring.FILES)
     return task, arguments, configuration
+
+
+def _task(document: "Document | None", given: str | None) -> "type[Task[Any]]":
+    """Returns the class of the task on the command line or in a configuration file."""
+    from ..configuration.reading import text
+    from ..errors import InputError
+
+    named = text(document, "task") if document else None
+    try:
+        return tasks.find(given or named or TASK)
+    except InputError as error:
+        if given or not document or not named:
+            raise
+        raise InputError(f"{document.where(document.items['task'].line)}: {error}") from None
 
 
 def _checks() -> dict[str, configuring.Check]:

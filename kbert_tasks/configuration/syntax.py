@@ -80,7 +80,9 @@ def read(path: str | PathLike[str]) -> Document:
         raise InputError(f"{file}, line {line} is not valid YAML ({error.problem or error.context}): {QUOTE}") from None
     except yaml.reader.ReaderError as error:
         line = text.count("\n", 0, error.position) + 1
-        raise InputError(f"{file}, line {line} contains the control character {error.character!r}: remove it") from None
+        raise InputError(
+            f"{file}, line {line} contains the control character {chr(error.character)!r}: remove it"
+        ) from None
     if node is None or isinstance(node, yaml.ScalarNode) and not node.value:
         raise InputError(_empty(file))
     if not isinstance(node, yaml.MappingNode):

@@ -37,6 +37,8 @@ def run_text(report: Mapping[str, Any]) -> str:
             chosen = resolved.get(name) if value == "auto" else None
             comment = f"  # {chosen['value']}: {chosen['reason']}" if chosen else ""
             lines.append(_line(name, value) + comment)
+    if run["options"].get("train") is None and not run.get("in_memory"):
+        lines.insert(len(HEADER), "# The run used the sample data of the package.")
     if run.get("in_memory"):
         lines.append("# These rows were in memory, not in a file: this file repeats the run only with files for them.")
         lines.append(_line(IN_MEMORY, run["in_memory"]))

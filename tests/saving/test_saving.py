@@ -43,7 +43,7 @@ def load_error(folder):
     return str(error.value)
 
 
-@pytest.mark.parametrize("name", [n for n in layout.LAYOUT if n not in (layout.TASK, layout.PAGE)])
+@pytest.mark.parametrize("name", [n for n in layout.LAYOUT if n not in (layout.TASK, *layout.OPTIONAL)])
 def test_missing_file_is_named_in_the_error(run, name):
     (run / name).unlink()
     assert f"lacks {name}: copy the whole folder again" in load_error(run)
