@@ -131,7 +131,7 @@ def printed(parser: argparse.ArgumentParser, arguments: argparse.Namespace, sett
 def _described(actions: Iterable[argparse.Action], values: Mapping[str, Any]) -> "Iterator[Described]":
     from ..configuration.writing import Described
 
-    shown = set()
+    shown: set[str] = set()
     for action in actions:
         if action.dest in (*NOT_IN_FILES, *shown) or not action.option_strings:
             continue

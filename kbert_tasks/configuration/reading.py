@@ -1,5 +1,6 @@
 """Reads a configuration file: the values of its options, and what it records about an earlier run."""
 
+import dataclasses
 import difflib
 import logging
 import re
@@ -42,12 +43,11 @@ class Configuration:
 
     def without(self, names: Sequence[str]) -> "Configuration":
         """Returns the configuration without these arguments, which the command line replaces."""
-        return Configuration(
-            self.document,
-            *({k: v for k, v in part.items() if k not in names} for part in (self.values, self.lines, self.checksums)),
-            self.versions,
-            {name: line for name, line in self.in_memory.items() if name not in names},
-        )
+        left: dict[str, Any] = {
+            part: {name: value for name, value in getattr(self, part).items() if name not in names}
+            for part in ("values", "lines", "checksums", "in_memory")
+        }
+        return dataclasses.replace(self, **left)
 
     def check_files(self, names: Sequence[str]) -> None:
         """Checks that the data files exist.

@@ -161,19 +161,19 @@ def _check_events(file: Path, text: str) -> None:
     """Checks what `yaml.compose` would accept or fail at: several documents, deep nesting, anchors, aliases and tags."""
     depth = documents = 0
     for event in _events(text):
-        line = event.start_mark.line + 1
+        line = event.start_mark.line + 1 if event.start_mark else 1
         documents += isinstance(event, yaml.DocumentStartEvent)
         depth += isinstance(event, yaml.CollectionStartEvent) - isinstance(event, yaml.CollectionEndEvent)
         if documents > 1:
             raise InputError(f"{file}, line {line}: a second document begins here: keep one and delete the other")
         if depth > DEEPEST:
             raise InputError(_deep(file, line))
-        if getattr(event, "anchor", None) is not None:
+        if isinstance(event, yaml.NodeEvent) and event.anchor is not None:
             raise InputError(
                 f"{file}, line {line}: anchors and aliases (& and *) are not supported: repeat the value, or put it in "
                 "quotation marks if it begins with such a character"
             )
-        if getattr(event, "tag", None) is not None:
+        if isinstance(event, yaml.ScalarEvent | yaml.CollectionStartEvent) and event.tag is not None:
             raise InputError(f"{file}, line {line}: tags such as {event.tag!r} are not supported: delete the tag")
 
 
