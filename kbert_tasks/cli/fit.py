@@ -76,10 +76,10 @@ def _run(
         task.checkpoint = find_checkpoint(task.checkpoint, task.settings.cased)
         files = _samples(arguments.task, task.checkpoint.language)
     began = time.perf_counter()
+    rows = tables(arguments, {name: file for name, file in files.items() if file})
     sources = {name: Source.of(file) for name, file in files.items() if file}
     if configuration:
         _report_changes(task, configuration, sources)
-    rows = tables(arguments, {name: file for name, file in files.items() if file})
     # Check all files before training.
     examples = {}
     for name, each in rows.items():
