@@ -21,6 +21,7 @@ _HOME = {
     "fill_mask": "pretraining.fill",
     "fit_seeds": "training.repeated",
     "fit_folds": "training.repeated",
+    "fit_learning_curve": "training.learning_curve",
     "explain": "explanation.explain",
     "compare": "comparison.compare",
     "export": "exporting.export",
@@ -66,6 +67,7 @@ if TYPE_CHECKING:  # the same names for type checkers and editors, which then kn
     from .tasks.subject.task import SubjectExtractor as SubjectExtractor
     from .text.tokenizer import Tokenizer as Tokenizer
     from .training.distribution import strategy as strategy
+    from .training.learning_curve import fit_learning_curve as fit_learning_curve
     from .training.repeated import fit_folds as fit_folds
     from .training.repeated import fit_seeds as fit_seeds
 else:

@@ -72,6 +72,8 @@ def evaluation() -> None:
     assert_type(report.errors, list[dict[str, Any]])
     assert_type(kb.fit_seeds(kb.TextClassifier(), "train.csv", seeds=3, test="test.csv"), kb.TextClassifier)
     assert_type(kb.fit_folds(kb.SubjectExtractor(), "train.csv", folds=3), kb.SubjectExtractor)
+    curve = kb.fit_learning_curve(kb.TextClassifier(), ["a"], ["x"], shares=[0.1, 1], seeds=3, dev="dev.csv")
+    assert_type(curve, kb.TextClassifier)
     kb.fit_seeds("classify", "train.csv")  # type: ignore[type-var]
 
 

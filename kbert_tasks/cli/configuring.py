@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     from ..configuration.writing import Described
 
 NOT_IN_FILES = ("help", "version", "config", "print_config")
-EXCLUSIVE = (("seeds", "folds"),)  # arguments that cannot be combined
+EXCLUSIVE = (("seeds", "folds"), ("learning_curve", "folds"))  # arguments that cannot be combined
 FILES = ("train", "dev", "test")
 PATHS = (*FILES, "output", "tensorboard")
 Check = Callable[[Any], object]

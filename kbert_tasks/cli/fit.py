@@ -7,21 +7,28 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from .. import settings, tasks
 from ..cluster import chief
 from ..lock import locked_by_chief
 from . import configuring, options
-from .command import Parser, command, elapsed, file_options, tables
+from .arguments import arguments_of, parser_of
+from .command import command, elapsed, tables
 
 if TYPE_CHECKING:
     from ..configuration.reading import Configuration
-    from ..configuration.syntax import Document
     from ..data.examples import Examples
     from ..data.sources import Source
     from ..tasks.base import Task
 
-TASK = "classify"
-RECORDED = ("encoding", "sheet", "input_format", "token_column", "tag_column", "seeds", "folds")  # in run.yaml
+RECORDED = (
+    "encoding",
+    "sheet",
+    "input_format",
+    "token_column",
+    "tag_column",
+    "seeds",
+    "folds",
+    "learning_curve",
+)  # in run.yaml
 
 
 @command
@@ -29,125 +36,11 @@ def train(argv: Sequence[str]) -> None:
     task, arguments, configuration = arguments_of(argv)
     if arguments.print_config:
         settings = task.Settings.of(options.given(arguments, task.Settings))
-        print(configuring.printed(_parser(task), arguments, settings), end="")
+        print(configuring.printed(parser_of(task), arguments, settings), end="")
         return
     output = arguments.output or f"runs/{arguments.task}"
     with locked_by_chief(output):
         _run(task, arguments, configuration, output, shlex.join(["kbert-train", *argv]))
-
-
-def arguments_of(argv: Sequence[str]) -> "tuple[type[Task[Any]], argparse.Namespace, Configuration | None]":
-    """Parses a command line of kbert-train and reads its configuration file.
-
-    Returns:
-        (the class of the task, the arguments, the part of the configuration file that the command line does not replace, or
-        None without a file).
-
-    Raises:
-        InputError: the command line or the file is not valid.
-    """
-    from ..configuration import syntax
-
-    first = Parser(prog="kbert-train", add_help=False)
-    first.add_argument("--task")
-    first.add_argument("--config")
-    given = first.parse_known_args(argv)[0]
-    document = None if given.config is None else syntax.read(given.config)
-    task = _task(document, given.task)
-    parser = _parser(task)
-    if document is None:
-        return task, parser.parse_args(argv), None
-    accepted = configuring.accepted(parser, task.Settings, _checks())
-
-    def elsewhere(name: str) -> list[str]:
-        others = {each: tasks.find(each) for each in tasks.names()}
-        return [each for each, kind in others.items() if name in configuring.accepted(_parser(kind), kind.Settings, {})]
-
-    arguments, configuration = configuring.merged(parser, argv, document, accepted, elsewhere)
-    configuration.check_files(configuring.FILES)
-    return task, arguments, configuration
-
-
-def _task(document: "Document | None", given: str | None) -> "type[Task[Any]]":
-    """Returns the class of the task on the command line or in a configuration file."""
-    from ..configuration.reading import text
-    from ..errors import InputError
-
-    named = text(document, "task") if document else None
-    try:
-        return tasks.find(given or named or TASK)
-    except InputError as error:
-        if given or not document or not named:
-            raise
-        raise InputError(f"{document.where(document.items['task'].line)}: {error}") from None
-
-
-def _checks() -> dict[str, configuring.Check]:
-    """Returns the checks of arguments that are not settings, by name."""
-    from ..data.annotations import formats
-    from ..training.repeated import at_least_two
-
-    return {
-        "task": tasks.find,
-        "seeds": lambda value: at_least_two(value, "seeds"),
-        "folds": lambda value: at_least_two(value, "folds"),
-        "input_format": formats.check,
-    }
-
-
-def _parser(task: "type[Task[Any]]") -> Parser:
-    parser = Parser(
-        prog="kbert-train",
-        description="Fine-tune a BERT checkpoint on labelled texts and save the trained task in a folder.",
-        epilog="Options of the other tasks: kbert-train --task NAME --help",
-    )
-    names = "|".join(tasks.names())
-    parser.add_argument(
-        "--config",
-        metavar="F",
-        help="YAML or JSON file with options, such as the run.yaml of a saved folder; the command line takes precedence",
-    )
-    parser.add_argument(
-        "--print-config", action="store_true", help="print all options as a configuration file with comments, and end"
-    )
-    parser.add_argument(
-        "--task", default=TASK, metavar=names, help="the kind of task (default classify: text classification)"
-    )
-    parser.add_argument(
-        "--checkpoint",
-        metavar="C",
-        help="BERT checkpoint to start from: a folder, a name from kbert-checkpoint list, or hf:OWNER/NAME "
-        "(default tiny-zh, a small Chinese checkpoint that is included in the package)",
-    )
-    parser.add_argument(
-        "--train", metavar="F", help="file of labelled texts to train on (default: the sample data in the package)"
-    )
-    parser.add_argument(
-        "--dev",
-        metavar="F",
-        help="file of labelled development texts, which decide which epoch is kept (default: a part of the training texts)",
-    )
-    parser.add_argument(
-        "--test", metavar="F", help="file of labelled texts for the final scores; it has no influence on the model"
-    )
-    parser.add_argument("--output", metavar="DIR", help="folder to save the trained task in (default runs/TASK)")
-    groups: dict[str, argparse._ActionsContainer] = {"common": parser, "data": file_options(parser)}
-    for group, title in settings.GROUPS.items():
-        place = groups.get(group) or parser.add_argument_group(title)
-        groups[group] = place
-        options.add_options(place, task.Settings, group=group)
-    several = groups["training"].add_mutually_exclusive_group()
-    several.add_argument(
-        "--seeds",
-        type=int,
-        metavar="N",
-        help="train with N different seeds and save the model with the best development score",
-    )
-    several.add_argument(
-        "--folds", type=int, metavar="N", help="cross-validate with N folds, then train the saved model on all texts"
-    )
-    groups["output"].add_argument("--no-resume", action="store_true", help="ignore saved progress and start over")
-    return parser
 
 
 def _run(
@@ -174,6 +67,8 @@ def _run(
         print(f"no --checkpoint: using {embedded.NAME}, the small Chinese checkpoint of the package", flush=True)
     if arguments.folds is not None and arguments.dev:
         raise InputError("--folds takes the development texts from the training texts: leave out --dev or --folds")
+    if arguments.folds is not None and arguments.learning_curve:
+        raise InputError("--folds cannot be combined with --learning-curve: leave out one of them")
     files = {"train": arguments.train, "dev": arguments.dev, "test": arguments.test}
     if arguments.train is None:
         if arguments.dev or arguments.test:
@@ -181,10 +76,10 @@ def _run(
         task.checkpoint = find_checkpoint(task.checkpoint, task.settings.cased)
         files = _samples(arguments.task, task.checkpoint.language)
     began = time.perf_counter()
+    rows = tables(arguments, {name: file for name, file in files.items() if file})
     sources = {name: Source.of(file) for name, file in files.items() if file}
     if configuration:
         _report_changes(task, configuration, sources)
-    rows = tables(arguments, {name: file for name, file in files.items() if file})
     # Check all files before training.
     examples = {}
     for name, each in rows.items():
@@ -203,7 +98,7 @@ def _run(
     task.report_["seconds"]["load"] = round(task.report_["seconds"]["load"] + reading, 3)
     task.report_["command"] = command_line
     task.report_["files"] = {name: str(file) for name, file in files.items() if file}
-    if "test" in examples and not arguments.seeds:
+    if "test" in examples and not (arguments.seeds or arguments.learning_curve):  # these evaluate each training
         if writes:
             task.save(folder)  # keep the trained task even if the evaluation fails
         began = time.perf_counter()
@@ -253,13 +148,17 @@ def _recorded(arguments: argparse.Namespace) -> dict[str, Any]:
 def _trained(
     task: "Task[Any]", arguments: argparse.Namespace, examples: "Mapping[str, Examples]", backup: Path
 ) -> "Task[Any]":
+    from ..training.learning_curve import fit_learning_curve
     from ..training.repeated import fit_folds, fit_seeds
 
-    train, dev = examples["train"], examples.get("dev")
+    train, dev, test = examples["train"], examples.get("dev"), examples.get("test")
+    if arguments.learning_curve:
+        shares, seeds = arguments.learning_curve, arguments.seeds
+        return fit_learning_curve(task, train, shares=shares, seeds=seeds, dev=dev, test=test, resume_dir=backup)
     if arguments.folds is not None:
         return fit_folds(task, train, folds=arguments.folds, resume_dir=backup)
     if arguments.seeds is not None:
-        return fit_seeds(task, train, seeds=arguments.seeds, dev=dev, test=examples.get("test"), resume_dir=backup)
+        return fit_seeds(task, train, seeds=arguments.seeds, dev=dev, test=test, resume_dir=backup)
     return task.fit(train, dev=dev, resume_dir=backup)
 
 

@@ -4,7 +4,7 @@ import logging
 import math
 import warnings
 from collections import Counter, defaultdict
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -43,6 +43,32 @@ def hold_out(task: "Task[Any]", examples: Examples, share: float) -> tuple[Examp
     log.info("no development file: %s", message if held else "none is held out, so the last epoch is kept")
     dev = examples.part(held, "held out of the training file" if held else None)
     return examples.without(held), dev
+
+
+def shares_of(task: "Task[Any]", examples: Examples, shares: Sequence[float]) -> list[Examples]:
+    """Returns the examples of each share of the texts; a share contains all smaller ones.
+
+    The shares are stratified by kind (`task.split_key`), and examples with the same text are in the same shares.
+    """
+    kinds: dict[str, Any] = {}
+    for example in examples.rows:
+        kinds.setdefault(example.text, task.split_key(example))
+    random = np.random.default_rng(task.settings.seed)
+    sizes, counts, places = Counter(kinds.values()), Counter[Any](), {}
+    starts = {kind: random.random() for kind in sizes}
+    # The texts of a kind are spread evenly over [0, 1), so that each share has the same proportion of every kind. The start
+    # is random, so that kinds with few texts are neither first nor last.
+    for text in (list(kinds)[i] for i in random.permutation(len(kinds))):
+        kind = kinds[text]
+        places[text] = (counts[kind] + starts[kind]) / sizes[kind]
+        counts[kind] += 1
+    order = sorted(places, key=places.__getitem__)
+    parts = []
+    for share in shares:
+        chosen = {*order[: max(1, round(share * len(order)))]}
+        left_out = [i for i, example in enumerate(examples.rows) if example.text not in chosen]
+        parts.append(examples.without(left_out))
+    return parts
 
 
 def folds_of(task: "Task[Any]", examples: Examples, number: int) -> Iterator[tuple[Examples, Examples]]:

@@ -57,6 +57,7 @@ def run_text(report: Mapping[str, Any]) -> str:
     if baseline["scores"]:
         lines.append(f"baseline: {baseline_text(baseline)}")
     lines += [line for name in ("seeds", "folds") if name in report for line in _several(name, report[name])]
+    lines += learning_curve_lines(report["learning_curve"]) if "learning_curve" in report else []
     lines.append("seconds: " + ", ".join(f"{name} {value:.1f}" for name, value in report["seconds"].items()))
     return "\n".join(lines)
 
@@ -101,6 +102,35 @@ def _several(name: str, summary: Mapping[str, Any]) -> list[str]:
             f"seed {summary['kept']} is kept because it has the best development score{once if 'test' in summary['mean'] else ''}"
         )
     return lines
+
+
+def learning_curve_lines(curve: Mapping[str, Any]) -> list[str]:
+    """Formats the main score with each share of the training texts, and the gain from more texts."""
+    score = curve["score"]
+    lines = ["learning curve: scores with shares of the training texts"]
+    for one in curve["each"]:
+        shown = [f"  {one['share']:<5g} {one['texts']:>7,} texts"]
+        for part in ("dev", "test"):
+            if part in one:
+                sd = one.get("sd", {}).get(part, {}).get(score)
+                shown.append(
+                    f"{part} {score} {_number(one[part].get(score))}" + (f" ± {sd:.4f}" if sd is not None else "")
+                )
+                simple = one.get("baseline", {}).get(part, {}).get(score)
+                shown[-1] += "" if simple is None else f" (baseline {simple:.4f})"
+        lines.append(", ".join(shown))
+    if curve["gain"]:
+        lines.append(f"  {gain_text(curve)}")
+    return lines
+
+
+def gain_text(curve: Mapping[str, Any]) -> str:
+    """Describes the difference of the main score between the last two shares."""
+    gain = curve["gain"]
+    return (
+        f"from {gain['from']:,} to {gain['to']:,} texts, {gain['part']} {curve['score']} changed by "
+        f"{gain['difference']:+.4f}, which is {gain['per_doubling']:+.4f} per doubling"
+    )
 
 
 def _list(each: Iterable[object]) -> str:

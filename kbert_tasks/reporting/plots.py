@@ -2,7 +2,7 @@
 
 import math
 from collections.abc import Mapping, Sequence
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from ..html.drawing import FIRST, INK, LINE, SECOND, THIRD, svg
 from ..html.fonts import Font
@@ -57,6 +57,44 @@ def curves(
             axes.legend(loc="best", handlelength=2.8)
 
     return svg(draw, name, font)
+
+
+def learning_curve(curve: Mapping[str, Any], font: Font | None) -> str:
+    """Plots the main score over the number of training texts, with standard deviations and the baseline if there are any.
+
+    Args:
+        curve: the entry `learning_curve` of report.json.
+        font: a fonts.Font, or None.
+    """
+    score, each = curve["score"], curve["each"]
+    texts = [one["texts"] for one in each]
+
+    def draw(axes: "Axes") -> None:
+        lines = [(part, part, "sd") for part in ("dev", "test") if part in each[-1]]
+        lines += [
+            (f"{part}, baseline", part, "") for _, part, _ in lines[-1:] if each[-1].get("baseline", {}).get(part)
+        ]
+        for (name, part, sd), (colour, dash, marker) in zip(lines, LINES, strict=False):
+            ones = each if sd else [one.get("baseline", {}) for one in each]
+            values = [_value(one, part, score) for one in ones]
+            bars = [_value(one.get(sd, {}), part, score) for one in each] if sd else []
+            axes.plot(texts, values, dash, color=colour, marker=marker, label=name)
+            if not all(map(math.isnan, bars)):
+                axes.errorbar(texts, values, bars, fmt="none", ecolor=colour, capsize=3)
+        axes.set_xscale("log")
+        axes.minorticks_off()
+        axes.set_xticks(texts, [f"{number:,}" for number in texts])
+        axes.set_xlabel(_both(font, "training texts", "训练文本数"))
+        axes.set_ylabel(score.replace("_", " "))
+        if len(lines) > 1:
+            axes.legend(handlelength=2.8)
+
+    return svg(draw, "learning-curve", font)
+
+
+def _value(scores: Mapping[str, Mapping[str, float | None]], part: str, name: str) -> float:
+    value = scores.get(part, {}).get(name)
+    return math.nan if value is None else value
 
 
 def reliability(counts: "np.ndarray", sure: "np.ndarray", right: "np.ndarray", font: Font | None) -> str:

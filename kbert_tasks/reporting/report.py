@@ -25,8 +25,8 @@ def html(
     """Returns the report as an HTML page.
 
     Args:
-        report: the dict of report.json. `files`, `command`, `plan`, `seeds`, `folds`, `lengths`, `baseline` and
-            `advice` are optional.
+        report: the dict of report.json. `files`, `command`, `plan`, `seeds`, `folds`, `learning_curve`, `lengths`,
+            `baseline`, `run` and `advice` are optional.
         answers: a dict for each evaluated text (of the test set, or else of the development set), in the order of the file.
             All have `text`, `gold`, `predicted`, `loss`, `right` and `tokens`.
             classify: also `text_b` and `probabilities`; gold and predicted are labels or lists of labels, and predicted is
@@ -71,6 +71,7 @@ def html(
         kind_of=shown_as.kind_of,
         kinds_zh=shown_as.kinds_zh,
         training=_training(report, font),
+        curve=_learning_curve(report.get("learning_curve"), font),
         confusion=_confusion(report["scores"].get(evaluated, {}), font),
         calibration=_calibration(report["scores"].get(evaluated, {}), answers, font),
         length=_length(report, answers, evaluated, font),
@@ -90,6 +91,14 @@ def _training(report: Mapping[str, Any], font: fonts.Font | None) -> dict[str, A
         best = report.get("best_epoch")
         drawn["score"] = plots.curves(scores, "scores", font, ("development score", "验证集得分"), best, share=True)
     return drawn | {"table": tables.epochs(report["history"])}
+
+
+def _learning_curve(curve: Mapping[str, Any] | None, font: fonts.Font | None) -> dict[str, Any] | None:
+    if not curve:
+        return None
+    table = tables.learning_curve(curve)
+    gain = report_text.gain_text(curve) if curve["gain"] else None
+    return {"plot": plots.learning_curve(curve, font), "table": table, "gain": gain, "sd": "sd" in curve["each"][0]}
 
 
 def _confusion(scores: Mapping[str, Any], font: fonts.Font | None) -> dict[str, Any] | None:

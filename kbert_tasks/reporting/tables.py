@@ -140,6 +140,23 @@ def runs(repeated: Mapping[str, Any], kind: str) -> Table:
     return Table(f"Scores of each {kind}", [kind, *(f"{part} {_said(name)}" for part, name in names)], rows)
 
 
+def learning_curve(curve: Mapping[str, Any]) -> Table:
+    """Returns the Table of the scores with each share of the training texts; `curve` is an entry of report.json."""
+    each = curve["each"]
+    given = dict.fromkeys((part, name) for one in each for part in ("dev", "test") for name in one.get(part) or {})
+    names = [(part, name) for part, name in given if name.endswith(SCORES)]
+    columns = ["share", "texts"]
+    rows: list[list[Any]] = [[f"{one['share']:g}", one["texts"]] for one in each]
+    for part, name in names:
+        for key, words in ((None, ""), ("sd", ", standard deviation"), ("baseline", ", baseline")):
+            values = [((one.get(key, {}) if key else one).get(part) or {}).get(name) for one in each]
+            if key is None or any(value is not None for value in values):
+                columns.append(f"{part} {_said(name)}{words}")
+                for row, value in zip(rows, values, strict=True):
+                    row.append(value)
+    return Table("Scores with shares of the training texts", columns, rows)
+
+
 def confused(pairs: Iterable[tuple[str, str, int, float]]) -> Table:
     """Returns the Table of confused labels; `pairs` is the return value of `counting.confused`."""
     columns = ["gold", "predicted", "texts", "share of the gold label"]

@@ -51,7 +51,7 @@ def fit_seeds(
         returned task).
     """
     number = at_least_two(seeds, "seeds")
-    task = _clone(task)
+    task = clone(task)
     examples = task.examples(train, labels)
     task.prepare(examples.rows)
     if dev is None:
@@ -69,14 +69,14 @@ def fit_seeds(
     each: list[dict[str, Any]] = []
     best: Any = None
     all_seeds = range(task.settings.seed, task.settings.seed + number)
-    _clone(task, seed=all_seeds[-1])  # raises before the first training if the last seed is too large
+    clone(task, seed=all_seeds[-1])  # raises before the first training if the last seed is too large
     for seed in all_seeds:
         log.info("seed %d (%d of %d)", seed, len(each) + 1, number)
-        one = _clone(task, seed=seed)
-        one.fit(examples, dev=held_out, resume_dir=_in(resume_dir, f"seed-{seed}"))
+        one = clone(task, seed=seed)
+        one.fit(examples, dev=held_out, resume_dir=subfolder(resume_dir, f"seed-{seed}"))
         if unseen is not None:
-            _test(one, unseen)
-        each.append({"seed": seed} | _scores(one))
+            evaluated(one, unseen)
+        each.append({"seed": seed} | number_scores(one))
         if best is None or _main(one) > _main(best):
             best = one
     best.report_["seeds"] = {"each": each} | _together(each) | {"kept": best.settings.seed}
@@ -108,7 +108,7 @@ def fit_folds(
         contains the mean and sd of the baseline scores.
     """
     number = at_least_two(folds, "folds")
-    task = _clone(task)
+    task = clone(task)
     each: list[dict[str, Any]] = []
     baselines: list[dict[str, Any]] = []
     examples = task.examples(train, labels)
@@ -116,21 +116,21 @@ def fit_folds(
     folds_made = [*folds_of(task, examples, number)]
     for fold, (rest, _) in enumerate(folds_made, 1):
         try:
-            _clone(task).prepare(rest.rows)
+            clone(task).prepare(rest.rows)
         except InputError as error:
             raise InputError(
                 f"without fold {fold} of {number}, the training rows are not sufficient: {error}"
             ) from None
     for fold, (rest, part) in enumerate(folds_made, 1):
         log.info("fold %d of %d", fold, number)
-        one = _clone(task)
-        one.fit(rest, resume_dir=_in(resume_dir, f"fold-{fold}"))
-        _test(one, part)
-        each.append({"fold": fold} | _scores(one))
+        one = clone(task)
+        one.fit(rest, resume_dir=subfolder(resume_dir, f"fold-{fold}"))
+        evaluated(one, part)
+        each.append({"fold": fold} | number_scores(one))
         baselines += [one.report_["baseline"]["scores"]] if one.baseline_ else []
     log.info("on all rows")
-    whole = _clone(task)
-    whole.fit(examples, resume_dir=_in(resume_dir, "all"))
+    whole = clone(task)
+    whole.fit(examples, resume_dir=subfolder(resume_dir, "all"))
     compared = {"baseline": _together(baselines)} if baselines else {}
     whole.report_["folds"] = {"each": each} | _together(each) | compared
     record(task, whole, sources, folds=number)
@@ -144,15 +144,18 @@ def at_least_two(number: Any, name: str) -> int:
     return number
 
 
-def _clone(task: T, **changes: Any) -> T:
+def clone(task: T, **changes: Any) -> T:
+    """Returns an untrained copy of a task, with other values of some settings."""
     return type(task)(**task.get_params() | changes)
 
 
-def _in(resume_dir: str | PathLike[str] | None, name: str) -> Path | None:
+def subfolder(resume_dir: str | PathLike[str] | None, name: str) -> Path | None:
+    """Returns the folder for the progress of one of several trainings."""
     return None if resume_dir is None else Path(resume_dir) / name
 
 
-def _test(task: "Task[Any]", rows: "Examples") -> None:
+def evaluated(task: "Task[Any]", rows: "Examples") -> None:
+    """Evaluates a trained task on test rows and adds the scores to its report."""
     began = time.perf_counter()
     report = task.evaluate(rows)
     task.add_test(report, time.perf_counter() - began, rows.rows)
@@ -162,7 +165,7 @@ def _main(task: "Task[Any]") -> float:
     return task.report_["scores"]["dev"][task.MAIN_SCORE]
 
 
-def _scores(task: "Task[Any]") -> dict[str, dict[str, float]]:
+def number_scores(task: "Task[Any]") -> dict[str, dict[str, float]]:
     """Returns the dev and test scores that are single numbers."""
     return {
         part: {name: value for name, value in scores.items() if isinstance(value, int | float)}

@@ -32,6 +32,8 @@ BAD = {
     "out of range": ("run.yaml", "dropout: 1.5\n"),
     "not one of the choices": ("run.yaml", "schedule: cosine\n"),
     "one seed": ("run.yaml", "seeds: 1\n"),
+    "shares without a list": ("run.yaml", "learning_curve: 0.5\n"),
+    "one share": ("run.yaml", "learning_curve: [0.5]\n"),
     "seeds and folds": ("run.yaml", "seeds: 3\nfolds: 5\n"),
     "a missing file": ("run.yaml", "train: nowhere.csv\n"),
     "rows in memory": ("run.yaml", "epochs: 3\nin_memory: [train]\n"),

@@ -6,7 +6,7 @@ import pytest
 
 import kbert_tasks as kb
 from kbert_tasks.cli import train
-from kbert_tasks.cli.fit import arguments_of
+from kbert_tasks.cli.arguments import arguments_of
 from kbert_tasks.cli.options import given
 
 

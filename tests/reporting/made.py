@@ -114,6 +114,17 @@ def entity(place="地点", **more):
 TASKS = {"classify": classify, "several": several, "relation": relation, "subject": subject, "entity": entity}
 
 
+def curve(**more):
+    """The value of `learning_curve` in a report."""
+    each = [
+        {"share": share, "texts": texts, "dev": {"accuracy": 0.6 + share / 5}, "test": {"accuracy": 0.5 + share / 5}}
+        | {"baseline": {"test": {"accuracy": 0.55}}} | more
+        for share, texts in ((0.1, 1000), (0.5, 5000), (1.0, 10000))
+    ]  # fmt: skip
+    gain = {"part": "test", "from": 5000, "to": 10000, "difference": 0.1, "per_doubling": 0.1}
+    return {"score": "accuracy", "each": each, "gain": gain}
+
+
 def seeds(kind="seed"):
     """The value of `seeds` or `folds` in a report."""
     each = [{kind: n, "dev": {"accuracy": 0.8 + n / 100}, "test": {"accuracy": 0.7 + n / 100}} for n in (1, 2, 3)]
@@ -128,5 +139,7 @@ def everything():
         "plan": {"lines": ["30 texts of 5 to 44 tokens"]},
         "seeds": seeds(),
         "folds": seeds("fold"),
+        "learning_curve": curve(),
+        "run": {"options": {"task": "classify"}, "checksums": {}},
         "lengths": {"train": [5, 9, 9, 300]},
     }

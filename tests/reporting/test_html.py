@@ -40,7 +40,16 @@ def test_the_sections_of_each_task(task):
 
 def test_optional_parts_of_a_report_are_shown():
     page = Page(html(*made.classify(**made.everything())))
-    assert page.sections == ["data", "plan", "training", "scores", "seeds", "folds", *SECTIONS["classify"][3:]]
+    assert page.sections == [
+        "data",
+        "plan",
+        "training",
+        "scores",
+        "seeds",
+        "folds",
+        "learning-curve",
+        *SECTIONS["classify"][3:],
+    ]
     for words in (
         "训练.csv",
         "30 texts of 5 to 44 tokens",
