@@ -3,6 +3,7 @@
 A line with `type: ignore` must contain an error, otherwise mypy reports the comment.
 """
 
+from collections import Counter
 from typing import Any
 
 from typing_extensions import assert_type
@@ -73,6 +74,12 @@ def evaluation() -> None:
     assert_type(kb.fit_seeds(kb.TextClassifier(), "train.csv", seeds=3, test="test.csv"), kb.TextClassifier)
     assert_type(kb.fit_folds(kb.SubjectExtractor(), "train.csv", folds=3), kb.SubjectExtractor)
     kb.fit_seeds("classify", "train.csv")  # type: ignore[type-var]
+
+
+def annotation() -> None:
+    rows = kb.annotate(kb.load("run"), ["text"], uncertain_first=True)
+    assert_type(kb.write(rows, "new.jsonl", "doccano"), Counter[str])
+    kb.annotate("run", ["text"])  # type: ignore[arg-type]
 
 
 def explanation_and_comparison() -> None:
