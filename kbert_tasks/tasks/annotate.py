@@ -14,6 +14,7 @@ from ..data.output import input_names, plain
 from ..errors import InputError
 from ..inference.predict import Answer, answered
 from .base import Task, check_trained
+from .contract import known
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -74,7 +75,7 @@ def by_certainty(
             f"the task {task.name} does not define certainty, so its answers cannot be sorted: leave out --uncertain-first "
             "(uncertain_first=)"
         )
-    return sorted(listed, key=lambda each: each[1].certainty if each[1] else math.inf)
+    return sorted(listed, key=lambda each: math.inf if each[1] is None else known(each[1].certainty))
 
 
 def annotated(

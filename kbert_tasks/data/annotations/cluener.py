@@ -42,7 +42,10 @@ def read(path: Path, rows: Sequence[Row]) -> Annotated:
     made = Annotated(about=[*offsets.sentences(counting, USUAL[0], texts)])
     for row, text, each in zip(rows, texts, entities, strict=True):
         spans = offsets.located(text, each or [], counting)
-        cells = {TEXT: {TEXT: text}, LABEL: {ENTITIES: None if each is None else spans.entities}}
+        cells: dict[str, dict[str, Any]] = {
+            TEXT: {TEXT: text},
+            LABEL: {ENTITIES: None if each is None else spans.entities},
+        }
         made.rows.append(replaced(row, cells))
         made.problems.append(spans.problems)
     return made

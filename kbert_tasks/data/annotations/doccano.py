@@ -46,7 +46,10 @@ def read(path: Path, rows: Sequence[Row]) -> Annotated:
     made = Annotated(about=[*offsets.sentences(counting, offsets.CHARACTERS, texts)])
     for number, (row, text, each) in enumerate(zip(rows, texts, entities, strict=True), 1):
         spans = offsets.located(text, each or [], counting)
-        cells = {TEXT: {TEXT: text}, column: {ENTITIES: None if each is None else spans.entities}}
+        cells: dict[str, dict[str, Any]] = {
+            TEXT: {TEXT: text},
+            column: {ENTITIES: None if each is None else spans.entities},
+        }
         if related:
             found = triples(text, _references(row, path, number), spans.by_key, spans.problems)
             cells[RELATIONS] = {TRIPLES: found}

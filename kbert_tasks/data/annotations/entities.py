@@ -93,9 +93,8 @@ def entities_of(row: Row) -> list[Entity] | None:
 def labels_of(row: Row) -> list[str] | None:
     """Returns the labels of a text for classification, if the column LABEL is a list of texts; otherwise None."""
     value = row.get(LABEL)
-    if isinstance(value, np.ndarray):
-        value = value.tolist()
-    return value if isinstance(value, list | tuple) and all(isinstance(each, str) for each in value) else None
+    listed = [*value] if isinstance(value, list | tuple | np.ndarray) else None
+    return listed if listed is not None and all(isinstance(each, str) for each in listed) else None
 
 
 def replaced(row: Row, cells: Mapping[str, Mapping[str, Any]]) -> dict[str, Any]:

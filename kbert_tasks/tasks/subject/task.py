@@ -194,7 +194,7 @@ class SubjectExtractor(ReadsSubjects):
         sure = 1 if example.event_type in self.always_ else 0
         return Prediction(tuple(s for i, s in enumerate(candidates) if i < sure or known(s.probability) >= self.least))
 
-    def certainty(self, example: Example, candidates: list[Subject], prediction: Prediction) -> float:
+    def certainty(self, example: Example, candidates: Sequence[Subject], prediction: Prediction) -> float:
         """Returns the same as for other spans, but for a subject that is always predicted, its probability."""
         sure = 1 if example.event_type in self.always_ else 0
         rest = super().certainty(example, candidates[sure:], prediction)
