@@ -30,6 +30,7 @@ _HOME = {
     "InputError": "errors",
     "Report": "metrics.classification",
     "load": "tasks.loading",
+    "annotate": "tasks.annotate",
     "report": "reporting.writing",
     "read": "data.tables",
     "write": "data.annotations.formats",
@@ -60,6 +61,7 @@ if TYPE_CHECKING:  # the same names for type checkers and editors, which then kn
     from .metrics.classification import Report as Report
     from .pretraining.fill import fill_mask as fill_mask
     from .reporting.writing import report as report
+    from .tasks.annotate import annotate as annotate
     from .tasks.classify.task import TextClassifier as TextClassifier
     from .tasks.entity.task import EntityRecognizer as EntityRecognizer
     from .tasks.loading import load as load

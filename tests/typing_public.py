@@ -3,6 +3,7 @@
 A line with `type: ignore` must contain an error, otherwise mypy reports the comment.
 """
 
+from collections import Counter
 from typing import Any
 
 from typing_extensions import assert_type
@@ -75,6 +76,12 @@ def evaluation() -> None:
     curve = kb.fit_learning_curve(kb.TextClassifier(), ["a"], ["x"], shares=[0.1, 1], seeds=3, dev="dev.csv")
     assert_type(curve, kb.TextClassifier)
     kb.fit_seeds("classify", "train.csv")  # type: ignore[type-var]
+
+
+def annotation() -> None:
+    rows = kb.annotate(kb.load("run"), ["text"], uncertain_first=True)
+    assert_type(kb.write(rows, "new.jsonl", "doccano"), Counter[str])
+    kb.annotate("run", ["text"])  # type: ignore[arg-type]
 
 
 def explanation_and_comparison() -> None:

@@ -5,24 +5,23 @@ import dataclasses
 import json
 import sys
 from collections import Counter
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, TextIO
+from typing import TYPE_CHECKING, Any
 
 from .. import settings, tasks
-from ..data.output import Delimited, json_line
 from ..errors import InputError
-from ..files import replacing, temporary_of
 from ..inference.openvino import ENGINES
 from . import options
 from .command import NO_OUTPUT, Parser, command, file_options, needs, tables
+from .writing import KINDS, joined, write_parts, write_rows
 
 if TYPE_CHECKING:
     import pandas as pd
 
+    from ..inference.predict import Answer
     from ..tasks.base import Task
 
-KINDS = ("csv", "tsv", "jsonl")
 MANY = 20  # minimum number of identical answers for a warning
 SLICE = 20_000  # number of rows that are answered and written together, so that memory does not grow with the file
 
@@ -75,7 +74,7 @@ def evaluate(argv: Sequence[str]) -> None:
         _writable(arguments.errors, ("jsonl",), "--errors")
     report = _load(arguments).evaluate(rows)
     if arguments.errors is not None:
-        _write(report.errors, "jsonl", arguments.errors)
+        write_rows(report.errors, "jsonl", arguments.errors)
     if arguments.json:
         print(json.dumps({"scores": report.scores, "examples": report.examples}, ensure_ascii=False, indent=2))
     else:
@@ -84,9 +83,12 @@ def evaluate(argv: Sequence[str]) -> None:
 
 @command
 def predict(argv: Sequence[str]) -> None:
+    from ..data.annotations.formats import FORMATS
+
     parser = _parser(
         "kbert-predict",
-        "Predict the answers for texts with a trained task. The output has one row for each input row, in the same order.",
+        "Predict the answers for texts with a trained task. The output has one row for each input row, in the same order "
+        "unless --uncertain-first is given.",
     )
     parser.add_argument(
         "file",
@@ -96,10 +98,15 @@ def predict(argv: Sequence[str]) -> None:
         help="file of texts; if it is - or missing, one text per line is read from standard input",
     )
     parser.add_argument("--output", metavar="F", help="file to write: .csv, .tsv or .jsonl (default: standard output)")
+    others = [name for name in FORMATS if name not in KINDS]
     parser.add_argument(
         "--format",
-        choices=KINDS,
-        help="output format (default: the extension of --output; on standard output csv, or jsonl for relations and entities)",
+        choices=(*KINDS, *others),
+        help="output format (default: the extension of --output; on standard output csv, or jsonl for relations and "
+        f"entities); {', '.join(others)}: annotated texts that an annotation tool can load",
+    )
+    parser.add_argument(
+        "--uncertain-first", action="store_true", help="write the texts with the most uncertain answers first"
     )
     arguments = parser.parse_args(argv)
     if arguments.file == "-":
@@ -127,15 +134,25 @@ def _writable(file: str, kinds: Sequence[str], option: str) -> None:
 
 
 def _kind(arguments: argparse.Namespace, task: "Task[Any]") -> str:
+    """Returns the format of the output.
+
+    Raises:
+        InputError: the answers of the task cannot be written in this format.
+    """
+    from ..data.annotations.formats import check_column
+
     if arguments.format is None and arguments.output is not None:
         return Path(arguments.output).suffix.lower()[1:]
-    return arguments.format or task.FORMAT
+    kind = arguments.format or task.FORMAT
+    if kind not in KINDS:
+        check_column(kind, task.ANNOTATION)
+    return kind
 
 
 def _file(arguments: argparse.Namespace) -> None:
     rows = tables(arguments, {"new": arguments.file})["new"]
     task = _load(arguments)
-    _answer(task, rows, arguments.output, _kind(arguments, task))
+    _answer(task, rows, arguments, _kind(arguments, task))
 
 
 def _lines(arguments: argparse.Namespace) -> None:
@@ -150,86 +167,46 @@ def _lines(arguments: argparse.Namespace) -> None:
     def rows(texts: list[str]) -> "pd.DataFrame":
         return table([tuple(text.split("\t", 1)) for text in texts] if task.paired else texts, columns=columns)
 
-    if sys.stdin.isatty() and arguments.output is None:
+    one_by_one = arguments.output is None and kind in KINDS and not arguments.uncertain_first
+    if sys.stdin.isatty() and one_by_one:
         for line in sys.stdin:
-            _answer(task, rows([line.rstrip("\n")]), None, "jsonl")
+            _answer(task, rows([line.rstrip("\n")]), arguments, "jsonl")
     else:
         text = decoded(sys.stdin.buffer.read(), "standard input", arguments.encoding)
-        _answer(task, rows(lines(text) if text else []), arguments.output, kind)
+        _answer(task, rows(lines(text) if text else []), arguments, kind)
 
 
-def _answer(task: "Task[Any]", rows: "pd.DataFrame", output: str | None, kind: str) -> None:
+def _answer(task: "Task[Any]", rows: "pd.DataFrame", arguments: argparse.Namespace, kind: str) -> None:
     """Writes each row with its answer, and prints the number of rows without an answer."""
+    from ..data.annotations import formats
+    from ..inference.predict import answered
+    from ..tasks.annotate import annotated, by_certainty
+
     none: Counter[str] = Counter()
     given: Counter[str] = Counter()
+    problems: Counter[str] = Counter()
 
-    def answered() -> Iterator[dict[str, Any]]:
+    def each_row() -> "Iterator[tuple[dict[str, Any], Answer | None]]":
         for start in range(0, len(rows), SLICE):
             some = rows.iloc[start : start + SLICE]
             some.attrs["before"] = start
             examples = task.examples(some, gold=False)
             none.update(examples.skipped)
-            answers = task.predict(examples)
+            found = answered(task, examples)
             if len(given) < 2:
-                given.update(str(task.to_dict(answer)[task.ANSWER[0]]) for answer in answers if answer is not None)
-            yield from _joined(task, some.to_dict("records"), answers)
+                given.update(str(task.to_dict(each.prediction)[task.ANSWER[0]]) for each in found if each is not None)
+            yield from zip(some.to_dict("records"), found, strict=True)
 
-    _write(answered(), kind, output)
+    answers = by_certainty(task, each_row()) if arguments.uncertain_first else each_row()
+    if kind in KINDS:
+        write_rows(joined(task, answers, arguments.uncertain_first), kind, arguments.output)
+    else:
+        texts, name = annotated(task, answers, problems), Path(arguments.run).resolve().name
+        write_parts(formats.lines(texts, kind, problems, model_version=name), arguments.output)
     if none:
         reasons = ", ".join(f"{reason} {count}" for reason, count in none.items())
         print(f"{none.total()} of {len(rows)} rows have no answer ({reasons})", file=sys.stderr)
+    for problem, number in problems.items():
+        print(f"{number} {problem}", file=sys.stderr)
     if len(given) == 1 and given.total() >= MANY:
         print(f"all {given.total()} answers are the same: {task.ANSWER[0]} {next(iter(given))!r}", file=sys.stderr)
-
-
-def _joined(task: "Task[Any]", rows: list[dict[str, Any]], answers: Iterable[Any]) -> Iterator[dict[str, Any]]:
-    """Yields each row with the columns of its answer; an input column with the same name is renamed input_NAME."""
-    from ..data.cells import missing
-
-    taken = {name for row in rows[:1] for name in row}
-    kept = {}
-    for name in taken & set(task.ANSWER):
-        kept[name] = f"input_{name}"
-        while kept[name] in taken:
-            kept[name] = f"input_{kept[name]}"
-    for row, answer in zip(rows, answers, strict=True):
-        given = {kept.get(name, name): None if missing(value) else _plain(value) for name, value in row.items()}
-        yield given | (dict.fromkeys(task.ANSWER) if answer is None else task.to_dict(answer))
-
-
-def _plain(value: Any) -> Any:
-    """Converts NumPy arrays and bytes, which occur in Parquet files, to lists and text."""
-    if isinstance(value, bytes):
-        return value.decode("utf-8", "backslashreplace")
-    if hasattr(value, "tolist"):
-        value = value.tolist()
-    if isinstance(value, dict):
-        return {name: _plain(each) for name, each in value.items()}
-    return [_plain(each) for each in value] if isinstance(value, list) else value
-
-
-def _write(rows: Iterable[dict[str, Any]], kind: str, path: str | Path | None) -> None:
-    """Writes rows to standard output, to a device, or to a temporary file that is renamed to `path`."""
-    if path is None:
-        return _to(sys.stdout, rows, kind)
-    path = Path(path)
-    try:
-        with replacing(path) as stream:
-            _to(stream, rows, kind)
-    except PermissionError as error:  # on Windows, if the file is open in another program
-        raise InputError(
-            f"{path} cannot be replaced ({error.strerror}): the answers are in {temporary_of(path)}"
-        ) from None
-
-
-def _to(stream: TextIO, rows: Iterable[dict[str, Any]], kind: str) -> None:
-    writer = None
-    for row in rows:
-        if kind == "jsonl":
-            stream.write(json_line(row))
-            if stream is sys.stdout:
-                stream.flush()
-            continue
-        if writer is None:
-            writer = Delimited(stream, kind, list(row))
-        writer.add(row)

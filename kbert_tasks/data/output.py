@@ -3,7 +3,7 @@
 import csv
 import json
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from typing import Any, TextIO
 
 from .delimited import MARKS
@@ -20,6 +20,29 @@ def json_line(row: Mapping[str, Any]) -> str:
     """
     text = json.dumps(row, ensure_ascii=False, default=str)
     return HALF.sub(lambda half: rf"\\u{ord(half[0]):04x}", text) + "\n"
+
+
+def input_names(columns: Iterable[str], taken: Collection[str]) -> dict[str, str]:
+    """Returns new names for those columns of an input that have a name of the output: input_NAME, input_input_NAME, ..."""
+    columns = [*columns]
+    made = {}
+    for name in columns:
+        if name in taken:
+            made[name] = f"input_{name}"
+            while made[name] in columns or made[name] in taken:
+                made[name] = f"input_{made[name]}"
+    return made
+
+
+def plain(value: Any) -> Any:
+    """Converts NumPy arrays and bytes, which occur in Parquet files, to lists and text."""
+    if isinstance(value, bytes):
+        return value.decode("utf-8", "backslashreplace")
+    if hasattr(value, "tolist"):
+        value = value.tolist()
+    if isinstance(value, dict):
+        return {name: plain(each) for name, each in value.items()}
+    return [plain(each) for each in value] if isinstance(value, list) else value
 
 
 class Delimited:

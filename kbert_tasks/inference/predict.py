@@ -5,7 +5,7 @@ Scoring uses the same code.
 
 import contextlib
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from typing import TYPE_CHECKING, Any, TypeAlias
+from typing import TYPE_CHECKING, Any, NamedTuple, TypeAlias
 
 import numpy as np
 from tqdm.auto import tqdm
@@ -16,6 +16,7 @@ from ..memory import ran_out
 from ..text.tokenizer import Encoded
 
 if TYPE_CHECKING:
+    from ..data.examples import Examples
     from ..tasks.base import Task
     from .keras_engine import KerasEngine
 
@@ -26,10 +27,24 @@ BATCH = 64  # number of texts in a batch; predictions do not depend on it
 LIMIT = 64 * 128  # maximum number of tokens in a batch, including padding; limits the memory for long texts
 
 
-def predictions(task: "Task[Any]", examples: Sequence[Any]) -> list[Any]:
-    """Returns a list with the prediction of the task for each example, in the same order."""
-    candidates = decoded(task, examples, [task.encode(example) for example in examples])
-    return [task.decide(*each) for each in zip(examples, candidates, strict=True)]
+class Answer(NamedTuple):
+    """An example, the prediction of the task for it, and the return value of `Task.certainty`."""
+
+    example: Any
+    prediction: Any
+    certainty: float | None
+
+
+def answered(task: "Task[Any]", examples: "Examples") -> list[Answer | None]:
+    """Returns for each row of a table the Answer of its example; None for a row that is not used."""
+    encoded = [task.encode(example) for example in examples.rows]
+    candidates = decoded(task, examples.rows, encoded)
+    found: list[Answer | None] = [None] * examples.read
+    for source, example, each in zip(examples.sources, examples.rows, candidates, strict=True):
+        prediction = task.decide(example, each)
+        for position in source:
+            found[position] = Answer(example, prediction, task.certainty(example, each, prediction))
+    return found
 
 
 def decoded(

@@ -1,4 +1,4 @@
-"""Computes precision, recall and F1 of sets of answers, and the threshold that maximizes F1."""
+"""Computes precision, recall and F1 of sets of answers, the threshold that maximizes F1, and distances from it."""
 
 from collections.abc import Hashable, Sequence
 from collections.abc import Set as AbstractSet
@@ -28,6 +28,13 @@ def counted(gold: Sets, predicted: Sets) -> dict[str, float | None]:
         "support": gold_count,
         "predicted": predicted_count,
     }
+
+
+def distance(score: float, threshold: float) -> float:
+    """Returns how far a score is from a threshold: 0 at the threshold, 1 at the scores 0 and 1, and linear in between."""
+    if score < threshold:
+        return (threshold - score) / threshold
+    return (score - threshold) / (1 - threshold) if threshold < 1 else 0.0
 
 
 def best_threshold(gold: Sets, answers: Sequence[Sequence[tuple[Hashable, float]]], least: float = 0.0) -> float:

@@ -18,10 +18,13 @@ class Answers(Contract):
     Attributes:
         presentation: names and keys that reports and comparisons use for the answers.
         FORMAT: format for writing answers if no file name determines it.
+        ANNOTATION: the column of annotated texts that contains the answers (`data/annotations/entities.py`): ENTITIES, TRIPLES
+            or LABEL; None if the answers cannot be written as annotations.
     """
 
     presentation = Presentation()
     FORMAT = "csv"
+    ANNOTATION: str | None = None
 
     run_model: Callable[[Sequence[Encoded]], list[Outputs]]  # a method of Hooks
 
@@ -44,6 +47,28 @@ class Answers(Contract):
     def to_json(self, prediction: Any) -> Record:
         """Returns a prediction as a dict of JSON values with the keys in ANSWER, for programs; by default as `to_dict`."""
         return self.to_dict(prediction)
+
+    def annotation(self, example: Any, prediction: Any) -> Any:
+        """Returns the cell of the column ANNOTATION for a prediction, so that annotation tools can show it.
+
+        Returns:
+            For ENTITIES a list of dicts with `start`, `end` and `type`, for TRIPLES a list of dicts with `subject`,
+            `predicate`, `object` and their spans, for LABEL a list of names.
+        """
+        raise NotImplementedError
+
+    def certainty(self, example: Any, candidates: Any, prediction: Any) -> float | None:
+        """Returns how certain a prediction is, from 0 to 1, to show annotators the most uncertain texts first.
+
+        By default it is `prediction.probability` if there is such a number, otherwise None: the texts cannot be sorted.
+
+        Args:
+            example: the example.
+            candidates: the return value of `decode`.
+            prediction: the return value of `decide`.
+        """
+        probability = getattr(prediction, "probability", None)
+        return probability if isinstance(probability, float) else None
 
     def question(self, example: Any) -> Record:
         """Returns the inputs of an example as a dict of JSON values, by the keys in `presentation.question`."""

@@ -178,15 +178,11 @@ class Task(Estimator, Hooks, Generic[P]):
         Raises:
             InputError: the task is not trained, or the texts cannot be read.
         """
-        from ..inference.predict import predictions
+        from ..inference.predict import answered
 
         check_trained(self)
-        examples = self.examples(texts, gold=False)
-        found: list[P | None] = [None] * examples.read
-        for source, prediction in zip(examples.sources, predictions(self, examples.rows), strict=True):
-            for position in source:
-                found[position] = prediction
-        return found
+        found = answered(self, self.examples(texts, gold=False))
+        return [each if each is None else each.prediction for each in found]
 
     def evaluate(self, rows: "Rows | Examples", labels: "Labels | None" = None) -> "Report":
         """Predicts the answers for labelled rows and compares them with the gold answers.

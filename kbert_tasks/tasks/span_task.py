@@ -8,7 +8,7 @@ from typing import Any
 
 from ..data.examples import Examples
 from ..errors import InputError
-from ..metrics.sets import Sets, best_threshold
+from ..metrics.sets import Sets, best_threshold, distance
 from ..settings import Settings, option
 from ..text.spans import FLOOR, Span, TokenSpan, occurrences, tokens_of
 from ..text.tokenizer import Encoded, Tokenizer
@@ -132,7 +132,14 @@ class SpanTask(Task[P]):
             offsets=True,
         )
 
+    def certainty(self, example: Any, candidates: Sequence[Any], prediction: Any) -> float:
+        """Returns the certainty of the candidate whose probability is nearest to the threshold; 1 without candidates."""
+        return min((distance(each.probability, self.least) for each in candidates), default=1.0)
+
     # Output ------------------------------------------------------------------------------------------------
+
+    def annotation(self, example: Any, prediction: Any) -> list[Record]:
+        return self.answer_of(prediction)
 
     def key(self, answer: Any) -> Hashable:
         """Returns what identifies an answer, such as its string: two answers with equal keys are the same answer."""

@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 
 import kbert_tasks as kb
 from kbert_tasks import cli, files
-from kbert_tasks.cli import use
+from kbert_tasks.cli import writing
 from kbert_tasks.saving.folder import json_lines
 
 PIECES = ["\r", "\n", "\r\n", '"', '""', "\t", "\0", "\x85", "\u2028", "\u2029", "\x0b", "\x0c", "\x1a", "\x1e", "\ud83d",
@@ -37,7 +37,7 @@ def file(tmp_path_factory):
 @example(rows=REPORTED)
 def test_csv_and_tsv_are_read_with_the_same_cells(file, kind, separator, rows):
     path = file.with_suffix(f".{kind}")
-    use._write(rows, kind, path)
+    writing.write_rows(rows, kind, path)
     wanted = escaped(rows, r"\x00")
     assert kb.read(path).to_dict("records") == wanted
     assert pd.read_csv(path, sep=separator, dtype=str, keep_default_na=False).to_dict("records") == wanted
@@ -47,7 +47,7 @@ def test_csv_and_tsv_are_read_with_the_same_cells(file, kind, separator, rows):
 @example(rows=REPORTED)
 def test_jsonl_is_read_with_the_same_cells(file, rows):
     path = file.with_suffix(".jsonl")
-    use._write(rows, "jsonl", path)
+    writing.write_rows(rows, "jsonl", path)
     assert kb.read(path).to_dict("records") == escaped(rows)
     assert json_lines(path) == escaped(rows)
     assert pd.read_json(path, lines=True, dtype=False).to_dict("records") == escaped(rows)

@@ -23,9 +23,16 @@ def subjects(checkpoint):
     return untrained(kb.SubjectExtractor, checkpoint, learned, **SETTINGS)
 
 
+@pytest.fixture(scope="module", params=[[None], []], ids=["always an event", "sometimes an event"])
+def events(request, checkpoint):
+    """Tasks that find event types; with [None], each text has at least one answer."""
+    learned = {"typed_": True, "types_": ["好", "坏"], "always_": request.param, "longest_": 9, "threshold_": 0.5}
+    return untrained(kb.SubjectExtractor, checkpoint, learned, find_types=True, **SETTINGS)
+
+
 @pytest.fixture(scope="module")
 def relations(checkpoint):
-    learned = {"predicates_": ["是", "is"], "types_": {}, "threshold_": 0.3}
+    learned = {"predicates_": ["是", "is"], "types_": {"is": ["thing", None]}, "threshold_": 0.3}
     return untrained(kb.RelationExtractor, checkpoint, learned, **SETTINGS)
 
 
@@ -47,6 +54,14 @@ def test_subjects(subjects, kind, tmp_path):
     check(kb.export(subjects, tmp_path / "out", kind, compare=SUBJECTS), len(SUBJECTS))
 
 
+@pytest.mark.parametrize("kind", ["onnx", "openvino", "savedmodel", "huggingface"])
+def test_event_types_are_found(events, kind, tmp_path):
+    needs(kind)
+    found = {subject.event_type for each in events.predict(TEXTS) for subject in each.subjects}
+    assert found == {"好", "坏"}
+    check(kb.export(events, tmp_path / "out", kind, compare=TEXTS), len(TEXTS))
+
+
 @pytest.mark.parametrize("flat", [False, True])
 @pytest.mark.parametrize("kind", ["onnx", "huggingface"])
 def test_entities(entities, kind, flat, tmp_path):
@@ -64,6 +79,18 @@ def test_relations_have_two_models(relations, kind, tmp_path):
     check(folder, len(TEXTS))
     files = {"onnx": "pairs.onnx", "openvino": "films-pairs/1/model.xml", "savedmodel": "films-pairs/1/saved_model.pb"}
     assert (folder / files.get(kind, "head.safetensors")).is_file()
+
+
+def test_the_client_of_relations_gives_the_types_of_entities(relations, tmp_path):
+    folder = kb.export(relations, tmp_path / "out", "savedmodel", compare=TEXTS)
+    space = {}
+    exec(client(folder).replace('folder = "."', f"folder = {str(folder)!r}"), space)
+    found = [each for text in TEXTS for each in space["predict"](text)]
+    kinds = {(each["predicate"], each.get("subject_type")) for each in found}
+    assert kinds == {("is", "thing"), ("是", None)} and not any("object_type" in each for each in found)
+    expected = [triple.as_dict() for each in relations.predict(TEXTS) for triple in each.triples]
+    assert {each["predicate"] for each in expected} == {"is", "是"}
+    assert [each.keys() for each in found] == [each.keys() for each in expected]
 
 
 def test_a_client_that_leaves_out_a_candidate_is_found(subjects, monkeypatch, tmp_path):

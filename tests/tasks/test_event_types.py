@@ -279,9 +279,3 @@ def test_option_of_the_command(checkpoint, tmp_path, capsys):
     options = ["--checkpoint", checkpoint, "--train", str(train), "--output", str(tmp_path / "run"), "--find-types"]
     assert cli.train(["--task", "subject", *options]) == 2
     assert f"but {train} has none in a column 'event_type'" in capsys.readouterr().err
-
-
-def test_a_model_that_finds_types_is_not_exported(fitted, tmp_path):
-    with pytest.raises(kb.InputError, match="a model that finds event types cannot be exported"):
-        kb.export(fitted, tmp_path / "exported", format="savedmodel")
-    assert not (tmp_path / "exported").exists()

@@ -8,11 +8,10 @@ from typing import Any
 from ...errors import InputError
 from ..output import json_line
 from . import offsets
-from .entities import ENTITIES, TEXT, Annotated, Row, other_columns, renamed
+from .entities import ENTITIES, LABEL, TEXT, TRIPLES, Annotated, Row, replaced, written
 from .jsonl import text_in
 from .offsets import Found
 
-LABEL = "label"
 USUAL = (offsets.INCLUSIVE, offsets.CHARACTERS)
 EXPECTED = 'expected {"TYPE": {"TEXT OF THE ENTITY": [[start, end]]}}'
 
@@ -43,8 +42,11 @@ def read(path: Path, rows: Sequence[Row]) -> Annotated:
     made = Annotated(about=[*offsets.sentences(counting, USUAL[0], texts)])
     for row, text, each in zip(rows, texts, entities, strict=True):
         spans = offsets.located(text, each or [], counting)
-        others = {name: value for name, value in row.items() if name not in (TEXT, LABEL)}
-        made.rows.append({TEXT: text, ENTITIES: None if each is None else spans.entities} | others)
+        cells: dict[str, dict[str, Any]] = {
+            TEXT: {TEXT: text},
+            LABEL: {ENTITIES: None if each is None else spans.entities},
+        }
+        made.rows.append(replaced(row, cells))
         made.problems.append(spans.problems)
     return made
 
@@ -63,5 +65,5 @@ def lines(rows: Iterable[Row], problems: Counter[str]) -> Iterator[str]:
         label: dict[str, dict[str, list[list[int]]]] = defaultdict(lambda: defaultdict(list))
         for each in entities or ():
             label[each["type"]][text[each["start"] : each["end"]]].append([each["start"], each["end"] - 1])
-        more = renamed(other_columns(row), (LABEL,))
-        yield json_line({TEXT: text} | ({} if entities is None else {LABEL: label}) | more)
+        cells = {TEXT: {TEXT: text}, ENTITIES: {} if entities is None else {LABEL: label}, TRIPLES: {}}
+        yield json_line(written(row, cells, (LABEL,)))

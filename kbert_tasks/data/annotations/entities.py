@@ -2,7 +2,7 @@
 
 import contextlib
 import json
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass, field
 from typing import Any, TypeAlias
 
@@ -14,7 +14,8 @@ from ..cells import blank, missing, text_of
 Entity: TypeAlias = dict[str, Any]  # start, end (exclusive), type; a probability or other keys of the file may follow
 Row: TypeAlias = Mapping[str, Any]
 
-TEXT, ENTITIES, TRIPLES = "text", "entities", "spo_list"
+TEXT, ENTITIES, TRIPLES, LABEL = "text", "entities", "spo_list", "label"
+CERTAINTY = "certainty"  # how certain the predictions of a text are, from 0 to 1
 TOKENS = "tokens"  # the tokens of a token file, so that it is written as it was read
 PROBLEMS = "annotation_problems"  # for each row the list of what was left out or changed in reading
 
@@ -89,12 +90,37 @@ def entities_of(row: Row) -> list[Entity] | None:
     return None if found is None else ordered(found)
 
 
-def other_columns(row: Row, *known: str) -> dict[str, Any]:
-    """Returns the cells of all other columns that are not empty."""
-    known = (TEXT, ENTITIES, TRIPLES, PROBLEMS, *known)
-    return {name: value for name, value in row.items() if name not in known and not missing(value)}
+def labels_of(row: Row) -> list[str] | None:
+    """Returns the labels of a text for classification, if the column LABEL is a list of texts; otherwise None."""
+    value = row.get(LABEL)
+    listed = [*value] if isinstance(value, list | tuple | np.ndarray) else None
+    return listed if listed is not None and all(isinstance(each, str) for each in listed) else None
 
 
-def renamed(columns: dict[str, Any], taken: tuple[str, ...]) -> dict[str, Any]:
-    """Renames columns whose names the format itself uses to input_NAME."""
-    return {f"input_{name}" if name in taken else name: value for name, value in columns.items()}
+def replaced(row: Row, cells: Mapping[str, Mapping[str, Any]]) -> dict[str, Any]:
+    """Returns a row with other cells in the place of some columns, so that the order of the columns does not change.
+
+    Args:
+        row: the row.
+        cells: for the name of a column, the cells that take its place. If the row has no such column, they are the last ones.
+    """
+    made: dict[str, Any] = {}
+    for name, value in row.items():
+        made |= cells.get(name, {name: value})
+    for each in cells.values():
+        made |= each
+    return made
+
+
+def written(row: Row, cells: Mapping[str, Mapping[str, Any]], taken: Collection[str] = ()) -> dict[str, Any]:
+    """Returns what a format writes for a row: `cells` for the columns of annotations, and all other cells with a value.
+
+    Args:
+        row: a row of a table.
+        cells: as in `replaced`; an empty mapping leaves out a column.
+        taken: names that the format itself uses; other columns with such a name are renamed to input_NAME.
+    """
+    cells = {PROBLEMS: {}, **cells}
+    others = {name: value for name, value in row.items() if name in cells or not missing(value)}
+    named = {f"input_{name}" if name in taken and name not in cells else name: value for name, value in others.items()}
+    return replaced(named, cells)

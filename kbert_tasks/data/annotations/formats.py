@@ -13,7 +13,7 @@ from ..cells import records, text_of
 from ..json_files import objects
 from ..output import HALF
 from . import cluener, doccano, jsonl, label_studio, token_files
-from .entities import ENTITIES, PROBLEMS, TEXT, TRIPLES, Annotated, Row, entities_of, list_in
+from .entities import ENTITIES, LABEL, PROBLEMS, TEXT, TRIPLES, Annotated, Row, entities_of, list_in
 from .tags import SCHEMES
 
 if TYPE_CHECKING:
@@ -28,6 +28,8 @@ JSON_READERS: dict[str, Callable[[Path, Sequence[Row]], Annotated]] = {
     "label-studio": label_studio.read,
 }
 FORMATS = (*JSON_READERS, *SCHEMES)
+WITH_ALL = ("jsonl", "doccano", "label-studio")  # the others have no place for triples and for labels of texts
+NAMES = {ENTITIES: "entities", TRIPLES: "triples", LABEL: "labels of whole texts"}
 HALVES = "characters that are half of a surrogate pair, written as U+FFFD"
 
 
@@ -40,6 +42,14 @@ def check(format: str | None) -> None:
     """Raises InputError if there is no such format."""
     if format not in (None, *FORMATS):
         raise InputError(f"unknown format {format!r}; formats: {', '.join(FORMATS)}")
+
+
+def check_column(format: str, column: str | None) -> None:
+    """Raises InputError if a format has no place for a column of annotations; None stands for answers without a column."""
+    if column is None:
+        raise InputError("the answers of this task are no annotations: use the format csv, tsv or jsonl")
+    if column != ENTITIES and format not in WITH_ALL:
+        raise InputError(f"the format {format} has no place for {NAMES[column]}: use {', '.join(WITH_ALL)}")
 
 
 def read(

@@ -9,7 +9,7 @@ from ...errors import InputError, RowError
 from ..cells import text_of
 from ..output import json_line
 from . import offsets
-from .entities import ENTITIES, TEXT, TRIPLES, Annotated, Row, other_columns
+from .entities import ENTITIES, TEXT, TRIPLES, Annotated, Row, replaced, written
 from .offsets import Counting, Found
 
 # Names of the keys in published data sets and in the output of common libraries.
@@ -98,8 +98,11 @@ def read(path: Path, rows: Sequence[Row], usual: tuple[Counting, ...] = (offsets
     made = Annotated(about=[*offsets.sentences(counting, usual[0], texts)])
     for row, text, each in zip(rows, texts, entities, strict=True):
         spans = offsets.located(text, each or [], counting)
-        others = {name: value for name, value in row.items() if name not in (TEXT, column)}
-        made.rows.append({TEXT: text, ENTITIES: None if each is None else spans.entities} | others)
+        cells: dict[str, dict[str, Any]] = {
+            TEXT: {TEXT: text},
+            column: {ENTITIES: None if each is None else spans.entities},
+        }
+        made.rows.append(replaced(row, cells))
         made.problems.append(spans.problems)
     return made
 
@@ -108,4 +111,4 @@ def lines(rows: Iterable[Row], problems: Counter[str]) -> Iterator[str]:
     """Yields one line of JSON per row."""
     for row in rows:
         triples = {} if row[TRIPLES] is None else {TRIPLES: row[TRIPLES]}
-        yield json_line({TEXT: row[TEXT], ENTITIES: row[ENTITIES], **triples, **other_columns(row)})
+        yield json_line(written(row, {TEXT: {TEXT: row[TEXT]}, ENTITIES: {ENTITIES: row[ENTITIES]}, TRIPLES: triples}))

@@ -30,7 +30,7 @@ def triples(
         label = type_of(each.label)
         if label is None:
             problems.append(NO_LABEL)
-        elif each.subject not in by_key or each.object not in by_key:
+        elif not _known(each.subject, by_key) or not _known(each.object, by_key):
             problems.append(NO_ENTITY)
         else:
             first, second = by_key[each.subject], by_key[each.object]
@@ -48,8 +48,14 @@ def triples(
     return made
 
 
+def _known(key: Any, by_key: Mapping[Hashable, Entity]) -> bool:
+    return isinstance(key, int | str) and key in by_key
+
+
 def references(row: Row, problems: Counter[str]) -> tuple[list[Entity], list[Reference]]:
     """Converts the triples of a row to relations between its entities.
+
+    Subjects and objects of a row without entities, such as predicted triples, become its entities and are not counted.
 
     Returns:
         (the entities of the row, and after them an entity for each subject or object that was none of them; the
@@ -69,7 +75,7 @@ def references(row: Row, problems: Counter[str]) -> tuple[list[Entity], list[Ref
             first = _index(entities, subject, triple.get("subject_type"))
             second = _index(entities, object_, triple.get("object_type"))
             made.append(Reference(first, triple["predicate"], second))
-    if len(entities) > known:
+    if len(entities) > known and row[ENTITIES] is not None:
         problems[ADDED] += len(entities) - known
     return entities, made
 

@@ -5,10 +5,12 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from ...data.annotations.entities import LABEL
 from ...data.labels import balanced, marked, thresholds
 from ...errors import InputError
 from ...metrics import calibration
 from ...metrics.classification import Report
+from ...metrics.sets import distance
 from ...text import truncation
 from ...text.tokenizer import Encoded
 from ...training import defaults
@@ -47,6 +49,7 @@ class TextClassifier(ReadsLabels):
     Settings = ClassifySettings
     LEARNED = ("labels_", "pairs_", "multi_label_", "temperature_", "temperature_note_", "thresholds_")
     ANSWER = ("label", "probability")
+    ANNOTATION = LABEL
     SECOND = "text_b_column"
     presentation = Presentation("Text classification", "文本分类", "label", "各标签")
     paired = property(lambda self: self.pairs_)
@@ -203,6 +206,17 @@ class TextClassifier(ReadsLabels):
         else:
             sure = {"probability": round(prediction.probability, 6), "gold_probability": gold[0]}
         return super().details(example, prediction) | sure
+
+    def annotation(self, example: Example, prediction: Prediction) -> list[str]:
+        """Returns the names of the labels; none if the model abstains."""
+        label = prediction.label
+        return [*label] if isinstance(label, tuple) else [] if label is None else [label]
+
+    def certainty(self, example: Example, candidates: np.ndarray, prediction: Prediction) -> float:
+        """Returns the probability of the best label; with several labels, the distance of a probability to its threshold."""
+        if not self.thresholds_:
+            return max(prediction.probabilities.values())
+        return min(distance(p, self.thresholds_[label]) for label, p in prediction.probabilities.items())
 
     def explain_targets(
         self,

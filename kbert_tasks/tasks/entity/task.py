@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from ...data import doubts
+from ...data.annotations.entities import ENTITIES
 from ...data.cells import blank, text_of
 from ...data.examples import Skip
 from ...errors import InputError
@@ -79,6 +80,7 @@ class EntityRecognizer(SpanTask[Prediction]):
     LEARNED = ("types_", "flat_", "threshold_")
     ANSWER = ("entities",)
     ANSWERS = "entities"
+    ANNOTATION = ENTITIES
     FORMAT = "jsonl"
     presentation = Presentation(
         "Named entities", "命名实体识别", "type", "各类型", "entity", "按是否嵌套",

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from ...data import doubts, tables
+from ...data.annotations.entities import TRIPLES
 from ...data.cells import blank, text_of
 from ...data.examples import Skip, join_rows
 from ...errors import InputError
@@ -56,6 +57,7 @@ class RelationExtractor(SpanTask[Prediction]):
     LEARNED = ("predicates_", "types_", "threshold_")
     ANSWER = ("spo_list",)
     ANSWERS = "triples"
+    ANNOTATION = TRIPLES
     FORMAT = "jsonl"
     presentation = Presentation(
         "Relation extraction", "关系抽取", "predicate", "各谓词",
@@ -211,7 +213,7 @@ class RelationExtractor(SpanTask[Prediction]):
         return Prediction(tuple(triple for triple in candidates if known(triple.probability) >= self.least))
 
     def client(self) -> Client:
-        about = {"predicates": self.predicates_, "most": MOST, "most_triples": cascade.TRIPLES}
+        about = {"predicates": self.predicates_, "types": self.types_, "most": MOST, "most_triples": cascade.TRIPLES}
         made = self.span_client(Path(__file__).with_name("client.py.jinja"), about)
         return replace(made, second="pairs", second_head=self.model.get_layer("pairs").in_numpy())
 

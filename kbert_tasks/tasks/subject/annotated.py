@@ -1,13 +1,18 @@
-"""Subjects from annotated texts: the type of an entity is the type of the event, and the entity is its subject."""
+"""Subjects from annotated texts, and back: an entity is a subject, and its type is the type of the event."""
 
 from collections import defaultdict
+from collections.abc import Iterable
 from typing import TYPE_CHECKING, Any
 
 from ...data.annotations.entities import ENTITIES, PROBLEMS, TEXT, entities_of
 from ...data.cells import in_row, items, text_of
+from ..contract import known
+from .subjects import Subject
 
 if TYPE_CHECKING:
     import pandas as pd
+
+UNTYPED = "subject"  # the type of the entities that are written if there are no event types
 
 
 def is_annotated(rows: "pd.DataFrame", label_column: str, type_column: str) -> bool:
@@ -47,3 +52,22 @@ def by_type(
         first = [index == 0 or source != sources[index - 1] for index, source in enumerate(sources)]
         table[PROBLEMS] = [each if new else [] for each, new in zip(items(table[PROBLEMS]), first, strict=True)]
     return table, sources
+
+
+def entities(subjects: Iterable[Subject], event_type: str | None) -> list[dict[str, Any]]:
+    """Converts predicted subjects to entities.
+
+    Args:
+        subjects: the subjects, with their spans.
+        event_type: the event type that the model read; None if it finds event types, or if there are none.
+    """
+    return [
+        {
+            "entity": each.subject,
+            "type": each.event_type or event_type or UNTYPED,
+            "start": known(each.span).start,
+            "end": known(each.span).end,
+            "probability": round(known(each.probability), 6),
+        }
+        for each in subjects
+    ]

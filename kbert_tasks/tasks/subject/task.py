@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any, TypeAlias
 
 import numpy as np
 
+from ...data.annotations.entities import ENTITIES
 from ...errors import InputError
 from ...metrics.classification import Report
 from ...text.spans import FLOOR, MOST, Span, TokenSpan, likely, marked, span_of
@@ -19,7 +20,7 @@ from ..client import Client
 from ..contract import Arrays, known
 from ..presentation import Presentation
 from ..target import Target
-from . import scores
+from . import annotated, scores
 from .reading import ReadsSubjects
 from .subjects import NO_SUBJECT, Key, Subject, without_overlaps
 from .types import Example, Prediction, SubjectSettings
@@ -52,6 +53,7 @@ class SubjectExtractor(ReadsSubjects):
     Settings = SubjectSettings
     LEARNED = ("typed_", "types_", "always_", "longest_", "threshold_")
     ANSWERS = "subjects"
+    ANNOTATION = ENTITIES
     presentation = Presentation(
         "Event subjects", "事件主体抽取", "event type", "各事件类型",
         question=("text", "event_type"), about="event_type", keys=("event_type", "subject"), entities=("subject",),
@@ -192,19 +194,25 @@ class SubjectExtractor(ReadsSubjects):
         sure = 1 if example.event_type in self.always_ else 0
         return Prediction(tuple(s for i, s in enumerate(candidates) if i < sure or known(s.probability) >= self.least))
 
+    def certainty(self, example: Example, candidates: Sequence[Subject], prediction: Prediction) -> float:
+        """Returns the same as for other spans, but for a subject that is always predicted, its probability."""
+        sure = 1 if example.event_type in self.always_ else 0
+        rest = super().certainty(example, candidates[sure:], prediction)
+        return min([rest, *(known(each.probability) for each in candidates[:sure])])
+
     # Scores and answers ----------------------------------------------------------------------------------------
+
+    def annotation(self, example: Example, prediction: Prediction) -> list[Record]:
+        return annotated.entities(prediction.subjects, example.event_type)
 
     def explained_answers(self, value: Sequence[Record]) -> list[Key]:
         found = [Subject(each["subject"], event_type=each.get("event_type")).key for each in value]
         return found or [""]  # "no subject" is an answer too
 
     def client(self) -> Client:
-        if self.settings.find_types:
-            raise InputError(
-                "a model that finds event types cannot be exported: use kbert-predict or kbert-serve, or train without find_types"
-            )
-        about = {"always": self.always_, "longest": self.longest_, "most": MOST}
-        return self.span_client(Path(__file__).with_name("client.py.jinja"), about, pairs=bool(self.typed_))
+        about = {"always": self.always_, "longest": self.longest_, "most": MOST, "kinds": [*self.kinds]}
+        about["find_types"] = self.settings.find_types
+        return self.span_client(Path(__file__).with_name("client.py.jinja"), about, pairs=bool(self.paired))
 
     def explain_targets(
         self,

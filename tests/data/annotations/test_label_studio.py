@@ -67,14 +67,14 @@ def test_relations_become_triples(tmp_path, direction, ends):
 def test_what_is_not_read_is_counted(tmp_path):
     skipped = {"was_cancelled": True, "result": [BOOK]}
     several = task() | {"annotations": [skipped, {"result": [PERSON]}, {"result": [BOOK]}]}
-    choice = {"id": "c", "type": "choices", "value": {"choices": ["x"]}}
-    given = [several, task(PERSON, name="predictions"), task(PERSON, choice, link("a", "z", "x"), link("a", "b"))]
+    stars = {"id": "c", "type": "rating", "value": {"rating": 3}}
+    given = [several, task(PERSON, name="predictions"), task(PERSON, stars, link("a", "z", "x"), link("a", "b"))]
     table = kb.read(put(tmp_path, "a.json", given))
     assert parts(table) == [[("方小雪", "PER")]] * 3
     assert problems(table) == {
         label_studio.SEVERAL: 1,
         label_studio.PREDICTED: 1,
-        "results left out: type 'choices'": 1,
+        "results left out: type 'rating'": 1,
         "relations left out: an entity that they refer to is not there": 1,
         "relations left out: no label": 1,
     }
