@@ -51,7 +51,7 @@ def fit_seeds(
         returned task).
     """
     number = at_least_two(seeds, "seeds")
-    task = _clone(task)
+    task = clone(task)
     examples = task.examples(train, labels)
     task.prepare(examples.rows)
     if dev is None:
@@ -69,10 +69,10 @@ def fit_seeds(
     each: list[dict[str, Any]] = []
     best: Any = None
     all_seeds = range(task.settings.seed, task.settings.seed + number)
-    _clone(task, seed=all_seeds[-1])  # raises before the first training if the last seed is too large
+    clone(task, seed=all_seeds[-1])  # raises before the first training if the last seed is too large
     for seed in all_seeds:
         log.info("seed %d (%d of %d)", seed, len(each) + 1, number)
-        one = _clone(task, seed=seed)
+        one = clone(task, seed=seed)
         one.fit(examples, dev=held_out, resume_dir=_in(resume_dir, f"seed-{seed}"))
         if unseen is not None:
             _test(one, unseen)
@@ -108,33 +108,42 @@ def fit_folds(
         contains the mean and sd of the baseline scores.
     """
     number = at_least_two(folds, "folds")
-    task = _clone(task)
+    task = clone(task)
     each: list[dict[str, Any]] = []
     baselines: list[dict[str, Any]] = []
     examples = task.examples(train, labels)
     sources = sources_of(train, labels, None)
-    folds_made = [*folds_of(task, examples, number)]
-    for fold, (rest, _) in enumerate(folds_made, 1):
-        try:
-            _clone(task).prepare(rest.rows)
-        except InputError as error:
-            raise InputError(
-                f"without fold {fold} of {number}, the training rows are not sufficient: {error}"
-            ) from None
-    for fold, (rest, part) in enumerate(folds_made, 1):
+    for fold, (rest, part) in enumerate(checked_folds(task, examples, number), 1):
         log.info("fold %d of %d", fold, number)
-        one = _clone(task)
-        one.fit(rest, resume_dir=_in(resume_dir, f"fold-{fold}"))
-        _test(one, part)
+        one = clone(task)
+        one.fit(examples.part(rest), resume_dir=_in(resume_dir, f"fold-{fold}"))
+        _test(one, examples.part(part))
         each.append({"fold": fold} | _scores(one))
         baselines += [one.report_["baseline"]["scores"]] if one.baseline_ else []
     log.info("on all rows")
-    whole = _clone(task)
+    whole = clone(task)
     whole.fit(examples, resume_dir=_in(resume_dir, "all"))
     compared = {"baseline": _together(baselines)} if baselines else {}
     whole.report_["folds"] = {"each": each} | _together(each) | compared
     record(task, whole, sources, folds=number)
     return whole
+
+
+def checked_folds(task: "Task[Any]", examples: "Examples", number: int) -> list[tuple[list[int], list[int]]]:
+    """Returns the indices of the examples outside and inside each fold (`folds_of`), checked before any training.
+
+    Raises:
+        InputError: the examples outside a fold are not sufficient for training.
+    """
+    made = [*folds_of(task, examples, number)]
+    for fold, (rest, _) in enumerate(made, 1):
+        try:
+            clone(task).prepare(examples.part(rest).rows)
+        except InputError as error:
+            raise InputError(
+                f"without fold {fold} of {number}, the training rows are not sufficient: {error}"
+            ) from None
+    return made
 
 
 def at_least_two(number: Any, name: str) -> int:
@@ -144,7 +153,8 @@ def at_least_two(number: Any, name: str) -> int:
     return number
 
 
-def _clone(task: T, **changes: Any) -> T:
+def clone(task: T, **changes: Any) -> T:
+    """Returns an untrained task with the same checkpoint and settings, except for `changes`."""
     return type(task)(**task.get_params() | changes)
 
 

@@ -18,6 +18,7 @@ from ..presentation import Presentation
 from ..target import Target
 from . import scores
 from .baseline import Baseline
+from .judging import LabelJudging
 from .pooling import pooling
 from .reading import ReadsLabels
 from .types import ClassifySettings, Example, Prediction
@@ -203,6 +204,9 @@ class TextClassifier(ReadsLabels):
         else:
             sure = {"probability": round(prediction.probability, 6), "gold_probability": gold[0]}
         return super().details(example, prediction) | sure
+
+    def judging(self) -> LabelJudging:
+        return LabelJudging(self)
 
     def explain_targets(
         self,
