@@ -1,6 +1,6 @@
 """Audit a labelled file: judge its answers with models that have not seen them, and look for problems of its texts."""
 
-import logging
+import contextlib
 from collections import Counter
 from collections.abc import Iterator
 from dataclasses import dataclass, field
@@ -24,8 +24,6 @@ if TYPE_CHECKING:
     from ..data.examples import Examples
     from ..tasks.base import Task
     from ..typing import Labels, Rows
-
-log = logging.getLogger("kbert_tasks")
 
 
 @dataclass(frozen=True)
@@ -158,7 +156,8 @@ def audit(
     examples = own.examples(rows, labels)
     if not examples.rows:
         raise InputError(f"there is nothing to audit: {examples.summary()}")
-    inputs.prepare(own, examples)
+    with contextlib.suppress(InputError) if texts_only else contextlib.nullcontext():
+        inputs.prepare(own, examples)
     number = folds_for(examples) if folds == AUTO else folds
     if not texts_only and (type(number) is not int or number < 2):
         raise InputError(f"folds should be a whole number of at least 2, not {number!r}")

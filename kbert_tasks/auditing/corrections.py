@@ -1,5 +1,6 @@
 """Merges a corrected file into the original one and counts what happened to each correction."""
 
+import contextlib
 from collections import Counter
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -12,7 +13,6 @@ from ..data.examples import Examples
 from ..data.tables import JSON, read
 from ..errors import InputError, RowError
 from ..tasks.judging import Judging, TableRow
-from ..training import inputs
 from ..training.repeated import clone
 
 if TYPE_CHECKING:
@@ -57,7 +57,10 @@ def merge(task: "Task[Any]", table: "pd.DataFrame", file: Path) -> Merged:
     """
     own = clone(task)
     examples = own.examples(table)
-    inputs.prepare(own, examples)
+    if not examples.rows:
+        raise InputError(f"there is nothing to correct: {examples.summary()}")
+    with contextlib.suppress(InputError):  # the rows need not be sufficient for training
+        own.prepare(examples.rows)
     judging = own.judging()
     corrections, numbers = _read(own, judging, examples, file)
     places = _Places(own, examples)
