@@ -60,11 +60,16 @@ class Line:
             **({"rows": list(self.rows)} if len(self.rows) > 1 else {}),
             "suspicious": self.suspicious,
             "score": self.score,
-            "given": self.given,
-            "suggested": self.suggested,
+            "given": _json(self.given),
+            "suggested": _json(self.suggested),
             "findings": [{"kind": each.kind, "reason": each.reason} for each in self.findings],
             **self.question,
         }
+
+
+def _json(answer: Any) -> Any:
+    """Returns an answer as a JSON value: several labels as a list."""
+    return list(answer) if isinstance(answer, tuple) else answer
 
 
 @dataclass
