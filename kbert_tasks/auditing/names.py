@@ -18,7 +18,7 @@ def names(judging: Judging, examples: "Examples") -> Iterator[Finding]:
     """Yields findings about the names of labels, types or predicates."""
     of_example = [judging.names(example) for example in examples.rows]
     counted = Counter(name for each in of_example for name in each)
-    usual = {}
+    usual: dict[str, str] = {}
     for group in groups_alike(counted):
         best = max(group, key=lambda name: counted[name])
         usual |= {name: best for name in group if name != best}

@@ -48,10 +48,11 @@ def read(path: Path) -> list[dict[str, Any]]:
     """
     made = []
     for number, row in enumerate(objects(path, decoded(path.read_bytes(), str(path), None)), 1):
-        where = f"{path}, row {number}"
-        found = _task(row) if isinstance(row.get("data"), dict) else _line(row, where)
+        found = _task(row) if isinstance(row.get("data"), dict) else _line(row, f"{path}, row {number}")
         if not isinstance(found.get(TEXT), str):
-            raise InputError(f"{where} has no {TEXT!r}; found: {', '.join(map(str, list(row)[:12])) or 'nothing'}")
+            raise InputError(
+                f"{path}, row {number} has no {TEXT!r}; found: {', '.join(map(str, list(row)[:12])) or 'nothing'}"
+            )
         made.append(found)
     return made
 

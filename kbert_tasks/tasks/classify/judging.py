@@ -8,7 +8,6 @@ import numpy as np
 
 from ...data.label_forms import LISTS, listed
 from ...text.tokenizer import Encoded
-from ..contract import known
 from ..judging import Judgement, Judging, Strings, TableRow
 
 if TYPE_CHECKING:
@@ -61,8 +60,10 @@ class LabelJudging(Judging):
         return rest | {settings.text_column: row["text"], settings.label_column: row[LABELS]}
 
     def corrected(self, example: "Example", rows: Sequence[TableRow]) -> list[TableRow]:
-        name = self.task.settings.label_column
-        return [{**row, name: self._cell(known(example.label), row.get(name))} for row in rows]
+        name, label = self.task.settings.label_column, example.label
+        if label is None:
+            raise ValueError("a corrected example should have a label")
+        return [{**row, name: self._cell(label, row.get(name))} for row in rows]
 
     def _cell(self, label: str | tuple[str, ...], before: Any) -> Any:
         """Returns the new label in the form of the cell that it replaces: a list, the JSON of a list, or joined names."""
