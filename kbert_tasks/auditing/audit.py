@@ -194,6 +194,8 @@ def _doubtful(
     """Returns the score of each example (None if its labels are not known to the model), and the suspicious ones."""
     places = [place for place, each in enumerate(judgements) if each.known]
     known, judging = [judgements[place] for place in places], task.judging()
+    if not known:
+        return [None] * len(judgements), []
     if judging.NEEDS_LABELS:
         gold = [judging.names(examples.rows[place]) for place in places]
         found, suspicious = label_errors.suspects(gold, known, _several(task))

@@ -29,21 +29,29 @@ def check_installed() -> None:
 
 @dataclass(frozen=True)
 class Text:
-    """What a task reads of an example, normalized, and its character n-grams."""
+    """What a task reads of an example, normalized, its character n-grams, and their MinHash."""
 
     whole: str
     grams: frozenset[bytes]
+    hash: Any
 
 
 def texts_of(task: Any, examples: "Examples") -> list[Text]:
     """Returns the Text of each example; case, width and white space do not count."""
-    return [_text("\0".join(part or "" for part in task.texts_of(example))) for example in examples.rows]
+    parts = (task.texts_of(example) for example in examples.rows)
+    whole = [_normalized("\0".join(part or "" for part in each)) for each in parts]
+    grams = [_grams(each) for each in whole]
+    hashes = needed("datasketch", WHY).MinHash.bulk(map(sorted, grams), num_perm=PERMUTATIONS, seed=SEED)
+    return [Text(*each) for each in zip(whole, grams, hashes, strict=True)]
 
 
-def _text(text: str) -> Text:
-    whole = "".join(unicodedata.normalize("NFKC", text).casefold().split())
-    grams = {whole[i : i + LENGTH] for i in range(max(1, len(whole) - LENGTH + 1))}
-    return Text(whole, frozenset(gram.encode("utf-8", "surrogatepass") for gram in grams))
+def _normalized(text: str) -> str:
+    return "".join(unicodedata.normalize("NFKC", text).casefold().split())
+
+
+def _grams(text: str) -> frozenset[bytes]:
+    grams = {text[i : i + LENGTH] for i in range(max(1, len(text) - LENGTH + 1))}
+    return frozenset(gram.encode("utf-8", "surrogatepass") for gram in grams)
 
 
 def similar(texts: Sequence[Text], others: Sequence[Text]) -> Iterator[tuple[int, int, float]]:
@@ -55,10 +63,10 @@ def similar(texts: Sequence[Text], others: Sequence[Text]) -> Iterator[tuple[int
     # A missed pair is worse than a needless comparison.
     index = datasketch.MinHashLSH(threshold=SIMILAR, num_perm=PERMUTATIONS, weights=(0.2, 0.8))
     for place in _first_places(others).values():
-        index.insert(place, _hash(datasketch, others[place]))
+        index.insert(place, others[place].hash)
     for text, place in _first_places(texts).items():
         one = texts[place]
-        candidates = sorted(other for other in index.query(_hash(datasketch, one)) if others[other].whole != text)
+        candidates = sorted(other for other in index.query(one.hash) if others[other].whole != text)
         for other in candidates[:NEIGHBOURS]:
             near = len(one.grams & others[other].grams) / len(one.grams | others[other].grams)
             if near >= SIMILAR:
@@ -70,12 +78,6 @@ def _first_places(texts: Sequence[Text]) -> dict[str, int]:
     for place, text in enumerate(texts):
         first.setdefault(text.whole, place)
     return first
-
-
-def _hash(datasketch: Any, text: Text) -> Any:
-    made = datasketch.MinHash(num_perm=PERMUTATIONS, seed=SEED)
-    made.update_batch(sorted(text.grams))
-    return made
 
 
 def conflicts(judging: Judging, examples: "Examples", texts: Sequence[Text]) -> Iterator[Finding]:

@@ -60,17 +60,15 @@ class LabelJudging(Judging):
         return rest | {settings.text_column: row["text"], settings.label_column: row[LABELS]}
 
     def corrected(self, example: "Example", rows: Sequence[TableRow]) -> list[TableRow]:
-        name, label = self.task.settings.label_column, example.label
-        if label is None:
-            raise ValueError("a corrected example should have a label")
-        return [{**row, name: self._cell(label, row.get(name))} for row in rows]
+        name = self.task.settings.label_column
+        return [{**row, name: self._cell(example, row.get(name))} for row in rows]
 
-    def _cell(self, label: str | tuple[str, ...], before: Any) -> Any:
+    def _cell(self, example: "Example", before: Any) -> Any:
         """Returns the new label in the form of the cell that it replaces: a list, the JSON of a list, or joined names."""
-        names = [label] if isinstance(label, str) else list(label)
+        names = list(example.labels)
         if isinstance(before, LISTS) and getattr(before, "ndim", 1) > 0:
             return names
-        if isinstance(label, str):
-            return label
+        if not isinstance(example.label, tuple):
+            return names[0]
         as_json = isinstance(before, str) and listed(before) is not None
         return json.dumps(names, ensure_ascii=False) if as_json else self.task.settings.label_separator.join(names)
