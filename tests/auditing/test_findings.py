@@ -147,3 +147,14 @@ def test_gold_answers_are_suspicious_if_another_answer_is_as_probable_as_gold_an
     assert scores.argsort()[0] in (8, 10)
     _, suspicious = gold_answers.suspects([judgement(0.0, 0.0, True)] * 3 + [judgement(0.6, 0.0)])
     assert not suspicious.any()  # the models find hardly any answer
+
+
+def test_page_escapes_texts_labels_and_file_names(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    file = tmp_path / "<i>.csv"
+    file.write_text("text,label\n<script>x</script>,<b>\n<script>x</script>,&\n", encoding="utf-8")
+    kb.audit(kb.TextClassifier(), file, texts_only=True).write("out")
+    page = (tmp_path / "out" / "audit.html").read_text("utf-8")
+    assert "<script>" not in page and "&lt;script&gt;x&lt;/script&gt;" in page
+    assert "&lt;b&gt;" in page and "&lt;i&gt;.csv" in page and "<i>" not in page
+    assert 'id="same-text"' in page and "Content-Security-Policy" in page
