@@ -13,7 +13,7 @@ from ..errors import InputError
 from ..settings import AUTO, Auto
 from ..tasks.judging import Judgement
 from ..training import inputs
-from ..training.repeated import clone
+from ..training.repeated import at_least_two, clone
 from . import duplicates, gold_answers, label_errors, names, texts, unlabelled
 from .findings import KINDS, Finding
 from .out_of_fold import OutOfFold, folds_for, judged
@@ -164,8 +164,8 @@ def audit(
     with contextlib.suppress(InputError) if texts_only else contextlib.nullcontext():
         inputs.prepare(own, examples)
     number = folds_for(examples) if folds == AUTO else folds
-    if not texts_only and (type(number) is not int or number < 2):
-        raise InputError(f"folds should be a whole number of at least 2, not {number!r}")
+    if not texts_only:
+        at_least_two(number, "folds")
     tests = None if test is None else own.examples(test)
     if tests is not None and not tests.rows:
         raise InputError(f"the test file has no usable row: {tests.summary()}")
