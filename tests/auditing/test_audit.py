@@ -1,14 +1,14 @@
 """An audit of each task: rows, scores, files, and resuming."""
 
 import csv
+import dataclasses
 import json
 
 import pytest
 
 import kbert_tasks as kb
 from kbert_tasks import cli, tasks
-from kbert_tasks.auditing import packages
-from kbert_tasks.auditing.audit import Line
+from kbert_tasks.auditing import corrections, packages, page, writing
 from kbert_tasks.auditing.findings import Finding
 from kbert_tasks.samples import path
 
@@ -70,21 +70,18 @@ def test_files_can_be_read(audited, tmp_path):
         table = [*csv.DictReader(stream)]
     assert [int(row["row"]) for row in table] == [line["row"] for line in lines]
     assert [row["reasons"] for row in table] == ["; ".join(f["reason"] for f in line["findings"]) for line in lines]
-    page = (tmp_path / "out" / "audit.html").read_text("utf-8")
-    assert page.count("<h1>") == 1 and "Improbable answers" in page and "empty text" in page
+    html = (tmp_path / "out" / "audit.html").read_text("utf-8")
+    assert html.count("<h1>") == 1 and "Improbable answers" in html and "empty text" in html
     assert len(audit.table) == len(audit.lines)
     assert "rows read" in str(audit)
 
 
 def test_rows_to_correct_are_read_by_annotation_tools_and_merged_without_a_change(audited, tmp_path):
-    from kbert_tasks.auditing import corrections, writing
-
     audit, rows = audited
     marked = [line for line in audit.lines if line.place is not None][:4]
-    audit.lines = [  # as if these were suspicious
-        Line(x.rows, x.question, x.given, x.suggested, x.score, (Finding("answer", x.place, "why"),), x.place)
-        for x in marked
-    ]
+    lines = [dataclasses.replace(line, findings=(Finding("answer", line.place, "because"),)) for line in marked]
+    audit = dataclasses.replace(audit, lines=lines)
+    assert page.html(audit).count('<p class="hint">because</p>') == 4
     for name, made in (("a.jsonl", writing.doccano(audit)), ("b.json", writing.label_studio(audit))):
         (tmp_path / name).write_text("".join(made), encoding="utf-8")
         merged = corrections.merge(audit.task, rows, tmp_path / name)
