@@ -25,6 +25,7 @@ _HOME = {
     "explain": "explanation.explain",
     "compare": "comparison.compare",
     "export": "exporting.export",
+    "audit": "auditing.audit",
     "Tokenizer": "text.tokenizer",
     "strategy": "training.distribution",
     "InputError": "errors",
@@ -49,6 +50,7 @@ if not _log.handlers:
 
 
 if TYPE_CHECKING:  # the same names for type checkers and editors, which then know that there are no others
+    from .auditing.audit import audit as audit
     from .checkpoint.checkpoint import Checkpoint as Checkpoint
     from .checkpoint.find import find_checkpoint as find_checkpoint
     from .comparison.compare import compare as compare

@@ -92,6 +92,10 @@ for extra in "$@"; do
         lacks jieba plain/bin/kbert-pretrain "${options[@]}"
         works "$extra/bin/kbert-pretrain" "${options[@]}"
         ;;
+    audit)
+        lacks audit plain/bin/kbert-audit "$sample" --texts-only --output audited
+        works "$extra/bin/kbert-audit" "$sample" --texts-only --output audited
+        ;;
     *) echo "  can be installed without conflicts (pip check)" ;;
     esac
 done

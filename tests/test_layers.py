@@ -13,6 +13,7 @@ ROOT = Path(kbert_tasks.__file__).parent
 LAYERS = (
     ("cli",),
     ("serving",),
+    ("auditing",),
     ("comparison",),
     ("reporting",),
     ("explanation",),

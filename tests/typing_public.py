@@ -9,6 +9,7 @@ from typing import Any
 from typing_extensions import assert_type
 
 import kbert_tasks as kb
+from kbert_tasks.auditing.audit import Audit
 from kbert_tasks.comparison.compare import Comparison
 from kbert_tasks.explanation.explanation import Explanation
 from kbert_tasks.tasks.base import Task
@@ -93,6 +94,10 @@ def explanation_and_comparison() -> None:
     compared = kb.compare(["one", "other"])
     assert_type(compared, Comparison)
     assert_type(compared.differences[0].texts, int)
+    audited = kb.audit(kb.TextClassifier(), "train.csv", test="test.csv", folds=3)
+    assert_type(audited, Audit)
+    assert_type(audited.counts, dict[str, int])
+    kb.audit("classify", "train.csv")  # type: ignore[arg-type]
     kb.strategy("cpu")
     kb.strategy(0)  # type: ignore[arg-type]
 

@@ -8,7 +8,7 @@ from collections.abc import Sequence
 from . import command  # import it first: elapsed() counts from the time of this import
 
 __all__ = [
-    "checkpoint", "command", "compare", "evaluate", "explain", "export", "predict", "pretrain", "serve", "train",
+    "audit", "checkpoint", "command", "compare", "evaluate", "explain", "export", "predict", "pretrain", "serve", "train",
 ]  # fmt: skip
 
 
@@ -26,6 +26,12 @@ def evaluate(argv: Sequence[str] | None = None) -> int:
 
 def predict(argv: Sequence[str] | None = None) -> int:
     from .use import predict as run
+
+    return run(argv)
+
+
+def audit(argv: Sequence[str] | None = None) -> int:
+    from .auditing import audit as run
 
     return run(argv)
 

@@ -3,7 +3,7 @@
 import re
 import unicodedata
 from collections import Counter, defaultdict
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 
 from .cells import blank, without_invisible
 from .label_forms import listed
@@ -37,20 +37,26 @@ def alike(names: Mapping[str, int], kind: str) -> Iterator[str]:
         names: dict from name to its number of occurrences.
         kind: what the names denote, in the plural.
     """
-    groups = defaultdict(list)
-    for name in sorted(names):
-        groups[likeness(name)].append(f"{_shown(name)} ({names[name]:,})")
-    found = [group for group in groups.values() if len(group) > 1]
+    found = groups_alike(names)
     for group in found[:SHOWN]:
+        listed_names = ", ".join(f"{shown(name)} ({names[name]:,})" for name in group)
         yield (
-            f"the {kind} {', '.join(group)} differ only by case, width, white space or invisible characters: "
+            f"the {kind} {listed_names} differ only by case, width, white space or invisible characters: "
             "if they mean the same, write them in the same way"
         )
     if len(found) > SHOWN:
         yield f"{len(found) - SHOWN} more groups of {kind} differ only in this way"
 
 
-def _shown(name: str) -> str:
+def groups_alike(names: Iterable[str]) -> list[list[str]]:
+    """Returns each group of at least two names that differ only in this way, sorted."""
+    groups = defaultdict(list)
+    for name in sorted(names):
+        groups[likeness(name)].append(name)
+    return [group for group in groups.values() if len(group) > 1]
+
+
+def shown(name: str) -> str:
     """Returns the name in quotation marks, with an escape for each invisible character."""
     return "".join(ascii(each)[1:-1] if blank(each) and each != " " else each for each in repr(name))
 

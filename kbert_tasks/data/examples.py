@@ -40,6 +40,7 @@ class Examples:
         skipped: dict from reason to number of unused rows.
         notes: dict from remark to number of examples.
         about: a sentence about how the file was read, or "".
+        left_out: dict from the index, from 0, of each unused table row to the reason.
     """
 
     rows: list[Any]
@@ -47,6 +48,7 @@ class Examples:
     skipped: Counter[str] = field(default_factory=Counter)
     notes: Counter[str] = field(default_factory=Counter)
     about: str = ""
+    left_out: dict[int, str] = field(default_factory=dict)
 
     @property
     def read(self) -> int:
@@ -60,7 +62,9 @@ class Examples:
 
     def copy(self) -> "Examples":
         """Returns a copy, because training skips examples and adds notes in place."""
-        return Examples([*self.rows], [*self.sources], self.skipped.copy(), self.notes.copy(), self.about)
+        return Examples(
+            [*self.rows], [*self.sources], self.skipped.copy(), self.notes.copy(), self.about, {**self.left_out}
+        )
 
     def part(self, places: Collection[int], note: str | None = None) -> "Examples":
         """Returns the examples at these indices, as if only their rows had been read."""
@@ -70,7 +74,7 @@ class Examples:
     def without(self, places: Collection[int]) -> "Examples":
         """Returns the examples at all other indices; `skipped` and `notes` are kept."""
         some = self.part(sorted(set(range(len(self.rows))) - set(places)))
-        return Examples(some.rows, some.sources, self.skipped.copy(), self.notes.copy(), self.about)
+        return Examples(some.rows, some.sources, self.skipped.copy(), self.notes.copy(), self.about, {**self.left_out})
 
     def skip(self, reasons: Mapping[int, str]) -> None:
         """Moves examples to the skipped rows, in place.
@@ -80,6 +84,7 @@ class Examples:
         """
         for place, reason in reasons.items():
             self.skipped[reason] += len(self.sources[place])
+            self.left_out |= dict.fromkeys(self.sources[place], reason)
         rest = self.without(reasons)
         self.rows, self.sources = rest.rows, rest.sources
 
@@ -133,11 +138,13 @@ def examples_of(task: "Task[Any]", rows: "Rows", labels: "Labels | None" = None,
     for option in task.columns(gold) if len(table) else ():
         tables.column(table, getattr(settings, option), option)
     made = Examples([], [], Counter({HEADER_AGAIN: len(headers)} if headers else ()), about=about)
+    made.left_out |= dict.fromkeys(headers, HEADER_AGAIN)
     for row, source in zip(records(table), sources, strict=True):
         with in_row(table, source[0]):
             example = task.read_row(row, gold)
         if isinstance(example, Skip):
             made.skipped[example.reason] += len(source)
+            made.left_out |= dict.fromkeys(source, example.reason)
         else:
             made.rows.append(example)
             made.sources.append(source)

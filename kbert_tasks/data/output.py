@@ -52,9 +52,10 @@ class Delimited:
         stream: a text file opened with newline="" and errors="backslashreplace".
         kind: "csv" or "tsv". A TSV file has quotation marks around all cells, so that `delimited.bare` detects the quoting.
         names: names of the columns.
+        header: whether to write a header line.
     """
 
-    def __init__(self, stream: TextIO, kind: str, names: Sequence[str]) -> None:
+    def __init__(self, stream: TextIO, kind: str, names: Sequence[str], header: bool = True) -> None:
         self.stream = stream
         self.writer: csv.DictWriter[str] = csv.DictWriter(
             self,
@@ -64,7 +65,8 @@ class Delimited:
             # Python before 3.11.9 and 3.12.3 quotes a carriage return only if it is part of the line terminator.
             lineterminator="\r\n",
         )
-        self.writer.writeheader()
+        if header:
+            self.writer.writeheader()
 
     def add(self, row: Mapping[str, Any]) -> None:
         self.writer.writerow({name: self._cell(value) for name, value in row.items()})

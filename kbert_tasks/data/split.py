@@ -71,8 +71,8 @@ def shares_of(task: "Task[Any]", examples: Examples, shares: Sequence[float]) ->
     return parts
 
 
-def folds_of(task: "Task[Any]", examples: Examples, number: int) -> Iterator[tuple[Examples, Examples]]:
-    """Yields (examples of the other folds, examples of the fold) for each fold.
+def folds_of(task: "Task[Any]", examples: Examples, number: int) -> Iterator[tuple[list[int], list[int]]]:
+    """Yields (indices of the examples of the other folds, indices of those of the fold) for each fold.
 
     The folds are stratified by kind (`task.split_key`), and examples with the same text are in the same fold.
 
@@ -95,4 +95,4 @@ def folds_of(task: "Task[Any]", examples: Examples, number: int) -> Iterator[tup
             "ignore", UserWarning
         )  # scikit-learn warns if a label has fewer examples than there are folds
         for rest, part in split.split(groups, kinds, groups):
-            yield examples.part(rest), examples.part(part)
+            yield rest.tolist(), part.tolist()

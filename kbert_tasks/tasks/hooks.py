@@ -12,6 +12,7 @@ from ..text.tokenizer import Encoded, Tokenizer
 from ..training.defaults import TEXTS, Resolved
 from .answers import Answers
 from .contract import Arrays, Outputs
+from .judging import Judging
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -233,6 +234,10 @@ class Hooks(Answers):
             A Client, or None if the task cannot be exported.
         """
         return None
+
+    def judging(self) -> Judging:
+        """Returns the Judging that compares gold answers with those of a model, for `kbert_tasks.audit`."""
+        return Judging(cast("Task[Any]", self))
 
     def probabilities(self, scores: np.ndarray) -> np.ndarray:
         """Converts scores (logits) to probabilities of the same shape; by default with a sigmoid."""

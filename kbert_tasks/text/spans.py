@@ -59,11 +59,11 @@ def occurrences(text: str, entity: str) -> list[Span]:
     if not entity:
         return []
     found = [Span(m.start(), m.start() + len(entity)) for m in re.finditer(f"(?={re.escape(entity)})", text)]
-    whole = [span for span in found if _is_whole(text, span)]
+    whole = [span for span in found if is_whole(text, span)]
     return whole or found
 
 
-def _is_whole(text: str, span: Span) -> bool:
+def is_whole(text: str, span: Span) -> bool:
     before, after = text[span.start - 1 : span.start], text[span.end : span.end + 1]
     return not (_joins(before, text[span.start]) or _joins(text[span.end - 1], after))
 

@@ -113,19 +113,11 @@ def fit_folds(
     baselines: list[dict[str, Any]] = []
     examples = task.examples(train, labels)
     sources = sources_of(train, labels, None)
-    folds_made = [*folds_of(task, examples, number)]
-    for fold, (rest, _) in enumerate(folds_made, 1):
-        try:
-            clone(task).prepare(rest.rows)
-        except InputError as error:
-            raise InputError(
-                f"without fold {fold} of {number}, the training rows are not sufficient: {error}"
-            ) from None
-    for fold, (rest, part) in enumerate(folds_made, 1):
+    for fold, (rest, part) in enumerate(checked_folds(task, examples, number), 1):
         log.info("fold %d of %d", fold, number)
         one = clone(task)
-        one.fit(rest, resume_dir=subfolder(resume_dir, f"fold-{fold}"))
-        evaluated(one, part)
+        one.fit(examples.part(rest), resume_dir=subfolder(resume_dir, f"fold-{fold}"))
+        evaluated(one, examples.part(part))
         each.append({"fold": fold} | number_scores(one))
         baselines += [one.report_["baseline"]["scores"]] if one.baseline_ else []
     log.info("on all rows")
@@ -135,6 +127,23 @@ def fit_folds(
     whole.report_["folds"] = {"each": each} | _together(each) | compared
     record(task, whole, sources, folds=number)
     return whole
+
+
+def checked_folds(task: "Task[Any]", examples: "Examples", number: int) -> list[tuple[list[int], list[int]]]:
+    """Returns the indices of the examples outside and inside each fold (`folds_of`), checked before any training.
+
+    Raises:
+        InputError: the examples outside a fold are not sufficient for training.
+    """
+    made = [*folds_of(task, examples, number)]
+    for fold, (rest, _) in enumerate(made, 1):
+        try:
+            clone(task).prepare(examples.part(rest).rows)
+        except InputError as error:
+            raise InputError(
+                f"without fold {fold} of {number}, the training rows are not sufficient: {error}"
+            ) from None
+    return made
 
 
 def at_least_two(number: Any, name: str) -> int:

@@ -115,7 +115,8 @@ def test_joined_rows_are_held_out_together(name, checkpoint, tmp_path):
 def test_joined_rows_are_in_the_same_fold(name):
     task = tasks.find(name)()
     examples = task.examples(TWO_ROWS_PER_TEXT[name])
-    for rest, part in folds_of(task, examples, 4):
+    for places in folds_of(task, examples, 4):
+        rest, part = map(examples.part, places)
         assert (rest.read, *counts(rest)) == (6, 3, 3, 0) and (part.read, *counts(part)) == (2, 1, 1, 0)
 
 

@@ -114,7 +114,7 @@ def test_folds_share_no_text_and_contain_all_texts(pairs, number):
         with pytest.raises(kb.InputError, match=f"{number} folds need at least"):
             [*folds_of(task, examples, number)]
         return
-    parts = [*folds_of(task, examples, number)]
+    parts = [[*map(examples.part, places)] for places in folds_of(task, examples, number)]
     assert len(parts) == number
     for rest, part in parts:
         assert not {e.text for e in rest.rows} & {e.text for e in part.rows}
@@ -125,7 +125,7 @@ def test_folds_share_no_text_and_contain_all_texts(pairs, number):
 def test_folds_of_labels_with_fewer_texts_than_folds():
     task = kb.TextClassifier()
     examples = task.examples([{"text": f"text {n}", "label": "abc"[n % 3]} for n in range(12)])
-    parts = [*folds_of(task, examples, 5)]
+    parts = [[*map(examples.part, places)] for places in folds_of(task, examples, 5)]
     assert sorted(source for _, part in parts for source in part.sources) == sorted(examples.sources)
     assert min(len(part.rows) for _, part in parts) >= 2
 

@@ -20,6 +20,7 @@ from ..presentation import Presentation
 from ..target import Target
 from . import scores
 from .baseline import Baseline
+from .judging import LabelJudging
 from .pooling import pooling
 from .reading import ReadsLabels
 from .types import ClassifySettings, Example, Prediction
@@ -217,6 +218,9 @@ class TextClassifier(ReadsLabels):
         if not self.thresholds_:
             return max(prediction.probabilities.values())
         return min(distance(p, self.thresholds_[label]) for label, p in prediction.probabilities.items())
+
+    def judging(self) -> LabelJudging:
+        return LabelJudging(self)
 
     def explain_targets(
         self,

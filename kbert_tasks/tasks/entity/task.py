@@ -26,6 +26,7 @@ from ..span_task import SpanSettings, SpanTask
 from ..target import Target
 from . import scores
 from .entities import Entity, Key, entities_of, most_probable_first, overlapping, without_overlaps
+from .judging import EntityJudging
 
 if TYPE_CHECKING:
     from tf_keras.losses import Loss
@@ -208,6 +209,9 @@ class EntityRecognizer(SpanTask[Prediction]):
 
     def explained_answers(self, value: Sequence[Record]) -> list[Key]:
         return [(each["start"], each["end"], each["type"]) for each in value]
+
+    def judging(self) -> EntityJudging:
+        return EntityJudging(self)
 
     def explain_targets(
         self,

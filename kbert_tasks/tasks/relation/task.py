@@ -23,6 +23,7 @@ from ..presentation import Presentation
 from ..span_task import SpanTask
 from ..target import Target
 from . import cascade, triples
+from .judging import TripleJudging
 from .scores import triples as triple_scores
 from .triples import Strings, Triple
 from .types import COLUMNS, MANY_SPANS, MANY_TRIPLES, Candidates, Example, Prediction, RelationSettings
@@ -219,6 +220,9 @@ class RelationExtractor(SpanTask[Prediction]):
 
     def explained_answers(self, value: Sequence[Record]) -> list[tuple[str, ...]]:
         return [tuple(each[key] for key in self.presentation.keys) for each in value]
+
+    def judging(self) -> TripleJudging:
+        return TripleJudging(self)
 
     def explain_targets(
         self,

@@ -21,6 +21,7 @@ from ..contract import Arrays, known
 from ..presentation import Presentation
 from ..target import Target
 from . import annotated, scores
+from .judging import SubjectJudging
 from .reading import ReadsSubjects
 from .subjects import NO_SUBJECT, Key, Subject, without_overlaps
 from .types import Example, Prediction, SubjectSettings
@@ -213,6 +214,9 @@ class SubjectExtractor(ReadsSubjects):
         about = {"always": self.always_, "longest": self.longest_, "most": MOST, "kinds": [*self.kinds]}
         about["find_types"] = self.settings.find_types
         return self.span_client(Path(__file__).with_name("client.py.jinja"), about, pairs=bool(self.paired))
+
+    def judging(self) -> SubjectJudging:
+        return SubjectJudging(self)
 
     def explain_targets(
         self,
