@@ -75,6 +75,12 @@ def evaluation() -> None:
     kb.fit_seeds("classify", "train.csv")  # type: ignore[type-var]
 
 
+def sharing() -> None:
+    assert_type(kb.push_to_hub("run", "owner/name", private=False), str)
+    kb.push_to_hub(kb.load("run"), "owner/name", token="hf_...")
+    kb.push_to_hub("run")  # type: ignore[call-arg]
+
+
 def explanation_and_comparison() -> None:
     task = kb.load("run")
     found = kb.explain(task, "text", answer="+")

@@ -39,6 +39,7 @@ class Hooks(Answers):
         SECOND_TEXT: name of the second text of a pair, for messages.
         paired: whether this trained task expects pairs.
         first_only: whether the head uses only the vector of [CLS].
+        CLASSES: name of the attribute in LEARNED that lists the classes of the answers, or None.
     """
 
     recipe = TEXTS
@@ -46,6 +47,7 @@ class Hooks(Answers):
     SECOND_TEXT = "the second text"
     paired: Any = False
     first_only: Any = False
+    CLASSES: str | None = None
 
     # Reading -----------------------------------------------------------------------------------------------
 

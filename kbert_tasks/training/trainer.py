@@ -233,7 +233,8 @@ class Trainer:
                 "cased": checkpoint.cased,
                 "sha256": self.identity["checkpoint"],
                 "config": checkpoint.config,
-            },
+            }
+            | ({"hub": checkpoint.hub} if checkpoint.hub else {}),
             "scores": {"dev": best.scores} if best else {},
             "examples": {"train": self.examples.count(), "dev": self.dev.count()},
             "history": history,

@@ -48,7 +48,8 @@ class TextClassifier(ReadsLabels):
     LEARNED = ("labels_", "pairs_", "multi_label_", "temperature_", "temperature_note_", "thresholds_")
     ANSWER = ("label", "probability")
     SECOND = "text_b_column"
-    presentation = Presentation("Text classification", "文本分类", "label", "各标签")
+    presentation = Presentation("Text classification", "文本分类", "label", "各标签", hub_tag="text-classification")
+    CLASSES = "labels_"
     paired = property(lambda self: self.pairs_)
     # scikit-learn stratifies by labels that are single.
     KIND = property(lambda self: None if self.settings.multi_label else "classifier")

@@ -82,8 +82,9 @@ class EntityRecognizer(SpanTask[Prediction]):
     FORMAT = "jsonl"
     presentation = Presentation(
         "Named entities", "命名实体识别", "type", "各类型", "entity", "按是否嵌套",
-        keys=("entity", "type", "start"), entities=("entity",),
+        keys=("entity", "type", "start"), entities=("entity",), hub_tag="token-classification",
     )  # fmt: skip
+    CLASSES = "types_"
     types_: list[str]
     flat_: bool
 

@@ -60,7 +60,9 @@ class RelationExtractor(SpanTask[Prediction]):
     presentation = Presentation(
         "Relation extraction", "关系抽取", "predicate", "各谓词",
         keys=("subject", "predicate", "object"), entities=("subject", "object"),
+        hub_tag="token-classification",
     )  # fmt: skip
+    CLASSES = "predicates_"
 
     def read_row(self, row: Row, with_answer: bool) -> Example | Skip:
         text = text_of(row[self.settings.text_column], self.settings.text_column)

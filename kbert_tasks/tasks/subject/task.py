@@ -55,8 +55,9 @@ class SubjectExtractor(ReadsSubjects):
     presentation = Presentation(
         "Event subjects", "事件主体抽取", "event type", "各事件类型",
         question=("text", "event_type"), about="event_type", keys=("event_type", "subject"), entities=("subject",),
-        ranked=True,
+        ranked=True, hub_tag="token-classification",
     )  # fmt: skip
+    CLASSES = "types_"
     types_: Sequence[str] = ()  # the event types that the model finds
 
     @property
