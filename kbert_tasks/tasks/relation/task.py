@@ -19,7 +19,7 @@ from ..answers import Record
 from ..client import Client
 from ..contract import Arrays, Outputs, Row, known
 from ..presentation import Presentation
-from ..span_task import SpanTask
+from ..span_task import SpanTask, weight_of
 from ..target import Target
 from . import cascade, triples
 from .scores import triples as triple_scores
@@ -137,7 +137,7 @@ class RelationExtractor(SpanTask[Prediction]):
         gold: cascade.Gold = collections.defaultdict(list)
         for triple in known(example.triples):
             for subject, object_ in self._pairs(example, triple, encoded):
-                gold[subject].append((self.predicates_.index(triple.predicate), object_))
+                gold[subject].append((self.predicates_.index(triple.predicate), object_, *weight_of(triple)))
         return dict(gold)
 
     def _pairs(self, example: Example, triple: Triple, encoded: Encoded) -> list[tuple[TokenSpan, TokenSpan]]:
@@ -165,7 +165,7 @@ class RelationExtractor(SpanTask[Prediction]):
 
     def sample_target(self, x: Arrays, target: cascade.Gold, chance: np.random.Generator) -> tuple[Arrays, Arrays]:
         size = len(x["Input-Token"]), len(self.predicates_)
-        more, y = cascade.step(target, *size, self.settings.max_sampled_spans, chance)
+        more, y = cascade.step(target, *size, self.settings.max_sampled_spans, chance, soft=self.teacher_ is not None)
         return x | more, y
 
     # From tokens to triples ------------------------------------------------------------------------------------
