@@ -13,10 +13,10 @@ def scores_text(
     others: Mapping[str, Mapping[str, float] | None] | None = None,
 ) -> str:
     """Formats the scores of one set of examples, with those of other models, such as a baseline, and the counts of its rows."""
-    others = {who: its for who, its in (others or {}).items() if its}
+    known = {who: its for who, its in (others or {}).items() if its}
     suffixes = {
-        name: "   (" + ", ".join(f"{who} {its[name]:.4f}" for who, its in others.items() if name in its) + ")"
-        for name in {name for its in others.values() for name in its}
+        name: "   (" + ", ".join(f"{who} {its[name]:.4f}" for who, its in known.items() if name in its) + ")"
+        for name in {name for its in known.values() for name in its}
     }
     lines = [counts_text(examples)] if examples and "read" in examples else []
     numbers = {name: value for name, value in scores.items() if isinstance(value, int | float)}

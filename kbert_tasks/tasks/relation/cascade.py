@@ -6,7 +6,7 @@ with a teacher (predicate index, object span, probability).
 """
 
 from collections.abc import Callable, Iterator, Sequence
-from typing import TYPE_CHECKING, Any, TypeAlias
+from typing import TYPE_CHECKING, Any, TypeAlias, cast
 
 import numpy as np
 
@@ -23,6 +23,7 @@ if TYPE_CHECKING:
     from .task import RelationExtractor
 
 Gold: TypeAlias = dict[TokenSpan, list[SpanTarget]]  # subject to (predicate index, object, ...)
+Soft: TypeAlias = dict[TokenSpan, list[tuple[int, TokenSpan, float]]]  # the same with probabilities
 
 TRIPLES = 200  # maximum number of triples for a window
 PAIRS = 16384  # maximum number of pairs of spans that are scored together, to limit memory
@@ -54,7 +55,8 @@ def step(
     """
     true = [list(gold), list(dict.fromkeys(object_ for found in gold.values() for _, object_, *_ in found))]
     if soft:
-        gold, sure = _factors(gold)
+        soft_gold, sure = _factors(cast("Soft", gold))
+        gold = cast("Gold", soft_gold)
         spans = np.stack([marked([], length) for _ in true]).astype("float32")
         for target, factors in zip(spans, sure, strict=True):
             for span, factor in factors.items():
@@ -73,7 +75,7 @@ def step(
     return dict(zip(("Subjects", "Objects"), x, strict=True)), {"spans": spans, "pairs": pairs}
 
 
-def _factors(gold: Gold) -> tuple[Gold, tuple[dict[TokenSpan, float], dict[TokenSpan, float]]]:
+def _factors(gold: Soft) -> tuple[Soft, tuple[dict[TokenSpan, float], dict[TokenSpan, float]]]:
     """Splits the probability of each triple into factors for its subject, its object and its predicate.
 
     The factor of a span is the largest cube root of the probabilities of its triples.
