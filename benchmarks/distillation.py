@@ -9,6 +9,7 @@ settings of the package. Each finished run is a line of JSON in the results file
 """
 
 import argparse
+import functools
 import statistics
 import tempfile
 import time
@@ -42,6 +43,10 @@ def systems(arguments, folder):
         {"baseline": False} if hasattr(kind.Settings, "baseline") else {}
     )
 
+    @functools.cache
+    def teacher():
+        return kb.load(arguments.teacher)
+
     def split(rows):
         labelled = rows[: arguments.labelled]
         return labelled, rows[arguments.labelled : arguments.labelled + arguments.unlabelled]
@@ -62,7 +67,7 @@ def systems(arguments, folder):
             labelled, rest = split(rows)
             rest = rest.drop(columns=[kind.Settings().label_column]) if unlabelled else None
             task = kind(small, seed=seed, **settings | more)
-            return task.fit(labelled, dev=dev, teacher=arguments.teacher, unlabelled=rest)
+            return task.fit(labelled, dev=dev, teacher=teacher(), unlabelled=rest)
 
         return run
 
@@ -115,14 +120,19 @@ def main():
     results = Results(arguments.results)
     about = {"checkpoint": Path(arguments.checkpoint).resolve().parent.name, "data": Path(arguments.train).parent.name}
     about |= {
-        "rows": [arguments.labelled, arguments.unlabelled, len(dev), len(test)],
+        "rows": [arguments.labelled, len(dev), len(test)],
         "max_length": arguments.max_length,
     }
 
     def keys(system):
-        layers = None if system == "teacher" else arguments.layers
-        seeds = arguments.seeds[:1] if system == "teacher" else arguments.seeds
-        return [about | {"system": system, "layers": layers, "seed": seed} for seed in seeds]
+        own = {"system": system, "layers": arguments.layers, "unlabelled": arguments.unlabelled}
+        if system in ("teacher", "student alone", "distilled, labelled texts"):
+            own["unlabelled"] = 0
+        if system == "teacher":
+            own["layers"] = None
+        return [
+            about | own | {"seed": seed} for seed in (arguments.seeds[:1] if system == "teacher" else arguments.seeds)
+        ]
 
     with tempfile.TemporaryDirectory() as place:
         made = systems(arguments, Path(place))
