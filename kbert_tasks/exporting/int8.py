@@ -135,13 +135,19 @@ def _inputs(x: "Arrays") -> "Arrays":
 def scores(task: "Task[Any]", folder: Path, examples: Examples) -> dict[str, dict[str, Any]]:
     """Returns the scores of a task with Keras in float32, and with the 8-bit model in a folder, on the same examples."""
     other = copy.copy(task)
-    other._made, other.engine_ = {}, _engine(task, folder)
+    other._made, other.engine_ = {}, engine(task, folder)
     return {name: each.evaluate(examples).numbers() for name, each in (("float32", task), ("int8", other))}
 
 
-def _engine(task: "Task[Any]", folder: Path) -> Any:
-    """Returns the model in a folder as an engine, with the names of inputs and outputs in Keras."""
-    compiled = openvino.package().Core().compile_model(folder / GRAPH, "CPU", {"INFERENCE_PRECISION_HINT": "f32"})
+def engine(task: "Task[Any]", folder: Path, precision: str = "f32") -> Any:
+    """Returns the model in a folder as an engine, with the names of inputs and outputs in Keras.
+
+    Args:
+        task: the task.
+        folder: folder with the files GRAPH and WEIGHTS.
+        precision: OpenVINO's name of the precision of all numbers that are not quantised: "f32" or "bf16".
+    """
+    compiled = openvino.package().Core().compile_model(folder / GRAPH, "CPU", {"INFERENCE_PRECISION_HINT": precision})
     outputs = task.prediction_model(task.model).output
     names = {name: "logits" if name in task.loss() else name for name in outputs}
     ports = {port.get_any_name(): port for port in compiled.outputs}
