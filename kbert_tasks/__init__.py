@@ -26,6 +26,7 @@ _HOME = {
     "compare": "comparison.compare",
     "export": "exporting.export",
     "audit": "auditing.audit",
+    "push_to_hub": "exporting.push",
     "Tokenizer": "text.tokenizer",
     "strategy": "training.distribution",
     "InputError": "errors",
@@ -60,6 +61,7 @@ if TYPE_CHECKING:  # the same names for type checkers and editors, which then kn
     from .errors import InputError as InputError
     from .explanation.explain import explain as explain
     from .exporting.export import export as export
+    from .exporting.push import push_to_hub as push_to_hub
     from .metrics.classification import Report as Report
     from .pretraining.fill import fill_mask as fill_mask
     from .reporting.writing import report as report

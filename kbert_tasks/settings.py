@@ -224,6 +224,13 @@ class Settings(Options):
         "the checkpoint is cased: keep capital letters and accents (default: detected from its name and files)",
         group="data",
     )
+    distillation_weight: float = option(
+        0.5,
+        "with a teacher: weight of its answers for labelled texts; the gold answers have the rest",
+        group="training",
+        least=0,
+        most=1,
+    )
     text_column: str = option("text", "column of the text", group="data", later=True)
     label_column: str = option("label", "column of the gold answer (the correct label)", group="data", later=True)
 

@@ -83,6 +83,10 @@ for extra in "$@"; do
             works "$extra/bin/kbert-evaluate" run "test.$kind"
         done
         ;;
+    int8)
+        lacks int8 plain/bin/kbert-export run int8 --format openvino --int8
+        works "$extra/bin/kbert-export" run int8 --format openvino --int8
+        ;;
     openvino)
         lacks openvino plain/bin/kbert-predict run "$sample" --engine openvino
         works "$extra/bin/kbert-predict" run "$sample" --engine openvino

@@ -23,6 +23,7 @@ KINDS = (
 # Constructor arguments of each class. The classes in MODELS wrap another model and are built below.
 ARGUMENTS = {
     "Accuracy": {}, "AdamW": {"weight_decay": 0.1, "rates": {"label": 2.0}}, "AtPositions": {}, "ChoiceLoss": {},
+    "DistilledLoss": {"several": False, "weights": [1.0, 2.0], "share": 0.3, "temperature": 2.0},
     "Dropout": {"rate": 0.1}, "Embedding": {"number": 9, "size": 4, "initializer": "ones"}, "FeedForward":
     {"units": 8, "activation": "gelu"}, "First": {}, "FirstToken": {}, "LabelLoss": {"several": True, "focal": 2.0},
     "Layer": {}, "LayerNormalization": {}, "OverTokens": {"how": "max"}, "PaddingBias": {}, "PairScores": {"kinds": 3},

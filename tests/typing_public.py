@@ -85,6 +85,15 @@ def annotation() -> None:
     kb.annotate("run", ["text"])  # type: ignore[arg-type]
 
 
+def sharing() -> None:
+    assert_type(kb.push_to_hub("run", "owner/name", private=False), str)
+    kb.push_to_hub(kb.load("run"), "owner/name", token="hf_...")
+    kb.push_to_hub("run")  # type: ignore[call-arg]
+    kb.export("run", "out", "openvino", int8=True, calibrate="train.csv", tolerance=0.1)
+    kb.TextClassifier().fit("train.csv", teacher="run", unlabelled=["text"])
+    kb.fit_seeds(kb.TextClassifier(), "train.csv", teacher=kb.load("run"), unlabelled="more.txt")
+
+
 def explanation_and_comparison() -> None:
     task = kb.load("run")
     found = kb.explain(task, "text", answer="+")

@@ -1,5 +1,6 @@
 """Opens checkpoints in the format that Google released, and reads their tensors."""
 
+import json
 from dataclasses import dataclass
 from os import PathLike
 from pathlib import Path
@@ -9,7 +10,7 @@ import numpy as np
 
 from ..errors import InputError
 from . import google_format
-from .validate import examine
+from .validate import SOURCE, examine
 
 
 @dataclass(frozen=True)
@@ -56,6 +57,15 @@ class Checkpoint:
     @property
     def name(self) -> str:
         return self.folder.resolve().name
+
+    @property
+    def hub(self) -> str | None:
+        """`hf:OWNER/NAME` if the checkpoint was downloaded from Hugging Face, otherwise None."""
+        try:
+            found = json.loads((self.folder / SOURCE).read_text(encoding="utf-8"))["hub"]
+        except (OSError, ValueError, KeyError, TypeError):
+            return None
+        return found if isinstance(found, str) else None
 
     @property
     def language(self) -> str:

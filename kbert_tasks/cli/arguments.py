@@ -119,6 +119,17 @@ def parser_of(task: "type[Task[Any]]") -> Parser:
     parser.add_argument(
         "--test", metavar="F", help="file of labelled texts for the final scores; it has no influence on the model"
     )
+    parser.add_argument(
+        "--teacher",
+        metavar="DIR",
+        help="a folder written by kbert-train, whose model's answers are learned (distillation)",
+    )
+    parser.add_argument(
+        "--unlabelled",
+        metavar="F",
+        nargs="+",
+        help="files of texts without labels; only the teacher's answers are learned",
+    )
     parser.add_argument("--output", metavar="DIR", help="folder to save the trained task in (default runs/TASK)")
     groups: dict[str, argparse._ActionsContainer] = {"common": parser, "data": file_options(parser)}
     for group, title in settings.GROUPS.items():

@@ -1,7 +1,8 @@
-"""kbert-checkpoint: list, get, inspect, import, export."""
+"""kbert-checkpoint: list, get, inspect, import, export, push."""
 
 import argparse
 from collections.abc import Sequence
+from pathlib import Path
 
 from ..errors import InputError
 from .command import NO_OUTPUT, Parser, command, needs
@@ -35,9 +36,19 @@ def checkpoint(argv: Sequence[str]) -> None:
     each.add_argument("source", metavar="PATH")
     each.add_argument("target", metavar="OUT")
 
+    each = commands.add_parser("push", help="upload a trained task or a checkpoint to Hugging Face, without texts")
+    each.add_argument("source", metavar="DIR", help="a folder written by kbert-train, or a checkpoint")
+    each.add_argument("repo", metavar="OWNER/NAME", help="the repository; it is created if it does not exist")
+    each.add_argument("--public", action="store_true", help="make a new repository public (default: private)")
+    each.add_argument("--texts", action="store_true", help="also upload the evaluated texts of a trained task")
+    each.add_argument("--revision", metavar="NAME", help="an existing branch (default: main)")
+    each.add_argument("--endpoint", metavar="URL", help="server (default: HF_ENDPOINT, or https://huggingface.co)")
+
     arguments = parser.parse_args(argv)
     if arguments.do is None:
-        raise InputError("a command is missing: list, get, inspect, import or export; see kbert-checkpoint --help")
+        raise InputError(
+            "a command is missing: list, get, inspect, import, export or push; see kbert-checkpoint --help"
+        )
     DO[arguments.do](arguments)
 
 
@@ -96,4 +107,19 @@ def _export(arguments: argparse.Namespace) -> None:
     print(export_folder(locate(arguments.source), arguments.target))
 
 
-DO = {"list": _list, "get": _get, "inspect": _inspect, "import": _import, "export": _export}
+def _push(arguments: argparse.Namespace) -> None:
+    from ..checkpoint.find import locate
+    from ..checkpoint.push import push_checkpoint
+    from ..exporting.push import push_to_hub
+    from ..saving.folder import TASK
+
+    options = {"private": not arguments.public, "revision": arguments.revision, "endpoint": arguments.endpoint}
+    if (Path(arguments.source) / TASK).is_file():
+        print(push_to_hub(arguments.source, arguments.repo, texts=arguments.texts, **options))
+    elif arguments.texts:
+        raise InputError(f"--texts is for trained tasks, and {arguments.source} is not one: leave it out")
+    else:
+        print(push_checkpoint(locate(arguments.source), arguments.repo, **options))
+
+
+DO = {"list": _list, "get": _get, "inspect": _inspect, "import": _import, "export": _export, "push": _push}

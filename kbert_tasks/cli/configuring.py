@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 NOT_IN_FILES = ("help", "version", "config", "print_config")
 EXCLUSIVE = (("seeds", "folds"), ("learning_curve", "folds"))  # arguments that cannot be combined
 FILES = ("train", "dev", "test")
-PATHS = (*FILES, "output", "tensorboard")
+PATHS = (*FILES, "teacher", "unlabelled", "output", "tensorboard")
 Check = Callable[[Any], object]
 
 

@@ -25,24 +25,34 @@ def export(argv: Sequence[str]) -> None:
     parser.add_argument(
         "--tolerance",
         type=float,
-        default=TOLERANCE,
         metavar="X",
-        help=f"largest accepted difference of a probability (default {TOLERANCE:g})",
+        help=f"largest accepted difference of a probability (default {TOLERANCE:g}; with --int8, any)",
     )
     parser.add_argument(
         "--name", metavar="NAME", help="name of the model for model servers (default: the name of the folder DIR)"
     )
+    parser.add_argument(
+        "--int8", action="store_true", help="quantise the OpenVINO model to 8 bits; shows the scores before and after"
+    )
+    parser.add_argument(
+        "--calibrate",
+        metavar="F",
+        help="file of texts for the calibration of --int8, such as the training file (default: the compared texts)",
+    )
     file_options(parser)
     arguments = parser.parse_args(argv)
-    check(arguments.format, arguments.tolerance)
-    rows = None if arguments.compare is None else tables(arguments, {"compare": arguments.compare})["compare"]
+    tolerance = TOLERANCE if arguments.tolerance is None else arguments.tolerance
+    check(arguments.format, tolerance, arguments.int8, arguments.calibrate is not None)
+    files = {"compare": arguments.compare, "calibrate": arguments.calibrate}
+    rows = tables(arguments, {name: file for name, file in files.items() if file is not None})
     print(
         exported(
             arguments.run,
             arguments.output,
             arguments.format,
-            compare=rows,
             tolerance=arguments.tolerance,
             name=arguments.name,
+            int8=arguments.int8,
+            **rows,
         )
     )

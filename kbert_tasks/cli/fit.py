@@ -57,7 +57,8 @@ def _run(
     from ..metrics.formatting import advice_text, run_text
     from ..reporting.writing import update_seconds, write_into
     from ..saving.folder import progress_of, writable
-    from ..training import distribution, inputs, recording
+    from ..tasks.loading import load
+    from ..training import distillation, distribution, inputs, recording
     from ..training.resume import delete
 
     task = kind(arguments.checkpoint or embedded.NAME, **options.given(arguments, kind.Settings))
@@ -69,6 +70,15 @@ def _run(
         raise InputError("--folds takes the development texts from the training texts: leave out --dev or --folds")
     if arguments.folds is not None and arguments.learning_curve:
         raise InputError("--folds cannot be combined with --learning-curve: leave out one of them")
+    if arguments.unlabelled and arguments.teacher is None:
+        raise InputError("--unlabelled needs the model that answers these texts: give it with --teacher")
+    if arguments.folds is not None and arguments.teacher is not None:
+        raise InputError("--folds cannot be used with --teacher, because the teacher may have seen the texts of a fold")
+    if arguments.learning_curve and arguments.teacher is not None:
+        raise InputError(
+            "--learning-curve cannot be used with --teacher, because the teacher has seen all labelled texts"
+        )
+    teacher = None if arguments.teacher is None else load(arguments.teacher)
     files = {"train": arguments.train, "dev": arguments.dev, "test": arguments.test}
     if arguments.train is None:
         if arguments.dev or arguments.test:
@@ -88,16 +98,21 @@ def _run(
             raise InputError(f"{files[name]} has no usable row: {examples[name].summary()}")
         if name == "train":
             inputs.prepare(task, examples[name])
+            if teacher is not None:
+                distillation.check(task, teacher)
+    unlabelled = _unlabelled(task, arguments)
     reading = time.perf_counter() - began
 
     backup = progress_of(folder)
     if arguments.no_resume:
         delete(backup)
-    requested, task = task, _trained(task, arguments, examples, backup)
+    requested, task = task, _trained(task, arguments, examples, backup, teacher, unlabelled)
     recording.add_record(requested, task, _recorded(arguments) | {"checkpoint": given}, sources)
     task.report_["seconds"]["load"] = round(task.report_["seconds"]["load"] + reading, 3)
     task.report_["command"] = command_line
     task.report_["files"] = {name: str(file) for name, file in files.items() if file}
+    if arguments.unlabelled:
+        task.report_["files"]["unlabelled"] = ", ".join(arguments.unlabelled)
     if "test" in examples and not (arguments.seeds or arguments.learning_curve):  # these evaluate each training
         if writes:
             task.save(folder)  # keep the trained task even if the evaluation fails
@@ -142,11 +157,29 @@ def _recorded(arguments: argparse.Namespace) -> dict[str, Any]:
     files = {name: getattr(arguments, name) for name in configuring.FILES}
     files = {name: file and str(Path(file).absolute()) for name, file in files.items()}
     more = {name: getattr(arguments, name) for name in RECORDED}
+    if arguments.teacher:
+        files["teacher"] = str(Path(arguments.teacher).absolute())
+        more["unlabelled"] = [str(Path(file).absolute()) for file in arguments.unlabelled or ()] or None
     return {"task": arguments.task, "checkpoint": None} | files | {"no_header": not arguments.header or None} | more
 
 
+def _unlabelled(task: "Task[Any]", arguments: argparse.Namespace) -> "Examples | None":
+    """Returns the examples of all files of --unlabelled together, or None without this option."""
+    from ..data.examples import merged
+
+    if not arguments.unlabelled:
+        return None
+    rows = tables(arguments, {file: file for file in arguments.unlabelled})
+    return merged([task.examples(each, gold=False) for each in rows.values()])
+
+
 def _trained(
-    task: "Task[Any]", arguments: argparse.Namespace, examples: "Mapping[str, Examples]", backup: Path
+    task: "Task[Any]",
+    arguments: argparse.Namespace,
+    examples: "Mapping[str, Examples]",
+    backup: Path,
+    teacher: "Task[Any] | None",
+    unlabelled: "Examples | None",
 ) -> "Task[Any]":
     from ..training.learning_curve import fit_learning_curve
     from ..training.repeated import fit_folds, fit_seeds
@@ -158,8 +191,11 @@ def _trained(
     if arguments.folds is not None:
         return fit_folds(task, train, folds=arguments.folds, resume_dir=backup)
     if arguments.seeds is not None:
-        return fit_seeds(task, train, seeds=arguments.seeds, dev=dev, test=test, resume_dir=backup)
-    return task.fit(train, dev=dev, resume_dir=backup)
+        return fit_seeds(
+            task, train, seeds=arguments.seeds, dev=dev, test=test, resume_dir=backup, teacher=teacher,
+            unlabelled=unlabelled,
+        )  # fmt: skip
+    return task.fit(train, dev=dev, resume_dir=backup, teacher=teacher, unlabelled=unlabelled)
 
 
 def _samples(task: str, language: str) -> dict[str, Path | None]:

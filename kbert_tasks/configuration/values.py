@@ -69,7 +69,11 @@ def convert(option: Option, node: yaml.Node, where: str, folder: Path) -> Any:
     if option.inverse:
         return not value
     if option.place:
-        value = located(value, folder, is_checkpoint=option.place == "checkpoint")
+        paths = [
+            located(each, folder, is_checkpoint=option.place == "checkpoint")
+            for each in (value if option.many else [value])
+        ]
+        value = paths if option.many else paths[0]
     if option.check:
         try:
             option.check(value)
@@ -100,7 +104,7 @@ def _scalar(option: Option, node: yaml.Node, where: str) -> Any:
 def _wrong(option: Option, node: yaml.Node, where: str) -> InputError:
     wanted = NAMES[option.kind] + "".join(f" or {each!r}" for each in option.also if each is not None)
     if option.many:
-        wanted = "a list of numbers such as [0.1, 0.3, 1]"
+        wanted = "a list of numbers such as [0.1, 0.3, 1]" if option.kind in NUMBERS else "a list such as [more.csv]"
     if isinstance(node, yaml.ScalarNode):
         quoted = "" if node.style is None else "the text "
         found = f"{quoted}{text_of(node)[:60]!r}"

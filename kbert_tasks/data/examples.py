@@ -119,6 +119,19 @@ class Examples:
         self.notes.update(remark for each in remarks for remark in each)
 
 
+def merged(parts: Sequence[Examples]) -> Examples:
+    """Returns the examples of several tables as one Examples; `sources` number the rows of all tables together."""
+    made, before = Examples([], []), 0
+    for part in parts:
+        made.rows += part.rows
+        made.sources += [tuple(before + row for row in source) for source in part.sources]
+        made.skipped += part.skipped
+        made.notes += part.notes
+        before += part.read
+    made.about = " ".join(part.about for part in parts if part.about)
+    return made
+
+
 def examples_of(task: "Task[Any]", rows: "Rows", labels: "Labels | None" = None, gold: bool = True) -> Examples:
     """Makes a task's Examples from a table, file or list (see `kbert_tasks.data.tables.table`) and counts every row."""
     settings = task.settings

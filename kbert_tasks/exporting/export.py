@@ -1,6 +1,5 @@
 """Export a trained task: the model in another format, its tokenizer, a client, and a comparison with Keras."""
 
-import importlib
 import json
 import logging
 import re
@@ -13,9 +12,13 @@ from .. import __version__
 from ..disk import written
 from ..errors import InputError
 from ..files import replacing_folder
+from ..inference.openvino import without_telemetry
 from ..saving.folder import VOCABULARY
 from ..tasks.base import Task, check_trained
 from ..tasks.client import Client
+from .int8 import Plan, apply, said
+from .int8 import check as check_int8
+from .int8 import plan as int8_plan
 
 if TYPE_CHECKING:
     from ..typing import Rows
@@ -41,8 +44,10 @@ def export(
     format: str,
     *,
     compare: "Rows | None" = None,
-    tolerance: float = TOLERANCE,
+    tolerance: float | None = None,
     name: str | None = None,
+    int8: bool = False,
+    calibrate: "Rows | None" = None,
 ) -> Path:
     """Writes a trained task to a folder that other programs can use without kbert_tasks.
 
@@ -54,8 +59,11 @@ def export(
         folder: the folder to create. It appears only when it is complete and the comparison has succeeded.
         format: "savedmodel", "openvino", "onnx" or "huggingface".
         compare: the texts to compare: a table, a file or a list, as for `predict`. By default those of `answers.jsonl`.
-        tolerance: the largest difference of a probability that is accepted.
+        tolerance: the largest difference of a probability that is accepted (default: 0.001; with `int8`, any).
         name: name of the model, for the model servers (default: the name of the saved folder).
+        int8: whether to quantise the OpenVINO model to 8 bits. `parity.json` then contains the scores before and after.
+        calibrate: the texts for the calibration of the 8-bit model, in the same forms as `compare`, such as the training file.
+            By default those that are compared.
 
     Returns:
         The path of the new folder.
@@ -64,7 +72,8 @@ def export(
         InputError: a package is missing, the task cannot be exported in this format, the folder exists, there are no texts
             to compare, or the exported model differs from Keras by more than `tolerance`.
     """
-    check(format, tolerance)
+    tolerance = (1.0 if int8 else TOLERANCE) if tolerance is None else tolerance
+    check(format, tolerance, int8, calibrate is not None)
     known = None
     if not isinstance(task, Task):
         from ..tasks.loading import load
@@ -79,10 +88,11 @@ def export(
 
     task = exact(task)
     examples = _examples(task, compare)
+    quantised = int8_plan(task, compare, calibrate, examples) if int8 else None
     folder = Path(folder)
     with replacing_folder(folder) as fresh, written(folder, "and run the same command again"):
         fresh.mkdir()
-        about = _write(task, client, format, fresh, name, examples)
+        about = _write(task, client, format, fresh, name, examples, quantised)
         if not about["largest_difference"] <= tolerance:  # also true for NaN
             raise InputError(
                 f"the exported model computes probabilities that differ by {about['largest_difference']:.2g} from those of "
@@ -95,14 +105,17 @@ def export(
         "equal",
         folder, about["texts"], about["largest_difference"], 100 * about["equal_answers"],
     )  # fmt: skip
+    if int8:
+        log.info("%s", said(about["int8"], task.MAIN_SCORE))
     return folder
 
 
-def check(format: str, tolerance: float = TOLERANCE) -> None:
+def check(format: str, tolerance: float = TOLERANCE, int8: bool = False, calibrated: bool = False) -> None:
     """Checks the format and its packages, before any other work is done.
 
     Raises:
-        InputError: the format does not exist, its packages are not installed, or the tolerance is not valid.
+        InputError: the format does not exist, its packages are not installed, the tolerance is not valid, or another format
+            than "openvino" should be quantised.
     """
     if format not in FORMATS:
         raise InputError(f"format should be one of {', '.join(FORMATS)}, not {format!r}")
@@ -110,17 +123,17 @@ def check(format: str, tolerance: float = TOLERANCE) -> None:
         raise InputError(f"tolerance should be a number from 0 to 1, not {tolerance}")
     for package in FORMATS[format]:
         try:
-            importlib.import_module(package) if package != "openvino" else _openvino()
+            without_telemetry(package)
         except ImportError:
             raise InputError(
                 f"--format {format} needs the package {package}: pip install 'kbert-tasks[{format}]'"
             ) from None
-
-
-def _openvino() -> None:
-    from ..inference.openvino import check
-
-    check("openvino")
+    if calibrated and not int8:
+        raise InputError("--calibrate is for --int8: add it, or leave out the calibration texts")
+    if int8:
+        if format != "openvino":
+            raise InputError(f"--int8 is for --format openvino, not {format}: leave it out, or export to openvino")
+        check_int8()
 
 
 def _name(name: str | None, folder: str | None) -> str:
@@ -139,14 +152,10 @@ def _examples(task: "Task[Any]", compare: "Rows | None") -> list[Any]:
     Raises:
         InputError: there are none.
     """
-    from .parity import some
+    from .parity import answered, some
 
     if compare is None:
-        second = getattr(task.settings, task.SECOND) if task.SECOND else None
-        columns = dict(zip(task.presentation.question, (task.settings.text_column, second), strict=False))
-        compare = [
-            {column: row[key] for key, column in columns.items() if column and key in row} for row in task.answers_
-        ]
+        compare = answered(task)
         if not compare:
             raise InputError(
                 "the run has no development or test texts to compare the exported model with Keras: give a file with --compare"
@@ -158,7 +167,13 @@ def _examples(task: "Task[Any]", compare: "Rows | None") -> list[Any]:
 
 
 def _write(
-    task: "Task[Any]", client: Client, format: str, folder: Path, name: str, examples: Sequence[Any]
+    task: "Task[Any]",
+    client: Client,
+    format: str,
+    folder: Path,
+    name: str,
+    examples: Sequence[Any],
+    int8: Plan | None,
 ) -> dict[str, Any]:
     """Writes all files and returns the contents of `parity.json`."""
     from . import parity, readme
@@ -171,6 +186,7 @@ def _write(
     about = {"kbert_tasks": __version__, "task": task.name, "format": format, "max_length": task.settings.max_length}
     _json(folder / ABOUT, about | client.about)
     _model(task, client, format, folder, name)
+    quantised = {"int8": apply(task, folder / name / "1", int8)} if int8 else {}
     predict = _client(readme.code(client, format, name, str(folder)))
     texts = [text for example in examples for text in task.texts_of(example) if text is not None]
     if others := tokenizers.different(task.tokenizer, made, texts):
@@ -180,7 +196,7 @@ def _write(
         )  # fmt: skip
     found = (
         {"format": format} | parity.compare(task, examples, predict) | {"equal_tokens": 1 - len(others) / len(texts)}
-    )
+    ) | quantised
     _json(folder / PARITY, found)
     question = _question(task, examples[0])
     call = ", ".join(json.dumps(each, ensure_ascii=False) for each in question.values())

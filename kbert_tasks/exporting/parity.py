@@ -20,6 +20,18 @@ def some(examples: Sequence[Any]) -> list[Any]:
     return list(examples[::step])
 
 
+def answered(task: "Task[Any]", with_gold: bool = False) -> list[dict[str, Any]]:
+    """Returns the texts of `answers.jsonl` as rows of a table, with their gold answers if asked."""
+    settings = task.settings
+    second = getattr(settings, task.SECOND) if task.SECOND else None
+    columns = dict(zip(task.presentation.question, (settings.text_column, second), strict=False))
+    return [
+        {column: row[key] for key, column in columns.items() if column and key in row}
+        | ({settings.label_column: row["gold"]} if with_gold else {})
+        for row in task.answers_
+    ]
+
+
 def compare(task: "Task[Any]", examples: Sequence[Any], predict: Callable[..., Any]) -> dict[str, Any]:
     """Compares the answers of a client with those of Keras.
 

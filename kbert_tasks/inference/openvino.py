@@ -66,15 +66,21 @@ def check(engine: str) -> None:
 
 
 def package() -> ModuleType:
-    """Imports and returns the package openvino without its telemetry, which reports each start to Google Analytics."""
+    """Imports and returns the package openvino."""
+    try:
+        return without_telemetry("openvino")
+    except ImportError:
+        raise InputError("--engine openvino needs the package openvino: pip install 'kbert-tasks[openvino]'") from None
+
+
+def without_telemetry(package: str) -> ModuleType:
+    """Imports and returns a package of OpenVINO without its telemetry, which reports each start to Google Analytics."""
     name, absent = "openvino_telemetry", object()
     modules: dict[str, Any] = sys.modules
     before = modules.get(name, absent)
-    modules[name] = None  # openvino then uses its own stub
+    modules[name] = None  # the package then uses its own stub
     try:
-        return importlib.import_module("openvino")
-    except ImportError:
-        raise InputError("--engine openvino needs the package openvino: pip install 'kbert-tasks[openvino]'") from None
+        return importlib.import_module(package)
     finally:
         if before is absent:
             del modules[name]

@@ -196,7 +196,10 @@ def _loss_of_guessing(report: Mapping[str, Any], scores: Mapping[str, Any]) -> f
 
     settings = report["settings"]
     weighted = (
-        settings.get("class_weight", "none") != "none" or settings.get("focal_gamma") or settings.get("label_smoothing")
+        report.get("teacher")
+        or settings.get("class_weight", "none") != "none"
+        or settings.get("focal_gamma")
+        or settings.get("label_smoothing")
     )
     if weighted or "confusion_matrix" not in scores:
         return None

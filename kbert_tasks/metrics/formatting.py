@@ -8,10 +8,16 @@ if TYPE_CHECKING:
 
 
 def scores_text(
-    scores: Mapping[str, Any], examples: Mapping[str, Any] | None, baseline: Mapping[str, float] | None = None
+    scores: Mapping[str, Any],
+    examples: Mapping[str, Any] | None,
+    others: Mapping[str, Mapping[str, float] | None] | None = None,
 ) -> str:
-    """Formats the scores of one set of examples, with those of a baseline, and the counts of its rows."""
-    suffixes = {name: f"   (baseline {value:.4f})" for name, value in (baseline or {}).items()}
+    """Formats the scores of one set of examples, with those of other models, such as a baseline, and the counts of its rows."""
+    known = {who: its for who, its in (others or {}).items() if its}
+    suffixes = {
+        name: "   (" + ", ".join(f"{who} {its[name]:.4f}" for who, its in known.items() if name in its) + ")"
+        for name in {name for its in known.values() for name in its}
+    }
     lines = [counts_text(examples)] if examples and "read" in examples else []
     numbers = {name: value for name, value in scores.items() if isinstance(value, int | float)}
     lines += [f"  {name:<17} {value:.4f}{suffixes.get(name, '')}" for name, value in numbers.items()]
@@ -51,11 +57,14 @@ def run_text(report: Mapping[str, Any]) -> str:
     for note, numbers in shared.items():
         lines.append(f"{_list(f'{part} {number}' for part, number in numbers.items())}: {note}")
     lines.append(f"best epoch: {report['best_epoch']} of {len(report['history'])}")
-    baseline = report.get("baseline", {"scores": {}})
+    baseline, teacher = (report.get(who, {"scores": {}}) for who in ("baseline", "teacher"))
     for name, scores in report["scores"].items():
-        lines += [f"scores on {name}", scores_text(scores, None, baseline["scores"].get(name))]
+        others = {"baseline": baseline["scores"].get(name), "teacher": teacher["scores"].get(name)}
+        lines += [f"scores on {name}", scores_text(scores, None, others)]
     if baseline["scores"]:
         lines.append(f"baseline: {baseline_text(baseline)}")
+    if teacher["scores"]:
+        lines.append(f"teacher: {teacher_text(teacher)}")
     lines += [line for name in ("seeds", "folds") if name in report for line in _several(name, report[name])]
     lines += learning_curve_lines(report["learning_curve"]) if "learning_curve" in report else []
     lines.append("seconds: " + ", ".join(f"{name} {value:.1f}" for name, value in report["seconds"].items()))
@@ -75,6 +84,13 @@ def baseline_text(baseline: Mapping[str, Any]) -> str:
     """Describes the baseline and the rows that it was fitted on."""
     of = f" of the {baseline['of']:,}" if baseline["rows"] < baseline["of"] else ""
     return f"{baseline['name']}, fitted on {baseline['rows']:,}{of} training rows"
+
+
+def teacher_text(teacher: Mapping[str, Any]) -> str:
+    """Describes the teacher, and says which of its scores are too good because it was trained on these texts."""
+    size = f"{teacher['layers']} layers of {teacher['hidden']}, {teacher['parameters'] / 1e6:.1f} million weights"
+    seen = ", ".join(f"{number:,} of the {part} texts" for part, number in teacher["seen"].items() if number)
+    return f"{teacher['name']}, {size}" + (f"; it was trained on {seen}" if seen else "")
 
 
 def advice_text(report: Mapping[str, Any]) -> str | None:

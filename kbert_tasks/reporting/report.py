@@ -62,6 +62,7 @@ def html(
         abstained=sum(answer["predicted"] is None for answer in answers),
         main={part: tables.main_score(scores) for part, scores in report["scores"].items()},
         baseline=report_text.baseline_text(report["baseline"]) if report.get("baseline") else None,
+        teacher=report_text.teacher_text(report["teacher"]) if report.get("teacher") else None,
         baselines={
             part: tables.main_score(its) for part, its in report.get("baseline", {"scores": {}})["scores"].items()
         },

@@ -53,12 +53,12 @@ def reasons(report: Mapping[str, Any]) -> Table:
     return Table("Reasons and notes", ["what", *parts], rows)
 
 
-def with_baseline(report: Mapping[str, Any]) -> dict[str, dict[str, Any]]:
-    """Returns the scores of each set of texts, followed by those of the baseline if there is one, as input of `scores`."""
-    baseline = (report.get("baseline") or {}).get("scores", {})
+def with_others(report: Mapping[str, Any]) -> dict[str, dict[str, Any]]:
+    """Returns the scores of each set of texts, followed by those of the baseline and the teacher, as input of `scores`."""
+    others = {who: (report.get(who) or {}).get("scores", {}) for who in ("baseline", "teacher")}
     found: dict[str, dict[str, Any]] = {}
     for part, its in report["scores"].items():
-        found |= {part: its} | ({f"{part}, baseline": baseline[part]} if part in baseline else {})
+        found |= {part: its} | {f"{part}, {who}": its[part] for who, its in others.items() if part in its}
     return found
 
 

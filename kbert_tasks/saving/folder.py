@@ -12,7 +12,7 @@ from typing import Any
 
 from ..errors import InputError
 
-TASK, CONFIG, VOCABULARY, WEIGHTS, REPORT, ERRORS, ANSWERS, RUN, PAGE = (
+TASK, CONFIG, VOCABULARY, WEIGHTS, REPORT, ERRORS, ANSWERS, RUN, PAGE, CARD = (
     "task.json",
     "bert_config.json",
     "vocab.txt",
@@ -22,6 +22,7 @@ TASK, CONFIG, VOCABULARY, WEIGHTS, REPORT, ERRORS, ANSWERS, RUN, PAGE = (
     "answers.jsonl",
     "run.yaml",
     "report.html",
+    "README.md",
 )
 LAYOUT = {
     TASK: "format, task, settings, and what the task learned from the training rows (labels, ...)",
@@ -33,8 +34,9 @@ LAYOUT = {
     ANSWERS: "all predictions for these rows, including the correct ones, with their loss",
     RUN: "the options of the run with the paths and checksums of its files; kbert-train --config repeats the run from it",
     PAGE: "the report as an HTML page that opens offline",
+    CARD: "the model card: what the model does, its data and scores, and how to use it",
 }
-OPTIONAL = RUN, PAGE  # a folder without these files can be loaded
+OPTIONAL = RUN, PAGE, CARD  # a folder without these files can be loaded
 
 
 EXPORT, EXPORT_GRAPH, EXPORT_WEIGHTS, EXPORT_ABOUT = "openvino", "model.xml", "model.bin", "export.json"
@@ -74,6 +76,8 @@ def _others(folder: Path) -> Iterator[str]:
     for path in folder.iterdir():
         if path.name == EXPORT and path.is_dir():
             yield from (f"{path.name}/{p.name}" for p in path.iterdir() if p.name not in EXPORT_LAYOUT)
+        elif path.name == CARD and not (folder / TASK).is_file():  # not the card of a saved task
+            yield path.name
         elif path.name not in LAYOUT and not writing(folder / EXPORT).fullmatch(path.name):
             yield path.name
 

@@ -17,8 +17,10 @@ from ..data.output import json_line
 from ..disk import written
 from ..errors import InputError
 from ..lock import locked
+from .card import card
 from .folder import (  # fmt: skip
     ANSWERS,
+    CARD,
     CONFIG,
     ERRORS,
     REPORT,
@@ -98,6 +100,7 @@ def _write(task: "Task[Any]", folder: Path, temporary: Path) -> None:
         texts[file] = "".join(map(json_line, rows))
     if "run" in task.report_:  # not in folders of earlier versions, which can be loaded and saved again
         texts[RUN] = run_text(task.report_)
+    texts[CARD] = card(task, folder.name)
     texts[VOCABULARY] = "".join(token + "\n" for token in task.tokenizer.vocabulary)
     # An unpaired surrogate must not make the save fail. `save_file` is not used because it makes the file readable only
     # by its owner, unlike the other files.

@@ -115,6 +115,8 @@ class Task(Estimator, Hooks, Generic[P]):
         dev: "Rows | Examples | tuple[Rows, Labels] | None" = None,
         resume_dir: str | PathLike[str] | None = None,
         callbacks: "Sequence[Callback]" = (),
+        teacher: "Task[Any] | str | PathLike[str] | None" = None,
+        unlabelled: "Rows | Examples | None" = None,
     ) -> "Self":
         """Trains the model and keeps the weights of the epoch with the best development score.
 
@@ -132,6 +134,9 @@ class Task(Estimator, Hooks, Generic[P]):
                 scores, such as `dev_accuracy`. A callback can end training after an epoch with `self.model.stop_training =
                 True`. It cannot change the learning rate (use the setting `schedule`), and its state is not saved in
                 `resume_dir`. With `ema_decay`, a callback that saves weights saves the trained ones, not their average.
+            teacher: a trained task of the same kind, or its saved folder, whose answers this model learns together with the gold
+                answers (knowledge distillation; see the setting `distillation_weight`).
+            unlabelled: texts without gold answers, as for `predict`, for which only the teacher's answers are learned.
 
         Returns:
             self.
@@ -143,16 +148,22 @@ class Task(Estimator, Hooks, Generic[P]):
         from ..training.recording import record, sources_of
         from ..training.trainer import Trainer
 
-        callbacks = checked(callbacks)
+        callbacks, given = checked(callbacks), teacher
+        if teacher is not None and not isinstance(teacher, Task):
+            from .loading import load
+
+            teacher = load(teacher)
+        if teacher is not None:
+            check_trained(teacher)
         # Train a new object, so that this one does not change if training fails.
         fresh = type(self)(**self.get_params())
         with locked_by_chief(resume_dir):
-            trainer = Trainer(fresh, fresh.examples(train, labels), dev, resume_dir, callbacks)
-            sources = sources_of(train, labels, dev)
+            trainer = Trainer(fresh, fresh.examples(train, labels), dev, resume_dir, callbacks, teacher, unlabelled)
+            sources = sources_of(train, labels, dev, unlabelled=unlabelled)
             trainer.plan()
             trainer.fit()
             trainer.finish()
-        record(fresh, fresh, sources)
+        record(fresh, fresh, sources, given)
         self._take_over(fresh)
         return self
 
@@ -234,6 +245,11 @@ class Task(Estimator, Hooks, Generic[P]):
         self.report_["examples"]["test"] = report.examples
         if self.baseline_ and examples:
             self.report_["baseline"]["scores"]["test"] = self.baseline_.scores(examples)
+        if self.teacher_ and examples:
+            from ..training.distillation import scored
+
+            for key, value in scored(self.teacher_, examples).items():
+                self.report_["teacher"][key]["test"] = value
         self.report_["advice"] = advice(self.report_)
         self.report_["seconds"]["evaluate"] = round(self.report_["seconds"]["evaluate"] + seconds, 3)
 

@@ -82,8 +82,13 @@ class Estimator:
         from ..saving.model import arrays_of
 
         model = self.model and arrays_of(self.model)
-        # Traced and compiled functions cannot be pickled; the copy makes them again.
-        return self.__dict__ | {"_made": {}, "model": model, "engine_": self.engine_ and self.engine_.folder}
+        # Traced and compiled functions cannot be pickled; the copy makes them again. It does not need the teacher.
+        return self.__dict__ | {
+            "_made": {},
+            "model": model,
+            "engine_": self.engine_ and self.engine_.folder,
+            "teacher_": None,
+        }
 
     def __setstate__(self, state: dict[str, Any]) -> None:
         from ..inference.openvino import start

@@ -127,6 +127,9 @@ class SetLoss(keras.losses.Loss):
     The loss of a group is log(1 + sum exp(-score)) over the right elements plus log(1 + sum exp(score)) over the wrong
     ones. y_true (batch, groups, ...) is 1 for right, 0 for wrong and -1 for ignored elements; y_pred are scores of the same
     shape. The loss of a text is the mean over its groups that are not ignored entirely.
+
+    If y_true are floats, they can also be probabilities p of a teacher. An element then counts in both sums, with the weights
+    p^2 and (1 - p)^2. With these weights, the loss of a single element is smallest at the log-odds of p.
     """
 
     def call(self, y_true: "Tensor", y_pred: "Tensor") -> "Tensor":
@@ -134,8 +137,13 @@ class SetLoss(keras.losses.Loss):
         flat = tf.concat([shape[:2], [-1]], axis=0)
         y_true, y_pred = tf.reshape(y_true, flat), tf.reshape(y_pred, flat)
         one = tf.zeros_like(y_pred[..., :1])
-        wrong = tf.concat([tf.where(y_true == 0, y_pred, y_pred.dtype.min), one], -1)
-        right = tf.concat([tf.where(y_true == 1, -y_pred, y_pred.dtype.min), one], -1)
+        if y_true.dtype.is_floating:
+            p = tf.clip_by_value(y_true, 0, 1)
+            no, yes = y_pred + 2 * tf.math.log(1 - p), 2 * tf.math.log(p) - y_pred
+        else:
+            no, yes = y_pred, -y_pred
+        wrong = tf.concat([tf.where((y_true >= 0) & (y_true < 1), no, y_pred.dtype.min), one], -1)
+        right = tf.concat([tf.where(y_true > 0, yes, y_pred.dtype.min), one], -1)
         losses = tf.reduce_logsumexp(wrong, -1) + tf.reduce_logsumexp(right, -1)
         counted = tf.cast(tf.reduce_any(y_true >= 0, -1), losses.dtype)
         return tf.reduce_sum(losses * counted, -1) / tf.maximum(tf.reduce_sum(counted, -1), 1.0)
@@ -145,12 +153,13 @@ class SetLoss(keras.losses.Loss):
 class ChoiceLoss(keras.losses.Loss):
     """Cross entropy of one softmax over all possible answers, averaged over the right ones.
 
-    y_true (batch, ...) is 1 for right, 0 for wrong and -1 for impossible answers; y_pred are scores of the same shape.
+    y_true (batch, ...) is 1 for right, 0 for wrong and -1 for impossible answers, or a probability of a teacher as a float;
+    y_pred are scores of the same shape.
     """
 
     def call(self, y_true: "Tensor", y_pred: "Tensor") -> "Tensor":
         flat = tf.stack([tf.shape(y_pred)[0], -1])
         y_true, y_pred = tf.reshape(y_true, flat), tf.reshape(y_pred, flat)
         logs = tf.nn.log_softmax(tf.where(y_true >= 0, y_pred, y_pred.dtype.min / 2))
-        right = tf.cast(y_true == 1, y_pred.dtype)
+        right = tf.cast(tf.maximum(y_true, 0), y_pred.dtype)
         return -tf.reduce_sum(right * logs, -1) / tf.maximum(tf.reduce_sum(right, -1), 1.0)

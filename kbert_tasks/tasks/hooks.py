@@ -8,6 +8,7 @@ from scipy.special import expit
 
 from ..data import label_forms
 from ..data.examples import Examples, one_row_each
+from ..errors import InputError
 from ..text.tokenizer import Encoded, Tokenizer
 from ..training.defaults import TEXTS, Resolved
 from .answers import Answers
@@ -40,6 +41,8 @@ class Hooks(Answers):
         SECOND_TEXT: name of the second text of a pair, for messages.
         paired: whether this trained task expects pairs.
         first_only: whether the head uses only the vector of [CLS].
+        teacher_: the teacher of the last `fit`, a trained task, or None.
+        CLASSES: name of the attribute in LEARNED that lists the classes of the answers, or None.
     """
 
     recipe = TEXTS
@@ -47,6 +50,8 @@ class Hooks(Answers):
     SECOND_TEXT = "the second text"
     paired: Any = False
     first_only: Any = False
+    CLASSES: str | None = None
+    teacher_: "Task[Any] | None" = None
 
     # Reading -----------------------------------------------------------------------------------------------
 
@@ -174,6 +179,18 @@ class Hooks(Answers):
             (x, y): dict of model input name to array, and dict of output name to array, both without a batch axis.
         """
         return x, target
+
+    def taught(self, example: Any, candidates: Any, share: float) -> Any:
+        """Returns an example with the answers of a teacher, for `target`.
+
+        Args:
+            example: an example with or without a gold answer.
+            candidates: what `decode` of the teacher returned for it.
+            share: weight of the teacher's answers, from 0 to 1; the gold answer has the rest. 1 without a gold answer.
+        """
+        raise InputError(
+            f"the task {cast('Task[Any]', self).name} cannot learn from a teacher: it does not define taught"
+        )
 
     def baseline(self, examples: Sequence[Any]) -> FittedBaseline | None:
         """Returns a simple model fitted on the training examples, for comparison, or None.

@@ -48,6 +48,25 @@ def load(folder: str | PathLike[str], engine: str = "keras") -> "Task[Any]":
 
     check(engine)
     folder = Path(folder).resolve()
+    about = checked(folder)
+    try:
+        task = find(about["task"])(**about["settings"])
+        for name in task.LEARNED:
+            setattr(task, name, about["learned"][name])
+        cased = about["cased"]
+    except (KeyError, TypeError, AttributeError) as error:
+        raise InputError(f"{folder / TASK} is damaged ({error!r}): copy the folder again") from None
+    task = _fill(task, folder, cased, engine)
+    task.engine_ = start(task, folder) if engine == "openvino" else None
+    return task
+
+
+def checked(folder: Path) -> dict[str, Any]:
+    """Returns the contents of the file TASK of a saved task, without loading its model.
+
+    Raises:
+        InputError: the folder is not a saved task of this version of the format, or a file is missing.
+    """
     recover(folder)
     if not folder.is_dir():
         raise InputError(f"{folder} does not exist: give a folder written by kbert-train or save()")
@@ -66,16 +85,7 @@ def load(folder: str | PathLike[str], engine: str = "keras") -> "Task[Any]":
     lacking = [name for name in LAYOUT if name not in OPTIONAL and not (folder / name).is_file()]
     if lacking:
         raise InputError(f"{folder} lacks {', '.join(lacking)}: copy the whole folder again")
-    try:
-        task = find(about["task"])(**about["settings"])
-        for name in task.LEARNED:
-            setattr(task, name, about["learned"][name])
-        cased = about["cased"]
-    except (KeyError, TypeError, AttributeError) as error:
-        raise InputError(f"{folder / TASK} is damaged ({error!r}): copy the folder again") from None
-    task = _fill(task, folder, cased, engine)
-    task.engine_ = start(task, folder) if engine == "openvino" else None
-    return task
+    return about
 
 
 def _fill(task: "Task[Any]", folder: Path, cased: bool, engine: str) -> "Task[Any]":

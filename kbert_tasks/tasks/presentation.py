@@ -17,6 +17,7 @@ class Presentation:
             a number is shown as a place in the text.
         entities: the keys in `keys` whose values are parts of the text.
         ranked: whether the first of several answers also has its own score, `accuracy`.
+        hub_tag: the kind of task as Hugging Face names it (`pipeline_tag`), or "".
     """
 
     title: str = ""
@@ -30,3 +31,4 @@ class Presentation:
     keys: tuple[str, ...] = ()
     entities: tuple[str, ...] = ()
     ranked: bool = False
+    hub_tag: str = ""

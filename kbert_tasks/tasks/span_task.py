@@ -2,9 +2,11 @@
 
 import math
 from collections.abc import Hashable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeAlias
+
+import numpy as np
 
 from ..data.examples import Examples
 from ..errors import InputError
@@ -17,6 +19,14 @@ from ..training.defaults import SPANS
 from .answers import Record
 from .base import P, Task
 from .client import Client
+
+# (index of the kind, tokens), and with a teacher also the probability.
+SpanTarget: TypeAlias = tuple[int, TokenSpan] | tuple[int, TokenSpan, float]
+
+
+def weight_of(answer: Any) -> Any:
+    """Returns () for a gold answer, which has no probability, and (probability,) for an answer of a teacher."""
+    return () if answer.probability is None else (answer.probability,)
 
 
 @dataclass(frozen=True)
@@ -113,6 +123,22 @@ class SpanTask(Task[P]):
             f"({reasons}): an answer should occur in the text of its row, character by character; check the columns of text and "
             "answers, and max_length if the texts are long"
         )
+
+    def taught(self, example: Any, candidates: Sequence[Any], share: float) -> Any:
+        """Returns the example with the answers of a teacher, whose `probability` is that of the mixture with the gold answers."""
+        gold, sure = getattr(example, self.ANSWERS), dict[Hashable, float]()
+        for each in candidates:
+            sure[self.key(each)] = max(each.probability, sure.get(self.key(each), 0.0))
+        known = {self.key(each) for each in gold or ()}
+        mixed = [replace(each, probability=1 - share + share * sure.get(self.key(each), 0.0)) for each in gold or ()]
+        mixed += [
+            replace(each, probability=share * each.probability) for each in candidates if self.key(each) not in known
+        ]
+        return replace(example, **{self.ANSWERS: tuple(mixed)})
+
+    def as_targets(self, spans: np.ndarray) -> np.ndarray:
+        """Returns an array of targets as float32 if there is a teacher, whose answers are probabilities."""
+        return spans.astype("float32") if self.teacher_ else spans
 
     def span_client(self, template: Path, about: dict[str, Any], pairs: bool = False) -> Client:
         """Returns the Client of a task whose model scores spans with the layer `spans`.

@@ -109,6 +109,11 @@ def marked(spans: Iterable[TokenSpan], length: int) -> np.ndarray:
     return target
 
 
+def mark(target: np.ndarray, tokens: TokenSpan | int, weight: float = 1) -> None:
+    """Sets a place in a target array, such as a span, in place, unless it already has a larger weight."""
+    target[tokens] = max(target[tokens], weight)
+
+
 def likely(
     probability: np.ndarray, encoded: Encoded, segment: int = 0, floor: float = FLOOR, most: int = MOST
 ) -> np.ndarray:

@@ -1,6 +1,7 @@
 """What a training starts from: the checkpoint, and the examples as windows of tokens with targets."""
 
 import logging
+from collections.abc import Sequence
 from hashlib import sha256
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeAlias
@@ -64,8 +65,16 @@ def checksum_of_rows(examples: Examples) -> str:
     return sha256("\n".join(map(repr, examples.rows)).encode(errors="replace")).hexdigest()
 
 
-def encode(task: "Task[Any]", examples: Examples) -> tuple[list[Window], list[int]]:
+def encode(
+    task: "Task[Any]", examples: Examples, lessons: Sequence[Any] | None = None, check: bool = True
+) -> tuple[list[Window], list[int]]:
     """Encodes the examples and skips those without a target, in place.
+
+    Args:
+        task: a task with its tokenizer.
+        examples: the examples.
+        lessons: the same examples with the answers of a teacher, for the targets (default: the gold answers).
+        check: whether there must be something to learn.
 
     Returns:
         ([(x, target)] for all windows, number of tokens of each text before truncation).
@@ -76,9 +85,9 @@ def encode(task: "Task[Any]", examples: Examples) -> tuple[list[Window], list[in
     found: list[Window] = []
     encoded: list[list[Encoded]] = []
     skipped: dict[int, str] = {}
-    for i, example in enumerate(examples.rows):
+    for i, (example, lesson) in enumerate(zip(examples.rows, lessons or examples.rows, strict=True)):
         windows = task.encode(example)
-        targets = [task.target(example, window) for window in windows]
+        targets = [task.target(lesson, window) for window in windows]
         if isinstance(targets[0], Skip):
             skipped[i] = targets[0].reason
             continue
@@ -88,5 +97,6 @@ def encode(task: "Task[Any]", examples: Examples) -> tuple[list[Window], list[in
         encoded.append(windows)
     examples.skip(skipped)
     examples.note(task, encoded)
-    task.check_targets(examples, [target for _, target in found])
+    if check:
+        task.check_targets(examples, [target for _, target in found])
     return found, [parts[0].whole for parts in encoded]

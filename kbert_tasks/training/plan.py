@@ -47,6 +47,7 @@ def make_plan(
     copies: int = 1,
     backup: str | PathLike[str] | None = None,
     resolved: "Mapping[str, Resolved[Any]] | None" = None,
+    unlabelled: Examples | None = None,
 ) -> dict[str, Any]:
     """Logs the plan of a training and returns it as a dict (JSON) with `lines` (sentences) and the numbers in them.
 
@@ -60,6 +61,7 @@ def make_plan(
         copies: number of devices that share a batch, each with a copy of the model.
         backup: folder of the progress, or None.
         resolved: dict from name to `Resolved` for the settings that can be "auto", or None.
+        unlabelled: the Examples that only a teacher has answered, or None.
 
     Raises:
         InputError: training needs more memory than the limit allows, and `auto_micro_batches` is not set.
@@ -69,12 +71,15 @@ def make_plan(
     parts = _parts(demand, available, settings, size, backup)
     steps, needed = math.ceil(len(windows) / settings.batch_size), available.held + demand.bytes(parts)
     plan: dict[str, Any] = {
-        "texts": len(examples.rows), "windows": len(windows), "steps": steps * settings.epochs,
+        "texts": len(examples.rows + (unlabelled.rows if unlabelled else [])), "windows": len(windows), "steps": steps * settings.epochs,
         "lengths": {name: int(np.percentile(lengths, share)) for name, share in LENGTHS.items()},
         "notes": {"training": dict(examples.notes), "development": dict(dev.notes)},
         "batch_size": settings.batch_size, "micro_batches": parts,
         "memory": {"needed": int(needed), "available": int(available.bytes) if available.bytes < math.inf else None},
     }  # fmt: skip
+    if unlabelled:
+        plan["notes"]["unlabelled"] = dict(unlabelled.notes)
+        plan["unlabelled"] = len(unlabelled.rows)
     plan["lines"] = [*about(examples, dev), *_lines(plan, settings, steps, available), *_resolved_lines(resolved or {})]
     for line in plan["lines"]:
         log.info("plan: %s", line)
@@ -104,6 +109,8 @@ def _lines(plan: dict[str, Any], settings: "ResolvedSettings", steps: int, avail
     windows = f" in {plan['windows']:,} windows" if plan["windows"] != plan["texts"] else ""
     lengths = ", ".join(f"{name} {tokens:,}" for name, tokens in plan["lengths"].items())
     yield f"{plan['texts']:,} training texts{windows}; tokens per text: {lengths}"
+    if "unlabelled" in plan:
+        yield f"{plan['unlabelled']:,} of the training texts are unlabelled; the teacher answers them"
     for name, notes in plan["notes"].items():
         if listed := "; ".join(f"{number:,} {what}" for what, number in notes.items()):
             yield f"of the {name} texts: {listed}"

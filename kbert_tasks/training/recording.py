@@ -1,6 +1,7 @@
 """The record of a run: everything that is needed to repeat it. `run.yaml` in the saved folder is written from it."""
 
 from collections.abc import Mapping
+from os import PathLike
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -14,22 +15,25 @@ if TYPE_CHECKING:
 OPTIONS = {"format": "input_format"}  # names of options of `data.tables.read` that kbert-train calls otherwise
 
 
-def sources_of(train: Any, labels: Any, dev: Any, test: Any = None) -> dict[str, Source | None]:
+def sources_of(train: Any, labels: Any, dev: Any, test: Any = None, unlabelled: Any = None) -> dict[str, Source | None]:
     """Returns the Source of the arguments of `fit`, or None for rows in memory. Call it before a long training."""
     found = {"train": source_of(train, labels), "dev": source_of(dev), "test": source_of(test)}
+    found["unlabelled"] = source_of(unlabelled)
     # Test rows in memory are left out: the same model is trained without them.
-    return {
-        part: source for part, source in found.items() if source or part == "train" or part == "dev" and dev is not None
-    }
+    needed = {"train": True, "dev": dev is not None, "unlabelled": unlabelled is not None}
+    return {part: source for part, source in found.items() if source or needed.get(part)}
 
 
-def record(task: "Task[Any]", trained: "Task[Any]", sources: dict[str, Source | None], **more: Any) -> None:
+def record(
+    task: "Task[Any]", trained: "Task[Any]", sources: dict[str, Source | None], teacher: Any = None, **more: Any
+) -> None:
     """Adds the record of a run in Python to the report of its task.
 
     Args:
         task: the task with the settings that were requested.
         trained: the trained task.
         sources: the return value of `sources_of`.
+        teacher: the argument of `fit`.
         more: other options of kbert-train, such as seeds=3.
     """
     sources = dict(sources)
@@ -39,10 +43,16 @@ def record(task: "Task[Any]", trained: "Task[Any]", sources: dict[str, Source | 
             sources[part] = None
     options: dict[str, Any] = {"task": trained.name, "checkpoint": given_checkpoint(task.checkpoint)}
     options |= {part: source.file for part, source in sources.items() if source}
+    if "unlabelled" in options:
+        options["unlabelled"] = [options["unlabelled"]]
+    if isinstance(teacher, str | PathLike):
+        options["teacher"] = str(Path(teacher).absolute())
     options |= {OPTIONS.get(name, name): value for name, value in reading.items() if name != "header"}
     options |= {"no_header": True} if reading.get("header") is False else {}
     add_record(task, trained, options | more, {part: source for part, source in sources.items() if source})
-    trained.report_["run"]["in_memory"] = [part for part, source in sources.items() if source is None]
+    in_memory = [part for part, source in sources.items() if source is None]
+    in_memory += ["teacher"] * (teacher is not None and "teacher" not in options)
+    trained.report_["run"]["in_memory"] = in_memory
 
 
 def add_record(

@@ -33,6 +33,8 @@ def fit_seeds(
     dev: "Rows | Examples | tuple[Rows, Labels] | None" = None,
     test: "Rows | Examples | None" = None,
     resume_dir: str | PathLike[str] | None = None,
+    teacher: "Task[Any] | str | PathLike[str] | None" = None,
+    unlabelled: "Rows | Examples | None" = None,
 ) -> T:
     """Trains a task once for each seed, on the same rows, and returns the best one.
 
@@ -44,6 +46,7 @@ def fit_seeds(
         seeds: number of trainings, at least 2.
         test: rows with gold labels, or None. Each trained task predicts them once, and no choice depends on them.
         resume_dir: the same as in `fit`; each training uses its own subfolder.
+        teacher, unlabelled: the same as in `fit`.
 
     Returns:
         The trained task with the best development score, the first one among equal scores. Its `report_["seeds"]` is a
@@ -61,7 +64,8 @@ def fit_seeds(
     else:
         held_out = task.examples(*dev) if isinstance(dev, tuple) else task.examples(dev)
     unseen = None if test is None else task.examples(test)
-    sources = sources_of(train, labels, dev, test)
+    sources = sources_of(train, labels, dev, test, unlabelled)
+    texts = None if unlabelled is None else task.examples(unlabelled, gold=False)
     if not held_out.rows:
         raise InputError(
             "the best seed is chosen by its development score: give development rows, or a validation_split above 0"
@@ -73,14 +77,16 @@ def fit_seeds(
     for seed in all_seeds:
         log.info("seed %d (%d of %d)", seed, len(each) + 1, number)
         one = clone(task, seed=seed)
-        one.fit(examples, dev=held_out, resume_dir=subfolder(resume_dir, f"seed-{seed}"))
+        one.fit(
+            examples, dev=held_out, resume_dir=subfolder(resume_dir, f"seed-{seed}"), teacher=teacher, unlabelled=texts
+        )
         if unseen is not None:
             evaluated(one, unseen)
         each.append({"seed": seed} | number_scores(one))
         if best is None or _main(one) > _main(best):
             best = one
     best.report_["seeds"] = {"each": each} | _together(each) | {"kept": best.settings.seed}
-    record(task, best, sources, seeds=number)
+    record(task, best, sources, teacher, seeds=number)
     return best
 
 

@@ -2,6 +2,7 @@
 
 import contextlib
 import dataclasses
+import functools
 import logging
 import time
 from collections.abc import Iterator, Sequence
@@ -20,6 +21,7 @@ from ..errors import InputError
 from ..metrics.advice import advice
 from ..settings import AUTO
 from . import compiling, defaults, distribution, embedding_subset, inputs, plan
+from .distillation import Distillation
 from .run import Run, build, encoder_of
 from .versions import versions
 
@@ -50,6 +52,8 @@ class Trainer:
         dev: development data as rows, (texts, labels) or Examples; if None, a share of `examples` is held out.
         resume_dir: folder for the progress, or None.
         callbacks: additional Keras callbacks.
+        teacher: a trained task whose answers are learned, or None.
+        unlabelled: texts that only the teacher answers, or None.
 
     Attributes:
         settings: the settings, as values; `requested` are those of the user, where some may be "auto".
@@ -61,6 +65,7 @@ class Trainer:
         encoded_dev: for each development example a list of Encoded.
         used: the tokens that occur in the texts; only their embeddings are trained.
         identity: dict of everything that determines the result.
+        distillation: the Distillation, or None without a teacher; `unlabelled` are its examples, if it has any.
         planned: the entry "plan" of the report.
         seconds: dict of the name of a stage to its duration.
 
@@ -78,6 +83,8 @@ class Trainer:
     encoded_dev: "list[list[Encoded]]"
     used: np.ndarray
     identity: dict[str, Any]
+    distillation: Distillation | None
+    unlabelled: Examples | None
     planned: dict[str, Any]
     seconds: dict[str, float]
     baseline: dict[str, Any]
@@ -90,6 +97,8 @@ class Trainer:
         dev: "Rows | Examples | tuple[Rows, Labels] | None" = None,
         resume_dir: str | PathLike[str] | None = None,
         callbacks: "Sequence[Callback]" = (),
+        teacher: "Task[Any] | None" = None,
+        unlabelled: "Rows | Examples | None" = None,
     ) -> None:
         computes_here()
         self.task, self.resume_dir, self.callbacks = task, resume_dir, callbacks
@@ -109,6 +118,14 @@ class Trainer:
                 "patience needs development examples: give a development file, or a validation_split above 0"
             )
         self.examples, self.dev = examples, dev_examples
+        self.distillation = self.unlabelled = None
+        if teacher is not None:
+            self.distillation, task.teacher_ = Distillation(task, teacher, unlabelled, examples, dev_examples), teacher
+            self.unlabelled = self.distillation.unlabelled
+        elif unlabelled is not None:
+            raise InputError(
+                "unlabelled texts need a teacher that answers them: give teacher (--teacher), or leave them out"
+            )
         self.strategy = distribution.strategy(self.requested.device)
         if self.requested.ema_decay not in (AUTO, 0) and is_tpu(self.strategy):
             raise InputError("ema_decay reads all weights after each step, which is slow on a TPU: leave it out")
@@ -125,12 +142,16 @@ class Trainer:
         overlap.note(task, self.dev, task.seen_)
         if again := len(self.examples.rows) - len(task.seen_):
             self.examples.notes["duplicate text"] = again
+        if self.unlabelled:
+            task.seen_ = np.union1d(task.seen_, overlap.fingerprints(task, self.unlabelled.rows))
         task.tokenizer = task.new_tokenizer(self.checkpoint.vocabulary, self.checkpoint.cased)
         task.config = self.checkpoint.config
         # Computed before `encode` skips texts without a target, because the workers compare the rows that they received.
         rows = {"train": inputs.checksum_of_rows(self.examples), "dev": inputs.checksum_of_rows(self.dev)}
+        with self._timed("teacher" if self.distillation else "tokenize"):
+            encode = self.distillation.encode if self.distillation else functools.partial(inputs.encode, task)
+            self.windows, self.lengths = encode(self.examples)
         with self._timed("tokenize"):
-            self.windows, self.lengths = inputs.encode(task, self.examples)
             self.encoded_dev = [task.encode(example) for example in self.dev.rows]
         self.dev.note(task, self.encoded_dev)
         self._resolve()
@@ -141,6 +162,8 @@ class Trainer:
             "rows": rows,
             "precision": self.precision,
         }
+        if self.distillation:
+            self.identity["distillation"] = self.distillation.identity()
         distribution.check_agreement(self.strategy, self.identity)
         self.used = embedding_subset.numbers(
             [x["Input-Token"] for x, _ in self.windows] + [w.ids for parts in self.encoded_dev for w in parts]
@@ -148,6 +171,7 @@ class Trainer:
         self.planned = plan.make_plan(
             task, self.examples, self.dev, self.windows, self.lengths, len(self.used), self.precision,
             self.strategy.num_replicas_in_sync, self.resume_dir, self.resolved,
+            self.unlabelled,
         )  # fmt: skip
 
     def _resolve(self) -> None:
@@ -218,6 +242,7 @@ class Trainer:
             self.dev.notes.update(best.examples.get("notes", {}))
             self.dev.locate(best)
         task.settings = self.requested
+        more = {} if self.unlabelled is None else {"unlabelled": self.unlabelled.count()}
         task.errors_, task.answers_ = (best.errors, best.answers) if best else ([], [])
         checkpoint, shares = self.checkpoint, np.linspace(0, 1, 201)
         task.report_ = {
@@ -233,13 +258,16 @@ class Trainer:
                 "cased": checkpoint.cased,
                 "sha256": self.identity["checkpoint"],
                 "config": checkpoint.config,
-            },
+            }
+            | ({"hub": checkpoint.hub} if checkpoint.hub else {}),
             "scores": {"dev": best.scores} if best else {},
-            "examples": {"train": self.examples.count(), "dev": self.dev.count()},
+            "examples": {"train": self.examples.count(), "dev": self.dev.count()} | more,
             "history": history,
             "best_epoch": self.dev_score.best_epoch or len(history),
             "seconds": {name: round(value, 3) for name, value in self.seconds.items()},
         } | self.baseline
+        if self.distillation:
+            task.report_["teacher"] = self.distillation.about(self.dev)
         task.report_["advice"] = advice(task.report_)
 
     @contextlib.contextmanager

@@ -13,7 +13,7 @@ def untrained(kind, checkpoint, learned, **settings):
     task.config, task.tokenizer = opened.config, task.new_tokenizer(opened.vocabulary, cased=False)
     for name, value in learned.items():
         setattr(task, name, value)
-    task.answers_ = []
+    task.answers_, task.seen_ = [], np.zeros(0, np.uint64)
     task.model = built(task)
     draw = np.random.default_rng(0)
     arrays = arrays_of(task.model)

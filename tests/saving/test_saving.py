@@ -61,7 +61,7 @@ def test_folder_without_a_saved_task_is_an_error(run, tmp_path):
     assert "does not exist" in load_error(tmp_path / "nowhere")
     (run / "task.json").unlink()
     assert (
-        "it has no task.json; found: answers.jsonl, bert_config.json, errors.jsonl, model.safetensors, report.json"
+        "it has no task.json; found: README.md, answers.jsonl, bert_config.json, errors.jsonl, model.safetensors, report.json"
         in load_error(run)
     )
 

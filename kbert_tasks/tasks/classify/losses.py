@@ -1,4 +1,4 @@
-"""Classification losses: cross entropy, optionally with class weights, focal loss and label smoothing."""
+"""Classification losses: cross entropy, optionally with class weights, focal loss, label smoothing, and a teacher."""
 
 from typing import TYPE_CHECKING, Any, TypeAlias
 
@@ -16,8 +16,21 @@ keras: Any = keras2()
 Weights: TypeAlias = list[float] | list[list[float]]
 
 
-def loss(several: bool, weights: Weights | None = None, focal: float = 0.0, smoothing: float = 0.0) -> "Loss":
-    """Returns the Keras cross entropy on logits, or a LabelLoss if any of the options is used; Args as in LabelLoss."""
+def loss(
+    several: bool,
+    weights: Weights | None = None,
+    focal: float = 0.0,
+    smoothing: float = 0.0,
+    teaching: tuple[float, float] | None = None,
+) -> "Loss":
+    """Returns the Keras cross entropy on logits, or a LabelLoss if any of the options is used.
+
+    Args:
+        several, weights, focal, smoothing: as in LabelLoss.
+        teaching: (share, temperature) of a DistilledLoss; None without a teacher.
+    """
+    if teaching:
+        return DistilledLoss(several, weights, focal, smoothing, *teaching)
     if weights is None and not focal and not smoothing:
         kind = keras.losses.BinaryCrossentropy if several else keras.losses.SparseCategoricalCrossentropy
         return kind(from_logits=True)
@@ -76,3 +89,50 @@ class LabelLoss(keras.losses.Loss):
     def get_config(self) -> dict[str, Any]:
         own = {"several": self.several, "weights": self.weights, "focal": self.focal, "smoothing": self.smoothing}
         return super().get_config() | own
+
+
+@register
+class DistilledLoss(LabelLoss):
+    """The loss of a text with the answer of a teacher: (1 - share) * LabelLoss + share * temperature^2 * cross entropy.
+
+    The cross entropy is that of the teacher's probabilities and of the model's probabilities at the same temperature. Its
+    gradient is proportional to 1 / temperature^2, which the factor makes up for. y_true (batch, 2, labels) contains the gold
+    labels as 0 and 1 and the tempered probabilities of the teacher. If the gold labels are -1, they are not known, and the
+    loss is that of share 1.
+
+    Source: Hinton et al., 2015 (arXiv 1503.02531).
+
+    Args:
+        several, weights, focal, smoothing: as in LabelLoss, for the gold labels.
+        share: weight of the teacher.
+        temperature: temperature of the probabilities.
+    """
+
+    def __init__(
+        self,
+        several: bool,
+        weights: Weights | None = None,
+        focal: float = 0.0,
+        smoothing: float = 0.0,
+        share: float = 0.5,
+        temperature: float = 1.0,
+        name: str = "distilled_loss",
+        **kwargs: Any,
+    ) -> None:
+        super().__init__(several, weights, focal, smoothing, name=name, **kwargs)
+        self.share, self.temperature = share, temperature
+
+    def call(self, y_true: "Tensor", y_pred: "Tensor") -> "Tensor":
+        gold, teacher = y_true[:, 0], y_true[:, 1]  # both (batch, labels)
+        labels = tf.maximum(gold, 0.0) if self.several else tf.argmax(gold, -1, tf.int32)
+        hard = super().call(labels, y_pred)
+        logits = y_pred / self.temperature
+        if self.several:
+            soft = tf.reduce_mean(tf.nn.sigmoid_cross_entropy_with_logits(teacher, logits), -1)
+        else:
+            soft = -tf.reduce_sum(teacher * tf.nn.log_softmax(logits), -1)
+        soft *= self.temperature**2
+        return tf.where(gold[:, 0] < 0, soft, (1 - self.share) * hard + self.share * soft)
+
+    def get_config(self) -> dict[str, Any]:
+        return super().get_config() | {"share": self.share, "temperature": self.temperature}

@@ -1,6 +1,7 @@
 """Text classification: one label per text or pair of texts, or any number of labels (multi-label)."""
 
 from collections.abc import Iterator, Sequence
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -52,7 +53,8 @@ class TextClassifier(ReadsLabels):
     ANSWER = ("label", "probability")
     ANNOTATION = LABEL
     SECOND = "text_b_column"
-    presentation = Presentation("Text classification", "文本分类", "label", "各标签")
+    presentation = Presentation("Text classification", "文本分类", "label", "各标签", hub_tag="text-classification")
+    CLASSES = "labels_"
     paired = property(lambda self: self.pairs_)
     # scikit-learn stratifies by labels that are single.
     KIND = property(lambda self: None if self.settings.multi_label else "classifier")
@@ -121,11 +123,11 @@ class TextClassifier(ReadsLabels):
     def loss(self) -> "dict[str, Loss]":
         from .losses import loss
 
-        return {
-            "label": loss(
-                bool(self.multi_label_), self.weights_, self.settings.focal_gamma, self.settings.label_smoothing
-            )
-        }
+        settings, teaching = self.settings, None
+        if self.teacher_:
+            teaching = settings.distillation_weight, settings.distillation_temperature
+        several = bool(self.multi_label_)
+        return {"label": loss(several, self.weights_, settings.focal_gamma, settings.label_smoothing, teaching)}
 
     def texts_of(self, example: Example) -> tuple[str, str | None]:
         return example.text, example.text_b
@@ -138,7 +140,19 @@ class TextClassifier(ReadsLabels):
         if truncation.first_cut(self.tokenizer, example.text, encoded):
             yield "first text of a pair truncated, to leave space in the windows"
 
+    def taught(self, example: Example, candidates: np.ndarray, share: float) -> Example:
+        if bool(self.multi_label_) != bool(getattr(self.teacher_, "multi_label_", self.multi_label_)):
+            raise InputError(
+                "either the teacher or the training rows have several labels per text, not both: use another teacher, or "
+                "multi_label for both"
+            )
+        p = calibration.tempered(candidates, self.settings.distillation_temperature, bool(self.multi_label_))
+        return replace(example, teacher=tuple(p.tolist()))
+
     def target(self, example: Example, encoded: Encoded) -> dict[str, np.ndarray | np.int32]:
+        if example.teacher is not None:  # (gold or teacher, labels); -1 where the gold labels are not known
+            gold = np.full(len(self.labels_), -1.0) if example.label is None else self.marked_gold([example])[0]
+            return {"label": np.array([gold, example.teacher], "float32")}
         if self.multi_label_:
             return {"label": self.marked_gold([example])[0].astype("float32")}
         (label,) = self.classes_of(example)

@@ -44,6 +44,11 @@ class ClassifySettings(TruncationSettings):
     label_smoothing: float = option(
         0.0, "share of the target probability that is distributed over all labels", least=0, below=1
     )
+    distillation_temperature: float = option(
+        2.0,
+        "with a teacher: temperature of the probabilities that are learned; above 1, small probabilities count more",
+        above=0,
+    )
     baseline: bool = option(True, "also fit TF-IDF with logistic regression on the training rows, for comparison")
 
     def __post_init__(self) -> None:
@@ -54,11 +59,15 @@ class ClassifySettings(TruncationSettings):
 
 @dataclass(frozen=True)
 class Example:
-    """A text, its second text or None, and its gold answer: a label, a tuple of labels, or None if it is not known."""
+    """A text, its second text or None, and its gold answer: a label, a tuple of labels, or None if it is not known.
+
+    `teacher` is the tempered probability that a teacher gives each label, or None without a teacher.
+    """
 
     text: str
     text_b: str | None
     label: str | tuple[str, ...] | None
+    teacher: tuple[float, ...] | None = None
 
     @property
     def labels(self) -> tuple[str, ...]:

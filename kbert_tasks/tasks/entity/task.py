@@ -15,14 +15,14 @@ from ...data.examples import Skip
 from ...errors import InputError
 from ...metrics.classification import Report
 from ...settings import AUTO, Auto, option
-from ...text.spans import TokenSpan, likely, marked, span_of, tokens_of
+from ...text.spans import likely, mark, marked, span_of, tokens_of
 from ...text.tokenizer import Encoded
 from ...training.defaults import Resolved, chosen
 from ..answers import Record
 from ..client import Client
 from ..contract import Arrays, Row, known
 from ..presentation import Presentation
-from ..span_task import SpanSettings, SpanTask
+from ..span_task import SpanSettings, SpanTarget, SpanTask, weight_of
 from ..target import Target
 from . import scores
 from .entities import Entity, Key, entities_of, most_probable_first, overlapping, without_overlaps
@@ -85,8 +85,9 @@ class EntityRecognizer(SpanTask[Prediction]):
     FORMAT = "jsonl"
     presentation = Presentation(
         "Named entities", "命名实体识别", "type", "各类型", "entity", "按是否嵌套",
-        keys=("entity", "type", "start"), entities=("entity",),
+        keys=("entity", "type", "start"), entities=("entity",), hub_tag="token-classification",
     )  # fmt: skip
+    CLASSES = "types_"
     types_: list[str]
     flat_: bool
 
@@ -143,17 +144,21 @@ class EntityRecognizer(SpanTask[Prediction]):
 
         return {"spans": SetLoss()}
 
-    def target(self, example: Example, encoded: Encoded) -> list[tuple[int, TokenSpan]]:
-        """Returns the gold entities in a window, a list of (index of the type, (first token, last token))."""
-        found = ((self.types_.index(each.type), tokens_of(encoded, each.span)) for each in known(example.entities))
-        return [(kind, tokens) for kind, tokens in found if tokens]
+    def target(self, example: Example, encoded: Encoded) -> list[SpanTarget]:
+        """Returns the gold entities in a window, a list of (index of the type, (first token, last token)).
+
+        With a teacher, the third element of each tuple is the probability of the entity.
+        """
+        found = ((each, tokens_of(encoded, each.span)) for each in known(example.entities))
+        return [(self.types_.index(each.type), tokens, *weight_of(each)) for each, tokens in found if tokens]
 
     def sample_target(
-        self, x: Arrays, target: list[tuple[int, TokenSpan]], chance: np.random.Generator
+        self, x: Arrays, target: list[SpanTarget], chance: np.random.Generator | None
     ) -> tuple[Arrays, Arrays]:
         spans = np.repeat(marked([], len(x["Input-Token"]))[None], len(self.types_), axis=0)
-        for kind, tokens in target:
-            spans[(kind, *tokens)] = 1
+        spans = self.as_targets(spans)
+        for kind, tokens, *weight in target:
+            mark(spans[kind], tokens, *weight)
         return x, {"spans": spans}
 
     # From tokens to entities -----------------------------------------------------------------------------------

@@ -20,7 +20,7 @@ from ..answers import Record
 from ..client import Client
 from ..contract import Arrays, Outputs, Row, known
 from ..presentation import Presentation
-from ..span_task import SpanTask
+from ..span_task import SpanTask, weight_of
 from ..target import Target
 from . import cascade, triples
 from .judging import TripleJudging
@@ -63,7 +63,9 @@ class RelationExtractor(SpanTask[Prediction]):
     presentation = Presentation(
         "Relation extraction", "关系抽取", "predicate", "各谓词",
         keys=("subject", "predicate", "object"), entities=("subject", "object"),
+        hub_tag="token-classification",
     )  # fmt: skip
+    CLASSES = "predicates_"
 
     def read_row(self, row: Row, with_answer: bool) -> Example | Skip:
         text = text_of(row[self.settings.text_column], self.settings.text_column)
@@ -138,7 +140,7 @@ class RelationExtractor(SpanTask[Prediction]):
         gold: cascade.Gold = collections.defaultdict(list)
         for triple in known(example.triples):
             for subject, object_ in self._pairs(example, triple, encoded):
-                gold[subject].append((self.predicates_.index(triple.predicate), object_))
+                gold[subject].append((self.predicates_.index(triple.predicate), object_, *weight_of(triple)))
         return dict(gold)
 
     def _pairs(self, example: Example, triple: Triple, encoded: Encoded) -> list[tuple[TokenSpan, TokenSpan]]:
@@ -166,7 +168,7 @@ class RelationExtractor(SpanTask[Prediction]):
 
     def sample_target(self, x: Arrays, target: cascade.Gold, chance: np.random.Generator) -> tuple[Arrays, Arrays]:
         size = len(x["Input-Token"]), len(self.predicates_)
-        more, y = cascade.step(target, *size, self.settings.max_sampled_spans, chance)
+        more, y = cascade.step(target, *size, self.settings.max_sampled_spans, chance, soft=self.teacher_ is not None)
         return x | more, y
 
     # From tokens to triples ------------------------------------------------------------------------------------

@@ -13,12 +13,13 @@ import numpy as np
 from ...data.annotations.entities import ENTITIES
 from ...errors import InputError
 from ...metrics.classification import Report
-from ...text.spans import FLOOR, MOST, Span, TokenSpan, likely, marked, span_of
+from ...text.spans import FLOOR, MOST, Span, likely, mark, marked, span_of
 from ...text.tokenizer import Encoded
 from ..answers import Record
 from ..client import Client
 from ..contract import Arrays, known
 from ..presentation import Presentation
+from ..span_task import SpanTarget, weight_of
 from ..target import Target
 from . import annotated, scores
 from .judging import SubjectJudging
@@ -31,7 +32,7 @@ if TYPE_CHECKING:
 
     from ..._keras import Model
 
-Gold: TypeAlias = list[tuple[int, TokenSpan]]  # index of the kind, tokens of a gold subject
+Gold: TypeAlias = list[SpanTarget]  # index of the kind, tokens of a gold subject
 
 
 class SubjectExtractor(ReadsSubjects):
@@ -58,8 +59,9 @@ class SubjectExtractor(ReadsSubjects):
     presentation = Presentation(
         "Event subjects", "事件主体抽取", "event type", "各事件类型",
         question=("text", "event_type"), about="event_type", keys=("event_type", "subject"), entities=("subject",),
-        ranked=True,
+        ranked=True, hub_tag="token-classification",
     )  # fmt: skip
+    CLASSES = "types_"
     types_: Sequence[str] = ()  # the event types that the model finds
 
     @property
@@ -116,14 +118,15 @@ class SubjectExtractor(ReadsSubjects):
 
         Returns:
             A list of (index of the kind, (first token, last token)); an empty list if the window has no subject; None if
-            that is not known, because the gold subjects cannot be found in the text.
+            that is not known, because the gold subjects cannot be found in the text. With a teacher, the third element of each
+            tuple is the probability of the subject.
         """
         found = self._found(example, encoded)
         return found if found or not example.subjects or self._found(example, self.whole(example)) else None
 
     def _found(self, example: Example, encoded: Encoded) -> Gold:
         return [
-            (self.kinds.index(each.event_type), tokens)
+            (self.kinds.index(each.event_type), tokens, *weight_of(each))
             for each in known(example.subjects)
             for tokens in self.tokens(example, each.subject, each.span, encoded)
         ]
@@ -131,12 +134,14 @@ class SubjectExtractor(ReadsSubjects):
     def sample_target(
         self, x: Arrays, target: Gold | None, chance: np.random.Generator | None
     ) -> tuple[Arrays, Arrays]:
-        spans = self.possible(x["Input-Segment"])
+        spans = self.as_targets(self.possible(x["Input-Segment"]))
         if target is None:
             spans[:] = -1
         else:
-            for kind, tokens in target or [(0, NO_SUBJECT)]:
-                spans[(kind, *tokens)] = 1
+            for kind, tokens, *weight in target or [(0, NO_SUBJECT)]:
+                mark(spans[kind], tokens, *weight)
+            if self.teacher_ and target:
+                spans[(0, *NO_SUBJECT)] = 1 - spans.max()
         return x, {"spans": spans, "choice": spans}
 
     def possible(self, segments: np.ndarray) -> np.ndarray:
