@@ -3,8 +3,8 @@
     bash benchmarks/peers.sh
     python benchmarks/speed.py --job epoch --checkpoint CHECKPOINT --data TRAIN.tsv [--share 0.25] [--output table.md]
     python benchmarks/speed.py --job predict --checkpoint CHECKPOINT --data TRAIN.tsv [--texts 5000]
-    python benchmarks/speed.py --job step
-    python benchmarks/speed.py --job memory
+    python benchmarks/speed.py --job step [--shape 8x512]
+    python benchmarks/speed.py --job memory [--shape 8x512]
     python benchmarks/speed.py --job pretrain --checkpoint CHECKPOINT --data TEXT.txt
 
 TRAIN.tsv has a header line, then a label and a text in each line, separated by a tab. The job pretrain uses only the vocabulary of
@@ -27,7 +27,7 @@ import tempfile
 from pathlib import Path
 
 from machine import busy, described
-from tables import OURS, busyness, memory, times
+from tables import OURS, after, busyness, memory, times
 
 HERE = Path(__file__).resolve().parent
 ALL, PREDICT = ("epoch", "step", "memory", "predict"), ("predict",)
@@ -42,10 +42,10 @@ COMPETITORS = {  # name: environment, worker, variant, jobs
 }
 TITLES = {
     "epoch": "An epoch of fine-tuning on {texts} texts ({share:.0%} of the file), batches of 32, at most 128 tokens",
-    "step": "A training step: 16 x 128 tokens, 12 layers of 768 with random weights, 11,567 of 30,522 tokens used",
+    "step": "A training step: {texts} x {tokens} tokens, 12 layers of 768 with random weights, 11,567 of 30,522 tokens used",
     "predict": "Prediction of {texts} texts of at most 128 tokens, including tokenization",
-    "memory": "Peak resident memory of a process that trains {steps} steps and then {steps} more: 16 x 128 tokens, 12 layers of 768,"
-    " 11,567 of 30,522 tokens used",
+    "memory": "Peak resident memory of a process that trains {steps} steps and then {steps} more: {texts} x {tokens} tokens,"
+    " 12 layers of 768, 11,567 of 30,522 tokens used",
     "pretrain": "A step of pretraining (masked words and next sentences): 64 x 128 tokens, 4 layers of 256, random weights",
 }
 HOW = {
@@ -81,8 +81,10 @@ class Worker:
             )  # fmt: skip
         try:
             self.versions = self.answer()["versions"]
-            if reason := self.answer().get("skip"):
-                raise Failed(reason)
+            answer = self.answer()
+            if "skip" in answer:
+                raise Failed(answer["skip"])
+            self.first = answer.get("first")  # seconds of the first epoch, if it is complete
         except Failed:
             self.close()
             raise
@@ -120,9 +122,9 @@ def measured(groups, job, pythons):
         pythons: dict of environment to its Python.
 
     Returns:
-        ({name: list of measurements}, {name: versions}, {name: reason why it did not run}).
+        ({name: list of measurements}, {name: versions}, {name: reason why it did not run}, {name: seconds of the first epoch}).
     """
-    found, versions, failed = {}, {}, {}
+    found, versions, failed, firsts = {}, {}, {}, {}
     for group in groups:
         workers = {}
         with tempfile.TemporaryDirectory() as folder, contextlib.ExitStack() as stack:
@@ -131,13 +133,15 @@ def measured(groups, job, pythons):
                     workers[name] = Worker(name, job, pythons[COMPETITORS[name][0]], folder)
                     stack.callback(workers[name].close)
                     versions[name] = workers[name].versions
+                    if workers[name].first is not None:
+                        firsts[name] = workers[name].first
             for number in range(job["rounds"]):
                 for name in [n for n in workers if n not in failed]:
                     with noted(failed, name):
                         answer = workers[name].round()
                         found.setdefault(name, []).append(answer)
                         print(f"round {number + 1}, {name}: {ROUND.format(**answer)}", file=sys.stderr)
-    return {name: answers for name, answers in found.items() if name not in failed}, versions, failed
+    return {name: answers for name, answers in found.items() if name not in failed}, versions, failed, firsts
 
 
 @contextlib.contextmanager
@@ -160,6 +164,13 @@ def arguments():
     parser.add_argument("--data", metavar="FILE", help="labelled texts for epoch and predict, a text file for pretrain")
     parser.add_argument("--share", type=float, default=1.0, help="share of the texts, for epoch (default 1)")
     parser.add_argument("--texts", type=int, default=5000, help="number of texts, for predict (default 5000)")
+    parser.add_argument(
+        "--shape", default="16x128", metavar="TEXTSxTOKENS", help="for step and memory (default 16x128)"
+    )
+    parser.add_argument(
+        "--attention-dropout", type=float, default=0.1, metavar="RATE",
+        help="dropout of the attention probabilities, for step and memory (default 0.1); with 0, PyTorch stores none of them",
+    )  # fmt: skip
     parser.add_argument("--only", nargs="+", choices=COMPETITORS, default=list(COMPETITORS), metavar="NAME")
     parser.add_argument("--peers", default=HERE / ".peers", metavar="FOLDER", help="folder that peers.sh created")
     parser.add_argument(
@@ -189,6 +200,8 @@ def main():
     pythons = environments | {"ours": sys.executable} | dict(each.split("=", 1) for each in args.python)
     rounds, steps = {"memory": (1, 3), "pretrain": (args.rounds, 4)}.get(args.job, (args.rounds, 1))
     job = {"job": "step" if args.job == "memory" else args.job, "rounds": rounds, "steps": steps}
+    shape = [int(each) for each in args.shape.split("x")]
+    job |= {"shape": shape, "attention_dropout": args.attention_dropout}
     with tempfile.TemporaryDirectory() as folder:
         if args.job in ("epoch", "predict"):
             with open(args.data, encoding="utf-8") as file:
@@ -202,12 +215,13 @@ def main():
             job["prepared"] = folder
             made = [HERE / "workers" / "pretraining_batches.py", args.checkpoint, args.data, str(steps), folder]
             subprocess.run([pythons["ours"], *made], check=True, stdout=sys.stderr)
-        found, versions, failed = measured(groups, job, pythons)
-    lines = [f"## {TITLES[args.job].format(**vars(args) | job)}", "", *(f"{line}." for line in start)]
+        found, versions, failed, firsts = measured(groups, job, pythons)
+    title = TITLES[args.job].format(**vars(args) | dict(zip(("texts", "tokens"), shape, strict=True)) | job)
+    lines = [f"## {title}", "", *(f"{line}." for line in start)]
     lines += [f"{HOW[args.job].format(rounds)}{busyness(found)}", ""]
     tokens = 64 * 128 if args.job == "pretrain" else None
     lines += memory(found) if args.job == "memory" else times(found, steps, tokens)
-    lines += [""] + [f"{name} was not run: {reason}." for name, reason in failed.items()]
+    lines += ["", *after(firsts, found)] + [f"{name} was not run: {reason}." for name, reason in failed.items()]
     lines += [f"- {name}: {', '.join(f'{p} {v}' for p, v in each.items())}" for name, each in versions.items()]
     lines += ["", f"`python benchmarks/speed.py {shlex.join(sys.argv[1:])}`"]
     text = "\n".join(lines) + "\n"

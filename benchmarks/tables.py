@@ -1,4 +1,4 @@
-"""Make the tables of `speed.py` from the measurements of each round."""
+"""Make the tables and sentences of `speed.py` from the measurements of each round."""
 
 import statistics
 
@@ -41,3 +41,11 @@ def busyness(found):
     answers = [each for answers in found.values() for each in answers]
     others, seconds = (sum(each[key] for each in answers) for key in ("others", "seconds"))
     return f" Other processes used {others / seconds:.2f} cores." if others >= 0 and seconds else ""
+
+
+def after(firsts, found):
+    """Yields a sentence about each first epoch; `firsts` is a dict of name to its seconds."""
+    for name, first in firsts.items():
+        if name in found:
+            later = statistics.median(each["seconds"] for each in found[name])
+            yield f"The first epoch of {name} took {first:.2f} s, {first - later:.2f} s more than the median."

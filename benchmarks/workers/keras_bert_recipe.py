@@ -8,7 +8,7 @@ os.environ["TF_USE_LEGACY_KERAS"] = "1"  # set before TensorFlow is imported, be
 
 import keras_bert
 import numpy as np
-from rounds import BASE, BATCH, LENGTH, examples, padded, random_batch, rounds, serve, tenth
+from rounds import BATCH, LENGTH, base, examples, padded, random_batch, rounds, serve, tenth
 from tensorflow import keras
 
 
@@ -65,10 +65,10 @@ def step(job):
     with tempfile.TemporaryDirectory() as folder:
         file = os.path.join(folder, "bert_config.json")
         with open(file, "w", encoding="utf-8") as written:
-            json.dump(BASE, written)
+            json.dump(base(job), written)
         bert, _ = keras_bert.build_model_from_config(file, training=False, trainable=True, seq_len=None)
     model = compiled(bert, 2)
-    tokens, labels = random_batch()
+    tokens, labels = random_batch(job)
 
     def train():
         for _ in range(job.steps):

@@ -35,7 +35,7 @@ def step(job):
     )  # fmt: skip
     model = models.BertTextClassifier(backbone, num_classes=2)
     model.compile(optimizer=keras.optimizers.Adam(1e-5))
-    tokens, labels = random_batch()
+    tokens, labels = random_batch(job)
     x = {"token_ids": tokens, "segment_ids": np.zeros_like(tokens), "padding_mask": np.ones_like(tokens)}
 
     def train():

@@ -2,9 +2,10 @@
 
 import itertools
 import tempfile
+import time
 
 import numpy as np
-from rounds import BASE, BATCH, LENGTH, STEP, USED, Skip, examples, prepared, random_batch, rounds, serve, tenth
+from rounds import BATCH, LENGTH, USED, Skip, base, examples, prepared, random_batch, rounds, serve, tenth
 
 import kbert_tasks as kb
 from kbert_tasks._keras import keras2
@@ -26,10 +27,11 @@ keras = keras2()
 class Rounds(keras.callbacks.Callback):
     """Makes each epoch a round, except the first one, which is the warm-up."""
 
-    def on_train_begin(self, logs=None):
-        self.rounds = rounds()
-
     def on_epoch_begin(self, epoch, logs=None):
+        if epoch == 0:
+            self.began = time.perf_counter()
+        elif epoch == 1:
+            self.rounds = rounds(first=time.perf_counter() - self.began)
         if epoch:
             next(self.rounds)
 
@@ -47,18 +49,18 @@ def epoch(job):
 def step(job):
     """Trains the same model as `kbert_tasks.training.run`, with random weights and only the used rows of the embedding table."""
     task = kb.TextClassifier(**FIXED)
-    task.labels_, task.multi_label_, task.config = ["0", "1"], False, BASE
+    task.labels_, task.multi_label_, task.config = ["0", "1"], False, base(job)
     computed_in, _ = precision.choose(task.settings.precision)
     with precision.computing(computed_in):
-        model = Stepped(task.build(build_encoder(BASE | {"vocab_size": USED}, first_only=task.first_only)))
+        model = Stepped(task.build(build_encoder(task.config | {"vocab_size": USED}, first_only=task.first_only)))
     adam = keras.optimizers.legacy.Adam(task.settings.learning_rate)
     model.compile(precision.scaled(adam, computed_in), task.loss())
-    tokens, labels = random_batch()
+    tokens, labels = random_batch(job)
     rows = [
         ({"Input-Token": ids, "Input-Segment": np.zeros_like(ids)}, {"label": label})
         for ids, label in zip(tokens, labels, strict=True)
     ] * job.steps
-    batches, steps = training_batches(rows, task.sample_target, STEP[0], 1, job.rounds + 1)
+    batches, steps = training_batches(rows, task.sample_target, job.shape[0], 1, job.rounds + 1)
     model.fit(batches, epochs=job.rounds + 1, steps_per_epoch=steps, callbacks=[Rounds()], verbose=0)
 
 

@@ -18,7 +18,6 @@ import types
 import numpy as np
 
 BATCH, LENGTH = 32, 128  # texts in a step and maximum number of tokens, for the jobs epoch and predict
-STEP = 16, 128  # texts and tokens, for the job step
 USED = 11_567  # number of different tokens in the training file of SST-2, used for the texts of the job step
 BASE = {
     "attention_probs_dropout_prob": 0.1, "hidden_act": "gelu", "hidden_dropout_prob": 0.1, "hidden_size": 768,
@@ -53,9 +52,12 @@ def serve(packages, **jobs):
         _send(skip=str(reason))
 
 
-def rounds():
-    """Yields for each line of standard input; the body of the loop is the round, and its times are sent afterwards."""
-    _send(ready=True)
+def rounds(**about):
+    """Yields for each line of standard input; the body of the loop is the round, and its times are sent afterwards.
+
+    `about` is sent to `speed.py` with the report that the worker is ready.
+    """
+    _send(ready=True, **about)
     for _ in sys.stdin:
         wall, cpu = time.perf_counter(), time.process_time()
         yield
@@ -85,10 +87,15 @@ def tenth(rows):
     ]  # more than one batch, because a batch that is not full is traced too
 
 
-def random_batch():
-    """Returns tokens (16, 128) and labels (16,), int32 without padding."""
+def base(job):
+    """Returns the config of the job step."""
+    return BASE | {"attention_probs_dropout_prob": job.attention_dropout}
+
+
+def random_batch(job):
+    """Returns tokens (texts, tokens) and labels (texts,), int32 without padding, of the shape of the job."""
     draw = np.random.default_rng(1)
-    return draw.integers(1, USED, STEP, "int32"), draw.integers(0, 2, STEP[0], "int32")
+    return draw.integers(1, USED, job.shape, "int32"), draw.integers(0, 2, job.shape[0], "int32")
 
 
 def prepared(job):

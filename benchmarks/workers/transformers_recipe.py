@@ -9,7 +9,7 @@ import contextlib
 
 import numpy as np
 import torch
-from rounds import BASE, BATCH, LENGTH, examples, padded, prepared, random_batch, rounds, serve, tenth
+from rounds import BATCH, LENGTH, base, examples, padded, prepared, random_batch, rounds, serve, tenth
 from transformers import (
     AutoTokenizer,
     BertConfig,
@@ -81,8 +81,8 @@ def epoch(job):
 
 
 def step(job):
-    training = Training(BertForSequenceClassification(BertConfig(**BASE, num_labels=2)), job)
-    tokens, labels = random_batch()
+    training = Training(BertForSequenceClassification(BertConfig(**base(job), num_labels=2)), job)
+    tokens, labels = random_batch(job)
     x, labels = inputs(tokens), torch.from_numpy(labels).long()
 
     def train():

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any
 from .._keras import tensorflow
 from .bfloat16 import applies, biased, column_sums
 from .gradients import custom_gradient
-from .ops import GELU_A, GELU_B
+from .ops import GELU_A, GELU_B, new_seed
 
 if TYPE_CHECKING:
     import tensorflow as tf
@@ -171,11 +171,11 @@ def _filled(rows: tf.Tensor, *matrices: tf.Tensor) -> list[tf.Tensor]:
 
 
 def _key() -> tf.Tensor:
-    """Returns a 64-bit key from TensorFlow's global generator.
+    """Returns a 64-bit key, as two int32 numbers, from TensorFlow's global generator.
 
     All dropout uses this generator, and its state is part of the saved progress.
     """
-    return tf.cast(tf.random.get_global_generator().make_seeds()[:, 0], tf.int32)
+    return tf.bitcast(new_seed()[0], tf.int32)
 
 
 def _dropped(x: tf.Tensor, key: tf.Tensor, rate: float) -> tf.Tensor:

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from .._keras import keras2, tensorflow
-from . import bfloat16, compiled, ops
+from . import attention, bfloat16, compiled, ops
 from .ops import dropped, normalised, register
 
 if TYPE_CHECKING:
@@ -163,13 +163,14 @@ class SelfAttention(Random, Layer):
             (queries,), (keys, values) = self.heads_of(x[:, :1], "q", training), self.heads_of(x, "kv", training)
         else:
             queries, keys, values = self.heads_of(x, "qkv", training)
-        scores = tf.matmul(queries, keys, transpose_b=True) * (size // self.heads) ** -0.5
-        # The softmax is always float32.
-        probabilities = tf.nn.softmax(tf.cast(scores, tf.float32) + tf.cast(bias, tf.float32))
-        probabilities = tf.cast(probabilities, x.dtype)  # (batch, heads, time of queries, time of keys)
-        if training and self.dropout_rate:
-            probabilities = dropped(probabilities, self.dropout_rate)
-        y = tf.transpose(tf.matmul(probabilities, values), (0, 2, 1, 3))
+        bias = tf.cast(bias, tf.float32)
+        if training:
+            y = attention.attend(queries, keys, values, bias, self.dropout_rate)
+        else:
+            scores = tf.matmul(queries, keys, transpose_b=True) * (size // self.heads) ** -0.5
+            # The softmax is always float32.
+            probabilities = tf.cast(tf.nn.softmax(tf.cast(scores, tf.float32) + bias), x.dtype)
+            y = tf.transpose(tf.matmul(probabilities, values), (0, 2, 1, 3))
         time = 1 if self.first_only else tf.shape(x)[1]
         W, bias = self.read("Wo", "bo")
         y = tf.reshape(y, (-1, size)) @ W

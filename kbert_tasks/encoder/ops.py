@@ -31,21 +31,39 @@ def seeded(number: int) -> None:
     tf.random.set_global_generator(tf.random.Generator.from_seed(number))
 
 
-def dropped(x: tf.Tensor, rate: float) -> tf.Tensor:
-    """Applies dropout: sets a random share `rate` of x to 0 and scales the rest to keep the mean.
+def new_seed() -> tf.Tensor:
+    """Returns the seed (2,), int64, of one dropout mask, from TensorFlow's global generator.
+
+    The generator puts all its random bits in the first number; the second one is 0.
+    """
+    return tf.random.get_global_generator().make_seeds()[:, 0]
+
+
+def kept(shape: tf.Tensor, seed: tf.Tensor, rate: float) -> tf.Tensor:
+    """Returns a bool tensor of the given shape: the positions that dropout keeps.
 
     The function uses 16 random bits for each number, while `tf.nn.dropout` uses 32 and converts them to a float. The rate
-    is rounded to a multiple of 1 / 65536. On a TPU, which cannot split 64-bit integers, it uses 32 bits.
+    is rounded to a multiple of 1 / 65536. On a TPU, which cannot split 64-bit integers, it uses 32 bits. The same seed
+    and shape give the same positions.
     """
-    seed = tf.random.get_global_generator().make_seeds()[:, 0]
+    limit = round(rate * 2**16)
     if is_tpu(tensorflow().distribute.get_strategy()):
-        bits = tf.random.stateless_uniform(tf.shape(x), seed, None, None, tf.uint32)
-        return tf.where(bits >= tf.constant(round(rate * 2**32), tf.uint32), x / (1 - rate), tf.zeros((), x.dtype))
-    size, limit = tf.size(x), round(rate * 2**16)
+        return tf.random.stateless_uniform(shape, seed, None, None, tf.uint32) >= tf.constant(limit * 2**16, tf.uint32)
+    size = tf.reduce_prod(shape)
     bits = tf.random.stateless_uniform((-(-size // 4),), seed, None, None, tf.uint64)
-    bits = tf.reshape(tf.reshape(tf.bitcast(bits, tf.uint16), (-1,))[:size], tf.shape(x))
-    scale = tf.cast(2**16 / (2**16 - limit), x.dtype)
-    return tf.where(bits >= tf.constant(limit, tf.uint16), x * scale, tf.zeros((), x.dtype))
+    bits = tf.reshape(tf.reshape(tf.bitcast(bits, tf.uint16), (-1,))[:size], shape)
+    return bits >= tf.constant(limit, tf.uint16)
+
+
+def kept_scale(rate: float) -> float:
+    """Returns the factor by which dropout multiplies the numbers that it keeps, so that their mean does not change."""
+    return 2**16 / (2**16 - round(rate * 2**16))
+
+
+def dropped(x: tf.Tensor, rate: float) -> tf.Tensor:
+    """Applies dropout: sets a random share `rate` of x to 0 and scales the rest to keep the mean."""
+    there = kept(tf.shape(x), new_seed(), rate)
+    return tf.where(there, x * tf.cast(kept_scale(rate), x.dtype), tf.zeros((), x.dtype))
 
 
 @custom_gradient

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from ..checkpoint import google_format
+from ..encoder.attention import at_once
 from ..inference.predict import BATCH, LIMIT
 from ..memory import GIB
 
@@ -21,6 +22,7 @@ if TYPE_CHECKING:
 
 GRAPH = 0.2 * GIB  # memory for the traced step, its threads and oneDNN
 KERAS_BERT = 2.7  # keras-bert's graph needs this many times the memory for each token
+PROBABILITY = 24  # bytes for each attention probability that is computed at once, with the arrays of its gradient
 
 
 @dataclass(frozen=True)
@@ -86,17 +88,18 @@ class Demand:
         """Returns the bytes of the scores and of the values that a step keeps for each token until its gradient."""
         config, texts = self.config, math.ceil(self.size / parts)
         hidden, inner = config["hidden_size"], config["intermediate_size"]
-        # Normalisation and attention probabilities are always float32. Three copies of the probabilities are kept: before
-        # dropout, after dropout, and the dropout mask.
-        wide = 4 * (10 * hidden + inner) if self.computed_in == "float32" else 2 * (12 * hidden + inner)
-        token = wide + 9 * config["num_attention_heads"] * length
-        if self.settings.encoder != "fast":
-            token *= KERAS_BERT
+        # Normalisation is always float32.
+        token = 4 * (10 * hidden + inner) if self.computed_in == "float32" else 2 * (12 * hidden + inner)
+        square = config["num_attention_heads"] * length**2  # number of attention probabilities of a text
+        if self.settings.encoder == "fast":  # no layer keeps them
+            attention = PROBABILITY * min(texts * square, max(at_once(), square))
+        else:
+            attention, token = 0, KERAS_BERT * (token + 9 * square / length)
         layer = texts * length * token
         layers = max(1, config["num_hidden_layers"] - self.settings.freeze_layers)
         scores = self._scores(length) * (8 * self.size + 40 * texts)
         # The memory of the scores is free before the gradients of the first layer are computed.
-        return layer * layers + max(scores, 0 if self.first_only else layer)
+        return layer * layers + max(scores, 0 if self.first_only else layer) + attention
 
     def _answers(self, length: int) -> float:
         """Returns the bytes of a prediction batch, which keeps only one layer in memory at a time."""

@@ -56,7 +56,10 @@ class Stepped(keras.Model):
     def train_step(self, data: tuple[Any, ...]) -> dict[str, tf.Tensor]:
         x, y, *replica = data
         *counted, texts = replica or [tf.shape(next(iter(x.values())))[0]]
-        logs, gradients = self._gradients(x, y, counted, texts)
+        computed = self._gradients
+        if self.adversarial:  # both passes use one graph, because tracing it takes seconds
+            computed = tf.function(computed, autograph=False)
+        logs, gradients = computed(x, y, counted, texts)
         if self.adversarial:
             table = self.get_layer(TABLE).trainable_weights[0]
             place = next(i for i, each in enumerate(self.trainable_weights) if each is table)
@@ -64,7 +67,7 @@ class Stepped(keras.Model):
             if replica:
                 uphill = distribution.summed(uphill)
             distribution.assigned(table, before + uphill * (self.adversarial / tf.maximum(tf.norm(uphill), 1e-12)))
-            _, more = self._gradients(x, y, counted, texts)
+            _, more = computed(x, y, counted, texts)
             distribution.assigned(table, before)
             gradients = [tf.convert_to_tensor(one) + other for one, other in zip(gradients, more, strict=True)]
         if replica:

@@ -83,6 +83,16 @@ def test_same_seed_repeats_the_dropout_keys():
     assert keys[0] == keys[1] and keys[0][0] != keys[0][1]
 
 
+def test_dropout_keys_have_all_64_bits_of_the_generator():
+    """With 32 bits, a few of the masks of a long training would be equal."""
+    ops.seeded(7)
+    seeds = [int(ops.new_seed()[0]) for _ in range(20)]
+    ops.seeded(7)
+    keys = np.stack([compiled._key() for _ in range(20)])
+    assert keys.astype("<i4").view("<i8").ravel().tolist() == seeds
+    assert len({*keys[:, 0]}) == len({*keys[:, 1]}) == 20  # each half differs
+
+
 def test_generator_state_reproduces_results_exactly():
     """A resumed run needs this."""
     ops.seeded(7)

@@ -1,6 +1,6 @@
 """The training step of each task compiles with XLA for one fixed shape, as on a TPU, and equals that of TensorFlow.
 
-XLA draws other random numbers than TensorFlow, so these tests compute the dropout but multiply it by zero.
+XLA draws other random numbers than TensorFlow, so these tests compute the dropout but ignore it.
 """
 
 import numpy as np
@@ -8,9 +8,9 @@ import pytest
 
 from kbert_tasks._keras import keras2, tensorflow
 from kbert_tasks.data.batches import Replicas, training_batches
-from kbert_tasks.encoder import layers, ops, precision
+from kbert_tasks.encoder import attention, layers, ops, precision
 from kbert_tasks.encoder.loading import build_encoder
-from kbert_tasks.encoder.ops import dropped, seeded
+from kbert_tasks.encoder.ops import dropped, kept, seeded
 from kbert_tasks.tasks import find, names
 from kbert_tasks.training import optimizers
 from kbert_tasks.training.step import Stepped
@@ -61,6 +61,14 @@ def trained(name, compiled, settings=None, **options):
     return losses, model.get_weights(), model.train_tf_function.experimental_get_tracing_count()
 
 
+def as_on_a_tpu(monkeypatch):
+    """Computes as on a TPU, but without the effect of dropout."""
+    for module in (ops, attention):
+        monkeypatch.setattr(module, "is_tpu", lambda strategy: True)
+    monkeypatch.setattr(layers, "dropped", lambda x, rate: x + 0 * dropped(x, rate))
+    monkeypatch.setattr(attention, "kept", lambda *of_a_mask: kept(*of_a_mask) | True)
+
+
 @pytest.mark.parametrize(
     "name, options",
     [
@@ -72,8 +80,7 @@ def trained(name, compiled, settings=None, **options):
     ],
 )
 def test_compiled_step_equals_the_plain_step(name, options, monkeypatch):
-    monkeypatch.setattr(ops, "is_tpu", lambda strategy: True)
-    monkeypatch.setattr(layers, "dropped", lambda x, rate: x + 0 * dropped(x, rate))
+    as_on_a_tpu(monkeypatch)
     losses, weights, graphs = trained(name, True, **options)
     assert graphs == 1 and len(losses) == 2
     plain, plain_weights, _ = trained(name, False, **options)
@@ -85,8 +92,7 @@ def test_compiled_step_equals_the_plain_step(name, options, monkeypatch):
 @pytest.mark.slow
 @pytest.mark.parametrize("name", names())
 def test_tpu_step_compiles_in_bfloat16_with_all_training_settings(name, monkeypatch):
-    monkeypatch.setattr(ops, "is_tpu", lambda strategy: True)
-    monkeypatch.setattr(layers, "dropped", lambda x, rate: x + 0 * dropped(x, rate))
+    as_on_a_tpu(monkeypatch)
     with precision.computing("bfloat16"):
         losses, _, graphs = trained(name, True, SETTINGS)
         plain, *_ = trained(name, False, SETTINGS)

@@ -6,6 +6,7 @@ import pytest
 import kbert_tasks as kb
 from kbert_tasks._keras import keras2, tensorflow
 from kbert_tasks.inference.predict import inputs
+from kbert_tasks.training import optimizers
 from kbert_tasks.training.ema import Average
 from kbert_tasks.training.embedding_subset import TABLE
 from kbert_tasks.training.step import Stepped
@@ -85,6 +86,14 @@ def test_fgm_adds_the_gradient_at_the_perturbed_embeddings(data, parts):
     assert not np.allclose(clean[-1], perturbed[-1], atol=1e-5)
     for change, one, other in zip(changes, clean, perturbed, strict=True):
         np.testing.assert_allclose(change, -RATE * (one + other), atol=2e-5)
+
+
+def test_fgm_traces_the_encoder_once(data, monkeypatch):
+    part, traced = Stepped._part, []
+    monkeypatch.setattr(Stepped, "_part", lambda self, *args: traced.append(self) or part(self, *args))
+    optimizer = optimizers.with_slots(keras.optimizers.legacy.Adam(1e-3), data[0].trainable_weights)
+    train_one_step(*data, optimizer=optimizer, adversarial=0.5)
+    assert len(traced) == 1
 
 
 def test_fgm_needs_trainable_embeddings(checkpoint):
