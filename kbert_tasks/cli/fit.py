@@ -66,18 +66,7 @@ def _run(
     folder, writes = writable(output), chief()
     if arguments.checkpoint is None:
         print(f"no --checkpoint: using {embedded.NAME}, the small Chinese checkpoint of the package", flush=True)
-    if arguments.folds is not None and arguments.dev:
-        raise InputError("--folds takes the development texts from the training texts: leave out --dev or --folds")
-    if arguments.folds is not None and arguments.learning_curve:
-        raise InputError("--folds cannot be combined with --learning-curve: leave out one of them")
-    if arguments.unlabelled and arguments.teacher is None:
-        raise InputError("--unlabelled needs the model that answers these texts: give it with --teacher")
-    if arguments.folds is not None and arguments.teacher is not None:
-        raise InputError("--folds cannot be used with --teacher, because the teacher may have seen the texts of a fold")
-    if arguments.learning_curve and arguments.teacher is not None:
-        raise InputError(
-            "--learning-curve cannot be used with --teacher, because the teacher has seen all labelled texts"
-        )
+    _check_combinations(arguments)
     teacher = None if arguments.teacher is None else load(arguments.teacher)
     files = {"train": arguments.train, "dev": arguments.dev, "test": arguments.test}
     if arguments.train is None:
@@ -137,6 +126,24 @@ def _run(
     )
     if text := advice_text(task.report_):
         print(text)
+
+
+def _check_combinations(arguments: argparse.Namespace) -> None:
+    """Raises InputError for options that cannot be used together."""
+    from ..errors import InputError
+
+    if arguments.folds is not None and arguments.dev:
+        raise InputError("--folds takes the development texts from the training texts: leave out --dev or --folds")
+    if arguments.folds is not None and arguments.learning_curve:
+        raise InputError("--folds cannot be combined with --learning-curve: leave out one of them")
+    if arguments.unlabelled and arguments.teacher is None:
+        raise InputError("--unlabelled needs the model that answers these texts: give it with --teacher")
+    if arguments.folds is not None and arguments.teacher is not None:
+        raise InputError("--folds cannot be used with --teacher, because the teacher may have seen the texts of a fold")
+    if arguments.learning_curve and arguments.teacher is not None:
+        raise InputError(
+            "--learning-curve cannot be used with --teacher, because the teacher has seen all labelled texts"
+        )
 
 
 def _report_changes(task: "Task[Any]", configuration: "Configuration", sources: "Mapping[str, Source]") -> None:
