@@ -191,6 +191,7 @@ def predict(monkeypatch, tmp_path, capsys):
     """Runs kbert-predict with a task on TEXTS in a column of another name; returns (status, output, messages)."""
 
     def run(task, *words):
+        monkeypatch.setattr(task, "settings", task.settings)  # restores them, because the command changes them
         monkeypatch.setattr(loading, "load", lambda run, engine: task)
         file = tmp_path / "new.csv"
         file.write_text("n,review\n" + "".join(f"{i},{text}\n" for i, text in enumerate(TEXTS)), encoding="utf-8")
