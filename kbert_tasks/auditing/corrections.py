@@ -6,11 +6,10 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from ..data.annotations import choices
-from ..data.annotations.entities import ENTITIES, TRIPLES
+from ..data.annotations.entities import ENTITIES, LABEL, TEXT, TRIPLES
 from ..data.cells import missing, records, text_of
 from ..data.examples import Examples
-from ..data.tables import JSON, read
+from ..data.tables import read
 from ..errors import InputError, RowError
 from ..tasks.judging import Judging, TableRow
 from ..training.repeated import clone
@@ -108,21 +107,21 @@ def _read(task: "Task[Any]", judging: Judging, examples: Examples, file: Path) -
     """Returns the corrected examples, and for each row of the corrected file the index of the row that it corrects."""
     import pandas as pd
 
-    labels = task.settings.label_column
+    settings, annotated = task.settings, {ENTITIES, TRIPLES, LABEL}
     form = judging.annotated(examples.rows[0]) or {}
     if not file.is_file():
         raise InputError(f"{file} does not exist: give the corrected file")
-    if choices.LABELS in form and file.suffix.lower() in JSON:
-        rows: list[TableRow] = [judging.read_annotated(row) for row in choices.read(file)]
-    else:
-        table = read(file)
-        rows = records(table)
-        if labels not in table or (ENTITIES in table and ENTITIES in form) or (TRIPLES in table and TRIPLES in form):
-            if not {ENTITIES, TRIPLES} & {*table.columns} & form.keys():
-                raise InputError(
-                    f"{file} has no column {labels!r} with corrected answers; its columns: {', '.join(map(str, table.columns[:12]))}"
-                )
-            rows = [judging.read_annotated(row) for row in rows]
+    table = read(file)
+    rows: list[TableRow] = records(table)
+    columns = {*table.columns}
+    if not {settings.text_column, settings.label_column} <= columns or {ENTITIES, TRIPLES} & columns:
+        if annotated & columns & form.keys():
+            rows = [judging.read_annotated(row) for row in rows] if TEXT in columns else rows
+        elif settings.label_column not in columns:
+            raise InputError(
+                f"{file} has no column {settings.label_column!r} with corrected answers; its columns: "
+                f"{', '.join(map(str, table.columns[:12]))}"
+            )
     numbers = [_number(row.pop(ROW, None), file, number) for number, row in enumerate(rows, 1)]
     made = pd.DataFrame(rows, dtype=object)
     made.attrs["file"] = str(file)

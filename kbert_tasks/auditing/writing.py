@@ -7,7 +7,7 @@ from os import PathLike
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from ..data.annotations import choices, formats
+from ..data.annotations import formats
 from ..data.output import Delimited, json_line
 from ..disk import unwritable
 from ..files import replacing
@@ -94,8 +94,6 @@ def label_studio(audit: "Audit") -> Iterable[str]:
 
 def _lines(audit: "Audit", format: str) -> Iterable[str]:
     rows = [*annotated(audit)]
-    if rows and choices.LABELS in rows[0]:
-        return choices.doccano(rows) if format == "doccano" else choices.label_studio(rows)
     problems: Counter[str] = Counter()
     made = [*formats.lines(rows, format, problems)]
     for problem, number in problems.items():

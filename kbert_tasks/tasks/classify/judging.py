@@ -6,14 +6,13 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from ...data.annotations.entities import LABEL, TEXT
 from ...data.label_forms import LISTS, listed
 from ...text.tokenizer import Encoded
 from ..judging import Judgement, Judging, Strings, TableRow
 
 if TYPE_CHECKING:
     from .types import Example
-
-LABELS = "labels"
 
 
 class LabelJudging(Judging):
@@ -52,12 +51,12 @@ class LabelJudging(Judging):
 
     def annotated(self, example: "Example") -> TableRow:
         second = {} if example.text_b is None else {self.task.settings.text_b_column: example.text_b}
-        return {"text": example.text, LABELS: list(example.labels), **second}
+        return {TEXT: example.text, LABEL: list(example.labels), **second}
 
     def read_annotated(self, row: TableRow) -> TableRow:
-        rest = {name: cell for name, cell in row.items() if name not in (LABELS, "text")}
+        rest = {name: cell for name, cell in row.items() if name not in (LABEL, TEXT)}
         settings = self.task.settings
-        return rest | {settings.text_column: row["text"], settings.label_column: row[LABELS]}
+        return rest | {settings.text_column: row[TEXT], settings.label_column: row.get(LABEL)}
 
     def corrected(self, example: "Example", rows: Sequence[TableRow]) -> list[TableRow]:
         name = self.task.settings.label_column
