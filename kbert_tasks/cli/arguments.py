@@ -44,7 +44,7 @@ def arguments_of(argv: Sequence[str]) -> "tuple[type[Task[Any]], argparse.Namesp
         ]
 
     arguments, configuration = configuring.merged(parser, argv, document, accepted, elsewhere)
-    configuration.check_files(configuring.FILES)
+    configuration.check_files(configuring.DATA)
     return task, arguments, configuration
 
 

@@ -16,7 +16,8 @@ if TYPE_CHECKING:
 NOT_IN_FILES = ("help", "version", "config", "print_config")
 EXCLUSIVE = (("seeds", "folds"), ("learning_curve", "folds"))  # arguments that cannot be combined
 FILES = ("train", "dev", "test")
-PATHS = (*FILES, "teacher", "unlabelled", "output", "tensorboard")
+DATA = (*FILES, "unlabelled")
+PATHS = (*DATA, "teacher", "output", "tensorboard")
 Check = Callable[[Any], object]
 
 

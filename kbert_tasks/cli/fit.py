@@ -76,9 +76,6 @@ def _run(
         files = _samples(arguments.task, task.checkpoint.language)
     began = time.perf_counter()
     rows = tables(arguments, {name: file for name, file in files.items() if file})
-    sources = {name: Source.of(file) for name, file in files.items() if file}
-    if configuration:
-        _report_changes(task, configuration, sources)
     # Check all files before training.
     examples = {}
     for name, each in rows.items():
@@ -90,6 +87,12 @@ def _run(
             if teacher is not None:
                 distillation.check(task, teacher)
     unlabelled = _unlabelled(task, arguments)
+    sources = {name: Source.of(file) for name, file in files.items() if file}
+    sources |= recording.teacher_source(arguments.teacher)
+    if arguments.unlabelled:
+        sources["unlabelled"] = Source.of_all(arguments.unlabelled)
+    if configuration:
+        _report_changes(task, configuration, sources)
     reading = time.perf_counter() - began
 
     backup = progress_of(folder)

@@ -29,9 +29,9 @@ class Configuration:
         document: the file.
         values: dict of the name of an argument to its value.
         lines: dict of the name of an argument to the line that sets it.
-        checksums: dict of "train", "dev", "test" or "checkpoint" to the SHA-256 of what the recorded run used.
+        checksums: dict of the name of an argument, such as "train" or "checkpoint", to the SHA-256 of what the run used.
         versions: dict of the name of a package to its version in the recorded run.
-        in_memory: dict of "train" or "dev" to its line, if these rows of the recorded run were not in a file.
+        in_memory: dict of the name of an argument to its line, if the recorded run did not have its data in a file.
     """
 
     document: Document
@@ -60,20 +60,21 @@ class Configuration:
         """
         for name, line in self.in_memory.items():
             raise InputError(
-                f"{self.document.where(line)}: the {name} rows of this run were in memory, so this file cannot repeat it: "
-                f"give a file with --{name}"
+                f"{self.document.where(line)}: the run had its {name} data in memory, so this file cannot repeat it: "
+                f"give --{name}"
             )
         for name in names:
-            path = self.values.get(name)
-            if path is not None and not Path(path).is_file():
-                where = self.document.where(self.lines[name])
-                raise InputError(f"{where}: the file {path} does not exist: correct the path, or give --{name}")
+            value = self.values.get(name, [])
+            for path in value if isinstance(value, list) else [value]:
+                if not Path(path).is_file():
+                    where = self.document.where(self.lines[name])
+                    raise InputError(f"{where}: the file {path} does not exist: correct the path, or give --{name}")
 
     def report_changes(self, found: Mapping[str, tuple[str, str]], versions: Mapping[str, str]) -> None:
         """Logs a warning for each file and each package that is not the one of the recorded run.
 
         Args:
-            found: dict of "train", "dev", "test" or "checkpoint" to (a name for the message, the checksum).
+            found: dict of "train", "checkpoint" or another entry of `checksums` to (a name for the message, the checksum).
             versions: the installed versions.
         """
         for name, (what, checksum) in found.items():

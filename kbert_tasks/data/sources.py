@@ -1,6 +1,6 @@
 """Where rows come from: the file that a table was read from, if the table has not been changed since."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from hashlib import sha256
 from os import PathLike
@@ -32,6 +32,13 @@ class Source:
     @classmethod
     def of(cls, file: str | PathLike[str], **options: Any) -> "Source":
         return cls(str(Path(file).absolute()), sha256_of_file(file), options)
+
+    @classmethod
+    def of_all(cls, files: Sequence[str | PathLike[str]]) -> "Source":
+        """Returns a Source of several files together, whose checksum is that of the file if there is only one."""
+        each = [cls.of(file) for file in files]
+        together = sha256("".join(source.sha256 for source in each).encode()).hexdigest()
+        return cls(", ".join(source.file for source in each), each[0].sha256 if len(each) == 1 else together)
 
 
 def mark(table: "pd.DataFrame", options: Mapping[str, Any]) -> None:

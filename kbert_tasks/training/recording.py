@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 from ..checkpoint.checkpoint import Checkpoint
 from ..checkpoint.google_format import CONFIG
 from ..data.sources import Source, source_of
+from ..saving.folder import WEIGHTS
 
 if TYPE_CHECKING:
     from ..tasks.base import Task
@@ -49,10 +50,16 @@ def record(
         options["teacher"] = str(Path(teacher).absolute())
     options |= {OPTIONS.get(name, name): value for name, value in reading.items() if name != "header"}
     options |= {"no_header": True} if reading.get("header") is False else {}
-    add_record(task, trained, options | more, {part: source for part, source in sources.items() if source})
+    files = {part: source for part, source in sources.items() if source}
+    add_record(task, trained, options | more, files | teacher_source(options.get("teacher")))
     in_memory = [part for part, source in sources.items() if source is None]
     in_memory += ["teacher"] * (teacher is not None and "teacher" not in options)
     trained.report_["run"]["in_memory"] = in_memory
+
+
+def teacher_source(folder: str | PathLike[str] | None) -> dict[str, Source]:
+    """Returns a dict with the Source of the weights of a teacher, or an empty one without a teacher."""
+    return {} if folder is None else {"teacher": Source.of(Path(folder) / WEIGHTS)}
 
 
 def add_record(
@@ -64,7 +71,7 @@ def add_record(
         task: the task with the settings that were requested.
         trained: the trained task.
         options: the other options of kbert-train; paths are absolute, because `run.yaml` is in another folder.
-        sources: dict of "train", "dev" or "test" to its Source, for the checksums.
+        sources: dict of "train", "dev", "test", "unlabelled" or "teacher" to its Source, for the checksums.
     """
     settings = task.settings.as_dict()
     if settings["tensorboard"] is not None:

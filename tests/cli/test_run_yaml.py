@@ -100,7 +100,7 @@ def test_run_in_python_records_files_and_rows_in_memory(first, checkpoint, tmp_p
     assert run["train"] == str(file) and run["in_memory"] == ["dev"] and "dev" not in run
     assert run["checksums"]["train"] == recorded(first / "run")["checksums"]["train"]
     assert train(["--config", str(tmp_path / "run" / "run.yaml")]) == 2
-    assert "the dev rows of this run were in memory" in capsys.readouterr().err
+    assert "the run had its dev data in memory" in capsys.readouterr().err
     stopped(monkeypatch)
     words = ["--dev", str(first / "test.csv"), "--output", str(tmp_path / "again")]
     assert train(["--config", str(tmp_path / "run" / "run.yaml"), *words]) == 2
@@ -116,6 +116,9 @@ def test_source_of_rows(first, tmp_path):
     assert sources.source_of(table.copy()) == sources.Source.of(file)
     assert sources.source_of(table.head(3)) is None and sources.source_of(table, ["好"] * 20) is None
     assert sources.source_of(["a"]) is sources.source_of(None) is None
+    assert sources.Source.of_all([file]).sha256 == sources.Source.of(file).sha256
+    together = sources.Source.of_all([file, first / "test.csv"])
+    assert together.file == f"{file}, {first / 'test.csv'}" and together.sha256 != sources.Source.of(file).sha256
     table.loc[3, "text"] = "另一句"
     assert sources.source_of(table) is None
     (tmp_path / "big5.csv").write_bytes("房間,好\n太吵,壞\n".encode("big5"))

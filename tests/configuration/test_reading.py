@@ -74,6 +74,18 @@ def test_paths_are_relative_to_the_folder_of_the_file(folder):
     assert arguments("output: runs/a\n", "--output", "b").output == "b"
 
 
+def test_lists_of_files(folder):
+    for name in ("a.csv", "b.csv"):
+        (folder / "configs" / name).touch()
+    assert arguments("unlabelled: [a.csv, b.csv]\nteacher: big\n").unlabelled == ["configs/a.csv", "configs/b.csv"]
+    for value, message in (
+        ("[a.csv, c.csv]", "line 1: the file configs/c.csv does not exist: correct the path, or give --unlabelled"),
+        ("a.csv", r"line 1: unlabelled should be a list such as \[more.csv\], not 'a.csv'"),
+    ):
+        with pytest.raises(kb.InputError, match=message):
+            arguments(f"unlabelled: {value}\n")
+
+
 def test_checkpoint_is_a_name_or_a_path(folder):
     (folder / "configs" / "mine").mkdir()
     (folder / "configs" / "bert_model.ckpt.index").touch()

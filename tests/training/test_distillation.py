@@ -351,6 +351,8 @@ def test_command_trains_with_a_teacher_and_several_files(checkpoint, teacher, tm
     assert "teacher: uncased_tiny, 1 layers of 16" in capsys.readouterr().out
     report = json.loads((tmp_path / "run" / "report.json").read_text("utf-8"))
     assert report["examples"]["unlabelled"]["used"] == 3
+    assert report["run"]["options"]["unlabelled"] == files[1:]
+    assert report["run"]["checksums"].keys() == {"checkpoint", "train", "dev", "test", "teacher", "unlabelled"}
     assert report["teacher"]["scores"].keys() == {"dev", "test"} and report["teacher"]["seen"] == {"dev": 8, "test": 8}
     for wrong, message in (
         (files, "--unlabelled needs the model that answers these texts"),
