@@ -40,6 +40,8 @@ CASES = {  # name: (task, shape of the encoder, batch_size, max_length, other se
     "subject": ("subject", MINI, 32, 256, {}),
     "6 layers of 384": ("classify", SMALL, 32, 128, {}),
     "base": ("classify", BASE, 16, 128, {}),
+    "base, long texts": ("classify", BASE, 8, 512, {}),
+    "base, long texts, bfloat16": ("classify", BASE, 8, 512, {"precision": "bfloat16"}),
     "base in 4 parts": ("classify", BASE, 16, 128, {"micro_batches": 4}),
 }
 
@@ -55,6 +57,8 @@ def train(name, steps=2):
     with tempfile.TemporaryDirectory() as folder:
         _write(google_format, Path(folder) / "uncased_random", shape, words)
         fixed = {"epochs": 1, "batch_size": texts, "max_length": length, "validation_split": 0.0, "fgm_epsilon": 0.0}
+        fixed |= {"precision": "float32", "compile": "off"}
+        fixed |= {"baseline": False} if kind == "classify" else {}
         settings = fixed | settings
         task = tasks.find(kind)(Path(folder) / "uncased_random", **settings)
         task.fit([_row(kind, draw.choices(words, k=length - 2), i) for i in range(texts * steps)])

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from ..checkpoint import google_format
-from ..encoder.attention import at_once
+from ..encoder.attention import LONG, at_once
 from ..inference.predict import BATCH, LIMIT
 from ..memory import GIB
 
@@ -22,6 +22,7 @@ if TYPE_CHECKING:
 
 GRAPH = 0.2 * GIB  # memory for the traced step, its threads and oneDNN
 KERAS_BERT = 2.7  # keras-bert's graph needs this many times the memory for each token
+STORED = 5  # bytes that are stored for each attention probability of a text that is not long: float32, and a mask
 PROBABILITY = 24  # bytes for each attention probability that is computed at once, with the arrays of its gradient
 
 
@@ -68,7 +69,8 @@ class Demand:
             length: number of tokens in the longest text, if it differs from `self.length`.
         """
         length = length or self.length
-        batch = self._step(parts, length)
+        # A batch of texts that are almost long can need more than a batch of long ones (`encoder/attention.py`).
+        batch = max(self._step(parts, length), self._step(parts, min(length, LONG - 1)))
         return GRAPH + self._weights(parts) + max(batch, self._answers(length) * self.judged)
 
     def _weights(self, parts: int) -> float:
@@ -91,10 +93,13 @@ class Demand:
         # Normalisation is always float32.
         token = 4 * (10 * hidden + inner) if self.computed_in == "float32" else 2 * (12 * hidden + inner)
         square = config["num_attention_heads"] * length**2  # number of attention probabilities of a text
-        if self.settings.encoder == "fast":  # no layer keeps them
-            attention = PROBABILITY * min(texts * square, max(at_once(), square))
+        attention: float = 0
+        if self.settings.encoder != "fast":
+            token = KERAS_BERT * (token + 9 * square / length)
+        elif length < LONG:
+            token, attention = token + STORED * square / length, PROBABILITY * texts * square
         else:
-            attention, token = 0, KERAS_BERT * (token + 9 * square / length)
+            attention = PROBABILITY * min(texts * square, max(at_once(), square))
         layer = texts * length * token
         layers = max(1, config["num_hidden_layers"] - self.settings.freeze_layers)
         scores = self._scores(length) * (8 * self.size + 40 * texts)
