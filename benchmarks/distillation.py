@@ -136,19 +136,19 @@ def main():
 
     with tempfile.TemporaryDirectory() as place:
         made = systems(arguments, Path(place))
-        for system in arguments.systems:
-            for key in keys(system):
-                if results.get(key):
-                    continue
-                began, cpu = time.perf_counter(), time.process_time()
-                task = made[system](key["seed"], rows, dev)
-                cpu = time.process_time() - cpu
-                score, scored = task.MAIN_SCORE, task.evaluate(test)
-                results.add(key, {
-                    "dev": task.report_["scores"]["dev"][score], "test": scored[score], "epochs": task.report_["best_epoch"],
-                    "layers": task.config["num_hidden_layers"], "parameters": task.model.count_params(),
-                    "seconds": cpu, "wall": time.perf_counter() - began,
-                })  # fmt: skip
+        jobs = [(key["seed"], system, key) for system in arguments.systems for key in keys(system)]
+        for seed, system, key in sorted(jobs, key=lambda job: job[0]):  # so that a stopped benchmark has whole seeds
+            if results.get(key):
+                continue
+            began, cpu = time.perf_counter(), time.process_time()
+            task = made[system](seed, rows, dev)
+            cpu = time.process_time() - cpu
+            score, scored = task.MAIN_SCORE, task.evaluate(test)
+            results.add(key, {
+                "dev": task.report_["scores"]["dev"][score], "test": scored[score], "epochs": task.report_["best_epoch"],
+                "layers": task.config["num_hidden_layers"], "parameters": task.model.count_params(),
+                "seconds": cpu, "wall": time.perf_counter() - began,
+            })  # fmt: skip
     print(*machine.described(), sep="\n")
     table(results, made, keys)
 

@@ -196,6 +196,7 @@ def test_report_and_saved_task_name_the_teacher(checkpoint, teacher, tmp_path):
     assert report["plan"]["texts"] == 30 + len(TEXTS) + 1 == report["plan"]["windows"]
     assert any("9 of the training texts are unlabelled" in line for line in report["plan"]["lines"])
     found = report["teacher"]
+    assert set(report["run"]["in_memory"]) >= {"teacher", "unlabelled"}
     assert (found["layers"], found["hidden"], found["seen"]) == (1, 16, {"dev": 0})
     assert found["scores"]["dev"]["accuracy"] == teacher.evaluate(dev)["accuracy"]
     task.add_test(task.evaluate(TEXTS, LABELS), 0.1, task.examples(TEXTS, LABELS).rows)
@@ -354,6 +355,13 @@ def test_command_trains_with_a_teacher_and_several_files(checkpoint, teacher, tm
     assert report["run"]["options"]["unlabelled"] == files[1:]
     assert report["run"]["checksums"].keys() == {"checkpoint", "train", "dev", "test", "teacher", "unlabelled"}
     assert report["teacher"]["scores"].keys() == {"dev", "test"} and report["teacher"]["seen"] == {"dev": 8, "test": 8}
+    again = ["--config", f"{tmp_path}/run/run.yaml", "--output", f"{tmp_path}/again"]
+    assert cli.train(again) == 0
+    capsys.readouterr()
+    one, other = (kb.load(tmp_path / name) for name in ("run", "again"))
+    for before, after in zip(one.model.get_weights(), other.model.get_weights(), strict=True):
+        np.testing.assert_array_equal(before, after)
+    assert other.report_["run"]["options"]["teacher"] == f"{tmp_path}/teacher"
     for wrong, message in (
         (files, "--unlabelled needs the model that answers these texts"),
         ([*teaching, "--folds", "2"], "--folds"),
