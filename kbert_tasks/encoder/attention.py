@@ -7,6 +7,7 @@ again from their seeds. For shorter texts, whose probabilities take little memor
 Source: Dao et al., 2022 (arXiv 2205.14135), for the gradient of the softmax from the output and its gradient.
 """
 
+import functools
 from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING
 
@@ -45,43 +46,14 @@ def attend(queries: tf.Tensor, keys: tf.Tensor, values: tf.Tensor, bias: tf.Tens
     Returns:
         (batch, time of queries, heads, size).
     """
-    factor, scale = queries.shape[-1] ** -0.5, tf.cast(kept_scale(rate), queries.dtype)
-    seed, texts, long = new_seed(), _texts_at_once(queries, keys), _is_long(keys)
-    nothing = tf.zeros((0, 0, 0, 0), tf.float32), tf.zeros((0, 0, 0, 0), tf.bool)
-
-    def probabilities(
-        first: tf.Tensor, queries: tf.Tensor, keys: tf.Tensor, bias: tf.Tensor
-    ) -> tuple[tf.Tensor, tf.Tensor]:
-        """Returns the probabilities before dropout and the dropout mask, for the texts from number `first` on."""
-        scores = tf.cast(tf.matmul(queries * factor, keys, transpose_b=True), tf.float32) + bias
-        mask = kept(tf.shape(scores), seed + tf.stack([0, tf.cast(first, seed.dtype)]), rate) if rate else nothing[1]
-        return tf.nn.softmax(scores), mask  # always float32
-
-    def dropped(x: tf.Tensor, mask: tf.Tensor) -> tf.Tensor:
-        # A product is faster than `tf.where`. The scale is applied to smaller arrays.
-        return x * tf.cast(mask, x.dtype) if rate else x
-
-    def forward(first: tf.Tensor, *some: tf.Tensor) -> list[tf.Tensor]:
-        queries, keys, values, bias = some
-        x, mask = probabilities(first, queries, keys, bias)
-        return [tf.matmul(dropped(tf.cast(x, values.dtype), mask), values) * scale, x, mask]
-
-    def backward(first: tf.Tensor, *some: tf.Tensor, stored: Sequence[tf.Tensor] = ()) -> list[tf.Tensor]:
-        queries, keys, values, bias, upstream, sums = some
-        x, mask = stored or probabilities(first, queries, keys, bias)
-        d_values = tf.matmul(dropped(tf.cast(x, values.dtype), mask), upstream, transpose_a=True)
-        d_x = dropped(tf.matmul(upstream, values, transpose_b=True), mask)
-        d_scores = tf.cast(x * (tf.cast(d_x, tf.float32) - sums), values.dtype)
-        d_queries, d_keys = tf.matmul(d_scores, keys), tf.matmul(d_scores, queries, transpose_a=True)
-        return [d_queries * factor, d_keys * factor, d_values]
+    scale = tf.cast(kept_scale(rate), queries.dtype)
+    forward, backward = _graphs(rate, LONG, None if is_tpu(tf.distribute.get_strategy()) else at_once())
+    seed = new_seed()
 
     @custom_gradient
     def run(*inputs: tf.Tensor) -> "WithGradient":
-        y, *stored = _either(
-            long,
-            lambda: [*_in_groups(lambda *some: forward(*some)[:1], texts, inputs, inputs[:1]), *nothing],
-            lambda: forward(tf.constant(0), *inputs),
-        )
+        # Without `stop_gradient`, TensorFlow would also trace a gradient of the function.
+        y, *stored = forward(seed, *map(tf.stop_gradient, inputs))
         y = tf.transpose(y, (0, 2, 1, 3))
 
         def gradient(upstream: tf.Tensor) -> tuple[tf.Tensor | None, ...]:
@@ -89,22 +61,91 @@ def attend(queries: tf.Tensor, keys: tf.Tensor, values: tf.Tensor, bias: tf.Tens
             sums = tf.reduce_sum(tf.cast(y, tf.float32) * tf.cast(upstream, tf.float32), -1, keepdims=True)
             upstream, sums = (tf.transpose(each, (0, 2, 1, 3)) for each in (upstream * scale, sums))
             with tf.control_dependencies([upstream]):  # otherwise it would be computed early and stay in memory
-                arrays = [*map(tf.identity, inputs), upstream, sums]
-            found = _either(
-                long,
-                lambda: _in_groups(backward, texts, arrays, inputs[:3]),
-                lambda: backward(tf.constant(0), *arrays, stored=stored),
-            )
-            return *found, None
+                again = [tf.identity(each) for each in inputs]
+            return *backward(seed, *again, upstream, sums, *stored), None
 
         return y, gradient
 
     return run(queries, keys, values, bias)
 
 
-def _is_long(keys: tf.Tensor) -> bool | tf.Tensor:
-    """Returns whether the probabilities are computed again, as a bool if the number of tokens is known."""
-    return (keys.shape[2] or tf.shape(keys)[2]) >= LONG
+@functools.cache
+def _graphs(
+    rate: float, long: int, together: int | None
+) -> tuple[Callable[..., list[tf.Tensor]], Callable[..., list[tf.Tensor]]]:
+    """Returns the functions for the output and for the gradients. All layers share their graphs, to save time.
+
+    Args:
+        rate: dropout rate.
+        long: number of tokens from which on the probabilities are computed again.
+        together: number of probabilities that are then computed at once, or None for all.
+    """
+
+    def probabilities(first: tf.Tensor, seed: tf.Tensor, *some: tf.Tensor) -> list[tf.Tensor]:
+        """Returns the probabilities before dropout and the dropout mask, for the texts from number `first` on."""
+        queries, keys, bias = some
+        scores = tf.matmul(queries * queries.shape[-1] ** -0.5, keys, transpose_b=True)
+        x = tf.nn.softmax(tf.cast(scores, tf.float32) + bias)  # always float32
+        seed += tf.stack([0, tf.cast(first, seed.dtype)])
+        return [x, kept(tf.shape(x), seed, rate) if rate else tf.zeros((0, 0, 0, 0), tf.bool)]
+
+    def dropped(x: tf.Tensor, mask: tf.Tensor) -> tf.Tensor:
+        # A product is faster than `tf.where`. The scale is applied to smaller arrays.
+        return x * tf.cast(mask, x.dtype) if rate else x
+
+    def output(values: tf.Tensor, x: tf.Tensor, mask: tf.Tensor) -> tf.Tensor:
+        return tf.matmul(dropped(tf.cast(x, values.dtype), mask), values) * kept_scale(rate)
+
+    def gradients(*some: tf.Tensor) -> list[tf.Tensor]:
+        queries, keys, values, upstream, sums, x, mask = some
+        d_values = tf.matmul(dropped(tf.cast(x, values.dtype), mask), upstream, transpose_a=True)
+        d_x = dropped(tf.matmul(upstream, values, transpose_b=True), mask)
+        d_scores = tf.cast(x * (tf.cast(d_x, tf.float32) - sums), values.dtype)
+        d_queries, d_keys = tf.matmul(d_scores, keys), tf.matmul(d_scores, queries, transpose_a=True)
+        factor = queries.shape[-1] ** -0.5
+        return [d_queries * factor, d_keys * factor, d_values]
+
+    @functools.partial(tf.function, autograph=False)
+    def forward(seed: tf.Tensor, *inputs: tf.Tensor) -> list[tf.Tensor]:
+        queries, keys, values, bias = inputs
+
+        def in_groups() -> list[tf.Tensor]:
+            def compute(first: tf.Tensor, *some: tf.Tensor) -> list[tf.Tensor]:
+                queries, keys, values, bias = some
+                return [output(values, *probabilities(first, seed, queries, keys, bias))]
+
+            nothing = tf.zeros((0, 0, 0, 0), tf.float32), tf.zeros((0, 0, 0, 0), tf.bool)
+            return [*_in_groups(compute, together, inputs, [queries]), *nothing]
+
+        def stored() -> list[tf.Tensor]:
+            found = probabilities(tf.constant(0), seed, queries, keys, bias)
+            return [output(values, *found), *found]
+
+        return _either(_is_long(keys, long), in_groups, stored)
+
+    @functools.partial(tf.function, autograph=False)
+    def backward(seed: tf.Tensor, *inputs: tf.Tensor) -> list[tf.Tensor]:
+        *arrays, x, mask = inputs
+        queries, keys, values, _, upstream, sums = arrays
+
+        def in_groups() -> list[tf.Tensor]:
+            def compute(first: tf.Tensor, *some: tf.Tensor) -> list[tf.Tensor]:
+                queries, keys, values, bias, upstream, sums = some
+                found = probabilities(first, seed, queries, keys, bias)
+                return gradients(queries, keys, values, upstream, sums, *found)
+
+            return _in_groups(compute, together, arrays, [queries, keys, values])
+
+        return _either(
+            _is_long(keys, long), in_groups, lambda: gradients(queries, keys, values, upstream, sums, x, mask)
+        )
+
+    return forward, backward
+
+
+def _is_long(keys: tf.Tensor, long: int) -> bool | tf.Tensor:
+    """Returns whether the texts are long, as a bool if the number of tokens is known."""
+    return (keys.shape[2] or tf.shape(keys)[2]) >= long
 
 
 def _either(
@@ -116,16 +157,9 @@ def _either(
     return list(tf.cond(condition, one, other))
 
 
-def _texts_at_once(queries: tf.Tensor, keys: tf.Tensor) -> tf.Tensor | None:
-    """Returns the number of texts in a group, or None for one group, because XLA on a TPU needs fixed shapes."""
-    if is_tpu(tf.distribute.get_strategy()):
-        return None
-    return tf.maximum(at_once() // (queries.shape[1] * tf.shape(queries)[2] * tf.shape(keys)[2]), 1)
-
-
 def _in_groups(
     compute: Callable[..., list[tf.Tensor]],
-    size: tf.Tensor | None,
+    together: int | None,
     arrays: Sequence[tf.Tensor],
     like: Sequence[tf.Tensor],
 ) -> list[tf.Tensor]:
@@ -133,17 +167,20 @@ def _in_groups(
 
     Args:
         compute: function of the number of the first text in the group and the rows of each array that belong to the group.
-        size: number of texts in a group, or None to compute all texts at once.
-        arrays: arrays whose first axis is the text.
+        together: number of probabilities that are computed at once, or None to compute all texts at once, because XLA on a
+            TPU needs fixed shapes.
+        arrays: arrays whose first axis is the text; the first two are the queries and the keys.
         like: for each result of `compute`, an array of the same type and shape.
 
     Returns:
         The results of all groups, concatenated.
     """
-    if size is None:
+    if together is None:
         return compute(tf.constant(0), *arrays)
-    batch = tf.shape(arrays[0])[0]
-    groups = -(-batch // size)
+    queries, keys, *_ = arrays
+    of_a_text = queries.shape[1] * tf.shape(queries)[2] * tf.shape(keys)[2]
+    size = tf.maximum(together // of_a_text, 1)
+    groups = -(-tf.shape(queries)[0] // size)
 
     def another(i: tf.Tensor, found: list[tf.TensorArray]) -> tuple[tf.Tensor, list[tf.TensorArray]]:
         first = i * size

@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 GRAPH = 0.2 * GIB  # memory for the traced step, its threads and oneDNN
 KERAS_BERT = 2.7  # keras-bert's graph needs this many times the memory for each token
 STORED = 5  # bytes that are stored for each attention probability of a text that is not long: float32, and a mask
-PROBABILITY = 24  # bytes for each attention probability that is computed at once, with the arrays of its gradient
+PROBABILITY = 40  # bytes for each attention probability that is computed at once, with the arrays of its gradient
 
 
 @dataclass(frozen=True)

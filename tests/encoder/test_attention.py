@@ -81,7 +81,7 @@ def test_traced_attention_with_unknown_sizes_equals_the_eager_one(texts_at_once)
 
 
 def test_no_square_matrix_of_long_texts_is_stored_for_the_gradient(monkeypatch):
-    """All of them are inside the loops over groups of texts, which keep nothing."""
+    """All of them are inside the functions for the output and the gradients, which keep none of them."""
     monkeypatch.setattr(attention, "LONG", TIME)
 
     @tf.function(autograph=False)
@@ -94,7 +94,6 @@ def test_no_square_matrix_of_long_texts_is_stored_for_the_gradient(monkeypatch):
     graph = traced.get_concrete_function(*map(tf.constant, QKV)).graph
     shapes = [output.shape for op in graph.get_operations() for output in op.outputs]
     assert not [shape for shape in shapes if shape.rank and shape.rank > 1 and shape[-2:] == (TIME, TIME)]
-    assert [op.type for op in graph.get_operations()].count("StatelessWhile") == 2
 
 
 @pytest.mark.parametrize("long", [1, 1000])

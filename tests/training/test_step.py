@@ -5,6 +5,7 @@ import pytest
 
 import kbert_tasks as kb
 from kbert_tasks._keras import keras2, tensorflow
+from kbert_tasks.encoder import attention
 from kbert_tasks.inference.predict import inputs
 from kbert_tasks.training import optimizers
 from kbert_tasks.training.ema import Average
@@ -86,6 +87,16 @@ def test_fgm_adds_the_gradient_at_the_perturbed_embeddings(data, parts):
     assert not np.allclose(clean[-1], perturbed[-1], atol=1e-5)
     for change, one, other in zip(changes, clean, perturbed, strict=True):
         np.testing.assert_allclose(change, -RATE * (one + other), atol=2e-5)
+
+
+@pytest.mark.parametrize("parts", [1, 2])
+def test_attention_of_long_texts_gives_the_same_step(data, parts, monkeypatch):
+    _, expected = train_one_step(*data, adversarial=0.5)
+    monkeypatch.setattr(attention, "LONG", 1)
+    monkeypatch.setattr(attention, "AT_ONCE_CPU", 1)
+    _, changes = train_one_step(*data, adversarial=0.5, parts=parts)
+    for one, other in zip(changes, expected, strict=True):
+        np.testing.assert_allclose(one, other, atol=2e-6)
 
 
 def test_fgm_traces_the_encoder_once(data, monkeypatch):
