@@ -3,9 +3,9 @@
     python benchmarks/distillation.py CHECKPOINT TASK TRAIN DEV TEST --results FILE [--layers 2] [--labelled 2000] ...
 
 The student starts from the lowest layers of the checkpoint of the teacher. The first `--labelled` rows of TRAIN are the labelled
-texts of the teacher and of the student, and the next `--unlabelled` rows, without their labels, are the texts that only the
-teacher answers. `gold labels of all rows` is the student that has the labels of those texts too. All models have the automatic
-settings of the package. Each finished run is a line of JSON in the results file and is not run again.
+texts of the teacher and of the student. The next `--unlabelled` rows, without their labels, or the rows of `--texts`, are the
+texts that only the teacher answers. `gold labels of all rows` is the student that has the labels of those texts too. All models
+have the automatic settings of the package. Each finished run is a line of JSON in the results file and is not run again.
 """
 
 import argparse
@@ -65,7 +65,7 @@ def systems(arguments, folder):
     def distilled(unlabelled, **more):
         def run(seed, rows, dev):
             labelled, rest = split(rows)
-            rest = rest.drop(columns=[kind.Settings().label_column]) if unlabelled else None
+            rest = (rest if arguments.texts is None else kb.read(arguments.texts))[["text"]] if unlabelled else None
             task = kind(small, seed=seed, **settings | more)
             return task.fit(labelled, dev=dev, teacher=teacher(), unlabelled=rest)
 
@@ -110,6 +110,7 @@ def main():
     parser.add_argument("--layers", type=int, default=2)
     parser.add_argument("--labelled", type=int, default=2000)
     parser.add_argument("--unlabelled", type=int, default=4920)
+    parser.add_argument("--texts", metavar="FILE", help="the unlabelled texts (default: the next rows of TRAIN)")
     parser.add_argument("--scored-rows", type=int, help="number of development and of test rows (default all)")
     parser.add_argument("--max-length", type=int, default=64)
     parser.add_argument("--seeds", type=int, nargs="+", default=[1, 2, 3])
@@ -125,7 +126,7 @@ def main():
     }
 
     def keys(system):
-        own = {"system": system, "layers": arguments.layers, "unlabelled": arguments.unlabelled}
+        own = {"system": system, "layers": arguments.layers, "unlabelled": arguments.texts or arguments.unlabelled}
         if system in ("teacher", "student alone", "distilled, labelled texts"):
             own["unlabelled"] = 0
         if system == "teacher":
