@@ -22,6 +22,7 @@ _HOME = {
     "fit_seeds": "training.repeated",
     "fit_folds": "training.repeated",
     "fit_learning_curve": "training.learning_curve",
+    "search": "searching.best",
     "explain": "explanation.explain",
     "compare": "comparison.compare",
     "export": "exporting.export",
@@ -66,6 +67,7 @@ if TYPE_CHECKING:  # the same names for type checkers and editors, which then kn
     from .pretraining.fill import fill_mask as fill_mask
     from .reporting.writing import report as report
     from .tasks.annotate import annotate as annotate
+    from .searching.best import search as search
     from .tasks.classify.task import TextClassifier as TextClassifier
     from .tasks.entity.task import EntityRecognizer as EntityRecognizer
     from .tasks.loading import load as load

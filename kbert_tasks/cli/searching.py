@@ -29,7 +29,7 @@ OUTPUT, BEST = "runs/search", "best"
 @command
 def search(argv: Sequence[str]) -> None:
     checks = {"trials": lambda value: _above(value, "trials"), "minutes": lambda value: _above(value, "minutes")}
-    kind, arguments, configuration = fit.arguments_of(argv, _parser, checks)
+    kind, arguments, configuration = fit.arguments_of(argv, _parser, checks, "kbert-search")
     for name, check in checks.items():
         if getattr(arguments, name) is not None:
             check(getattr(arguments, name))
@@ -150,10 +150,14 @@ def _train_best(
 ) -> None:
     """Trains the best setting, evaluates it on the test file and saves it, unless this was done before."""
     from ..saving.folder import TASK
+    from ..searching.study import is_free
 
     folder, tested = study.folder / BEST, study.final
     if tested.get("trial") == best.number and (folder / TASK).is_file():
         print(f"the best setting was already trained and tested: {folder}")
+        return
+    if not is_free(folder):
+        print("another process trains and tests the best setting")
         return
     if "test" in tested.get("scores", {}):
         print("a better setting than the tested one was found: its test score is the second look at the test texts")

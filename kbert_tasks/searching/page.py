@@ -36,7 +36,7 @@ def html(study: "Study", found: "Prepared") -> str:
         default=next((row for row in trials if row["note"].startswith("automatic")), None),
         space={name: str(each) for name, each in study.space.items()},
         texts={"training": len(found.train.rows), "development": len(found.dev.rows)},
-        final=study.final,
+        final={"trial": None, "scores": {}} | study.final,
         history=_history(trials, font),
         importance=_importance(important, font) if important else None,
         enough=ENOUGH,
@@ -131,4 +131,5 @@ def _points(axes: "Axes", places: list[Any], trials: list[dict[str, Any]]) -> No
             if row["state"] in states and row["dev"] is not None
         ]
         if found:
-            axes.scatter(*zip(*found, strict=True), marker=marker, color=colour, s=26, label=label, zorder=3)
+            x, y = zip(*found, strict=True)
+            axes.scatter(x, y, s=26, marker=marker, color=colour, label=label, zorder=3)

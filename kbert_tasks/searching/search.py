@@ -97,8 +97,6 @@ def prepared(
     }
     if not found:
         raise InputError("all settings of the space have fixed values: leave out some options, or give a space")
-    if not own and fixed & default_space(task.settings, automatic, without).keys():
-        log.info("not searched, because they are given: %s", ", ".join(sorted(fixed)))
     decisive = {name: value for name, value in task.settings.as_dict().items() if name not in (*NOT_DECISIVE, *found)}
     identity = {
         "task": task.name,

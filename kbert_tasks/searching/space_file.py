@@ -115,5 +115,8 @@ def space_of(space: "str | PathLike[str] | Mapping[str, Any]", settings: type[Se
         except (TypeError, yaml.YAMLError):
             raise InputError(f"{where} should be {FORMS}") from None
         node = yaml.compose(text, Loader=yaml.SafeLoader)
+        assert node is not None  # the text of a list or dict is never empty
         found[name] = _dimension(name, Item(name, 1, node), where, Path(), settings)
+    if not found:
+        raise InputError("the space contains no settings: give some, or leave it out to search the default space")
     return found

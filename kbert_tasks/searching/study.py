@@ -78,6 +78,12 @@ class Study:
         with self.alone():
             self.study = opened(self.file)
             known = self.study.user_attrs.get(IDENTITY)
+            if known not in (None, dict(identity)) and self._is_empty():
+                log.info(
+                    "no trial in %s has a score, and the files or the settings have changed: starting over", folder
+                )
+                self.file.unlink()
+                self.study, known = opened(self.file), None
             if known is None:
                 values = {name: automatic[name] for name, each in space.items() if automatic.get(name) in each}
                 self.study.enqueue_trial(values, {DEFAULTS: [*values]}, skip_if_exists=True)
@@ -106,9 +112,15 @@ class Study:
         """Returns the searched settings of a trial; {} for the trial with the automatic settings."""
         return {} if is_default(trial) else dict(trial.user_attrs["values"])
 
+    def _is_empty(self) -> bool:
+        """Returns whether there is nothing to keep: no trial has a score, and none is running."""
+        return (
+            not any(each.state.name in ("COMPLETE", "PRUNED") for each in self.trials()) and not self.runs_elsewhere()
+        )
+
     def runs_elsewhere(self) -> bool:
         """Returns whether another process runs a trial of this study."""
-        return any(each.state.name == "RUNNING" and not _free(self._place(each)) for each in self.trials())
+        return any(each.state.name == "RUNNING" and not is_free(self._place(each)) for each in self.trials())
 
     @contextlib.contextmanager
     def claim(self, most: int | None) -> "Iterator[Claim | None]":
@@ -144,7 +156,7 @@ class Study:
         import optuna
 
         for each in self.trials():
-            if each.state.name == "RUNNING" and _free(self._place(each)):
+            if each.state.name == "RUNNING" and is_free(self._place(each)):
                 attributes: dict[str, Any] = {CONTINUES: each.number, REPORTED: each.intermediate_values}
                 attributes[FIRST] = each.user_attrs.get(FIRST, each.number)
                 if is_default(each):
@@ -200,8 +212,8 @@ def _check_folder(folder: Path) -> None:
         raise InputError(f"{folder} contains a trained task: choose another folder for the search with --output")
 
 
-def _free(place: Path) -> bool:
-    """Returns whether no other process holds the lock of a trial."""
+def is_free(place: Path) -> bool:
+    """Returns whether no other process holds the lock of a folder."""
     try:
         with locked(place):
             return True

@@ -3,6 +3,7 @@
 import gc
 import logging
 import time
+import warnings
 from typing import TYPE_CHECKING, Any
 
 from .._keras import keras2
@@ -41,7 +42,10 @@ class Pruning(Callback):
     def on_epoch_end(self, epoch: int, logs: dict[str, Any] | None = None) -> None:
         import optuna
 
-        self.trial.report(float((logs or {}).get(self.score, 0.0)), epoch + 1)
+        with warnings.catch_warnings():
+            # After an interruption, an epoch can be reported again.
+            warnings.filterwarnings("ignore", "The reported value is ignored")
+            self.trial.report(float((logs or {}).get(self.score, 0.0)), epoch + 1)
         last = epoch + 1 == self.params["epochs"] or self.model.stop_training
         if self.prunes and not last and self.trial.should_prune():
             raise optuna.TrialPruned
