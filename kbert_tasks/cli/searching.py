@@ -117,7 +117,8 @@ def _fixed(
 
 
 def _end(study: "Study", found: "Prepared") -> str:
-    from ..searching.writing import PAGE, console_text, values_text
+    from ..searching.table import console_text, values_text
+    from ..searching.writing import PAGE
 
     best, score = study.best(), found.task.MAIN_SCORE
     lines = [console_text(study)]

@@ -10,7 +10,7 @@ from ..html import fonts
 from ..html.drawing import FIRST, INK, SECOND, svg
 from ..html.templates import template
 from .space import Choices, Range
-from .writing import ranked, rows
+from .table import ranked, rows
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes

@@ -18,9 +18,10 @@ from ..settings import AUTO
 from ..training import inputs
 from ..training.defaults import FEW_TEXTS, HELD_OUT
 from ..training.trainer import NOT_DECISIVE, Trainer
-from . import writing
 from .space import Space, as_json, default_space
 from .space_file import space_of
+from .table import values_text, write_table
+from .writing import write
 
 if TYPE_CHECKING:
     from ..data.examples import Examples
@@ -74,7 +75,7 @@ def prepared(
     if importlib.util.find_spec("optuna") is None:
         raise InputError(EXTRA)
     if len(cluster()) > 1:
-        raise InputError("a search trains on one machine: unset TF_CONFIG, or start the same search on each machine")
+        raise InputError("a search trains on one machine: unset TF_CONFIG")
     task = type(task)(**task.get_params())
     own = None if space is None else space_of(space, type(task.settings))
     if own and (both := [name for name in own if name in fixed]):
@@ -167,13 +168,13 @@ def run_trials(
             with study.claim(most) as claim:
                 if claim is None:
                     break
-                values = "the automatic settings" if claim.is_default else writing.values_text(claim.values)
+                values = "the automatic settings" if claim.is_default else values_text(claim.values)
                 log.info("trial %d: %s", claim.trial.number, values)
                 run_trial(study, claim, found.task, found.train, found.dev, pruning)
-            writing.write_table(study)
+            write_table(study)
     finally:
         if study.trials():
-            writing.write(study, found)
+            write(study, found)
     if study.best() is None and not study.runs_elsewhere():
         problems = [each.user_attrs.get("problem") for each in study.trials()]
         raise InputError(

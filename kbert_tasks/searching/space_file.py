@@ -22,7 +22,6 @@ FIXED = (
     "seed", "device", "encoder", "precision", "compile", "multi_label", "find_types", "label_separator", "baseline",
 )  # fmt: skip
 LIMITS = ("low", "high", "log", "step")
-FORMS = "a list of values such as [8, 16], or a range such as {low: 8, high: 16}"
 
 
 def searchable(settings: type[Settings]) -> "dict[str, dataclasses.Field[Any]]":
@@ -65,7 +64,11 @@ def _dimension(name: str, item: Item, where: str, folder: Path, settings: type[S
         return Choices(values)
     if isinstance(node, yaml.MappingNode):
         return _range(option, node, where, folder)
-    raise InputError(f"{where}: {name} should be {FORMS}")
+    raise _wrong(f"{where}: {name}")
+
+
+def _wrong(where: str) -> InputError:
+    return InputError(f"{where} should be a list of values such as [8, 16], or a range such as {{low: 8, high: 16}}")
 
 
 def _unknown(name: str, written: str, settings: type[Settings]) -> str:
@@ -113,7 +116,7 @@ def space_of(space: "str | PathLike[str] | Mapping[str, Any]", settings: type[Se
         try:
             text = yaml.safe_dump(dict(values) if isinstance(values, Mapping) else list(values))
         except (TypeError, yaml.YAMLError):
-            raise InputError(f"{where} should be {FORMS}") from None
+            raise _wrong(where) from None
         node = yaml.compose(text, Loader=yaml.SafeLoader)
         assert node is not None  # the text of a list or dict is never empty
         found[name] = _dimension(name, Item(name, 1, node), where, Path(), settings)

@@ -9,7 +9,7 @@ import kbert_tasks as kb
 from kbert_tasks.searching.space import Choices, Range
 
 optuna = pytest.importorskip("optuna")
-from kbert_tasks.searching import page, study, writing  # noqa: E402
+from kbert_tasks.searching import page, study, table, writing  # noqa: E402
 
 SPACE = {"learning_rate": Range(1e-5, 1e-3, log=True), "epochs": Range(2, 8), "batch_size": Choices((16, 32))}
 AUTOMATIC = {"learning_rate": 1e-4, "epochs": 12, "batch_size": 32}  # epochs is not in the space
@@ -84,7 +84,7 @@ def test_interrupted_trial_is_continued_with_the_same_settings(tmp_path):
         assert made.trials()[-1].intermediate_values == {1: 0.25}
         made.study.tell(again.trial, 0.4)
     assert [each.number for each in made.trials()] == [0, 2, 3] and finish(made, 0.1, 3) is None
-    assert writing.rows(made)[-1]["note"] == "continues trial 1"
+    assert table.rows(made)[-1]["note"] == "continues trial 1"
 
 
 def test_interrupted_search_tries_the_same_settings(tmp_path):
@@ -159,11 +159,11 @@ def test_table_and_page(tmp_path):
         claim.trial.report(0.3, 1)
         claim.trial.set_user_attr("problem", "<b>too high</b>")
         made.study.tell(claim.trial, state=optuna.trial.TrialState.FAIL)
-    rows = writing.rows(made)
+    rows = table.rows(made)
     assert [row["state"] for row in rows] == ["complete"] * 6 + ["failed"]
     assert rows[0]["note"] == "automatic settings" and rows[0]["epochs"] == 12 and rows[-1]["dev"] == 0.3
-    assert writing.ranked(rows)[0]["trial"] == 5 and writing.ranked(rows)[-1]["trial"] == 6
-    assert "automatic settings" in writing.console_text(made)
+    assert table.ranked(rows)[0]["trial"] == 5 and table.ranked(rows)[-1]["trial"] == 6
+    assert "automatic settings" in table.console_text(made)
     task = kb.TextClassifier("checkpoint")
     part = type("Part", (), {"rows": range(5)})
     prepared = type("Prepared", (), {"task": task, "train": part, "dev": part})
