@@ -66,8 +66,8 @@ if TYPE_CHECKING:  # the same names for type checkers and editors, which then kn
     from .metrics.classification import Report as Report
     from .pretraining.fill import fill_mask as fill_mask
     from .reporting.writing import report as report
-    from .tasks.annotate import annotate as annotate
     from .searching.best import search as search
+    from .tasks.annotate import annotate as annotate
     from .tasks.classify.task import TextClassifier as TextClassifier
     from .tasks.entity.task import EntityRecognizer as EntityRecognizer
     from .tasks.loading import load as load

@@ -12,8 +12,9 @@ from typing import TYPE_CHECKING, Any
 from ..errors import InputError
 from ..lock import locked
 from . import fit, options
+from .arguments import add_options, arguments_of
 from .command import Parser, command
-from .files import Files, read_files, recorded, task_of
+from .files import Files, read_files, recorded, report_changes, task_of
 
 if TYPE_CHECKING:
     from optuna.trial import FrozenTrial
@@ -24,12 +25,14 @@ if TYPE_CHECKING:
     from ..tasks.base import Task
 
 OUTPUT, BEST = "runs/search", "best"
+# Options of kbert-train that a search does not have.
+NOT_GIVEN = dict.fromkeys(("seeds", "folds", "learning_curve", "teacher", "unlabelled")) | {"no_resume": False}
 
 
 @command
 def search(argv: Sequence[str]) -> None:
     checks = {"trials": lambda value: _above(value, "trials"), "minutes": lambda value: _above(value, "minutes")}
-    kind, arguments, configuration = fit.arguments_of(argv, _parser, checks, "kbert-search")
+    kind, arguments, configuration = arguments_of(argv, _parser, checks, "kbert-search")
     for name, check in checks.items():
         if getattr(arguments, name) is not None:
             check(getattr(arguments, name))
@@ -39,7 +42,9 @@ def search(argv: Sequence[str]) -> None:
     folder = Path(arguments.output or OUTPUT)
     with contextlib.redirect_stdout(sys.stderr) if arguments.print_space else contextlib.nullcontext():
         task = task_of(kind, arguments)
-        files = read_files(task, arguments, configuration)
+        files = read_files(task, arguments)
+    if configuration:
+        report_changes(task, configuration, files.sources)
     fixed = _fixed(kind, arguments, configuration)
     found = prepared(task, files.examples["train"], files.examples.get("dev"), arguments.space, fixed)
     if arguments.print_space:
@@ -53,7 +58,7 @@ def search(argv: Sequence[str]) -> None:
         return
     # The settings that were searched, and the share of development texts, which every trial used.
     chosen = found.task.settings.as_dict() | study.settings_of(best)
-    given = argparse.Namespace(**vars(arguments) | chosen, seeds=None, folds=None, no_resume=False)
+    given = argparse.Namespace(**vars(arguments) | chosen | NOT_GIVEN)
     _write_run(found, study, given, task.checkpoint, files)
     _train_best(study, best, kind, given, shlex.join(["kbert-search", *argv]))
     from ..searching.writing import write
@@ -90,7 +95,7 @@ def _parser(task: "type[Task[Any]]") -> Parser:
         default=True,
         help="end a trial early if its development score is below the median of the earlier trials (default)",
     )
-    fit.add_options(
+    add_options(
         parser,
         task,
         f"folder of the search (default {OUTPUT}); the same command resumes it, also in several processes at a time",

@@ -20,6 +20,7 @@ GROUPS = ("common", "training", "regularisation", "task")
 # They change what is measured, how it is computed or which rows are used, rather than the training.
 FIXED = (
     "seed", "device", "encoder", "precision", "compile", "multi_label", "find_types", "label_separator", "baseline",
+    "distillation_weight",
 )  # fmt: skip
 LIMITS = ("low", "high", "log", "step")
 
