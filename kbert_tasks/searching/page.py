@@ -1,5 +1,6 @@
 """The page of a search: the trials as a table, their scores, and the importance of the settings, as one HTML file."""
 
+import math
 import warnings
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -9,7 +10,7 @@ import jinja2
 from ..html import fonts
 from ..html.drawing import FIRST, INK, SECOND, svg
 from ..html.templates import template
-from .space import Choices, Range
+from .space import DIGITS, Choices, Range
 from .table import ranked, rows
 
 if TYPE_CHECKING:
@@ -82,7 +83,7 @@ def _history(trials: list[dict[str, Any]], font: fonts.Font | None) -> str:
         axes.xaxis.set_major_locator(MaxNLocator(integer=True, min_n_ticks=1))
         axes.set_xlabel("trial 试验" if font else "trial")
         axes.set_ylabel("development score 验证集得分" if font else "development score")
-        axes.legend(loc="lower right")
+        axes.legend(loc="best")
 
     return svg(draw, "history", font)
 
@@ -103,6 +104,8 @@ def _setting(trials: list[dict[str, Any]], name: str, values: Choices | Range, f
     """Plots the scores of the trials against the values of one setting."""
 
     def draw(axes: "Axes") -> None:
+        from matplotlib.ticker import MaxNLocator, NullFormatter
+
         shown = [row for row in trials if row[name] is not None]
         if isinstance(values, Choices):
             order = [*values.values, *{row[name] for row in shown} - {*values.values}]
@@ -113,6 +116,12 @@ def _setting(trials: list[dict[str, Any]], name: str, values: Choices | Range, f
             _points(axes, [row[name] for row in shown], shown)
             if values.log:
                 axes.set_xscale("log")
+                axes.set_xlim(values.low * 0.9, values.high * 1.1)
+                axes.set_xticks([values.low, math.sqrt(values.low * values.high), values.high])
+                axes.xaxis.set_major_formatter(lambda value, _: f"{value:.{DIGITS}g}")
+                axes.xaxis.set_minor_formatter(NullFormatter())
+            elif isinstance(values.low, int):
+                axes.xaxis.set_major_locator(MaxNLocator(integer=True, min_n_ticks=1))
         axes.set_xlabel(name)
         axes.set_ylabel("development score 验证集得分" if font else "development score")
 

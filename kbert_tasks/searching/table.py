@@ -61,11 +61,14 @@ def console_text(study: "Study") -> str:
     found = ranked(rows(study))
     shown = [row for i, row in enumerate(found) if i < SHOWN or row["note"].startswith("automatic")]
     kept = ["trial", "state", "dev", *study.space, "note"]
-    text = pd.DataFrame([[row[name] for name in kept] for row in shown], columns=kept, dtype=object).to_string(
-        index=False, na_rep="", max_colwidth=40
-    )
+    cells = [[_cell(row[name]) for name in kept] for row in shown]
+    text = pd.DataFrame(cells, columns=kept, dtype=object).to_string(index=False, na_rep="", max_colwidth=40)
     more = f"\n... and {len(found) - len(shown)} more in {study.folder / TABLE}" if len(found) > len(shown) else ""
     return text + more
+
+
+def _cell(value: Any) -> str:
+    return "" if value is None else f"{value:.4g}" if isinstance(value, float) else str(value)
 
 
 def write_table(study: "Study") -> None:
