@@ -153,6 +153,8 @@ def run_trials(
     Raises:
         InputError: the study is of another search, or no trial is complete.
     """
+    import optuna
+
     from .study import Study
     from .trial import run_trial
 
@@ -172,9 +174,15 @@ def run_trials(
                 log.info("trial %d: %s", claim.trial.number, values)
                 run_trial(study, claim, found.task, found.train, found.dev, pruning)
             write_table(study)
+    except optuna.exceptions.StorageInternalError as error:
+        reason = str(error.__cause__ or error).split("\n")[0]
+        raise InputError(
+            f"{study.file} cannot be written ({reason}): free disk space, and run the same command again"
+        ) from None
     finally:
-        if study.trials():
-            write(study, found)
+        with contextlib.suppress(optuna.exceptions.StorageInternalError):
+            if study.trials():
+                write(study, found)
     if study.best() is None and not study.runs_elsewhere():
         problems = [each.user_attrs.get("problem") for each in study.trials()]
         raise InputError(

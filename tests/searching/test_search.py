@@ -168,6 +168,18 @@ def test_failed_trials_are_listed_with_the_reason(checkpoint, data, tmp_path):
     assert yaml.safe_load((tmp_path / "best" / "run.yaml").read_text("utf-8"))["train"] == str(data / "train.csv")
 
 
+def test_study_that_cannot_be_written_is_an_error(checkpoint, data, tmp_path, monkeypatch):
+    def full(*_):
+        raise optuna.exceptions.StorageInternalError("database or disk is full")
+
+    monkeypatch.setattr("kbert_tasks.searching.trial.run_trial", full)
+    task = kb.TextClassifier(checkpoint, max_length=16)
+    with pytest.raises(
+        kb.InputError, match=r"study.db cannot be written \(database or disk is full\): free disk space"
+    ):
+        kb.search(task, data / "train.csv", folder=tmp_path)
+
+
 def refused(capsys, *given):
     assert search([str(each) for each in given]) == 2
     return capsys.readouterr().err
