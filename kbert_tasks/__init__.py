@@ -22,6 +22,7 @@ _HOME = {
     "fit_seeds": "training.repeated",
     "fit_folds": "training.repeated",
     "fit_learning_curve": "training.learning_curve",
+    "search": "searching.best",
     "explain": "explanation.explain",
     "compare": "comparison.compare",
     "export": "exporting.export",
@@ -65,6 +66,7 @@ if TYPE_CHECKING:  # the same names for type checkers and editors, which then kn
     from .metrics.classification import Report as Report
     from .pretraining.fill import fill_mask as fill_mask
     from .reporting.writing import report as report
+    from .searching.best import search as search
     from .tasks.annotate import annotate as annotate
     from .tasks.classify.task import TextClassifier as TextClassifier
     from .tasks.entity.task import EntityRecognizer as EntityRecognizer

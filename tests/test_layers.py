@@ -14,6 +14,7 @@ LAYERS = (
     ("cli",),
     ("serving",),
     ("auditing",),
+    ("searching",),
     ("comparison",),
     ("reporting",),
     ("explanation",),

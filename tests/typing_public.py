@@ -76,6 +76,9 @@ def evaluation() -> None:
     assert_type(kb.fit_folds(kb.SubjectExtractor(), "train.csv", folds=3), kb.SubjectExtractor)
     curve = kb.fit_learning_curve(kb.TextClassifier(), ["a"], ["x"], shares=[0.1, 1], seeds=3, dev="dev.csv")
     assert_type(curve, kb.TextClassifier)
+    space = {"dropout": {"low": 0, "high": 0.3}, "batch_size": [16, 32]}
+    assert_type(kb.search(kb.EntityRecognizer(), "train.jsonl", space=space, trials=5), kb.EntityRecognizer)
+    kb.search(kb.TextClassifier(), "train.csv", trials="5")  # type: ignore[arg-type]
     kb.fit_seeds("classify", "train.csv")  # type: ignore[type-var]
 
 

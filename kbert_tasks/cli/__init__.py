@@ -8,7 +8,8 @@ from collections.abc import Sequence
 from . import command  # import it first: elapsed() counts from the time of this import
 
 __all__ = [
-    "audit", "checkpoint", "command", "compare", "evaluate", "explain", "export", "predict", "pretrain", "serve", "train",
+    "audit", "checkpoint", "command", "compare", "evaluate", "explain", "export", "predict", "pretrain", "search", "serve",
+    "train",
 ]  # fmt: skip
 
 
@@ -68,5 +69,11 @@ def serve(argv: Sequence[str] | None = None) -> int:
 
 def export(argv: Sequence[str] | None = None) -> int:
     from .exporting import export as run
+
+    return run(argv)
+
+
+def search(argv: Sequence[str] | None = None) -> int:
+    from .searching import search as run
 
     return run(argv)

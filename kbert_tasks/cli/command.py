@@ -82,7 +82,7 @@ def command(run: Callable[[Sequence[str]], None]) -> Callable[[Sequence[str] | N
         except KeyboardInterrupt:
             goes_on = (
                 "; run the same command again to resume from the last save, if there is one"
-                if run.__name__ in ("train", "pretrain", "audit")
+                if run.__name__ in ("train", "pretrain", "audit", "search")
                 else ""
             )
             print(f"{name}: interrupted; earlier output was not changed{goes_on}", file=sys.stderr)
@@ -100,6 +100,7 @@ def command(run: Callable[[Sequence[str]], None]) -> Callable[[Sequence[str] | N
             advice = {
                 "train": "try half the --batch-size, or a smaller --max-length",
                 "audit": "try half the --batch-size, or a smaller --max-length",
+                "search": "try a smaller --max-length, or a space with smaller values of batch_size",
                 "pretrain": "with train, try half the --batch-size, or a smaller --max-length",
             }.get(run.__name__, "use fewer rows or a shorter text, or free some memory")
             print(f"{name}: out of memory: {advice}", file=sys.stderr)

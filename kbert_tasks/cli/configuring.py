@@ -13,11 +13,11 @@ if TYPE_CHECKING:
     from ..configuration.values import Option
     from ..configuration.writing import Described
 
-NOT_IN_FILES = ("help", "version", "config", "print_config")
+NOT_IN_FILES = ("help", "version", "config", "print_config", "print_space")
 EXCLUSIVE = (("seeds", "folds"), ("learning_curve", "folds"))  # arguments that cannot be combined
 FILES = ("train", "dev", "test")
 DATA = (*FILES, "unlabelled")
-PATHS = (*DATA, "teacher", "output", "tensorboard")
+PATHS = (*DATA, "teacher", "output", "tensorboard", "space")
 Check = Callable[[Any], object]
 
 

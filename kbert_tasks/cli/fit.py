@@ -12,23 +12,12 @@ from ..lock import locked_by_chief
 from . import configuring, options
 from .arguments import arguments_of, parser_of
 from .command import command, elapsed, tables
+from .files import read_files, recorded, report_changes, task_of
 
 if TYPE_CHECKING:
     from ..configuration.reading import Configuration
     from ..data.examples import Examples
-    from ..data.sources import Source
     from ..tasks.base import Task
-
-RECORDED = (
-    "encoding",
-    "sheet",
-    "input_format",
-    "token_column",
-    "tag_column",
-    "seeds",
-    "folds",
-    "learning_curve",
-)  # in run.yaml
 
 
 @command
@@ -40,69 +29,62 @@ def train(argv: Sequence[str]) -> None:
         return
     output = arguments.output or f"runs/{arguments.task}"
     with locked_by_chief(output):
-        _run(task, arguments, configuration, output, shlex.join(["kbert-train", *argv]))
+        run(task, arguments, configuration, output, shlex.join(["kbert-train", *argv]))
 
 
-def _run(
+def run(
     kind: "type[Task[Any]]",
     arguments: argparse.Namespace,
     configuration: "Configuration | None",
     output: str,
     command_line: str,
-) -> None:
-    from ..checkpoint import embedded
-    from ..checkpoint.find import find_checkpoint
+) -> "Task[Any]":
+    """Trains a task, evaluates it on the test file, if there is one, and saves it.
+
+    Args:
+        kind: the class of the task.
+        arguments: the parsed arguments.
+        configuration: the configuration file or None.
+        output: the folder to save the task in; its lock is held.
+        command_line: the command line, for the report.
+
+    Returns:
+        The trained task.
+    """
     from ..data.sources import Source
-    from ..errors import InputError
     from ..metrics.formatting import advice_text, run_text
     from ..reporting.writing import update_seconds, write_into
     from ..saving.folder import progress_of, writable
     from ..tasks.loading import load
-    from ..training import distillation, distribution, inputs, recording
+    from ..training import distillation, distribution, recording
     from ..training.resume import delete
 
-    task = kind(arguments.checkpoint or embedded.NAME, **options.given(arguments, kind.Settings))
+    task = task_of(kind, arguments)
     given = recording.given_checkpoint(task.checkpoint)
     folder, writes = writable(output), chief()
-    if arguments.checkpoint is None:
-        print(f"no --checkpoint: using {embedded.NAME}, the small Chinese checkpoint of the package", flush=True)
     _check_combinations(arguments)
     teacher = None if arguments.teacher is None else load(arguments.teacher)
-    files = {"train": arguments.train, "dev": arguments.dev, "test": arguments.test}
-    if arguments.train is None:
-        if arguments.dev or arguments.test:
-            raise InputError("--train is required with --dev or --test")
-        task.checkpoint = find_checkpoint(task.checkpoint, task.settings.cased)
-        files = _samples(arguments.task, task.checkpoint.language)
     began = time.perf_counter()
-    rows = tables(arguments, {name: file for name, file in files.items() if file})
-    # Check all files before training.
-    examples = {}
-    for name, each in rows.items():
-        examples[name] = task.examples(each)
-        if not examples[name].rows:
-            raise InputError(f"{files[name]} has no usable row: {examples[name].summary()}")
-        if name == "train":
-            inputs.prepare(task, examples[name])
-            if teacher is not None:
-                distillation.check(task, teacher)
+    files = read_files(task, arguments)
+    examples = files.examples
+    if teacher is not None:
+        distillation.check(task, teacher)
     unlabelled = _unlabelled(task, arguments)
-    sources = {name: Source.of(file) for name, file in files.items() if file}
-    sources |= recording.teacher_source(arguments.teacher)
+    sources = files.sources | recording.teacher_source(arguments.teacher)
     if arguments.unlabelled:
         sources["unlabelled"] = Source.of_all(arguments.unlabelled)
     if configuration:
-        _report_changes(task, configuration, sources)
+        report_changes(task, configuration, sources)
     reading = time.perf_counter() - began
 
     backup = progress_of(folder)
     if arguments.no_resume:
         delete(backup)
     requested, task = task, _trained(task, arguments, examples, backup, teacher, unlabelled)
-    recording.add_record(requested, task, _recorded(arguments) | {"checkpoint": given}, sources)
+    recording.add_record(requested, task, recorded(arguments) | {"checkpoint": given}, sources)
     task.report_["seconds"]["load"] = round(task.report_["seconds"]["load"] + reading, 3)
     task.report_["command"] = command_line
-    task.report_["files"] = {name: str(file) for name, file in files.items() if file}
+    task.report_["files"] = {name: str(file) for name, file in files.paths.items() if file}
     if arguments.unlabelled:
         task.report_["files"]["unlabelled"] = ", ".join(arguments.unlabelled)
     if "test" in examples and not (arguments.seeds or arguments.learning_curve):  # these evaluate each training
@@ -129,6 +111,7 @@ def _run(
     )
     if text := advice_text(task.report_):
         print(text)
+    return task
 
 
 def _check_combinations(arguments: argparse.Namespace) -> None:
@@ -147,30 +130,6 @@ def _check_combinations(arguments: argparse.Namespace) -> None:
         raise InputError(
             "--learning-curve cannot be used with --teacher, because the teacher has seen all labelled texts"
         )
-
-
-def _report_changes(task: "Task[Any]", configuration: "Configuration", sources: "Mapping[str, Source]") -> None:
-    """Logs what has changed since the run that a configuration file records."""
-    from ..checkpoint.find import find_checkpoint
-    from ..training.inputs import checksum_of_checkpoint
-    from ..training.versions import versions
-
-    found = {name: (source.file, source.sha256) for name, source in sources.items()}
-    if "checkpoint" in configuration.checksums:
-        task.checkpoint = find_checkpoint(task.checkpoint, task.settings.cased)
-        found["checkpoint"] = f"checkpoint {task.checkpoint.name}", checksum_of_checkpoint(task.checkpoint)
-    configuration.report_changes(found, versions())
-
-
-def _recorded(arguments: argparse.Namespace) -> dict[str, Any]:
-    """Returns the options that `run.yaml` records in addition to the settings and the checkpoint."""
-    files = {name: getattr(arguments, name) for name in configuring.FILES}
-    files = {name: file and str(Path(file).absolute()) for name, file in files.items()}
-    more = {name: getattr(arguments, name) for name in RECORDED}
-    if arguments.teacher:
-        files["teacher"] = str(Path(arguments.teacher).absolute())
-        more["unlabelled"] = [str(Path(file).absolute()) for file in arguments.unlabelled or ()] or None
-    return {"task": arguments.task, "checkpoint": None} | files | {"no_header": not arguments.header or None} | more
 
 
 def _unlabelled(task: "Task[Any]", arguments: argparse.Namespace) -> "Examples | None":
@@ -206,10 +165,3 @@ def _trained(
             unlabelled=unlabelled,
         )  # fmt: skip
     return task.fit(train, dev=dev, resume_dir=backup, teacher=teacher, unlabelled=unlabelled)
-
-
-def _samples(task: str, language: str) -> dict[str, Path | None]:
-    from .. import samples
-
-    print(f"no --train: using the {'Chinese' if language == 'zh' else 'English'} sample of the package", flush=True)
-    return {part: samples.path(task, language, part) for part in ("train", "test")} | {"dev": None}

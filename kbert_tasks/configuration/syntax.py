@@ -54,18 +54,22 @@ class Document:
         return f"{self.file}, line {line}"
 
 
-def read(path: str | PathLike[str]) -> Document:
+def read(
+    path: str | PathLike[str], example: str = "epochs: 3", printed_by: str = "kbert-train --print-config"
+) -> Document:
     """Reads a configuration file.
 
     Args:
         path: a file that ends in .yaml, .yml or .json.
+        example: a line of such a file, for messages.
+        printed_by: the command that prints such a file, for messages.
 
     Raises:
         InputError: the file does not exist, it is not a mapping of names to values in valid YAML or JSON, a name occurs
             twice, or it uses anchors, aliases or tags.
     """
     file = Path(path)
-    text = _text(file)
+    text = _text(file, printed_by)
     if file.suffix.lower() == JSON:
         text = _checked_json(file, text)
     elif tab := re.search(r"^ *\t\s*[^\s#]", text, re.M):
@@ -84,13 +88,13 @@ def read(path: str | PathLike[str]) -> Document:
             f"{file}, line {line} contains the control character {chr(error.character)!r}: remove it"
         ) from None
     if node is None or isinstance(node, yaml.ScalarNode) and not node.value:
-        raise InputError(_empty(file))
+        raise InputError(_empty(file, printed_by))
     if not isinstance(node, yaml.MappingNode):
         kind = "a list" if isinstance(node, yaml.SequenceNode) else "one value"
-        raise InputError(f"{file} should contain lines such as 'epochs: 3', found {kind}")
+        raise InputError(f"{file} should contain lines such as {example!r}, found {kind}")
     document = Document(file, items_of(file, node))
     if not document.items:
-        raise InputError(_empty(file))
+        raise InputError(_empty(file, printed_by))
     return document
 
 
@@ -122,7 +126,7 @@ def text_of(node: yaml.ScalarNode) -> str:
     return text.encode("utf-16", "surrogatepass").decode("utf-16", "surrogatepass")
 
 
-def _text(file: Path) -> str:
+def _text(file: Path, printed_by: str) -> str:
     if not file.is_file():
         found = "is a folder" if file.is_dir() else "does not exist"
         raise InputError(f"{file} {found}: give a configuration file, such as run.yaml")
@@ -137,12 +141,12 @@ def _text(file: Path) -> str:
         line = raw.count(b"\n", 0, error.start) + 1
         raise InputError(f"{file}, line {line} is not valid UTF-8: save the file in the encoding UTF-8") from None
     if not text.strip():
-        raise InputError(_empty(file))
+        raise InputError(_empty(file, printed_by))
     return text.replace("\r\n", "\n").replace("\r", "\n")
 
 
-def _empty(file: Path) -> str:
-    return f"{file} contains no options: kbert-train --print-config prints an example"
+def _empty(file: Path, printed_by: str) -> str:
+    return f"{file} contains no options: {printed_by} prints an example"
 
 
 def _checked_json(file: Path, text: str) -> str:
