@@ -67,7 +67,7 @@ def _run(
     if arguments.checkpoint is None:
         print(f"no --checkpoint: using {embedded.NAME}, the small Chinese checkpoint of the package", flush=True)
     _check_combinations(arguments)
-    teacher = None if arguments.teacher is None else load(arguments.teacher)
+    teacher = None if arguments.teacher is None else load(arguments.teacher, "keras")
     files = {"train": arguments.train, "dev": arguments.dev, "test": arguments.test}
     if arguments.train is None:
         if arguments.dev or arguments.test:
