@@ -56,7 +56,7 @@ def main():
     parser.add_argument("--number", type=int, default=300, metavar="N", help="number of texts (default 300)")
     parser.add_argument("--rounds", type=int, default=3)
     arguments = parser.parse_args()
-    task = kb.load(arguments.run)
+    task = kb.load(arguments.run, "keras")
     rows = kb.read(arguments.texts).head(arguments.number)
     examples = task.examples(rows, gold=False).rows
     answer = usual(task)

@@ -141,7 +141,7 @@ def main():
         "short": [text for text in texts if len(text) <= SHORT][: arguments.number],
         "mixed": texts[: arguments.number],
     }
-    task = kb.load(arguments.run)
+    task = kb.load(arguments.run, "keras")
     expected = {kind: [task.to_json(each) for each in task.predict(some)] for kind, some in kinds.items()}
     print("\n".join(described()))
     for kind, some in kinds.items():

@@ -42,8 +42,31 @@ def tensorflow() -> ModuleType:
         # training speed on processors with only AVX2 (benchmarks/speed.md).
         os.environ.setdefault("TF_ENABLE_ONEDNN_OPTS", "1")
         with _stderr_held_back():
-            importlib.import_module("tensorflow")
+            _import_tensorflow()
     return sys.modules["tensorflow"]
+
+
+def _import_tensorflow() -> None:
+    """Imports TensorFlow without Keras 3, which it would import too, in a third of the time, but which this package does not use.
+
+    TensorFlow imports `keras.src.optimizers` at its end and ignores an ImportError. `tensorflow.keras` imports Keras 3 when
+    the user's program first reads it.
+    """
+    absent = "keras.src"
+    if any(name == "keras" or name.startswith("keras.") for name in sys.modules):
+        importlib.import_module("tensorflow")
+        return
+    modules: dict[str, Any] = sys.modules
+    modules[absent] = None  # its import now raises ModuleNotFoundError
+    try:
+        importlib.import_module("tensorflow")
+    except ImportError as error:
+        if not (error.name or "").startswith("keras"):
+            raise
+        modules.pop(absent, None)
+        importlib.import_module("tensorflow")  # a version of TensorFlow that does not ignore the error
+    finally:
+        modules.pop(absent, None)
 
 
 def is_tpu(strategy: "tf.distribute.Strategy") -> bool:

@@ -36,7 +36,7 @@ def explain(argv: Sequence[str]) -> None:
     output = None if arguments.output is None else page_file(Path(arguments.output))
     from ..tasks.loading import load
 
-    found = explained(load(arguments.run), arguments.text, arguments.text_b, arguments.answer, arguments.steps)
+    found = explained(load(arguments.run, "keras"), arguments.text, arguments.text_b, arguments.answer, arguments.steps)
     if output is not None:
         from ..explanation.page import html
         from ..html import fonts

@@ -63,7 +63,7 @@ def run(
     given = recording.given_checkpoint(task.checkpoint)
     folder, writes = writable(output), chief()
     _check_combinations(arguments)
-    teacher = None if arguments.teacher is None else load(arguments.teacher)
+    teacher = None if arguments.teacher is None else load(arguments.teacher, "keras")
     began = time.perf_counter()
     files = read_files(task, arguments)
     examples = files.examples

@@ -46,7 +46,7 @@ def _parser() -> argparse.ArgumentParser:
         "--engine",
         choices=ENGINES,
         default=ENGINES[0],
-        help="software that runs the models (default auto: OpenVINO if it is installed, otherwise Keras)",
+        help="software that runs the models (default auto: OpenVINO if it is installed and there is no GPU or TPU, otherwise Keras)",
     )
     parser.add_argument(
         "--log",

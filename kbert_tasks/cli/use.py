@@ -40,7 +40,8 @@ def _parser(name: str, description: str) -> Parser:
         "--engine",
         choices=ENGINES,
         default=ENGINES[0],
-        help="software that runs the model (default keras; openvino needs pip install 'kbert-tasks[openvino]')",
+        help="software that runs the model (default auto: openvino if it is installed, the run was exported by an earlier "
+        "--engine openvino, and there is no GPU or TPU; otherwise keras)",
     )
     group = file_options(parser)
     for each in _later().values():

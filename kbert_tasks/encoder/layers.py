@@ -21,6 +21,7 @@ keras = keras2()
 
 Constants = Mapping[int, Mapping[str, np.ndarray]]  # id of a layer to the names and values of its weights
 _CONSTANTS: ContextVar[Constants] = ContextVar("constants", default=MappingProxyType({}))
+_UNFILLED: ContextVar[bool] = ContextVar("unfilled", default=False)
 
 
 @contextlib.contextmanager
@@ -31,6 +32,16 @@ def constants(values: Constants) -> Iterator[None]:
         yield
     finally:
         _CONSTANTS.reset(token)
+
+
+@contextlib.contextmanager
+def unfilled() -> Iterator[None]:
+    """Inside the block, layers start with zeros: random numbers take time, and saved weights replace them at once."""
+    token = _UNFILLED.set(True)
+    try:
+        yield
+    finally:
+        _UNFILLED.reset(token)
 
 
 @register
@@ -44,6 +55,11 @@ class Traced(keras.layers.Layer):
     @tf.autograph.experimental.do_not_convert
     def __call__(self, *args: Any, **kwargs: Any) -> Any:
         return super().__call__(*args, **kwargs)
+
+    def add_weight(self, name: str, shape: Any, initializer: Any = None, **kwargs: Any) -> Any:
+        if _UNFILLED.get() and initializer != "ones":
+            initializer = "zeros"
+        return super().add_weight(name, shape, initializer=initializer, **kwargs)
 
 
 @register

@@ -7,7 +7,6 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from .._keras import computes_here, keras2, tensorflow
-from ..encoder.loading import build_encoder
 from ..encoder.precision import computing
 from ..inference.predict import inputs
 from ..tasks.base import Task
@@ -33,6 +32,8 @@ def whole(task: Task[Any]) -> "Model":
 
 @functools.lru_cache(1)
 def _built(task: Task[Any], model: "Model") -> "Model":
+    from ..encoder.loading import build_encoder  # imports TensorFlow
+
     with computing("float32"):
         return task.build(build_encoder(task.config, task.settings.encoder))
 

@@ -12,7 +12,7 @@ from .. import __version__
 from ..disk import written
 from ..errors import InputError
 from ..files import replacing_folder
-from ..inference.openvino import without_telemetry
+from ..inference.exported import without_telemetry
 from ..saving.folder import VOCABULARY
 from ..tasks.base import Task, check_trained
 from ..tasks.client import Client
@@ -78,7 +78,7 @@ def export(
     if not isinstance(task, Task):
         from ..tasks.loading import load
 
-        known, task = Path(task).resolve().name, load(task)
+        known, task = Path(task).resolve().name, load(task, "keras")
     check_trained(task)
     client = task.client()
     if client is None:

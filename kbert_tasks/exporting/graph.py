@@ -22,7 +22,7 @@ def exact(task: "Task[Any]") -> "Task[Any]":
     made = copy.copy(task)
     made.settings = dataclasses.replace(task.settings, precision="float32", encoder="fast")
     made.engine_, made._made = None, {}
-    made.model = fill(built(made), arrays_of(task.model))
+    made.model = fill(built(made), arrays_of(task._model))
     return made
 
 

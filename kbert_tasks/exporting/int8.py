@@ -10,17 +10,19 @@ import io
 import logging
 import shutil
 import time
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from ..data.examples import Examples
 from ..errors import InputError
-from ..inference import openvino
+from ..inference import exported
+from ..inference.predict import by_keras
 from .parity import answered
 
 if TYPE_CHECKING:
-    from ..inference.predict import Arrays
+    from ..inference.engine import Arrays, Axes, Run
     from ..tasks.base import Task
     from ..typing import Rows
 
@@ -33,7 +35,7 @@ GRAPH, WEIGHTS = "model.xml", "model.bin"
 def check() -> None:
     """Raises InputError if NNCF is not installed."""
     try:
-        openvino.without_telemetry("nncf")
+        exported.without_telemetry("nncf")
     except ImportError:
         raise InputError("--int8 needs the package nncf: pip install 'kbert-tasks[int8]'") from None
 
@@ -90,7 +92,7 @@ def quantize(task: "Task[Any]", folder: Path, examples: Sequence[Any]) -> dict[s
         The number of calibration texts, the sizes of both models, and the duration.
     """
     check()
-    nncf, package, began = openvino.without_telemetry("nncf"), openvino.package(), time.perf_counter()
+    nncf, package, began = exported.without_telemetry("nncf"), exported.package(), time.perf_counter()
     some = examples[:: max(1, -(-len(examples) // SAMPLES))]
     windows = (window for example in some for window in task.encode(example))
     samples = [_inputs({"Input-Token": each.ids[None], "Input-Segment": each.segments[None]}) for each in windows]
@@ -139,7 +141,19 @@ def scores(task: "Task[Any]", folder: Path, examples: Examples) -> dict[str, dic
     return {name: each.evaluate(examples).numbers() for name, each in (("float32", task), ("int8", other))}
 
 
-def engine(task: "Task[Any]", folder: Path, precision: str = "f32") -> Any:
+@dataclass(frozen=True)
+class Int8Engine:
+    """Computes the first stage of a task with a quantised model; the second stage, if there is one, stays in Keras."""
+
+    token_axes: "Axes"
+    second: Callable[..., Any]
+    _run: "Run"
+
+    def __call__(self, x: "Arrays") -> "Arrays":
+        return self._run(x)
+
+
+def engine(task: "Task[Any]", folder: Path, precision: str = "f32") -> Int8Engine:
     """Returns the model in a folder as an engine, with the names of inputs and outputs in Keras.
 
     Args:
@@ -147,16 +161,16 @@ def engine(task: "Task[Any]", folder: Path, precision: str = "f32") -> Any:
         folder: folder with the files GRAPH and WEIGHTS.
         precision: OpenVINO's name of the precision of all numbers that are not quantised: "f32" or "bf16".
     """
-    compiled = openvino.package().Core().compile_model(folder / GRAPH, "CPU", {"INFERENCE_PRECISION_HINT": precision})
-    outputs = task.prediction_model(task.model).output
-    names = {name: "logits" if name in task.loss() else name for name in outputs}
+    compiled = exported.package().Core().compile_model(folder / GRAPH, "CPU", {"INFERENCE_PRECISION_HINT": precision})
+    keras = by_keras(task)
+    names = {name: "logits" if name in task.loss() else name for name in keras.token_axes}
     ports = {port.get_any_name(): port for port in compiled.outputs}
 
     def run(x: "Arrays") -> "Arrays":
         found = compiled.infer_new_request(_inputs(x))
         return {ours: found[ports[name]] for ours, name in names.items()}
 
-    return run
+    return Int8Engine(keras.token_axes, keras.second, run)
 
 
 def said(about: Mapping[str, Any], main: str) -> str:

@@ -17,13 +17,14 @@ from .._keras import is_on_cpu, tensorflow
 from ..encoder.layers import FeedForward, LayerNormalization, SelfAttention, constants
 from ..encoder.precision import AMX, fast_bfloat16
 from ..memory import available
+from .engine import numbered
 
 if TYPE_CHECKING:
     import tensorflow as tf
 
     from .._keras import Model
     from ..tasks.base import Task
-    from .predict import Arrays
+    from .engine import Arrays
 
 tf = tensorflow()
 
@@ -39,10 +40,15 @@ class KerasEngine:
 
     Attributes:
         model: the part of the model that prediction uses, a `keras.Model`.
+        token_axes: see `engine.Engine`.
     """
 
     def __init__(self, task: "Task[Any]") -> None:
         self.model = task.prediction_model(task.model)
+        outputs = self.model.output.items()
+        self.token_axes = {name: tuple(size is None for size in output.shape[1:]) for name, output in outputs}
+        self._second: Any = task.SECOND_STAGE and task.model.get_layer(task.SECOND_STAGE)
+        self._second_graph: Any = None
         self._graph: Any = None
         self.constant: Any = None  # the graph with constants, or None
         self.checksum = 0  # of the constants
@@ -84,6 +90,26 @@ class KerasEngine:
         """Returns the outputs for the inputs of a batch, both dicts of name to array."""
         read = getattr(self._thread, "chosen", None) or self.graph
         return {name: value.numpy() for name, value in read(x).items()}
+
+    @property
+    def second_graph(self) -> "tf.types.experimental.ConcreteFunction":
+        """The layer of the second stage as a function of a dict of inputs, see `engine.numbered`."""
+        with self._lock:
+            if self._second_graph is None:
+                layer = self._second
+                # The inputs are float32 also if the layers before compute in 16 bits, which is exact.
+                signature = {
+                    name: tf.TensorSpec(each.shape, tf.float32 if each.dtype.is_floating else each.dtype, name)
+                    for name, each in numbered(layer.input).items()
+                }
+                read = tf.function(
+                    lambda x: {"scores": layer([*x.values()])}, input_signature=[signature], autograph=False
+                )
+                self._second_graph = read.get_concrete_function()
+            return self._second_graph
+
+    def second(self, *inputs: np.ndarray) -> np.ndarray:
+        return self.second_graph(numbered(inputs))["scores"].numpy()
 
     def _with_constants(self) -> "tf.types.experimental.ConcreteFunction | None":
         """Returns the graph with constants, or None if the memory is too small for them."""

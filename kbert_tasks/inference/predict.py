@@ -4,8 +4,8 @@ Scoring uses the same code.
 """
 
 import contextlib
-from collections.abc import Callable, Iterator, Mapping, Sequence
-from typing import TYPE_CHECKING, Any, NamedTuple, TypeAlias
+from collections.abc import Iterator, Mapping, Sequence
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 from tqdm.auto import tqdm
@@ -14,14 +14,12 @@ from ..data.batches import by_length, collate
 from ..errors import InputError
 from ..memory import ran_out
 from ..text.tokenizer import Encoded
+from .engine import Arrays, Engine
 
 if TYPE_CHECKING:
     from ..data.examples import Examples
     from ..tasks.base import Task
     from .keras_engine import KerasEngine
-
-Arrays: TypeAlias = dict[str, np.ndarray]  # name of an input or output of the model to its values
-Run: TypeAlias = Callable[[Arrays], Arrays]
 
 BATCH = 64  # number of texts in a batch; predictions do not depend on it
 LIMIT = 64 * 128  # maximum number of tokens in a batch, including padding; limits the memory for long texts
@@ -110,7 +108,7 @@ def unpadded(task: "Task[Any]", found: Mapping[str, np.ndarray], encoded: Sequen
         A list with one dict of output name to array for each window. Axes that have no fixed size in the model are axes of
         tokens.
     """
-    axes = task.once(token_axes)
+    axes = run(task).token_axes
     return [
         {
             name: value[i][tuple(slice(len(window.ids) if token else None) for token in axes[name])]
@@ -120,23 +118,14 @@ def unpadded(task: "Task[Any]", found: Mapping[str, np.ndarray], encoded: Sequen
     ]
 
 
-def token_axes(task: "Task[Any]") -> dict[str, tuple[bool, ...]]:
-    """Returns a dict of output name to a tuple of bools, one for each axis after the batch axis: whether it has tokens."""
-    outputs = task.prediction_model(task.model).output
-    return {name: tuple(size is None for size in output.shape[1:]) for name, output in outputs.items()}
-
-
 def _batches(lengths: Sequence[int]) -> Iterator[np.ndarray]:
     for batch in by_length(lengths, BATCH) if lengths else ():
         size = max(1, LIMIT // lengths[batch[0]])
         yield from (batch[i : i + size] for i in range(0, len(batch), size))
 
 
-def run(task: "Task[Any]") -> Run:
-    """Returns the function that computes the outputs of a batch with the engine of the task.
-
-    The function maps the inputs of a batch to a dict of NumPy arrays.
-    """
+def run(task: "Task[Any]") -> Engine:
+    """Returns the engine of the task."""
     return task.engine_ or by_keras(task)
 
 

@@ -40,10 +40,13 @@ OPTIONAL = RUN, PAGE, CARD  # a folder without these files can be loaded
 
 
 EXPORT, EXPORT_GRAPH, EXPORT_WEIGHTS, EXPORT_ABOUT = "openvino", "model.xml", "model.bin", "export.json"
+EXPORT_SECOND, EXPORT_SECOND_WEIGHTS = "second.xml", "second.bin"
 EXPORT_LAYOUT = {
     EXPORT_GRAPH: "the part of the model that reads texts, as OpenVINO writes it",
     EXPORT_WEIGHTS: "its weights, float32",
-    EXPORT_ABOUT: "SHA-256 of these two, and of the files of the saved task that they were made from",
+    EXPORT_SECOND: "only of a task with two stages: the second stage",
+    EXPORT_SECOND_WEIGHTS: "its weights, float32",
+    EXPORT_ABOUT: "axes of the outputs, and SHA-256 of the other files and of the saved files that they were made from",
 }
 
 

@@ -105,7 +105,7 @@ def _write(task: "Task[Any]", folder: Path, temporary: Path) -> None:
     # An unpaired surrogate must not make the save fail. `save_file` is not used because it makes the file readable only
     # by its owner, unlike the other files.
     files = {file: text.encode("utf-8", "backslashreplace") for file, text in texts.items()}
-    files[WEIGHTS] = save(arrays_of(task.model) | {SEEN: task.seen_})
+    files[WEIGHTS] = save({**arrays_of(task._model), SEEN: task.seen_})
     with written(folder, AGAIN, sum(map(len, files.values()))):
         temporary.mkdir(parents=True)
         for file, raw in files.items():

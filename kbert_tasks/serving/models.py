@@ -13,7 +13,7 @@ from typing import Any
 
 from ..errors import InputError
 from ..explanation import models as explained
-from ..inference.openvino import ENGINES, package
+from ..inference.openvino import package, pays
 from ..saving.folder import CONFIG, TASK, VOCABULARY, WEIGHTS
 from ..settings import AUTO
 from ..tasks.base import Task
@@ -23,7 +23,6 @@ from .questions import options_of, with_options
 
 log = logging.getLogger("kbert_tasks")
 
-SERVED_BY = (AUTO, *ENGINES)
 VARIANTS = 64  # maximum number of combinations of options of a model that are kept
 
 
@@ -99,7 +98,7 @@ class Models:
 
     Args:
         folders: dict of name to folder.
-        engine: "keras", "openvino", or "auto" for OpenVINO if it is installed.
+        engine: "keras", "openvino", or "auto" for OpenVINO if it is installed and there is no GPU or TPU.
 
     Raises:
         InputError: a folder cannot be loaded.
@@ -155,8 +154,9 @@ def _engine(engine: str) -> str:
     if engine != AUTO:
         return engine
     with suppress(InputError):
-        package()
-        return "openvino"
+        if pays():
+            package()
+            return "openvino"
     return "keras"
 
 

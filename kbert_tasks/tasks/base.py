@@ -15,6 +15,7 @@ from ..data.examples import Examples, examples_of
 from ..errors import InputError
 from ..lock import locked_by_chief
 from ..metrics.advice import advice
+from ..saving.model import Stored
 from ..settings import Settings
 from ..text.tokenizer import Tokenizer
 from .estimator import Estimator
@@ -53,7 +54,7 @@ class Task(Estimator, Hooks, Generic[P]):
     The attributes below are set by `fit` and by `load`.
 
     Attributes:
-        model: the trained `keras.Model`.
+        model: the trained `keras.Model`. After `load` with OpenVINO, it is built when it is first used.
         tokenizer: the Tokenizer that converts text to ids.
         config: the contents of the encoder's `bert_config.json`.
         seen_: fingerprints of the training texts.
@@ -65,7 +66,6 @@ class Task(Estimator, Hooks, Generic[P]):
         answers_: the contents of `answers.jsonl`: one `record` for each text of the same set, including right answers.
     """
 
-    model: "Model"
     tokenizer: Tokenizer
     config: dict[str, Any]
     seen_: np.ndarray
@@ -78,10 +78,20 @@ class Task(Estimator, Hooks, Generic[P]):
         self.checkpoint = checkpoint
         self.settings = self.Settings.of(settings)
         self._next: Settings | None = None  # settings for the next `fit`, if `set_params` changed a trained task
-        self.model = None
+        self._model: Any = None  # the trained model, or Stored
         self.engine_ = None
         self.baseline_ = None
         self._made: dict[Any, tuple[Any, Any]] = {}
+
+    @property
+    def model(self) -> "Model":
+        if isinstance(self._model, Stored):
+            self._model = self._model.model(self)
+        return self._model
+
+    @model.setter
+    def model(self, model: "Model") -> None:
+        self._model = model
 
     def once(self, make: "Callable[[Self], T]") -> T:
         """Returns `make(self)`, cached until `self.model` changes; used for traced functions, which take seconds to make."""
@@ -152,7 +162,7 @@ class Task(Estimator, Hooks, Generic[P]):
         if teacher is not None and not isinstance(teacher, Task):
             from .loading import load
 
-            teacher = load(teacher)
+            teacher = load(teacher, "keras")
         if teacher is not None:
             check_trained(teacher)
         # Train a new object, so that this one does not change if training fails.
@@ -277,5 +287,5 @@ def check_trained(task: Any) -> None:
     """
     if not isinstance(task, Task):
         raise InputError(f"a trained task is needed, found {task!r:.80}: open a saved folder with kbert_tasks.load")
-    if task.model is None:
+    if task._model is None:
         raise InputError(f"this {type(task).__name__} is not trained: call fit, or kbert_tasks.load a saved folder")

@@ -7,6 +7,8 @@ they are the fields of Settings. Importing BaseEstimator would also double the i
 import dataclasses
 from typing import TYPE_CHECKING, Any, cast
 
+from ..saving.model import Stored, arrays_of
+
 if TYPE_CHECKING:
     from sklearn.utils import Tags
     from typing_extensions import Self
@@ -25,7 +27,7 @@ class Estimator:
 
     checkpoint: Any
     settings: Any
-    model: Any
+    _model: Any
     engine_: Any
     _next: Any
     Settings: Any
@@ -50,7 +52,7 @@ class Estimator:
         """
         asked = self.get_params() | params
         checkpoint, settings = asked.pop("checkpoint"), self.Settings.of(asked)
-        if self.model is None:
+        if self._model is None:
             self.settings = settings
         else:
             now = [each.name for each in dataclasses.fields(settings) if each.metadata["later"]]
@@ -74,29 +76,25 @@ class Estimator:
         )
 
     def __sklearn_is_fitted__(self) -> bool:
-        return self.model is not None
+        return self._model is not None
 
     # Copies: pickle, copy and joblib call these two ------------------------------------------------------------
 
     def __getstate__(self) -> dict[str, Any]:
-        from ..saving.model import arrays_of
-
-        model = self.model and arrays_of(self.model)
+        weights = None if self._model is None else arrays_of(self._model)
         # Traced and compiled functions cannot be pickled; the copy makes them again. It does not need the teacher.
         return self.__dict__ | {
             "_made": {},
-            "model": model,
+            "_model": weights,
             "engine_": self.engine_ and self.engine_.folder,
             "teacher_": None,
         }
 
     def __setstate__(self, state: dict[str, Any]) -> None:
         from ..inference.openvino import start
-        from ..saving.model import built, fill
 
-        arrays, folder = state["model"], state["engine_"]
-        self.__dict__.update(state | {"model": None, "engine_": None})
-        if arrays is not None:
-            task = cast("Task[Any]", self)  # only Task inherits from Estimator
-            self.model = fill(built(task, "openvino" if folder else "keras"), arrays)
-            self.engine_ = folder and start(task, folder)
+        weights, folder = state["_model"], state["engine_"]
+        self.__dict__.update(state | {"_model": None, "engine_": None})
+        if weights is not None:
+            self._model = Stored(weights, "openvino" if folder else "keras")
+            self.engine_ = folder and start(cast("Task[Any]", self), folder)  # only Task inherits from Estimator

@@ -43,6 +43,8 @@ class Hooks(Answers):
         first_only: whether the head uses only the vector of [CLS].
         teacher_: the teacher of the last `fit`, a trained task, or None.
         CLASSES: name of the attribute in LEARNED that lists the classes of the answers, or None.
+        SECOND_STAGE: name of a layer that `run_model` runs after `prediction_model` with inputs that it computes from the
+            outputs, see `inference.engine.Engine.second`; None if there is no such layer.
     """
 
     recipe = TEXTS
@@ -52,6 +54,7 @@ class Hooks(Answers):
     first_only: Any = False
     CLASSES: str | None = None
     teacher_: "Task[Any] | None" = None
+    SECOND_STAGE: str | None = None
 
     # Reading -----------------------------------------------------------------------------------------------
 

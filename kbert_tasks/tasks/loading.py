@@ -1,6 +1,7 @@
 """Loading a trained task from the folder that `save` wrote."""
 
 import os
+from contextlib import nullcontext, suppress
 from os import PathLike
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -21,21 +22,24 @@ from ..saving.folder import (
     json_of,
     recover,
 )  # fmt: skip
+from ..saving.model import Stored
 from ..saving.saving import FORMAT, SEEN
+from ..settings import AUTO
 from . import find
 
 if TYPE_CHECKING:
     from .base import Task
 
 
-def load(folder: str | PathLike[str], engine: str = "keras") -> "Task[Any]":
+def load(folder: str | PathLike[str], engine: str = AUTO) -> "Task[Any]":
     """Loads a trained task from a saved folder. This needs neither the checkpoint nor a network connection.
 
     Args:
         folder: a folder written by kbert-train or `save`.
         engine: the software that runs the model in `predict` and `evaluate`: "keras" or "openvino". The first load with
-            "openvino" exports the model into the folder. If you change the weights of `task.model` after loading,
-            predictions with "openvino" do not change.
+            "openvino" exports the model into the folder. "auto" is OpenVINO if it is installed, the folder contains an
+            export, and there is no GPU or TPU; otherwise Keras. If you change the weights of `task.model` after loading,
+            predictions with OpenVINO do not change.
 
     Returns:
         The Task, ready for `predict`.
@@ -44,9 +48,9 @@ def load(folder: str | PathLike[str], engine: str = "keras") -> "Task[Any]":
         InputError: the folder is not a saved task, it was saved by a version of kbert_tasks with another format, a file is
             missing or damaged, or the task or the engine does not exist.
     """
-    from ..inference.openvino import check, start
+    from ..inference import openvino
 
-    check(engine)
+    openvino.check(engine)
     folder = Path(folder).resolve()
     about = checked(folder)
     try:
@@ -56,8 +60,18 @@ def load(folder: str | PathLike[str], engine: str = "keras") -> "Task[Any]":
         cased = about["cased"]
     except (KeyError, TypeError, AttributeError) as error:
         raise InputError(f"{folder / TASK} is damaged ({error!r}): copy the folder again") from None
-    task = _fill(task, folder, cased, engine)
-    task.engine_ = start(task, folder) if engine == "openvino" else None
+    export = None
+    with suppress(InputError) if engine == AUTO else nullcontext():  # OpenVINO cannot be imported
+        if engine == "openvino" or (engine == AUTO and openvino.pays()):
+            export = openvino.kept(folder)
+    if engine == AUTO:
+        engine = "openvino" if export else "keras"
+    stored = _fill(task, folder, cased, engine)
+    if engine == "openvino":
+        task._model = stored
+        task.engine_ = openvino.start(task, folder, export)
+    else:
+        task.model = stored.model(task)
     return task
 
 
@@ -88,12 +102,12 @@ def checked(folder: Path) -> dict[str, Any]:
     return about
 
 
-def _fill(task: "Task[Any]", folder: Path, cased: bool, engine: str) -> "Task[Any]":
+def _fill(task: "Task[Any]", folder: Path, cased: bool, engine: str) -> Stored:
+    """Sets the attributes of a task, except its model, and returns the weights."""
     from safetensors import SafetensorError
     from safetensors.numpy import load_file
 
     from ..checkpoint.config import read_config
-    from ..saving.model import built, fill, weights
     from ..text.tokenizer import read_vocabulary
 
     task.config, task.report_ = read_config(folder / CONFIG), json_of(folder / REPORT)
@@ -106,14 +120,4 @@ def _fill(task: "Task[Any]", folder: Path, cased: bool, engine: str) -> "Task[An
         raise InputError(f"{folder / WEIGHTS} is damaged or incomplete: copy the folder again ({error})") from None
     if task.config["num_hidden_layers"] > len(arrays):  # check before building a graph that could be huge
         raise InputError(f"{folder / CONFIG} has more layers than {WEIGHTS}: copy the whole folder again")
-    model = built(task, engine)
-    wanted = {name: tuple(weight.shape) for name, weight in weights(model).items()}
-    found = {name: array.shape for name, array in arrays.items()}
-    if wanted != found:
-        name = sorted(dict(wanted.items() ^ found.items()))[0]
-        raise InputError(
-            f"{folder / WEIGHTS} does not fit {TASK}: {name} should be {wanted.get(name)}, found {found.get(name)}: "
-            "these are files of two trainings; copy the folder again"
-        )
-    task.model = fill(model, arrays)
-    return task
+    return Stored(arrays, engine, str(folder / WEIGHTS))

@@ -160,6 +160,7 @@ def reference(checkpoint, tmp_path_factory):
     """(finished process, outputs) if kbert_tasks is imported first and Keras 3 later."""
     saved = tmp_path_factory.mktemp("reference") / "outputs.npy"
     checks = "\nfrom tensorflow.python.util import _pywrap_util_port as port; assert port.IsMklEnabled()"  # oneDNN is on by default
+    checks += "\nassert not [name for name in sys.modules if name.split('.')[0] == 'keras']"  # Keras 3 was not imported
     checks += "\nbert.predict([ids, segments], verbose=0)\nprint('.', flush=True); print('.', file=sys.stderr)\n"
     result = run(IMPORT_KERAS_BERT + checks + ALL_BOUND + KERAS3 + IS_KERAS3, checkpoint, saved)
     return result, np.load(saved)
@@ -278,6 +279,18 @@ import_keras_bert()
     assert result.stdout == ""
     assert result.stderr.startswith(f"{native_output}\nstderr works\n{native_output}\nTraceback")
     assert result.stderr.endswith("ImportError: no kernels\n")
+
+
+@pytest.mark.parametrize("before", ["", "import keras.src\n"])
+def test_keras_3_is_imported_if_tensorflow_needs_it(tmp_path, before):
+    """As a version of TensorFlow that does not ignore the missing import; also if the user has imported Keras 3."""
+    for name in ("keras/__init__.py", "keras/src/__init__.py", "keras/src/optimizers.py"):
+        (tmp_path / name).parent.mkdir(exist_ok=True)
+        (tmp_path / name).touch()
+    (tmp_path / "tensorflow.py").write_text("print('importing')\nimport keras.src.optimizers")
+    program = "import sys\nsys.path.insert(0, sys.argv[1])\n" + before
+    program += "from kbert_tasks._keras import tensorflow\ntensorflow()\nimport keras.src.optimizers"
+    assert run(program, tmp_path).stdout == "importing\n" * (1 if before else 2)
 
 
 def test_import_works_without_stderr(tmp_path):

@@ -8,7 +8,7 @@ import pytest
 import kbert_tasks as kb
 from kbert_tasks import cli
 from kbert_tasks.exporting import int8
-from kbert_tasks.inference import openvino
+from kbert_tasks.inference import exported
 
 from .test_export import LABELS, client, run
 from .untrained import untrained
@@ -98,13 +98,13 @@ def test_command_and_its_errors(hotel, tmp_path, capsys, monkeypatch):
     ):
         assert cli.export([*words, *more]) == 2
         assert message in capsys.readouterr().err
-    original = openvino.without_telemetry
+    original = exported.without_telemetry
 
     def absent(package):
         if package == "nncf":
             raise ImportError
         return original(package)
 
-    monkeypatch.setattr(openvino, "without_telemetry", absent)
+    monkeypatch.setattr(exported, "without_telemetry", absent)
     assert cli.export([*words, "--format", "openvino", "--int8"]) == 2
     assert "pip install 'kbert-tasks[int8]'" in capsys.readouterr().err

@@ -5,7 +5,6 @@ import pytest
 
 from kbert_tasks.metrics.formatting import run_text
 from kbert_tasks.reporting import tables
-from kbert_tasks.tasks.relation import cascade
 from kbert_tasks.tasks.relation import task as relation
 from kbert_tasks.tasks.relation.task import RelationExtractor
 from kbert_tasks.text.spans import MOST
@@ -25,7 +24,6 @@ def task(checkpoint):
 def notes(task, monkeypatch, probability):
     """(notes, printed report) of an evaluation in which every span and every pair of spans has this probability."""
     monkeypatch.setattr(RelationExtractor, "probabilities", lambda self, scores: np.full(scores.shape, probability))
-    monkeypatch.setattr(cascade, "followed", lambda task: lambda x, s, o: np.ones((len(x), s.shape[1], o.shape[1], 1)))
     # None of these texts is in the training data.
     rows = [{"text": text + "吗", "spo_list": []} for text in (LONG, LONG + LONG[:4], SHORT)]
     report = task.evaluate(rows)
@@ -41,7 +39,6 @@ def test_texts_with_too_many_candidates_are_counted(task, monkeypatch):
 
 def test_run_reports_many_candidates_once(task, monkeypatch):
     monkeypatch.setattr(RelationExtractor, "probabilities", lambda self, scores: np.full(scores.shape, 0.9))
-    monkeypatch.setattr(cascade, "followed", lambda task: lambda x, s, o: np.ones((len(x), s.shape[1], o.shape[1], 1)))
     rows = [{"text": LONG, "spo_list": [["好", "是", "坏"]]}, {"text": SHORT, "spo_list": []}]
     trained = RelationExtractor(task.checkpoint, epochs=2, max_length=32).fit(rows, dev=rows)
     trained.add_test(trained.evaluate(rows), 0.0)

@@ -7,7 +7,7 @@ import pytest
 
 import kbert_tasks as kb
 from kbert_tasks import cli
-from kbert_tasks.inference import predict
+from kbert_tasks.inference.keras_engine import KerasEngine
 from kbert_tasks.tasks.relation import cascade
 from kbert_tasks.tasks.relation.task import RelationExtractor
 from kbert_tasks.text.tokenizer import read_vocabulary
@@ -126,8 +126,9 @@ def test_triples_have_spans_and_probability(fitted):
 
 def test_encoder_runs_once_per_text_for_any_number_of_subjects(fitted, monkeypatch):
     batch_sizes = []
-    read = predict.run(fitted)
-    monkeypatch.setattr(predict, "run", lambda task: lambda x: batch_sizes.append(len(x["Input-Token"])) or read(x))
+    read = KerasEngine.__call__
+    count = lambda engine, x: batch_sizes.append(len(x["Input-Token"])) or read(engine, x)  # noqa: E731
+    monkeypatch.setattr(KerasEngine, "__call__", count)
     texts = [row["text"] for row in CHAINS]
     assert sum(len(p.triples) for p in fitted.predict(texts)) == 14
     assert sum(batch_sizes) == len(texts)

@@ -6,21 +6,15 @@ with a teacher (predicate index, object span, probability).
 """
 
 from collections.abc import Callable, Iterator, Sequence
-from typing import TYPE_CHECKING, Any, TypeAlias, cast
+from typing import Any, TypeAlias, cast
 
 import numpy as np
 
-from ..._keras import tensorflow
 from ...data.batches import collate
 from ...text.spans import FLOOR, TokenSpan, likely, mark, marked
 from ...text.tokenizer import Encoded
 from ..contract import Arrays, Outputs
 from ..span_task import SpanTarget
-
-if TYPE_CHECKING:
-    from tensorflow import Tensor
-
-    from .task import RelationExtractor
 
 Gold: TypeAlias = dict[TokenSpan, list[SpanTarget]]  # subject to (predicate index, object, ...)
 Soft: TypeAlias = dict[TokenSpan, list[tuple[int, TokenSpan, float]]]  # the same with probabilities
@@ -101,7 +95,8 @@ def probabilities(
     """Computes the probabilities of likely spans, and of the predicates between them, for a batch of windows.
 
     Args:
-        follow: the function that `followed` returns.
+        follow: function from token vectors, subjects and objects, both (batch, count, 2), to the probabilities of predicates
+            (batch, subjects, objects, kinds).
         hidden: token vectors (batch, time, hidden).
         spans: probabilities (batch, 2 for subject and object, time, time).
         encoded: list of Encoded, the windows of the batch.
@@ -127,20 +122,6 @@ def probabilities(
         }
         for each, s, o, scores in zip(spans, subjects, objects, pairs, strict=True)
     ]
-
-
-def followed(task: "RelationExtractor") -> Callable[..., Any]:
-    """Returns a function that computes the predicate probabilities of a RelationExtractor from token vectors and spans."""
-    tf = tensorflow()
-    pairs = task.model.get_layer("pairs")
-    hidden, *spans = pairs.input
-    signature = [tf.TensorSpec(hidden.shape, tf.float32), *(tf.TensorSpec(each.shape, each.dtype) for each in spans)]
-
-    @tf.function(input_signature=signature, autograph=False)
-    def follow(hidden: "Tensor", subjects: "Tensor", objects: "Tensor") -> "Tensor":
-        return tf.sigmoid(pairs([hidden, subjects, objects]))
-
-    return follow
 
 
 def answers(

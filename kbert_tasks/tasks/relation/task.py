@@ -60,6 +60,7 @@ class RelationExtractor(SpanTask[Prediction]):
     ANSWERS = "triples"
     ANNOTATION = TRIPLES
     FORMAT = "jsonl"
+    SECOND_STAGE = "pairs"
     presentation = Presentation(
         "Relation extraction", "关系抽取", "predicate", "各谓词",
         keys=("subject", "predicate", "object"), entities=("subject", "object"),
@@ -176,9 +177,13 @@ class RelationExtractor(SpanTask[Prediction]):
     def run_model(self, encoded: Sequence[Encoded]) -> list[Outputs]:
         from ...inference.predict import inputs, run
 
-        found = run(self)(inputs(encoded))
+        engine = run(self)
+        found = engine(inputs(encoded))
         return cascade.probabilities(
-            self.once(cascade.followed), found["hidden"], self.probabilities(found["spans"]), encoded
+            lambda *x: self.probabilities(engine.second(*x)),
+            found["hidden"],
+            self.probabilities(found["spans"]),
+            encoded,
         )
 
     def decode(self, example: Example, encoded: Sequence[Encoded], outputs: Sequence[Outputs]) -> Candidates:
@@ -218,7 +223,7 @@ class RelationExtractor(SpanTask[Prediction]):
     def client(self) -> Client:
         about = {"predicates": self.predicates_, "types": self.types_, "most": MOST, "most_triples": cascade.TRIPLES}
         made = self.span_client(Path(__file__).with_name("client.py.jinja"), about)
-        return replace(made, second="pairs", second_head=self.model.get_layer("pairs").in_numpy())
+        return replace(made, second=self.SECOND_STAGE, second_head=self.model.get_layer("pairs").in_numpy())
 
     def explained_answers(self, value: Sequence[Record]) -> list[tuple[str, ...]]:
         return [tuple(each[key] for key in self.presentation.keys) for each in value]
