@@ -34,7 +34,9 @@ def at_once() -> int:
     return AT_ONCE_CPU if is_on_cpu() else AT_ONCE_GPU
 
 
-def attend(queries: tf.Tensor, keys: tf.Tensor, values: tf.Tensor, bias: tf.Tensor, rate: float) -> tf.Tensor:
+def attend(
+    queries: tf.Tensor, keys: tf.Tensor, values: tf.Tensor, bias: tf.Tensor, rate: float, longest: int | None = None
+) -> tf.Tensor:
     """Returns softmax(queries keys^T / sqrt(size) + bias) values, with dropout on the probabilities.
 
     Args:
@@ -42,12 +44,14 @@ def attend(queries: tf.Tensor, keys: tf.Tensor, values: tf.Tensor, bias: tf.Tens
         keys, values: (batch, heads, time of keys, size).
         bias: float32 (batch, 1, 1, time of keys).
         rate: dropout rate.
+        longest: largest number of tokens in a training, if it is known. If it is small, the graph is smaller.
 
     Returns:
         (batch, time of queries, heads, size).
     """
     scale = tf.cast(kept_scale(rate), queries.dtype)
-    forward, backward = _graphs(rate, LONG, None if is_tpu(tf.distribute.get_strategy()) else at_once())
+    long = LONG if longest is None or longest >= LONG else None
+    forward, backward = _graphs(rate, long, None if is_tpu(tf.distribute.get_strategy()) else at_once())
     seed = new_seed()
 
     @custom_gradient
@@ -71,13 +75,13 @@ def attend(queries: tf.Tensor, keys: tf.Tensor, values: tf.Tensor, bias: tf.Tens
 
 @functools.cache
 def _graphs(
-    rate: float, long: int, together: int | None
+    rate: float, long: int | None, together: int | None
 ) -> tuple[Callable[..., list[tf.Tensor]], Callable[..., list[tf.Tensor]]]:
     """Returns the functions for the output and for the gradients. All layers share their graphs, to save time.
 
     Args:
         rate: dropout rate.
-        long: number of tokens from which on the probabilities are computed again.
+        long: number of tokens from which on the probabilities are computed again, or None to always store them.
         together: number of probabilities that are then computed at once, or None for all.
     """
 
@@ -143,9 +147,9 @@ def _graphs(
     return forward, backward
 
 
-def _is_long(keys: tf.Tensor, long: int) -> bool | tf.Tensor:
+def _is_long(keys: tf.Tensor, long: int | None) -> bool | tf.Tensor:
     """Returns whether the texts are long, as a bool if the number of tokens is known."""
-    return (keys.shape[2] or tf.shape(keys)[2]) >= long
+    return long is not None and (keys.shape[2] or tf.shape(keys)[2]) >= long
 
 
 def _either(

@@ -162,6 +162,8 @@ class SelfAttention(Random, Layer):
     With `first_only`, only the first token has a query, and the output is (batch, 1, hidden).
     """
 
+    longest: int | None = None  # largest number of tokens in a training, if it is known
+
     def __init__(self, heads: int, dropout_rate: float, first_only: bool = False, **kwargs: Any) -> None:
         super().__init__(**kwargs)
         self.heads, self.dropout_rate, self.first_only = heads, dropout_rate, first_only
@@ -181,7 +183,7 @@ class SelfAttention(Random, Layer):
             queries, keys, values = self.heads_of(x, "qkv", training)
         bias = tf.cast(bias, tf.float32)
         if training:
-            y = attention.attend(queries, keys, values, bias, self.dropout_rate)
+            y = attention.attend(queries, keys, values, bias, self.dropout_rate, self.longest)
         else:
             scores = tf.matmul(queries, keys, transpose_b=True) * (size // self.heads) ** -0.5
             # The softmax is always float32.

@@ -41,6 +41,8 @@ def build(trainer: "Trainer") -> np.ndarray:
         for layer in encoder.layers:
             number = optimizers.numbered(layer.name)
             layer.trainable = number is None or not settings.freeze_layers or number > settings.freeze_layers
+            if hasattr(layer, "longest"):
+                layer.longest = settings.max_length
         compiling.set_compiled(encoder, settings.compile)
         task.model = task.build(encoder)
         fill_pooler(task.model, checkpoint.pooler())
