@@ -114,7 +114,7 @@ class Endpoints:
         with self.answerer.admission() as deadline:
             asked = await self._asked(schema.PageRequest, request, deadline)
             found = await self.answerer.explain(*self._to_explain(model, asked), deadline)
-        return HTMLResponse(pages.explanation(found, language_of(asked.language, "")))
+        return HTMLResponse(pages.explanation(model.task, found, language_of(asked.language, "")))
 
     async def list_models(self) -> Response:
         """Returns the models of this server, with the settings that a request may change."""

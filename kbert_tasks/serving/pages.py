@@ -45,7 +45,7 @@ def start(language: str, protected: bool) -> str:
 
 def answer(task: Task[Any], text: str, answered: Answered, language: str) -> str:
     """Returns the HTML fragment with the answer for one text."""
-    t, names_of = LANGUAGES[language], NAMES[language]
+    t, names_of = LANGUAGES[language], _names(task, language)
     (prediction,) = answered.predictions
     if prediction is None:
         return _template("answer").render(t=t, skipped=", ".join(names_of.get(each, each) for each in answered.skipped))
@@ -74,9 +74,18 @@ def _labels(task: Task[Any], prediction: Any) -> list[tuple[str, float, bool]]:
     return [(name, p, name in predicted) for name, p in sorted(probabilities.items(), key=lambda each: -each[1])]
 
 
-def explanation(found: Explanation, language: str) -> str:
+def _names(task: Task[Any], language: str) -> dict[str, str]:
+    """Returns the names of the columns of answers, which are also roles of parts of the text, and of reasons."""
+    shown = task.presentation
+    if language == "zh":
+        return NAMES[language] | dict(zip(shown.keys, shown.keys_zh, strict=False))
+    return NAMES[language] | {key: key.replace("_", " ") for key in shown.keys}
+
+
+def explanation(task: Task[Any], found: Explanation, language: str) -> str:
     """Returns the HTML fragment with an explanation."""
-    places = {NAMES[language].get(name, name): place for name, place in found.places.items()}
+    names = _names(task, language)
+    places = {names.get(name, name): place for name, place in found.places.items()}
     return fragment(dataclasses.replace(found, places=places), language=language)
 
 

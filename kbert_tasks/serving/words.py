@@ -20,13 +20,11 @@ CHINESE = {
     "ask_key": "本服务器需要 API 密钥。", "script": "本页面需要 JavaScript。",
     "about_explain": "一次解释的耗时约等于一百次预测。",
 }  # fmt: skip
-# Names of the columns of answers and of parts of texts, and reasons without an answer; others are shown as they are.
+# The name of the probability, and reasons without an answer; others are shown as they are.
 NAMES: dict[str, dict[str, str]] = {
-    "en": {"event_type": "event type"},
+    "en": {},
     "zh": {
-        "subject": "主体", "predicate": "谓词", "object": "客体", "entity": "实体", "type": "类型", "start": "起点",
-        "event_type": "事件类型", "probability": "概率", "empty text": "文本为空",
-        "empty second text": "第二段文本为空", "no event type": "没有事件类型",
+        "probability": "概率", "empty text": "文本为空", "empty second text": "第二段文本为空", "no event type": "没有事件类型",
     },
 }  # fmt: skip
 LANGUAGES = {"en": ENGLISH, "zh": CHINESE}
