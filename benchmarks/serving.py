@@ -1,93 +1,64 @@
 """Load test of kbert-serve: requests per second and latency, with and without batches, compared with transformers.
 
-    python benchmarks/serving.py RUN TEXTS.csv [--clients 1 8 64] [--seconds 10] [--transformers PYTHON]
+    kbert-export RUN EXPORT --format huggingface
+    python benchmarks/serving.py RUN TEXTS.csv [--clients 1 8 64] [--seconds 10] [--transformers PYTHON EXPORT]
 
 RUN is a folder that kbert-train wrote for single texts, TEXTS a file with a column `text`. Each client sends one text, waits for the
 answer and sends the next one. All servers run in turn on this machine, together with the clients. `short` are the texts of up to 20
-characters, `mixed` all texts. Every answer of kbert-serve is compared with that of `predict`. With --transformers, the Python of an
-environment with torch, transformers, fastapi and uvicorn, a BERT of the same size with random weights answers behind FastAPI, one text
-at a time (its answers are not compared).
+characters, `mixed` all texts. Every answer is compared with that of `predict`. With --transformers, the Python of an environment with
+torch, transformers, fastapi and uvicorn, the exported model answers behind FastAPI, one text at a time, as in most tutorials.
 """
 
 import argparse
 import asyncio
 import json
-import os
-import re
-import signal
-import subprocess
-import sys
 import time
-from contextlib import contextmanager
 from itertools import count
 from pathlib import Path
 
 import numpy as np
 from machine import described
+from served import OURS, Connection, running
 
 import kbert_tasks as kb
 
 SHORT = 20  # characters
 DIFFERENCE = 0.02  # of a probability, in bfloat16 with other padding
 ALONE = ("--batch-tokens", "1", "--batch-wait", "0")
-OURS = "from kbert_tasks import cli; raise SystemExit(cli.serve())"
 
 
 def servers(arguments):
     """Returns a dict of the name of each server to its command."""
     found = {}
     for engine in arguments.engines:
-        command = [sys.executable, "-c", OURS, f"it={arguments.run}", "--port", "0", "--engine", engine]
+        command = [*OURS, f"it={arguments.run}", "--port", "0", "--engine", engine]
         found[f"kbert-serve, {engine}, batches"] = [*command, *arguments.options]
         found[f"kbert-serve, {engine}, each text alone"] = [*command, *ALONE]
     if arguments.transformers:
         worker = Path(__file__).parent / "workers" / "transformers_server.py"
-        found["transformers, each text alone"] = [arguments.transformers, str(worker), str(arguments.run)]
+        python, export = arguments.transformers
+        for kind in ("float32", "bfloat16"):
+            found[f"transformers, {kind}, each text alone"] = [python, str(worker), export, kind]
     return {name: command for name, command in found.items() if arguments.only in name}
 
 
-@contextmanager
-def running(command):
-    """Starts a server, and yields its host, port and process."""
-    process = subprocess.Popen(command, stderr=subprocess.PIPE, text=True, encoding="utf-8")
-    try:
-        lines = []
-        for line in process.stderr:
-            lines.append(line)
-            if address := re.search(r"http://([\d.]+):(\d+)", line):
-                break
-        else:
-            raise SystemExit("".join(lines))
-        # Otherwise a full pipe would stop the server.
-        asyncio.get_running_loop().run_in_executor(None, lambda: [*process.stderr])
-        yield address[1], int(address[2]), process
-    finally:
-        process.send_signal(signal.SIGTERM)
-        process.wait(60)
-
-
-async def client(host, port, texts, numbers, until, found):
+async def client(server, texts, numbers, until, found):
     """Sends requests on one connection; adds (index of the text, seconds, answer)."""
-    reader, writer = await asyncio.open_connection(host, port)
+    connection = await Connection.opened(server)
     while time.perf_counter() < until:
         index = next(numbers) % len(texts)
-        body = json.dumps({"texts": [texts[index]]}).encode()
-        head = f"POST /models/it/predict HTTP/1.1\r\nHost: x\r\nContent-Type: application/json\r\nContent-Length: {len(body)}\r\n\r\n"
         began = time.perf_counter()
-        writer.write(head.encode() + body)
-        answer = await reader.readuntil(b"\r\n\r\n")
-        size = int(re.search(rb"(?i)content-length: (\d+)", answer)[1])
-        content = await reader.readexactly(size)
-        if b" 200 " not in answer[:16]:
-            raise SystemExit(f"{answer.decode()}{content.decode()}")
+        status, content = await connection.ask("/models/it/predict", {"texts": [texts[index]]})
+        if status != 200:
+            raise SystemExit(f"{status} {content.decode()}")
         found.append((index, time.perf_counter() - began, json.loads(content)["answers"][0]))
-    writer.close()
+    connection.writer.close()
 
 
-async def loaded(host, port, texts, clients, seconds):
+async def loaded(server, texts, clients, seconds):
     """Returns (requests per second, milliseconds of each request, [(index of the text, answer)])."""
     found, numbers, began = [], count(), time.perf_counter()
-    await asyncio.gather(*(client(host, port, texts, numbers, began + seconds, found) for _ in range(clients)))
+    await asyncio.gather(*(client(server, texts, numbers, began + seconds, found) for _ in range(clients)))
     took = time.perf_counter() - began
     return len(found) / took, [1000 * each for _, each, _ in found], [(index, answer) for index, _, answer in found]
 
@@ -102,24 +73,18 @@ def wrong(answers, expected):
     return number
 
 
-def processor_seconds(process):
-    """Returns the processor time of a process in seconds."""
-    fields = Path(f"/proc/{process.pid}/stat").read_text().rpartition(")")[2].split()
-    return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
-
-
 async def measured(arguments, kinds, expected):
     print("| server | texts | clients | requests / s | p50 ms | p95 ms | p99 ms | processor ms / request | wrong |")
     print("|---|---|---|---|---|---|---|---|---|")
     for name, command in servers(arguments).items():
-        with running(command) as (host, port, process):
-            await loaded(host, port, kinds["mixed"], 4, 2)
+        with running(command) as server:
+            await loaded(server, kinds["mixed"], 4, 2)
             for kind, texts in kinds.items():
                 for clients in arguments.clients:
-                    before = processor_seconds(process)
-                    rate, times, answers = await loaded(host, port, texts, clients, arguments.seconds)
-                    spent = 1000 * (processor_seconds(process) - before) / len(answers)
-                    bad = "–" if name.startswith("transformers") else wrong(answers, expected[kind])
+                    before = server.processor_seconds()
+                    rate, times, answers = await loaded(server, texts, clients, arguments.seconds)
+                    spent = 1000 * (server.processor_seconds() - before) / len(answers)
+                    bad = wrong(answers, expected[kind])
                     p = " | ".join(f"{each:.1f}" for each in np.percentile(times, [50, 95, 99]))
                     print(f"| {name} | {kind} | {clients} | {rate:.1f} | {p} | {spent:.2f} | {bad} |", flush=True)
 
@@ -132,7 +97,9 @@ def main():
     parser.add_argument("--seconds", type=float, default=10)
     parser.add_argument("--number", type=int, default=500, metavar="N", help="number of different texts (default 500)")
     parser.add_argument("--engines", nargs="*", default=["openvino", "keras"])
-    parser.add_argument("--transformers", metavar="PYTHON", help="the Python of an environment with transformers")
+    parser.add_argument(
+        "--transformers", nargs=2, metavar=("PYTHON", "EXPORT"), help="Python with transformers; folder of kbert-export"
+    )
     parser.add_argument("--only", default="", metavar="WORDS", help="only servers whose name contains this")
     parser.add_argument("--options", nargs=argparse.REMAINDER, default=[], help="options of kbert-serve with batches")
     arguments = parser.parse_args()

@@ -1,9 +1,8 @@
-"""A BERT of transformers behind FastAPI, as in most tutorials: each request tokenizes and computes its own text.
+"""An exported classifier in transformers behind FastAPI, as in most tutorials: each request tokenizes and computes its own text.
 
-    python transformers_server.py RUN
+    python transformers_server.py EXPORT float32|bfloat16
 
-It has the size and the vocabulary of RUN, a folder that kbert-train wrote, and random weights. FastAPI runs the function of each request
-in one of its threads. It computes in bfloat16 if the processor has AMX or AVX-512 instructions for it, otherwise in float32.
+EXPORT is a folder that `kbert-export --format huggingface` wrote. FastAPI runs the function of each request in one of its threads.
 """
 
 import json
@@ -15,31 +14,39 @@ import torch
 import uvicorn
 from fastapi import FastAPI
 from pydantic import BaseModel
-from transformers import BertConfig, BertForSequenceClassification, BertTokenizerFast
+from safetensors.torch import load_file
+from transformers import AutoModel, AutoModelForSequenceClassification, AutoTokenizer
 
 
 class Request(BaseModel):
     texts: list[str]
 
 
-def application(run):
-    about = json.loads((run / "task.json").read_text(encoding="utf-8"))
-    labels = about["learned"]["labels_"]
-    config = BertConfig(**json.loads((run / "bert_config.json").read_text(encoding="utf-8")), num_labels=len(labels))
-    fast = "avx512_bf16" in Path("/proc/cpuinfo").read_text()
-    model = BertForSequenceClassification(config).eval().to(torch.bfloat16 if fast else torch.float32)
-    tokenizer = BertTokenizerFast(str(run / "vocab.txt"), do_lower_case=not about["cased"])
-    length, app = about["settings"]["max_length"], FastAPI()
+def loaded(folder, pooling, dtype):
+    """Returns (model, function from its output to the scores of the labels); poolings without a class have their own head."""
+    if pooling in ("cls", "pooler"):
+        return AutoModelForSequenceClassification.from_pretrained(folder).eval().to(dtype), lambda found: found.logits
+    model = AutoModel.from_pretrained(folder, add_pooling_layer=False).eval().to(dtype)
+    head = {name: each.to(dtype) for name, each in load_file(folder / "head.safetensors").items()}
+    pooled = {"mean": lambda hidden: hidden.mean(1), "max": lambda hidden: hidden.amax(1)}[pooling]
+    return model, lambda found: pooled(found.last_hidden_state) @ head["label/kernel"] + head["label/bias"]
+
+
+def application(folder, kind):
+    info = json.loads((folder / "export.json").read_text(encoding="utf-8"))
+    model, scores = loaded(folder, info["pooling"], getattr(torch, kind))
+    tokenizer = AutoTokenizer.from_pretrained(folder)
+    app = FastAPI()
 
     @app.post("/models/it/predict")
     def predict(asked: Request):
         answers = []
         for text in asked.texts:
-            x = tokenizer(text, truncation=True, max_length=length, return_tensors="pt")
+            x = tokenizer(text, truncation=True, return_tensors="pt")
             with torch.inference_mode():
-                p = model(**x).logits.float().softmax(-1)[0]
+                p = (scores(model(**x)).float() / info["temperature"]).softmax(-1)[0]
             best = int(p.argmax())
-            answers.append({"label": labels[best], "probability": float(p[best])})
+            answers.append({"label": info["labels"][best], "probability": float(p[best])})
         return {"answers": answers}
 
     return app
@@ -48,6 +55,6 @@ def application(run):
 if __name__ == "__main__":
     listening = socket.create_server(("127.0.0.1", 0))
     host, port = listening.getsockname()
-    app = application(Path(sys.argv[1]))
+    app = application(Path(sys.argv[1]), sys.argv[2])
     print(f"http://{host}:{port}", file=sys.stderr, flush=True)
     uvicorn.Server(uvicorn.Config(app, access_log=False, log_level="warning")).run(sockets=[listening])

@@ -22,8 +22,8 @@ def serve(argv: Sequence[str]) -> None:
     from ..serving import access, models, running
 
     key, folders = access.key_of_environment(), models.folders_of(arguments.run)
-    with running.opened(arguments.host, arguments.port) as listening:
-        running.serve(models.Models(folders, arguments.engine), limits, listening, key, arguments.log)
+    with running.opened(arguments.host, arguments.port) as listening, running.noted_hangups() as noted:
+        running.serve(models.Models(folders, arguments.engine), limits, listening, key, arguments.log, noted)
 
 
 def _parser() -> argparse.ArgumentParser:

@@ -5,6 +5,7 @@ Only two parts of heads use 16 bits: the optional pooler and, in pretraining, th
 """
 
 import contextlib
+import threading
 from collections.abc import Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -17,6 +18,7 @@ if TYPE_CHECKING:
 
 CPU = Path("/proc/cpuinfo")
 AMX = "AMX"
+_BUILDING = threading.RLock()  # Keras has one policy for all threads
 
 
 def fast_bfloat16() -> str:
@@ -73,14 +75,15 @@ def choose(precision: str, encoder: str = "fast") -> tuple[str, str]:
 
 @contextlib.contextmanager
 def computing(precision: str) -> Iterator[None]:
-    """Builds the layers inside the block with the given precision."""
+    """Builds the layers inside the block with the given precision; other threads wait at the beginning of their block."""
     mixed = keras2().mixed_precision
-    before = mixed.global_policy()
-    mixed.set_global_policy("float32" if precision == "float32" else f"mixed_{precision}")
-    try:
-        yield
-    finally:
-        mixed.set_global_policy(before)
+    with _BUILDING:
+        before = mixed.global_policy()
+        mixed.set_global_policy("float32" if precision == "float32" else f"mixed_{precision}")
+        try:
+            yield
+        finally:
+            mixed.set_global_policy(before)
 
 
 def scaled(optimizer: "Optimizer", precision: str) -> "Optimizer":

@@ -11,6 +11,7 @@ import numpy as np
 from ..html import fonts
 from ..html.templates import template
 from .explanation import Explanation
+from .words import LANGUAGES
 
 
 def html(explanation: Explanation) -> str:
@@ -26,7 +27,7 @@ def html(explanation: Explanation) -> str:
     return _template("page").render(explanation=explanation, body=fragment(explanation), family=fonts.FAMILY)
 
 
-def fragment(explanation: Explanation, brief: bool = False) -> str:
+def fragment(explanation: Explanation, brief: bool = False, language: str | None = None) -> str:
     """Returns the HTML fragment of one explanation.
 
     The page around it must include style.css and explanation.css and, if any fragment has attention maps, attention.js at
@@ -35,6 +36,7 @@ def fragment(explanation: Explanation, brief: bool = False) -> str:
     Args:
         explanation: an Explanation. Its attention maps need 4/3 bytes per value: 3 MB for 128 tokens and 144 heads.
         brief: whether to omit the legend and the descriptions of the numbers, for a page with several explanations.
+        language: "en" or "zh" for a fragment without attention maps; None for a page with headings in both.
     """
     return _template("fragment").render(
         e=explanation,
@@ -42,6 +44,8 @@ def fragment(explanation: Explanation, brief: bool = False) -> str:
         texts=[_pieces(explanation, segment) for segment in range(len(explanation.texts))],
         maps=None if explanation.attention is None else _maps(explanation.tokens, explanation.attention),
         brief=brief,
+        t=LANGUAGES[language or "en"],
+        bilingual=language is None,
     )
 
 

@@ -35,7 +35,9 @@ FORMATS: dict[str, tuple[str, ...]] = {
 TOLERANCE = 1e-3  # float32 in another order of operations changes a probability by about 1e-6
 NAME = re.compile(r"[A-Za-z0-9_][A-Za-z0-9_.-]{0,99}")
 ABOUT, PARITY, README, TOKENIZER = "export.json", "parity.json", "README.md", "tokenizer.json"
-TEXTS = "这家酒店的房间很干净。", "The room was clean and quiet."  # for the example in the README
+# For the example in the README, Chinese and English: labels suit any text, other answers are parts of a text.
+TEXTS = "这家酒店的房间很干净。", "The room was clean and quiet."
+NAMES = "方小雪1980年出生于青岛，毕业于北京大学。", "Anna Smith was born in Boston and works for Acme."
 
 
 def export(
@@ -85,12 +87,13 @@ def export(
         raise InputError(f"the task {task.name} does not define client, which exports need: see Task.client")
     name = _name(name, known)
     from .graph import exact
+    from .huggingface import without_triton
 
     task = exact(task)
     examples = _examples(task, compare)
     quantised = int8_plan(task, compare, calibrate, examples) if int8 else None
     folder = Path(folder)
-    with replacing_folder(folder) as fresh, written(folder, "and run the same command again"):
+    with replacing_folder(folder) as fresh, written(folder, "and run the same command again"), without_triton():
         fresh.mkdir()
         about = _write(task, client, format, fresh, name, examples, quantised)
         if not about["largest_difference"] <= tolerance:  # also true for NaN
@@ -241,7 +244,8 @@ def _json(file: Path, content: dict[str, Any]) -> None:
 
 def _question(task: "Task[Any]", example: Any) -> dict[str, str]:
     """Returns the inputs for the example in the README, which contains no text of the data, except a type such as `about`."""
-    text = TEXTS["的" not in task.tokenizer.vocabulary]
+    texts = NAMES if task.presentation.entities else TEXTS
+    text = texts["的" not in task.tokenizer.vocabulary]
     return {key: value if key == task.presentation.about else text for key, value in task.question(example).items()}
 
 

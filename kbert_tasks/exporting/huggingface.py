@@ -4,7 +4,10 @@ Hugging Face's classifier always has a dense layer with tanh on [CLS] (the poole
 mapped with a pooler that multiplies by SMALL, where tanh changes a value by about a millionth of it.
 """
 
+import contextlib
 import json
+import sys
+from collections.abc import Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -39,6 +42,24 @@ LAYER = {
     "FeedForward": ("intermediate.dense.weight", "intermediate.dense.bias", "output.dense.weight", "output.dense.bias"),
     "FeedForward-Norm": ("output.LayerNorm.weight", "output.LayerNorm.bias"),
 }
+
+
+@contextlib.contextmanager
+def without_triton() -> Iterator[None]:
+    """Inside the block, triton cannot be imported, unless it was before.
+
+    PyTorch imports it if it is installed. Its library ends the process with a segmentation fault if TensorFlow was loaded
+    first. On a CPU, PyTorch does not need it.
+    """
+    modules: dict[str, Any] = sys.modules
+    if "triton" in modules:
+        yield
+        return
+    modules["triton"] = None
+    try:
+        yield
+    finally:
+        del modules["triton"]
 
 
 def architecture(client: Client) -> str:
@@ -129,5 +150,6 @@ def _tokenizer_config(task: "Task[Any]") -> dict[str, Any]:
     return {
         "tokenizer_class": "PreTrainedTokenizerFast", "do_lower_case": not task.tokenizer.cased, **SPECIAL,
         "model_max_length": task.settings.max_length, "tokenize_chinese_chars": RULES["tokenize_chinese_chars"][0],
+        "model_input_names": ["input_ids", "token_type_ids", "attention_mask"],  # pairs need token_type_ids
         "split_special_tokens": True,  # "[SEP]" in a text is text
     }  # fmt: skip

@@ -52,37 +52,41 @@ class Answerer:
         return self.alive and self.waiting < self.limits.max_waiting
 
     @contextmanager
-    def admission(self) -> Iterator[None]:
-        """Counts a request while it is answered; raises Problem if too many are waiting."""
+    def admission(self) -> Iterator[float]:
+        """Counts a request while it is answered; yields its deadline, a time of `anyio.current_time`.
+
+        Raises:
+            Problem: too many requests are waiting.
+        """
         if self.waiting >= self.limits.max_waiting:
             raise Problem(429, f"{self.waiting} requests are waiting for an answer: try again later", retry_after=1)
         self.waiting += 1
         self.admitted += 1
         try:
-            yield
+            yield anyio.current_time() + self.limits.timeout
         finally:
             self.waiting -= 1
 
-    async def predict(self, task: Task[Any], rows: list[Any]) -> Answered:
+    async def predict(self, task: Task[Any], rows: list[Any], deadline: float) -> Answered:
         """Returns the predictions for rows, in the same order.
 
         Raises:
             Problem: the rows cannot be read, or the time limit is over.
         """
-        return await self._result(asyncio.wrap_future(self._batcher.ask(Question(task, rows))))
+        return await self._result(asyncio.wrap_future(self._batcher.ask(Question(task, rows))), deadline)
 
-    async def explain(self, task: Task[Any], asked: ExplainRequest) -> Explanation:
+    async def explain(self, task: Task[Any], asked: ExplainRequest, deadline: float) -> Explanation:
         """Returns the explanation of an answer, without attention maps.
 
         Raises:
             Problem: the task cannot give this answer for this text, or the time limit is over.
         """
         work = functools.partial(explain, task, asked.text, asked.text_b, asked.answer, asked.steps, attention=False)
-        return await self._result(asyncio.get_running_loop().run_in_executor(self._explainer, work))
+        return await self._result(asyncio.get_running_loop().run_in_executor(self._explainer, work), deadline)
 
-    async def _result(self, future: "asyncio.Future[Any]") -> Any:
+    async def _result(self, future: "asyncio.Future[Any]", deadline: float) -> Any:
         try:
-            with anyio.fail_after(self.limits.timeout):
+            with anyio.fail_after(deadline - anyio.current_time()):
                 return await future
         except TimeoutError:
             sentence = f"the request was not answered within {self.limits.timeout:g} seconds: send fewer texts, or try again later"

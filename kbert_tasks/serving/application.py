@@ -14,6 +14,7 @@ from . import access, pages, schema
 from .answering import Answerer
 from .batching import Answered
 from .body import read
+from .draining import Draining
 from .limits import Limits
 from .middleware import Counting
 from .models import Loaded, Models
@@ -62,17 +63,17 @@ class Endpoints:
         request.state.model = found.name  # for the metrics
         return found
 
-    async def _asked(self, kind: type[B], request: Request) -> B:
-        return schema.checked(kind, await read(request, self.answerer.limits))
+    async def _asked(self, kind: type[B], request: Request, deadline: float) -> B:
+        return schema.checked(kind, await read(request, self.answerer.limits, deadline))
 
     async def predict(self, name: str, request: Request) -> Response:
         """Returns the answer of a model for each text. Texts of different requests are computed together."""
         model = self._model(name, request)
-        with self.answerer.admission():
-            asked = await self._asked(schema.PredictRequest, request)
+        with self.answerer.admission() as deadline:
+            asked = await self._asked(schema.PredictRequest, request, deadline)
             task = model.with_options(asked.options)
             rows = rows_of(task, asked, self.answerer.limits)
-            answered = await self.answerer.predict(task, rows)
+            answered = await self.answerer.predict(task, rows, deadline)
         answers = [_answer(task, each, asked.all_probabilities) for each in answered.predictions]
         self.answerer.metrics.texts.labels(model.name).inc(len(rows))
         self._note(request, rows, answers)
@@ -87,9 +88,9 @@ class Endpoints:
     async def explain(self, name: str, request: Request) -> Response:
         """Returns how much each token contributes to an answer (integrated gradients)."""
         model = self._model(name, request)
-        with self.answerer.admission():
-            asked = await self._asked(schema.ExplainRequest, request)
-            found = await self.answerer.explain(*self._to_explain(model, asked))
+        with self.answerer.admission() as deadline:
+            asked = await self._asked(schema.ExplainRequest, request, deadline)
+            found = await self.answerer.explain(*self._to_explain(model, asked), deadline)
         return JSONResponse({"model": model.name} | found.as_dict())
 
     def _to_explain(self, model: Loaded, asked: Any) -> tuple[Any, Any]:
@@ -99,21 +100,21 @@ class Endpoints:
 
     async def page_answer(self, name: str, request: Request) -> Response:
         model = self._model(name, request)
-        with self.answerer.admission():
-            asked = await self._asked(schema.PageRequest, request)
+        with self.answerer.admission() as deadline:
+            asked = await self._asked(schema.PageRequest, request, deadline)
             pair = asked.text_b is not None
             given: dict[str, Any] = {"pairs": [[asked.text, asked.text_b]]} if pair else {"texts": [asked.text]}
             task = model.with_options(asked.options)
             rows = rows_of(task, schema.PredictRequest(**given), self.answerer.limits)
-            answered: Answered = await self.answerer.predict(task, rows)
+            answered: Answered = await self.answerer.predict(task, rows, deadline)
         return HTMLResponse(pages.answer(task, asked.text, answered, language_of(asked.language, "")))
 
     async def page_explanation(self, name: str, request: Request) -> Response:
         model = self._model(name, request)
-        with self.answerer.admission():
-            asked = await self._asked(schema.PageRequest, request)
-            found = await self.answerer.explain(*self._to_explain(model, asked))
-        return HTMLResponse(pages.explanation(found))
+        with self.answerer.admission() as deadline:
+            asked = await self._asked(schema.PageRequest, request, deadline)
+            found = await self.answerer.explain(*self._to_explain(model, asked), deadline)
+        return HTMLResponse(pages.explanation(model.task, found, language_of(asked.language, "")))
 
     async def list_models(self) -> Response:
         """Returns the models of this server, with the settings that a request may change."""
@@ -193,11 +194,13 @@ def application(
 
     about = 'Predicts with models that kbert_tasks trained. Every error is JSON with one sentence, {"error": ...}.'
     app = FastAPI(
-        title="kbert-serve", version=__version__, description=about, lifespan=life, docs_url=None, redoc_url=None
-    )
+        title="kbert-serve", version=__version__, description=about, lifespan=life, docs_url=None, redoc_url=None,
+        redirect_slashes=False,  # behind a proxy with TLS, the redirect would send the key to http://
+    )  # fmt: skip
     app.state.answerer = answerer
     app.include_router(_protected(endpoints, key))
     app.include_router(_open(endpoints))
+    app.add_middleware(Draining)
     app.add_middleware(Counting, metrics=answerer.metrics, write=log != LOGS[0])
     app.exception_handler(Problem)(_problem)
     app.exception_handler(HTTPException)(_http_problem)

@@ -229,7 +229,7 @@ def _items(questions: Sequence[Question]) -> list[Item]:
     for each in questions:
         first[id(each)] = position
         position += len(each.rows)
-        each.answered = Answered([None] * len(each.rows), {}, [])
+        each.answered, each.left = Answered([None] * len(each.rows), {}, []), 0  # it may have been read before
     items = []
     for example, source in zip(examples.rows, examples.sources, strict=True):
         question = owners[source[0]]

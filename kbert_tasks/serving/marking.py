@@ -1,6 +1,8 @@
 """Where the answers of a task are in its text, for highlighting; works for every task with `presentation.entities`."""
 
-from collections.abc import Mapping, Sequence
+from collections import defaultdict
+from collections.abc import Iterable, Mapping, Sequence
+from itertools import pairwise
 from typing import Any
 
 from ..tasks.presentation import Presentation
@@ -40,12 +42,20 @@ def pieces(text: str, found: Sequence[Mark]) -> list[tuple[str, list[str], list[
     """Splits a text at the borders of marks.
 
     Returns:
-        A list of (string, names of the marks that contain it, names of the marks that begin with it).
+        A list of (string, names of the marks that contain it, the longest first, names of the marks that begin with it).
     """
-    borders = sorted({0, len(text), *(border for mark in found for border in mark[:2])})
-    split = []
-    for start, end in zip(borders, borders[1:], strict=False):
-        inside = [name for first, last, name in found if first <= start and end <= last]
-        begins = [name for first, _, name in found if first == start]
-        split.append((text[start:end], list(dict.fromkeys(inside)), list(dict.fromkeys(begins))))
+    begins, ends = defaultdict[int, list[Mark]](list), defaultdict[int, list[Mark]](list)
+    for mark in sorted(found, key=lambda mark: -mark[1]):
+        begins[mark[0]].append(mark)
+        ends[mark[1]].append(mark)
+    split, inside = [], dict[Mark, None]()
+    for start, end in pairwise(sorted({0, len(text), *begins, *ends})):
+        for mark in ends[start]:
+            del inside[mark]
+        inside |= dict.fromkeys(begins[start])
+        split.append((text[start:end], _names(inside), _names(begins[start])))
     return split
+
+
+def _names(found: Iterable[Mark]) -> list[str]:
+    return list(dict.fromkeys(name for *_, name in found))

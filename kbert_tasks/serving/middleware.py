@@ -15,8 +15,10 @@ from .metrics import Metrics
 log = logging.getLogger("kbert_tasks")
 
 Scope = MutableMapping[str, Any]
-Receive = Callable[[], Awaitable[MutableMapping[str, Any]]]
-Send = Callable[[MutableMapping[str, Any]], Awaitable[None]]
+Message = MutableMapping[str, Any]
+Receive = Callable[[], Awaitable[Message]]
+Send = Callable[[Message], Awaitable[None]]
+App = Callable[[Scope, Receive, Send], Awaitable[None]]
 
 QUIET = ("/health", "/ready", "/metrics")  # polled every few seconds
 
@@ -31,7 +33,7 @@ class Counting:
             added them to `request.state.logged`.
     """
 
-    def __init__(self, app: Callable[[Scope, Receive, Send], Awaitable[None]], metrics: Metrics, write: bool) -> None:
+    def __init__(self, app: App, metrics: Metrics, write: bool) -> None:
         self.app, self.metrics, self.write = app, metrics, write
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
@@ -39,7 +41,7 @@ class Counting:
             return await self.app(scope, receive, send)
         began, status = time.perf_counter(), 0
 
-        async def sent(message: MutableMapping[str, Any]) -> None:
+        async def sent(message: Message) -> None:
             nonlocal status
             if message["type"] == "http.response.start":
                 status = message["status"]

@@ -132,9 +132,13 @@ class Models:
                 if _version(earlier.folder) != earlier.version:
                     self._loaded[earlier.name] = self._load(earlier.name, earlier.folder)
                     results[earlier.name] = "reloaded"
-            except (InputError, OSError) as error:
-                log.error("%s was not reloaded, and the earlier model remains: %s", earlier.name, error)
+            except Exception as error:  # whatever is wrong with the new files, the other models should be reloaded
                 results[earlier.name] = "failed"
+                unexpected = not isinstance(error, InputError | OSError)
+                reason = f"{type(error).__name__}: {error}" if unexpected else error
+                log.error(
+                    "%s was not reloaded, and the earlier model remains: %s", earlier.name, reason, exc_info=unexpected
+                )
         explained.forget()
         del earlier
         gc.collect()  # Keras models are reference cycles

@@ -1,5 +1,6 @@
 """The HTML pages: one to try the models, one with the interface, and the answer for one text."""
 
+import dataclasses
 import functools
 import importlib.util
 import json
@@ -17,7 +18,7 @@ from ..html.templates import template
 from ..tasks.base import Task
 from .batching import Answered
 from .marking import marks, pieces
-from .words import LANGUAGES
+from .words import LANGUAGES, NAMES
 
 MOST_LABELS = 10  # maximum number of labels that are shown with their probabilities
 COLOURS = 6  # number of colours of marks
@@ -44,18 +45,22 @@ def start(language: str, protected: bool) -> str:
 
 def answer(task: Task[Any], text: str, answered: Answered, language: str) -> str:
     """Returns the HTML fragment with the answer for one text."""
-    t = LANGUAGES[language]
+    t, names_of = LANGUAGES[language], _names(task, language)
     (prediction,) = answered.predictions
     if prediction is None:
-        return _template("answer").render(t=t, skipped=", ".join(answered.skipped))
+        return _template("answer").render(t=t, skipped=", ".join(names_of.get(each, each) for each in answered.skipped))
     given, shown = task.answer_of(prediction), task.presentation
     records = given if isinstance(given, list) and all(isinstance(each, dict) for each in given) else []
     found = marks(text, records, shown)
-    names = list(dict.fromkeys(name for *_, name in found))
+    marked = list(dict.fromkeys(name for *_, name in found))  # roles, or types of the data, which are not translated
+    names = names_of | {name: name for name in marked if name not in shown.entities}
+    # An event subject has its type only if the model finds types.
+    columns = [key for key in shown.keys if not records or any(key in each for each in records)]
+    columns += ["probability"] * bool(columns)
     explained = [json.dumps(each, ensure_ascii=False) for each in task.explained_answers(given)]
     return _template("answer").render(
-        t=t, skipped=None, most=MOST_LABELS, pieces=pieces(text, found), colours={name: i % COLOURS for i, name in enumerate(names)},
-        columns=[*shown.keys, "probability"] if shown.keys else [], records=records, explained=explained,
+        t=t, skipped=None, most=MOST_LABELS, pieces=pieces(text, found), colours={name: i % COLOURS for i, name in enumerate(marked)},
+        columns=columns, titles=names_of, names=names, records=records, explained=explained,
         labels=_labels(task, prediction), other={} if shown.keys else task.to_json(prediction),
     )  # fmt: skip
 
@@ -69,9 +74,19 @@ def _labels(task: Task[Any], prediction: Any) -> list[tuple[str, float, bool]]:
     return [(name, p, name in predicted) for name, p in sorted(probabilities.items(), key=lambda each: -each[1])]
 
 
-def explanation(found: Explanation) -> str:
+def _names(task: Task[Any], language: str) -> dict[str, str]:
+    """Returns the names of the columns of answers, which are also roles of parts of the text, and of reasons."""
+    shown = task.presentation
+    if language == "zh":
+        return NAMES[language] | dict(zip(shown.keys, shown.keys_zh, strict=False))
+    return NAMES[language] | {key: key.replace("_", " ") for key in shown.keys}
+
+
+def explanation(task: Task[Any], found: Explanation, language: str) -> str:
     """Returns the HTML fragment with an explanation."""
-    return fragment(found)
+    names = _names(task, language)
+    places = {names.get(name, name): place for name, place in found.places.items()}
+    return fragment(dataclasses.replace(found, places=places), language=language)
 
 
 def interface(schema: dict[str, Any]) -> str:

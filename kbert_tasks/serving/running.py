@@ -6,6 +6,7 @@ import logging
 import math
 import signal
 import socket
+import threading
 from collections.abc import AsyncIterator, Iterator
 from typing import Any
 
@@ -48,7 +49,28 @@ def opened(host: str, port: int) -> socket.socket:
     return made
 
 
-def serve(models: Models, limits: Limits, listening: socket.socket, key: str | None, log_what: str) -> None:
+@contextlib.contextmanager
+def noted_hangups() -> Iterator[threading.Event]:
+    """Inside the block, SIGHUP sets the event that is yielded. By default, it would end a server that is still loading."""
+    noted = threading.Event()
+    if not hasattr(signal, "SIGHUP"):
+        yield noted
+        return
+    before = signal.signal(signal.SIGHUP, lambda *_: noted.set())
+    try:
+        yield noted
+    finally:
+        signal.signal(signal.SIGHUP, before)
+
+
+def serve(
+    models: Models,
+    limits: Limits,
+    listening: socket.socket,
+    key: str | None,
+    log_what: str,
+    noted: threading.Event | None = None,
+) -> None:
     """Answers requests until SIGINT or SIGTERM. Then it finishes the requests that it has accepted.
 
     Args:
@@ -57,12 +79,13 @@ def serve(models: Models, limits: Limits, listening: socket.socket, key: str | N
         listening: a bound socket.
         key: the API key, or None.
         log_what: see `application`.
+        noted: is set if SIGHUP arrived while the models were loaded; they are then loaded again if they have changed.
     """
     host, port = listening.getsockname()[:2]
 
     @contextlib.asynccontextmanager
     async def started(app: FastAPI) -> AsyncIterator[None]:
-        with _reloading(models, app.state.answerer.metrics):
+        with _reloading(models, app.state.answerer.metrics, noted):
             listening.listen(2048)  # now, and not by uvicorn after this function: who reads the log may connect at once
             shown = f"[{host}]" if ":" in host else host
             log.info("serving %s at http://%s:%d", ", ".join(each.name for each in models), shown, port)
@@ -89,8 +112,8 @@ def serve(models: Models, limits: Limits, listening: socket.socket, key: str | N
 
 
 @contextlib.contextmanager
-def _reloading(models: Models, metrics: Metrics) -> Iterator[None]:
-    """Reloads the models at SIGHUP, in a thread; a signal during a reload starts another one after it."""
+def _reloading(models: Models, metrics: Metrics, noted: threading.Event | None) -> Iterator[None]:
+    """Reloads the models in a thread at SIGHUP, and at once if it was noted; a signal during a reload starts another one."""
     loop, lock, running = asyncio.get_running_loop(), asyncio.Lock(), set[asyncio.Task[Any]]()
 
     async def reload() -> None:
@@ -108,6 +131,8 @@ def _reloading(models: Models, metrics: Metrics) -> Iterator[None]:
     possible = hasattr(signal, "SIGHUP")
     if possible:
         loop.add_signal_handler(signal.SIGHUP, start)
+    if noted and noted.is_set():
+        start()
     try:
         yield
     finally:

@@ -15,6 +15,7 @@ class Presentation:
         about: the key in `question` whose value is shown next to the text, or None.
         keys: for answers that are lists of dicts, the keys that identify an answer, if it has them; () for other answers. A value that is
             a number is shown as a place in the text.
+        keys_zh: Chinese names of `keys`, in the same order.
         entities: the keys in `keys` whose values are parts of the text.
         ranked: whether the first of several answers also has its own score, `accuracy`.
         hub_tag: the kind of task as Hugging Face names it (`pipeline_tag`), or "".
@@ -29,6 +30,7 @@ class Presentation:
     question: tuple[str, ...] = ("text", "text_b")
     about: str | None = None
     keys: tuple[str, ...] = ()
+    keys_zh: tuple[str, ...] = ()
     entities: tuple[str, ...] = ()
     ranked: bool = False
     hub_tag: str = ""

@@ -1,5 +1,8 @@
 """16-bit precision: when it is chosen, and that models trained with it work like those of 32 bits."""
 
+import threading
+import time
+
 import numpy as np
 import pytest
 
@@ -88,3 +91,22 @@ def test_keras_bert_encoder_supports_only_float32(checkpoint):
     assert precision.choose("auto", "keras-bert")[0] == "float32"
     with pytest.raises(kb.InputError, match="float32 only, not bfloat16: use encoder fast"):
         kb.TextClassifier(checkpoint, encoder="keras-bert", precision="bfloat16", max_length=16).fit(ROWS)
+
+
+def test_threads_that_build_at_the_same_time_do_not_change_the_precision_of_each_other():
+    """Keras has one policy for all threads; a server loads a model while it builds another one for an explanation."""
+    before, inside, found = keras2().mixed_precision.global_policy().name, threading.Event(), []
+
+    def build(kind, wait):
+        with precision.computing(kind):
+            inside.set()
+            time.sleep(wait)
+            found.append((kind, keras2().layers.Dense(1).compute_dtype))
+
+    first = threading.Thread(target=build, args=("bfloat16", 0.3))
+    first.start()
+    inside.wait(30)
+    build("float32", 0.6)
+    first.join()
+    assert sorted(found) == [("bfloat16", "bfloat16"), ("float32", "float32")]
+    assert keras2().mixed_precision.global_policy().name == before

@@ -191,6 +191,8 @@ def encoded_rows(task, *rows):
     [
         ("a | b", "should be a triple, 'subject | predicate | object'"),
         (("a", 1, "b"), "should be a triple"),
+        ("[" * 100_000, "should be a triple"),
+        ("[" + "1" * 5000 + "]", "should be a triple"),
         ("房 | nothing | 间", "'nothing' is not a predicate of this model"),
         ("房房房 | 好 | 间间间", "its subject is not in the text and its object is not in the text"),
     ],

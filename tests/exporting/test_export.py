@@ -12,6 +12,7 @@ import pytest
 import kbert_tasks as kb
 from kbert_tasks import cli
 from kbert_tasks.exporting.export import FORMATS
+from kbert_tasks.exporting.huggingface import without_triton
 
 from .untrained import untrained
 
@@ -84,6 +85,29 @@ def test_transformers_loads_the_tokenizer_and_a_pipeline(checkpoint, tmp_path):
     (found,) = transformers.pipeline("text-classification", model=str(folder))([TEXTS[0]])
     (expected,) = task.predict([TEXTS[0]])
     assert found == {"label": expected.label, "score": pytest.approx(expected.probability, abs=1e-5)}
+
+
+def test_triton_is_not_imported_after_tensorflow(monkeypatch):
+    """PyTorch imports it if it finds it, and its library then ends the process."""
+    monkeypatch.delitem(sys.modules, "triton", raising=False)
+    with without_triton(), pytest.raises(ImportError):
+        importlib.import_module("triton")
+    assert "triton" not in sys.modules
+    monkeypatch.setitem(sys.modules, "triton", sys)
+    with without_triton():
+        assert importlib.import_module("triton") is sys
+
+
+def test_transformers_reads_the_second_text_of_a_pair_as_such(checkpoint, tmp_path):
+    needs("huggingface")
+    import transformers
+
+    task = made(checkpoint, "pairs, pooler")
+    folder = kb.export(task, tmp_path / "out", "huggingface", compare=PAIRS)
+    assert "token_type_ids" in json.loads((folder / "tokenizer_config.json").read_text("utf-8"))["model_input_names"]
+    found = transformers.AutoTokenizer.from_pretrained(folder)("好", "坏")
+    expected = task.tokenizer.encode("好", "坏")
+    assert (found["input_ids"], found["token_type_ids"]) == (expected.ids.tolist(), expected.segments.tolist())
 
 
 @pytest.mark.parametrize("kind", FORMATS)

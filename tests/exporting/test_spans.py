@@ -79,6 +79,11 @@ def test_relations_have_two_models(relations, kind, tmp_path):
     check(folder, len(TEXTS))
     files = {"onnx": "pairs.onnx", "openvino": "films-pairs/1/model.xml", "savedmodel": "films-pairs/1/saved_model.pb"}
     assert (folder / files.get(kind, "head.safetensors")).is_file()
+    readme = (folder / "README.md").read_text(encoding="utf-8")
+    described = {"onnx": "`pairs.onnx`", "huggingface": "`head.safetensors`"}.get(kind, "`films-pairs/1`")
+    assert f"| {described} |" in readme and ("run_second" in readme.rpartition("```")[2]) == (
+        kind in ("openvino", "savedmodel")
+    )
 
 
 def test_the_client_of_relations_gives_the_types_of_entities(relations, tmp_path):

@@ -84,6 +84,24 @@ def test_text_that_causes_an_error_fails_only_its_request(hotel, batcher, monkey
     assert batcher.alive
 
 
+def test_texts_that_are_read_again_after_an_error_are_answered(hotel, monkeypatch):
+    """The texts of several requests are tokenized together; if one of them fails, the others are tokenized again."""
+    real = hotel[0].encode
+
+    def failing(example):
+        if example.text == "坏":
+            raise RuntimeError
+        return real(example)
+
+    monkeypatch.setattr(hotel[0], "encode", failing, raising=False)
+    questions = [Question(hotel[0], [text]) for text in ("好", "坏", "吵")]
+    batcher = Batcher(256, 0)
+    batcher._prepare(questions)
+    batcher.ask(Question(hotel[0], ["好"])).result(60)
+    batcher.stop()
+    assert [each.future.exception(60) is None for each in questions] == [True, False, True]
+
+
 def test_batches_are_limited_and_counted(hotel):
     batches = []
     batcher = Batcher(100, 0, lambda *numbers: batches.append(numbers))

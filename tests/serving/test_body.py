@@ -31,13 +31,29 @@ def test_valid_json_is_read(ascii):
         (b'{"texts": ["\\ud800"]}', "half of a surrogate pair"),
         (b'{"\\uDFFF": 1}', "half of a surrogate pair"),
         (b'{"texts": ["a"], "texts": ["b"]}', "has the key 'texts' twice"),
-        (b"9" * 5000, "not JSON"),
+        (b"9" * 5000, "a whole number has 5000 digits"),
+        (b"[" * 34 + b"]" * 34, "nested too deeply, the maximum is 32"),
+        (b'{"a":' * 900 + b"1" + b"}" * 900, "nested too deeply"),
+        (b"[" * 960 + b'"\\ud800"' + b"]" * 960, "nested too deeply"),
     ],
 )
 def test_other_bodies_are_refused(raw, words):
     with pytest.raises(Problem, match=words) as found:
         parsed(raw)
     assert found.value.status == 400
+
+
+def test_nesting_up_to_the_limit_is_read():
+    value = []
+    for _ in range(31):
+        value = [value, {}]
+    assert parsed(json.dumps({"a": value}).encode()) == {"a": value}
+
+
+def test_sentence_is_one_line_of_limited_length():
+    assert Problem(422, "no column 'a\n\tb'").sentence == "no column 'a b'"
+    assert Problem(422, "\ud800 is not a predicate").sentence == "? is not a predicate"
+    assert len(Problem(422, "x" * 100_000).sentence) < 510
 
 
 @pytest.mark.parametrize(

@@ -52,6 +52,24 @@ def test_reloading(hotel, started, tmp_path):
         assert models.reload() == {"hotel": "failed"} and answer() != before
 
 
+def test_any_error_in_a_new_folder_leaves_the_earlier_model(hotel, tmp_path, monkeypatch, caplog):
+    for name in ("one", "two"):
+        shutil.copytree(hotel[1], tmp_path / name)
+    models = Models({name: tmp_path / name for name in ("one", "two")}, "keras")
+    earlier, real = models.find("one"), models._load
+    for name in ("one", "two"):
+        swapped(tmp_path / name)
+
+    def failing(name, folder):
+        if name == "one":
+            raise RuntimeError("an error of OpenVINO")
+        return real(name, folder)
+
+    monkeypatch.setattr(models, "_load", failing)
+    assert models.reload() == {"one": "failed", "two": "reloaded"} and models.find("one") is earlier
+    assert "RuntimeError: an error of OpenVINO" in caplog.text
+
+
 def test_same_options_give_the_same_task(models):
     model = models.find("hotel")
     assert model.with_options({}) is model.task

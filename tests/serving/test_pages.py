@@ -56,6 +56,20 @@ def test_answer_shows_labels_with_probabilities(client):
     assert "as predicted" in explained.text and "&lt;" in explained.text and "<script" not in explained.text
 
 
+def test_explanation_is_in_the_language_of_the_page(client):
+    asked = {"text": "房间 was clean", "steps": 2}
+    english, chinese = (
+        client.post("/page/hotel/explanation", json=asked | {"language": language}).text for language in ("en", "zh")
+    )
+    assert "supports the answer" in english and set(re.findall("[一-龥]", english)) <= set("房间好坏")
+    words = set(re.findall(r"[A-Za-z]{3,}", re.sub(r"<[^>]*>", " ", chinese)))
+    assert words <= {"was", "clean", "MASK", "CLS", "SEP"} and "支持该答案" in chinese
+
+
+def test_reason_without_an_answer_is_translated(client):
+    assert "文本为空" in client.post("/page/hotel/answer", json={"text": " ", "language": "zh"}).text
+
+
 def test_answer_without_a_label(client):
     asked = {"text": "好", "options": {"min_confidence": 1}}
     answer = client.post("/page/hotel/answer", json=asked).text

@@ -8,6 +8,8 @@ import subprocess
 import sys
 import threading
 import time
+import urllib.error
+import urllib.request
 from shutil import copytree
 
 import httpx
@@ -22,15 +24,8 @@ TEXTS = ["房间很干净", "太吵", "好", "坏", "the room was clean", "food 
 class Server:
     """A running kbert-serve, with the lines that it has printed."""
 
-    def __init__(self, *words):
-        command = [
-            sys.executable,
-            "-c",
-            "from kbert_tasks import cli; raise SystemExit(cli.serve())",
-            *words,
-            "--port",
-            "0",
-        ]
+    def __init__(self, *words, code="from kbert_tasks import cli; raise SystemExit(cli.serve())"):
+        command = [sys.executable, "-c", code, *words, "--port", "0"]
         self.process = subprocess.Popen(command, stderr=subprocess.PIPE, text=True, encoding="utf-8")
         self.lines = []
         threading.Thread(target=lambda: self.lines.extend(self.process.stderr), daemon=True).start()
@@ -124,6 +119,19 @@ def test_stopping_answers_every_accepted_request(server, load):
     }
 
 
+def test_hangup_while_loading_reloads_after_the_start(hotel, tmp_path):
+    copytree(hotel[1], tmp_path / "hotel")
+    code = (
+        "import os, signal; from kbert_tasks import cli; from kbert_tasks.serving.models import Models; real = Models.__init__\n"
+        "def loading(*arguments): real(*arguments); os.kill(os.getpid(), signal.SIGHUP)\n"
+        "Models.__init__ = loading; raise SystemExit(cli.serve())"
+    )
+    made = Server(str(tmp_path / "hotel"), "--engine", "keras", code=code)
+    made.line("hotel: unchanged")
+    assert made.end() == 0
+    made.process.stderr.close()
+
+
 def test_hostile_clients(server):
     address = server.url.removeprefix("http://").split(":")
     address = (address[0], int(address[1]))
@@ -139,7 +147,13 @@ def test_hostile_clients(server):
             assert re.match(rb"HTTP/1.1 4\d\d", status), (raw[:60], status)
     body = b'{"texts": ["' + b"a" * (100 << 20) + b'"]}'
     headers = {"Content-Type": "application/json"}
-    response = httpx.post(f"{server.url}/models/hotel/predict", content=body, headers=headers, timeout=60)
+    url = f"{server.url}/models/hotel/predict"
+    response = httpx.post(url, content=body, headers=headers, timeout=60)
     assert response.status_code == 413 and "1024 KiB" in response.json()["error"]
+    for path, status in ((url, 413), (f"{server.url}/models/other/predict", 404)):  # with "Connection: close"
+        with pytest.raises(urllib.error.HTTPError) as found:
+            urllib.request.urlopen(urllib.request.Request(path, body, headers), timeout=60)
+        assert found.value.code == status
+        found.value.close()
     assert httpx.get(f"{server.url}/ready").status_code == 200
     assert server.end() == 0 and not any("Traceback" in line for line in server.lines)

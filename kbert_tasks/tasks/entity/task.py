@@ -85,7 +85,7 @@ class EntityRecognizer(SpanTask[Prediction]):
     FORMAT = "jsonl"
     presentation = Presentation(
         "Named entities", "命名实体识别", "type", "各类型", "entity", "按是否嵌套",
-        keys=("entity", "type", "start"), entities=("entity",), hub_tag="token-classification",
+        keys=("entity", "type", "start"), keys_zh=("实体", "类型", "起点"), entities=("entity",), hub_tag="token-classification",
     )  # fmt: skip
     CLASSES = "types_"
     types_: list[str]

@@ -80,7 +80,7 @@ def _named(task: "RelationExtractor", candidates: "Candidates", answer: Any) -> 
 def _split(answer: str) -> tuple[Any, ...]:
     """Splits a triple written as a JSON list (its parts may contain "|") or as 'subject | predicate | object'."""
     if answer.lstrip().startswith("["):
-        with contextlib.suppress(json.JSONDecodeError):
+        with contextlib.suppress(ValueError, RecursionError):
             return tuple(json.loads(answer))
     return tuple(part.strip() for part in answer.split("|"))
 

@@ -63,7 +63,7 @@ class RelationExtractor(SpanTask[Prediction]):
     SECOND_STAGE = "pairs"
     presentation = Presentation(
         "Relation extraction", "关系抽取", "predicate", "各谓词",
-        keys=("subject", "predicate", "object"), entities=("subject", "object"),
+        keys=("subject", "predicate", "object"), keys_zh=("主体", "谓词", "客体"), entities=("subject", "object"),
         hub_tag="token-classification",
     )  # fmt: skip
     CLASSES = "predicates_"

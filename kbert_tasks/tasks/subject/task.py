@@ -58,7 +58,8 @@ class SubjectExtractor(ReadsSubjects):
     ANNOTATION = ENTITIES
     presentation = Presentation(
         "Event subjects", "事件主体抽取", "event type", "各事件类型",
-        question=("text", "event_type"), about="event_type", keys=("event_type", "subject"), entities=("subject",),
+        question=("text", "event_type"), about="event_type", keys=("event_type", "subject"), keys_zh=("事件类型", "主体"),
+        entities=("subject",),
         ranked=True, hub_tag="token-classification",
     )  # fmt: skip
     CLASSES = "types_"
