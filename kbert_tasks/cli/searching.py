@@ -93,7 +93,7 @@ def _parser(task: "type[Task[Any]]") -> Parser:
         "--pruning",
         action=argparse.BooleanOptionalAction,
         default=True,
-        help="end a trial early if its development score is below the median of the earlier trials (default)",
+        help="end a trial early if its development score is below that of three quarters of the earlier trials (default)",
     )
     add_options(
         parser,

@@ -83,7 +83,7 @@ def run_trial(
         trial.set_user_attr("epochs", len(one.report_["history"]))
         state, said = states.COMPLETE, f"{task.MAIN_SCORE} {score:.4f}"
     except optuna.TrialPruned:
-        state, said = states.PRUNED, "pruned, because its score was below the median of the earlier trials"
+        state, said = states.PRUNED, "pruned, because its score was below that of three quarters of the earlier trials"
     except InputError as problem:
         if claim.is_default:
             raise

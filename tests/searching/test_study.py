@@ -135,7 +135,7 @@ def test_optuna_is_left_as_it_was(tmp_path):
 
 
 @pytest.mark.parametrize("prunes", [True, False])
-def test_trial_below_the_median_is_pruned_from_the_second_epoch(tmp_path, prunes):
+def test_trial_that_falls_behind_is_pruned_from_the_second_epoch(tmp_path, prunes):
     from kbert_tasks.searching.trial import Pruning
 
     made = opened(tmp_path)
