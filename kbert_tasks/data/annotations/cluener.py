@@ -35,7 +35,7 @@ def read(path: Path, rows: Sequence[Row]) -> Annotated:
     for number, row in enumerate(rows, 1):
         texts.append(text_in(row, path, number))
         value = row.get(LABEL)
-        if value and not is_row(row):
+        if value is not None and value != {} and not is_row(row):
             raise InputError(f"{path}, row {number}: {EXPECTED}, found {str(value)[:60]}")
         entities.append(None if value is None else [*_found(value)])
     counting = offsets.counting_of(path, texts, entities, USUAL)

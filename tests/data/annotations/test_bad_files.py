@@ -151,6 +151,8 @@ def file(tmp_path_factory):
 @example(given=[{"data": {"text": "a"}, "annotations": [{"result": [{"type": "relation", "labels": "x"}]}]}])
 @example(given=[{"text": "a", "label": [{"start": 0, "end": 1, "id": [1]}]}])
 @example(given=[{"text": "a", "entities": [[0, float("inf"), "a"]]}])
+@example(given=[{"text": "a", "label": []}])
+@example(given=[{"text": "a", "label": ""}])
 def test_any_json_is_read_or_rejected_with_a_clear_message(file, format, given):
     path = put(file, "a.json", given)
     try:
