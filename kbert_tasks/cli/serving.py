@@ -5,6 +5,7 @@ import importlib.util
 from collections.abc import Sequence
 
 from ..errors import InputError
+from ..serving import hangups
 from ..serving.limits import Limits
 from . import options
 from .command import Parser, command
@@ -19,11 +20,16 @@ def serve(argv: Sequence[str]) -> None:
     limits = Limits.of(options.given(arguments, Limits))
     if missing := [name for name in PACKAGES if importlib.util.find_spec(name) is None]:
         raise InputError(f"kbert-serve needs the package {missing[0]}: pip install 'kbert-tasks[serve]'")
+    with hangups.held():
+        _serve(arguments, limits)
+
+
+def _serve(arguments: argparse.Namespace, limits: Limits) -> None:
     from ..serving import access, models, running
 
     key, folders = access.key_of_environment(), models.folders_of(arguments.run)
-    with running.opened(arguments.host, arguments.port) as listening, running.noted_hangups() as noted:
-        running.serve(models.Models(folders, arguments.engine), limits, listening, key, arguments.log, noted)
+    with running.opened(arguments.host, arguments.port) as listening:
+        running.serve(models.Models(folders, arguments.engine), limits, listening, key, arguments.log)
 
 
 def _parser() -> argparse.ArgumentParser:

@@ -1,19 +1,17 @@
 """Runs the server until SIGINT or SIGTERM, and reloads the models at SIGHUP."""
 
-import asyncio
 import contextlib
 import logging
 import math
 import signal
 import socket
-import threading
-from collections.abc import AsyncIterator, Iterator
-from typing import Any
+from collections.abc import AsyncIterator
 
 import uvicorn
 from fastapi import FastAPI
 
 from ..errors import InputError
+from . import hangups
 from .application import application
 from .limits import Limits
 from .metrics import Metrics
@@ -49,27 +47,12 @@ def opened(host: str, port: int) -> socket.socket:
     return made
 
 
-@contextlib.contextmanager
-def noted_hangups() -> Iterator[threading.Event]:
-    """Inside the block, SIGHUP sets the event that is yielded. By default, it would end a server that is still loading."""
-    noted = threading.Event()
-    if not hasattr(signal, "SIGHUP"):
-        yield noted
-        return
-    before = signal.signal(signal.SIGHUP, lambda *_: noted.set())
-    try:
-        yield noted
-    finally:
-        signal.signal(signal.SIGHUP, before)
-
-
 def serve(
     models: Models,
     limits: Limits,
     listening: socket.socket,
     key: str | None,
     log_what: str,
-    noted: threading.Event | None = None,
 ) -> None:
     """Answers requests until SIGINT or SIGTERM. Then it finishes the requests that it has accepted.
 
@@ -79,13 +62,12 @@ def serve(
         listening: a bound socket.
         key: the API key, or None.
         log_what: see `application`.
-        noted: is set if SIGHUP arrived while the models were loaded; they are then loaded again if they have changed.
     """
     host, port = listening.getsockname()[:2]
 
     @contextlib.asynccontextmanager
     async def started(app: FastAPI) -> AsyncIterator[None]:
-        with _reloading(models, app.state.answerer.metrics, noted):
+        with hangups.calling(lambda: _reload(models, app.state.answerer.metrics)):
             listening.listen(2048)  # now, and not by uvicorn after this function: who reads the log may connect at once
             shown = f"[{host}]" if ":" in host else host
             log.info("serving %s at http://%s:%d", ", ".join(each.name for each in models), shown, port)
@@ -111,30 +93,7 @@ def serve(
     log.info("stopped; %d requests were accepted, %d of them were not answered", answerer.admitted, answerer.waiting)
 
 
-@contextlib.contextmanager
-def _reloading(models: Models, metrics: Metrics, noted: threading.Event | None) -> Iterator[None]:
-    """Reloads the models in a thread at SIGHUP, and at once if it was noted; a signal during a reload starts another one."""
-    loop, lock, running = asyncio.get_running_loop(), asyncio.Lock(), set[asyncio.Task[Any]]()
-
-    async def reload() -> None:
-        async with lock:
-            results = await loop.run_in_executor(None, models.reload)
-        for name, result in results.items():
-            metrics.reloads.labels(name, result).inc()
-            log.info("%s: %s", name, result)
-
-    def start() -> None:
-        task = loop.create_task(reload())
-        running.add(task)  # the loop itself keeps only a weak reference
-        task.add_done_callback(running.discard)
-
-    possible = hasattr(signal, "SIGHUP")
-    if possible:
-        loop.add_signal_handler(signal.SIGHUP, start)
-    if noted and noted.is_set():
-        start()
-    try:
-        yield
-    finally:
-        if possible:
-            loop.remove_signal_handler(signal.SIGHUP)
+def _reload(models: Models, metrics: Metrics) -> None:
+    for name, result in models.reload().items():
+        metrics.reloads.labels(name, result).inc()
+        log.info("%s: %s", name, result)

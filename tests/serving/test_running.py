@@ -122,9 +122,9 @@ def test_stopping_answers_every_accepted_request(server, load):
 def test_hangup_while_loading_reloads_after_the_start(hotel, tmp_path):
     copytree(hotel[1], tmp_path / "hotel")
     code = (
-        "import os, signal; from kbert_tasks import cli; from kbert_tasks.serving.models import Models; real = Models.__init__\n"
-        "def loading(*arguments): real(*arguments); os.kill(os.getpid(), signal.SIGHUP)\n"
-        "Models.__init__ = loading; raise SystemExit(cli.serve())"
+        "import os, signal; from kbert_tasks import cli; from kbert_tasks.serving import hangups; real = hangups.calling\n"
+        "def calling(function): os.kill(os.getpid(), signal.SIGHUP); return real(function)\n"
+        "hangups.calling = calling; raise SystemExit(cli.serve())"
     )
     made = Server(str(tmp_path / "hotel"), "--engine", "keras", code=code)
     made.line("hotel: unchanged")
