@@ -28,7 +28,8 @@ class Server:
         command = [sys.executable, "-c", code, *words, "--port", "0"]
         self.process = subprocess.Popen(command, stderr=subprocess.PIPE, text=True, encoding="utf-8")
         self.lines = []
-        threading.Thread(target=lambda: self.lines.extend(self.process.stderr), daemon=True).start()
+        self.reader = threading.Thread(target=lambda: self.lines.extend(self.process.stderr), daemon=True)
+        self.reader.start()
         self.url = self.line(r"at (http://\S+)")[1]
         host, port = self.url.removeprefix("http://").split(":")
         socket.create_connection((host, int(port)), 30).close()  # possible as soon as the address is printed
@@ -37,10 +38,12 @@ class Server:
         """Waits for a line."""
         until = time.monotonic() + 300
         while time.monotonic() < until:
+            more = self.reader.is_alive()  # until the process has ended
             for line in [*self.lines]:
                 if found := re.search(pattern, line):
                     return found
-            assert self.process.poll() is None or self.lines, self.lines
+            if not more:
+                break
             time.sleep(0.05)
         raise AssertionError(self.lines)
 
