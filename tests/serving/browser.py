@@ -34,7 +34,7 @@ class Browser:
     """
 
     def __init__(self, profile):
-        self.requests, self.messages, self._number = [], [], 0
+        self.requests, self.messages, self._number, self._loaded = [], [], 0, False
         to_read, self._to = os.pipe()
         self._from, to_write = os.pipe()
         command = [CHROMIUM, *OPTIONS, f"--user-data-dir={profile}"]
@@ -67,7 +67,9 @@ class Browser:
         return json.loads(raw)
 
     def _note(self, method, about):
-        if method == "Network.requestWillBeSent":
+        if method == "Page.loadEventFired":
+            self._loaded = True
+        elif method == "Network.requestWillBeSent":
             self.requests.append(about["request"]["url"])
         elif method == "Runtime.exceptionThrown":
             self.messages.append(about["exceptionDetails"])
@@ -81,8 +83,11 @@ class Browser:
         self.call(
             "Emulation.setDeviceMetricsOverride", width=width, height=height, deviceScaleFactor=1, mobile=width < 500
         )
+        self._loaded = False
         self.call("Page.navigate", url=url)
-        self.run("document.readyState === 'complete' || new Promise((done) => addEventListener('load', done)), 0")
+        while not self._loaded:
+            found = self._received()
+            self._note(found.get("method"), found.get("params", {}))
 
     def run(self, code):
         """Evaluates an expression of JavaScript, waits if it is a promise, and returns its value."""
