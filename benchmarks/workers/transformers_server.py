@@ -53,7 +53,10 @@ def application(folder, kind):
 
 
 if __name__ == "__main__":
-    listening = socket.create_server(("127.0.0.1", 0))
+    # With the protocol, asyncio sends small packets at once, as it does for the sockets that uvicorn.run opens.
+    listening = socket.socket(socket.AF_INET, socket.SOCK_STREAM, socket.IPPROTO_TCP)
+    listening.bind(("127.0.0.1", 0))
+    listening.listen(2048)
     host, port = listening.getsockname()
     app = application(Path(sys.argv[1]), sys.argv[2])
     print(f"http://{host}:{port}", file=sys.stderr, flush=True)

@@ -6,6 +6,7 @@ import socket
 import pytest
 
 from kbert_tasks import cli
+from kbert_tasks.serving import running
 
 
 def refused(capsys, *words):
@@ -45,3 +46,9 @@ def test_missing_package(hotel, capsys, monkeypatch):
     real = importlib.util.find_spec
     monkeypatch.setattr(importlib.util, "find_spec", lambda name: None if name == "fastapi" else real(name))
     assert "pip install 'kbert-tasks[serve]'" in refused(capsys, str(hotel[1]))
+
+
+def test_small_answers_are_sent_at_once():
+    """asyncio sets TCP_NODELAY only for sockets with this protocol; without it, an answer waits 40 ms for an acknowledgement."""
+    with running.opened("127.0.0.1", 0) as listening:
+        assert listening.proto == socket.IPPROTO_TCP
