@@ -108,7 +108,7 @@ def _read(task: "Task[Any]", judging: Judging, examples: Examples, file: Path) -
     import pandas as pd
 
     settings, annotated = task.settings, {ENTITIES, TRIPLES, LABEL}
-    form = judging.annotated(examples.rows[0]) or {}
+    form = next(filter(None, map(judging.annotated, examples.rows)), {})
     if not file.is_file():
         raise InputError(f"{file} does not exist: give the corrected file")
     table = read(file)

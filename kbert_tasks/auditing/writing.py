@@ -68,18 +68,16 @@ def to_correct(audit: "Audit") -> list["Line"]:
     ]
 
 
-def annotated(audit: "Audit") -> Iterator[dict[str, Any]]:
-    """Yields the rows for annotation tools: the given answer, and as other columns the row, the suggestion and the reason."""
+def annotated(audit: "Audit") -> Iterator[dict[str, Any] | None]:
+    """Yields the rows for annotation tools: the given answer, and as other columns the row, the suggestion and the reason.
+
+    None stands for a row whose answers they cannot show.
+    """
     judging = audit.task.judging()
     for line in to_correct(audit):
         row = judging.annotated(audit.read.rows[line.place or 0])
-        if row is None:
-            log.warning(
-                "task %s has no form for annotation tools: only the tables and the page are written", audit.task.name
-            )
-            return
         about = {"row": line.rows[0], "reason": "; ".join(each.reason for each in line.findings)}
-        yield row | about | ({} if line.suggested is None else {"suggested": line.suggested})
+        yield row and row | about | ({} if line.suggested is None else {"suggested": line.suggested})
 
 
 def doccano(audit: "Audit") -> Iterable[str]:
@@ -93,12 +91,23 @@ def label_studio(audit: "Audit") -> Iterable[str]:
 
 
 def _lines(audit: "Audit", format: str) -> Iterable[str]:
-    rows = [*annotated(audit)]
-    problems: Counter[str] = Counter()
-    made = [*formats.lines(rows, format, problems)]
-    for problem, number in problems.items():
-        log.warning("rows to correct for %s: %d %s", format, number, problem)
-    return made if rows else []
+    rows, left_out = [], 0
+    for row in annotated(audit):
+        problems: Counter[str] = Counter()
+        if row is not None:
+            _ = [*formats.lines([row], format, problems)]
+        if row is None or problems:  # otherwise the answers that are not shown would vanish when the file is merged
+            left_out += 1
+        else:
+            rows.append(row)
+    if left_out:
+        log.warning(
+            "%d texts to correct are not in the file for %s, which cannot show all of their answers: correct them in the "
+            "original file",
+            left_out,
+            format,
+        )
+    return formats.lines(rows, format, Counter()) if rows else []
 
 
 def text(audit: "Audit") -> str:

@@ -102,10 +102,10 @@ class Judging:
         return bool(self.task.gold_of(one) == self.task.gold_of(other))
 
     def annotated(self, example: Any) -> TableRow | None:
-        """Returns an example as a row that annotation tools can show, or None if they have no form for it.
+        """Returns an example as a row that annotation tools can show, or None if they cannot show all of its answers.
 
         Returns:
-            A dict with `text` and `labels` (a list of names), `entities` or `spo_list`, as in
+            A dict with `text` and `label` (a list of names), `entities` or `spo_list`, as in
             `kbert_tasks.data.annotations`.
         """
         return None

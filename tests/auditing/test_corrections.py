@@ -1,12 +1,16 @@
 """Corrected files are merged into the original without losing anything."""
 
 import json
+from dataclasses import replace
 
+import pandas as pd
 import pytest
 
 import kbert_tasks as kb
 from kbert_tasks import cli
+from kbert_tasks.auditing import writing
 from kbert_tasks.auditing.corrections import merge
+from kbert_tasks.auditing.findings import Finding
 from kbert_tasks.data.writing import kind_for, write_table
 
 
@@ -163,3 +167,34 @@ def test_annotated_texts_of_several_events(folder):
 )
 def test_kind_of_the_new_file(name, kind, tmp_path):
     assert kind_for(tmp_path / name) == kind
+
+
+@pytest.mark.parametrize(
+    ("task", "rows"),
+    [
+        (kb.SubjectExtractor, [("甲公司召回产品", "召回", "甲公司"), ("甲公司召回产品", "召回", "乙公司"), ("丙辞职", "变动", "丙")]),
+        (kb.RelationExtractor, [("甲写了乙", "甲", "作者", "丁"), ("甲写了乙", "甲", "作者", "乙"), ("丙写了戊", "丙", "作者", "戊")]),
+    ],
+)  # fmt: skip
+def test_text_whose_answers_tools_cannot_show_is_left_out_and_loses_nothing(task, rows, folder, caplog):
+    names = ("text", "event_type", "subject") if len(rows[0]) == 3 else ("text", "subject", "predicate", "object")
+    table = pd.DataFrame(rows, columns=names)
+    audit = kb.audit(task(), table, texts_only=True)
+    marked = [replace(line, findings=(Finding("answer", line.place, "because"),)) for line in audit.lines]
+    audit = replace(audit, lines=marked)
+    for format, made in (("doccano", writing.doccano(audit)), ("label-studio", writing.label_studio(audit))):
+        write("c.json", "".join(made))
+        assert f"1 texts to correct are not in the file for {format}" in caplog.text
+        merged = merge(task(), table, folder / "c.json")
+        assert merged.counts == {"confirmed without a change": 1, "changed": 0} and merged.table.equals(
+            table.astype(object)
+        )
+
+
+def test_corrected_triples_have_no_types_that_the_original_ones_do_not_have(folder):
+    table = pd.DataFrame({"text": ["甲写了乙"], "spo_list": [[{"subject": "甲", "predicate": "作者", "object": "乙"}]]})
+    entities = [{"id": i, "start_offset": i * 3, "end_offset": i * 3 + 1, "label": "ENTITY"} for i in range(2)]
+    link = {"id": 9, "from_id": 0, "to_id": 1, "type": "导演"}
+    write("c.jsonl", [{"text": "甲写了乙", "entities": entities, "relations": [link]}])
+    (found,) = merge(kb.RelationExtractor(), table, folder / "c.jsonl").table["spo_list"][0]
+    assert found["predicate"] == "导演" and not {"subject_type", "object_type"} & found.keys()

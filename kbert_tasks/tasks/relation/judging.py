@@ -3,6 +3,7 @@
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
+from ...data.annotations.entities import UNTYPED
 from ..contract import known
 from ..judging import Strings, TableRow
 from ..span_judging import SpanJudging
@@ -38,8 +39,14 @@ class TripleJudging(SpanJudging):
 
     def read_annotated(self, row: TableRow) -> TableRow:
         rest = {name: cell for name, cell in row.items() if name not in ("entities", "spo_list", "text")}
-        settings = self.task.settings
-        return rest | {settings.text_column: row["text"], settings.label_column: row.get("spo_list")}
+        settings, found = self.task.settings, row.get("spo_list")
+        if isinstance(
+            found, list
+        ):  # tools need a type for each entity; that of triples without types is left out again
+            found = [
+                {name: cell for name, cell in each.items() if name not in TYPES or cell != UNTYPED} for each in found
+            ]
+        return rest | {settings.text_column: row["text"], settings.label_column: found}
 
     def corrected(self, example: "Example", rows: Sequence[TableRow]) -> list[TableRow]:
         settings, found = self.task.settings, [each.as_dict() for each in known(example.triples)]

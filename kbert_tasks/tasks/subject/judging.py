@@ -44,12 +44,13 @@ class SubjectJudging(SpanJudging):
         same_event = example.event_type is None or example.event_type == answer[0]
         return same_event and super().is_free(example, answer, strings)
 
-    def annotated(self, example: "Example") -> TableRow:
+    def annotated(self, example: "Example") -> TableRow | None:
         found = []
         for each in known(example.subjects):
             span = each.span or next(iter(occurrences(example.text, each.subject)), None)
-            if span:
-                found.append({"start": span.start, "end": span.end, "type": each.event_type or KIND})
+            if span is None:
+                return None
+            found.append({"start": span.start, "end": span.end, "type": each.event_type or KIND})
         kind = {} if example.event_type is None else {self.task.settings.type_column: example.event_type}
         return {"text": example.text, ENTITIES: found, **kind}
 
