@@ -24,12 +24,27 @@ def advice(report: Mapping[str, Any]) -> list[str]:
     Args:
         report: the content of report.json as a dict.
     """
-    part = "test" if "test" in report["scores"] else "dev"
-    scores = report["scores"].get(part, {})
+    part, scores = _decisive(report)
+    wrong = weaknesses(report)
+    return wrong + _suggestions(report, part, scores) if wrong else []
+
+
+def weaknesses(report: Mapping[str, Any]) -> list[str]:
+    """Returns sentences about the problems of a run alone, without what to try.
+
+    Args:
+        report: the content of report.json as a dict.
+    """
+    part, scores = _decisive(report)
     given = (same_answer(f"{name} ", its, report["examples"][name]) for name, its in report["scores"].items())
     wrong = [*itertools.chain(*given), *_below_baseline(report, part, scores), *_at_chance(part, scores)]
-    wrong += _low_f1(report, part, scores)
-    return wrong + _suggestions(report, part, scores) if wrong else []
+    return [*wrong, *_low_f1(report, part, scores)]
+
+
+def _decisive(report: Mapping[str, Any]) -> tuple[str, Mapping[str, Any]]:
+    """Returns the name of the part of the data whose scores count, and its scores."""
+    part = "test" if "test" in report["scores"] else "dev"
+    return part, report["scores"].get(part, {})
 
 
 # Problems --------------------------------------------------------------------------------------------------------

@@ -13,6 +13,7 @@ import jinja2
 
 from .. import __version__
 from ..checkpoint import catalog
+from ..metrics.advice import weaknesses
 
 if TYPE_CHECKING:
     from ..checkpoint.catalog import Entry
@@ -59,7 +60,7 @@ def card(task: "Task[Any]", name: str) -> str:
         question=presentation.about, pairs=bool(task.paired) and not presentation.about, language=entry.language if entry else None,
         license=entry.license if entry else None, base=_base_model(report["checkpoint"], entry),
         version=__version__, repository=REPOSITORY,
-        rows=_scores(report, presentation.ranked), calibrated=report["settings"].get("calibrate"),
+        rows=_scores(report, presentation.ranked), weaknesses=weaknesses(report), calibrated=report["settings"].get("calibrate"),
     )  # fmt: skip
 
 
