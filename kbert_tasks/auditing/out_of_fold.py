@@ -4,12 +4,11 @@ import logging
 import statistics
 from dataclasses import dataclass, field
 from os import PathLike
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from ..inference.predict import decoded
 from ..tasks.judging import Judgement
-from ..training.repeated import checked_folds, clone
+from ..training.repeated import checked_folds, clone, subfolder
 
 if TYPE_CHECKING:
     from ..data.examples import Examples
@@ -65,7 +64,7 @@ def judged(
     for fold, (rest, part) in enumerate(checked_folds(task, examples, folds), 1):
         log.info("fold %d of %d", fold, folds)
         one = clone(task)
-        one.fit(examples.part(rest), resume_dir=None if resume_dir is None else Path(resume_dir) / f"fold-{fold}")
+        one.fit(examples.part(rest), resume_dir=subfolder(resume_dir, f"fold-{fold}"))
         rows = [examples.rows[place] for place in part]
         encoded = [one.encode(example) for example in rows]
         candidates, judging = decoded(one, rows, encoded), one.judging()

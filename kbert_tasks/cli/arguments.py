@@ -137,6 +137,22 @@ def parser_of(task: "type[Task[Any]]") -> Parser:
     return parser
 
 
+def add_task(parser: Parser) -> None:
+    """Adds the options --task and --checkpoint to a parser."""
+    parser.add_argument(
+        "--task",
+        default=TASK,
+        metavar="|".join(tasks.names()),
+        help="the kind of task (default classify: text classification)",
+    )
+    parser.add_argument(
+        "--checkpoint",
+        metavar="C",
+        help="BERT checkpoint to start from: a folder, a name from kbert-checkpoint list, or hf:OWNER/NAME "
+        "(default tiny-zh, a small Chinese checkpoint that is included in the package)",
+    )
+
+
 def add_options(parser: Parser, task: "type[Task[Any]]", output: str) -> dict[str, argparse._ActionsContainer]:
     """Adds the options of a training to a parser: the task, the checkpoint, the files and the settings.
 
@@ -148,21 +164,12 @@ def add_options(parser: Parser, task: "type[Task[Any]]", output: str) -> dict[st
     Returns:
         A dict of the name of a group of settings to its argument group.
     """
-    names = "|".join(tasks.names())
     parser.add_argument(
         "--config",
         metavar="F",
         help="YAML or JSON file with options, such as the run.yaml of a saved folder; the command line takes precedence",
     )
-    parser.add_argument(
-        "--task", default=TASK, metavar=names, help="the kind of task (default classify: text classification)"
-    )
-    parser.add_argument(
-        "--checkpoint",
-        metavar="C",
-        help="BERT checkpoint to start from: a folder, a name from kbert-checkpoint list, or hf:OWNER/NAME "
-        "(default tiny-zh, a small Chinese checkpoint that is included in the package)",
-    )
+    add_task(parser)
     parser.add_argument(
         "--train", metavar="F", help="file of labelled texts to train on (default: the sample data in the package)"
     )

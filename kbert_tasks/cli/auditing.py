@@ -9,6 +9,7 @@ from .. import settings, tasks
 from ..errors import InputError
 from ..lock import locked
 from . import options
+from .arguments import add_task
 from .command import Parser, command, file_options, tables
 
 if TYPE_CHECKING:
@@ -37,18 +38,7 @@ def _parser(task: "type[Task[Any]]") -> Parser:
         epilog="Options of the other tasks: kbert-audit --task NAME --help",
     )
     parser.add_argument("file", metavar="F", help="file of labelled texts, usually the training file")
-    parser.add_argument(
-        "--task",
-        default="classify",
-        metavar="|".join(tasks.names()),
-        help="the kind of task (default classify: text classification)",
-    )
-    parser.add_argument(
-        "--checkpoint",
-        metavar="C",
-        help="BERT checkpoint to start from: a folder, a name from kbert-checkpoint list, or hf:OWNER/NAME "
-        "(default tiny-zh, a small Chinese checkpoint that is included in the package)",
-    )
+    add_task(parser)
     parser.add_argument("--test", metavar="T", help="labelled test file; texts that it shares with F are reported")
     parser.add_argument(
         "--folds",

@@ -36,9 +36,10 @@ def search(argv: Sequence[str]) -> None:
     for name, check in checks.items():
         if getattr(arguments, name) is not None:
             check(getattr(arguments, name))
-    from ..searching.search import prepared, run_trials
+    from ..searching.search import check_installed, prepared, run_trials
     from ..searching.space import space_text
 
+    check_installed()
     folder = Path(arguments.output or OUTPUT)
     with contextlib.redirect_stdout(sys.stderr) if arguments.print_space else contextlib.nullcontext():
         task = task_of(kind, arguments)

@@ -18,7 +18,6 @@ from .values import Option, convert
 log = logging.getLogger("kbert_tasks")
 
 CHECKSUMS, VERSIONS, IN_MEMORY = "checksums", "versions", "in_memory"  # written by `writing.run_text`
-CHECKPOINT = "checkpoint"
 
 
 @dataclass(frozen=True)

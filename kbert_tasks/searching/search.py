@@ -53,6 +53,12 @@ class Prepared:
     identity: dict[str, str]
 
 
+def check_installed() -> None:
+    """Raises InputError if Optuna is not installed."""
+    if importlib.util.find_spec("optuna") is None:
+        raise InputError(EXTRA)
+
+
 def prepared(
     task: "Task[Any]",
     train: "Examples",
@@ -72,8 +78,7 @@ def prepared(
     Raises:
         InputError: Optuna is missing, there are no development rows, or the data, the settings or the space is not valid.
     """
-    if importlib.util.find_spec("optuna") is None:
-        raise InputError(EXTRA)
+    check_installed()
     if len(cluster()) > 1:
         raise InputError("a search trains on one machine: unset TF_CONFIG")
     task = type(task)(**task.get_params())
