@@ -47,7 +47,7 @@ def test_card_names_the_task_labels_data_and_use(hotel):
 
 def test_card_explains_the_scores_and_says_what_the_development_texts_decided(hotel):
     scores = {"dev": {"accuracy": 0.5, "macro_f1": None, "per_class": {}}, "test": {"accuracy": 0.75, "f1": 1}}
-    counts = {"dev": {"read": 1, "used": 1, "skipped": 0}, "test": {"read": 1, "used": 1, "skipped": 0}}
+    counts = {"dev": {"read": 1, "used": 1, "skipped": {}}, "test": {"read": 1, "used": 1, "skipped": {}}}
     baseline = {"name": "a simple model", "scores": {"test": {"accuracy": 0.9}}}
     text = card(with_report(hotel[0], scores=scores, baseline=baseline, examples=counts), "run")
     assert "| accuracy | 0.5000 | 0.7500 | share of the texts that are answered correctly |" in text
