@@ -19,14 +19,14 @@ if TYPE_CHECKING:
 tf = tensorflow()
 keras = keras2()
 
-Constants = Mapping[int, Mapping[str, np.ndarray]]  # id of a layer to the names and values of its weights
+Constants = Mapping[int, Mapping[str, Any]]  # id of a layer to names of its weights, with their arrays or tensors
 _CONSTANTS: ContextVar[Constants] = ContextVar("constants", default=MappingProxyType({}))
 _UNFILLED: ContextVar[bool] = ContextVar("unfilled", default=False)
 
 
 @contextlib.contextmanager
 def constants(values: Constants) -> Iterator[None]:
-    """Inside the block, `Layer.read` returns these values in place of the variables, in this thread only."""
+    """Inside the block, `Layer.read` returns these values in place of their variables, in this thread only."""
     token = _CONSTANTS.set(values)
     try:
         yield
@@ -74,9 +74,13 @@ class Layer(Traced):
         """
 
     def read(self, *names: str) -> list[Any]:
-        """Returns the weights with these names as tensors, or as arrays inside `constants`."""
-        values = _CONSTANTS.get().get(id(self))
-        return [values[name] if values else tf.convert_to_tensor(getattr(self, name)) for name in names]
+        """Returns the weights with these names as tensors, or the values of `constants`."""
+        values = _CONSTANTS.get().get(id(self), {})
+        return [values[name] if name in values else tf.convert_to_tensor(getattr(self, name)) for name in names]
+
+    def variables_by_name(self) -> dict[str, "tf.Variable"]:
+        """Returns the weights of the layer with the names for `read`."""
+        return {name: each for name, each in vars(self).items() if isinstance(each, tf.Variable)}
 
 
 class Random:

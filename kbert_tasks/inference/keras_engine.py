@@ -9,6 +9,7 @@ import contextlib
 import threading
 import zlib
 from collections.abc import Iterator
+from contextvars import ContextVar
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -30,9 +31,12 @@ tf = tensorflow()
 
 # Number of tokens from which constants save more time than tracing takes, which does not depend on the size of the model,
 # since both are proportional to it: on a processor with AMX in bfloat16, and otherwise. See benchmarks/speed.md.
-ENOUGH_AMX, ENOUGH = 20_000, 250_000
+ENOUGH_AMX, ENOUGH = 70_000, 250_000
 LIMIT = 400 << 20  # maximum size of the constants in bytes: those of BERT base in float32 have 324 MiB
 PEAK = 20  # peak memory while constants are made, as a multiple of their size: 14 in float32, 21 in bfloat16
+
+# The engine that is inside `prepared`, and its graph with constants or None. The threads of a prediction inherit it.
+_CHOSEN: ContextVar[tuple["KerasEngine | None", Any]] = ContextVar("chosen", default=(None, None))
 
 
 class KerasEngine:
@@ -53,7 +57,6 @@ class KerasEngine:
         self.constant: Any = None  # the graph with constants, or None
         self.checksum = 0  # of the constants
         self._lock = threading.Lock()
-        self._thread = threading.local()  # its attribute `chosen` is the graph that `prepared` chose for a thread
 
     @property
     def graph(self) -> "tf.types.experimental.ConcreteFunction":
@@ -65,7 +68,7 @@ class KerasEngine:
 
     @contextlib.contextmanager
     def prepared(self, tokens: int) -> Iterator[None]:
-        """Inside the block, this thread uses constants if there are enough tokens and enough memory.
+        """Inside the block, this context uses constants if there are enough tokens and enough memory.
 
         Outside, the engine uses variables. The constants are made again if a weight of the encoder has changed since they
         were made.
@@ -80,15 +83,16 @@ class KerasEngine:
             and is_on_cpu()
             and 0 < _size(self.model) < LIMIT
         )
-        self._thread.chosen = self._with_constants() if pays else None
+        token = _CHOSEN.set((self, self._with_constants() if pays else None))
         try:
             yield
         finally:
-            del self._thread.chosen
+            _CHOSEN.reset(token)
 
     def __call__(self, x: "Arrays") -> "Arrays":
         """Returns the outputs for the inputs of a batch, both dicts of name to array."""
-        read = getattr(self._thread, "chosen", None) or self.graph
+        engine, constant = _CHOSEN.get()
+        read = (constant if engine is self else None) or self.graph
         return {name: value.numpy() for name, value in read(x).items()}
 
     @property
@@ -143,7 +147,7 @@ def _encoder_weights(model: "Model") -> Iterator[tuple[Any, str, "tf.Variable"]]
     """Yields (layer, name of the attribute, variable) for the weights of the transformer layers."""
     for layer in model.layers:
         if isinstance(layer, SelfAttention | FeedForward | LayerNormalization):
-            yield from ((layer, name, each) for name, each in vars(layer).items() if isinstance(each, tf.Variable))
+            yield from ((layer, name, each) for name, each in layer.variables_by_name().items())
 
 
 def _dtype(layer: Any) -> str:

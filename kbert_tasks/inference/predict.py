@@ -4,12 +4,16 @@ Scoring uses the same code.
 """
 
 import contextlib
-from collections.abc import Iterator, Mapping, Sequence
-from typing import TYPE_CHECKING, Any, NamedTuple
+from collections import deque
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from concurrent.futures import Future, ThreadPoolExecutor
+from contextvars import copy_context
+from typing import TYPE_CHECKING, Any, NamedTuple, TypeVar
 
 import numpy as np
 from tqdm.auto import tqdm
 
+from .._keras import is_on_cpu, tensorflow
 from ..data.batches import by_length, collate
 from ..errors import InputError
 from ..memory import ran_out
@@ -21,7 +25,11 @@ if TYPE_CHECKING:
     from ..tasks.base import Task
     from .keras_engine import KerasEngine
 
+B = TypeVar("B")
+R = TypeVar("R")
+
 BATCH = 64  # number of texts in a batch; predictions do not depend on it
+AT_ONCE = 2  # number of batches that a CPU computes at the same time
 LIMIT = 64 * 128  # maximum number of tokens in a batch, including padding; limits the memory for long texts
 
 
@@ -62,8 +70,9 @@ def decoded(
     batches = list(_batches([len(window.ids) for *_, window in windows]))
     tokens = sum(len(batch) * max(len(windows[n][2].ids) for n in batch) for batch in batches)
     with _prepared(task, 0 if training else tokens):
-        for batch in tqdm(batches, "predicting", unit="batch", disable=None, leave=False, delay=2):
-            outputs = _outputs(task, [windows[n][2] for n in batch])
+        computed = _ahead(lambda batch: _outputs(task, [windows[n][2] for n in batch]), batches, _threads(task))
+        bar = tqdm(batches, "predicting", unit="batch", disable=None, leave=False, delay=2)
+        for batch, outputs in zip(bar, computed, strict=True):
             for (i, part, _), each in zip((windows[n] for n in batch), outputs, strict=True):
                 said[i][part] = each
                 if len(said[i]) == len(encoded[i]):
@@ -74,6 +83,31 @@ def decoded(
 
 def _prepared(task: "Task[Any]", tokens: int) -> contextlib.AbstractContextManager[None]:
     return contextlib.nullcontext() if task.engine_ else by_keras(task).prepared(tokens)
+
+
+def _threads(task: "Task[Any]") -> int:
+    """Returns the number of batches to compute at the same time; an engine other than Keras computes on the CPU."""
+    # A training on several devices predicts inside the scope of its strategy, which other threads do not inherit.
+    one_cpu = task.engine_ or (is_on_cpu() and not tensorflow().distribute.has_strategy())
+    return AT_ONCE if one_cpu else 1
+
+
+def _ahead(run: Callable[[B], R], batches: Sequence[B], threads: int) -> Iterator[R]:
+    """Yields run(batch) for each batch, in the same order.
+
+    The next batches are computed meanwhile, because the operations of one batch do not keep all cores busy.
+    """
+    if len(batches) < 2 or threads < 2:
+        yield from map(run, batches)
+        return
+    with ThreadPoolExecutor(threads, "predict") as pool:
+        waiting: deque[Future[R]] = deque()
+        for batch in batches:
+            waiting.append(pool.submit(copy_context().run, run, batch))
+            if len(waiting) > threads:
+                yield waiting.popleft().result()
+        while waiting:
+            yield waiting.popleft().result()
 
 
 def _outputs(task: "Task[Any]", encoded: Sequence[Encoded]) -> list[Arrays]:

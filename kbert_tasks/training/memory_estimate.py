@@ -12,7 +12,7 @@ import numpy as np
 
 from ..checkpoint import google_format
 from ..encoder.attention import LONG, at_once
-from ..inference.predict import BATCH, LIMIT
+from ..inference.predict import AT_ONCE, BATCH, LIMIT
 from ..memory import GIB
 
 if TYPE_CHECKING:
@@ -107,8 +107,8 @@ class Demand:
         return layer * layers + max(scores, 0 if self.first_only else layer) + attention
 
     def _answers(self, length: int) -> float:
-        """Returns the bytes of a prediction batch, which keeps only one layer in memory at a time."""
-        config, tokens = self.config, min(BATCH * length, LIMIT)
+        """Returns the bytes of the prediction batches at the same time, each of which keeps only one layer in memory."""
+        config, tokens = self.config, AT_ONCE * min(BATCH * length, LIMIT)
         token = 4 * (8 * config["hidden_size"] + 2 * config["intermediate_size"])
         token += 8 * config["num_attention_heads"] * length
         return tokens * token + self._scores(length) * 28 * tokens / length
