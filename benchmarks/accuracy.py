@@ -18,7 +18,8 @@ import kbert_tasks as kb
 VARIANTS = {
     "fast, float32": {"encoder": "fast", "precision": "float32"},
     "keras-bert, float32": {"encoder": "keras-bert", "precision": "float32"},
-    "fast, bfloat16": {"encoder": "fast", "precision": "bfloat16"},
+    "fast, bfloat16": {"encoder": "fast", "precision": "bfloat16", "compile": "off"},
+    "fast, bfloat16, compiled": {"encoder": "fast", "precision": "bfloat16", "compile": "on"},
 }
 
 

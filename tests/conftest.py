@@ -9,15 +9,20 @@ import hypothesis
 import pytest
 
 import kbert_tasks as kb
+from kbert_tasks._keras import tensorflow
 from kbert_tasks.encoder import precision
 from kbert_tasks.explanation import mistakes
 from kbert_tasks.tasks.hooks import Hooks
+from kbert_tasks.training import halves
 
 from . import tiny
 
 # No time limit for an example, because tests should not fail on a busy machine.
 hypothesis.settings.register_profile("busy", deadline=None, suppress_health_check=[hypothesis.HealthCheck.too_slow])
 hypothesis.settings.load_profile("busy")
+
+# As the first training of a process does, so that all trainings of the tests compute halves of batches.
+tensorflow().config.threading.set_intra_op_parallelism_threads(max(1, halves.cores() // 2))
 
 precision.CPU = Path("a processor without AMX")  # so that the tests compute in float32 on every machine
 

@@ -12,7 +12,7 @@ from kbert_tasks._keras import keras2
 from kbert_tasks.data.batches import training_batches
 from kbert_tasks.encoder import precision
 from kbert_tasks.encoder.loading import build_encoder
-from kbert_tasks.training import callbacks
+from kbert_tasks.training import callbacks, compiling
 from kbert_tasks.training.step import Stepped
 
 # Fixed values for the automatic settings: the same as in `fixed.py`, which this folder cannot import.
@@ -47,12 +47,16 @@ def epoch(job):
 
 
 def step(job):
-    """Trains the same model as `kbert_tasks.training.run`, with random weights and only the used rows of the embedding table."""
+    """Trains the same model as `kbert_tasks.training.run`, with random weights and only the used rows of the embedding table.
+
+    The layers are compiled if the precision is bfloat16, as in a training of a few hundred steps.
+    """
     task = kb.TextClassifier(**FIXED)
     task.labels_, task.multi_label_, task.config = ["0", "1"], False, base(job)
     computed_in, _ = precision.choose(task.settings.precision)
     with precision.computing(computed_in):
         model = Stepped(task.build(build_encoder(task.config | {"vocab_size": USED}, first_only=task.first_only)))
+    compiling.set_compiled(model, "on" if computed_in == "bfloat16" else "off")
     adam = keras.optimizers.legacy.Adam(task.settings.learning_rate)
     model.compile(precision.scaled(adam, computed_in), task.loss())
     tokens, labels = random_batch(job)

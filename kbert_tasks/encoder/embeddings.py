@@ -38,7 +38,7 @@ class Embedding(Layer):
         self.table = self.add_weight("embeddings", (self.number, self.size), initializer=self.initializer)
 
     def call(self, numbers: tf.Tensor, whole: bool = False) -> tf.Tensor:
-        table = tf.convert_to_tensor(self.table)
+        (table,) = self.read("table")
         return table if whole else rows_of(table, numbers)
 
     def get_config(self) -> dict[str, Any]:

@@ -72,7 +72,8 @@ def rows_of(table: tf.Tensor, numbers: tf.Tensor) -> "WithGradient":
 
     def gradient(upstream: tf.Tensor) -> tuple[tf.Tensor, None]:
         flat = tf.reshape(upstream, (-1, table.shape[1]))
-        return tf.math.unsorted_segment_sum(flat, tf.reshape(numbers, (-1,)), table.shape[0]), None
+        rows = table.shape[0] or tf.shape(table)[0]
+        return tf.math.unsorted_segment_sum(flat, tf.reshape(numbers, (-1,)), rows), None
 
     return tf.gather(table, numbers), gradient
 

@@ -34,6 +34,7 @@ def resolve_compile(
     first_only: bool,
     strategy: "Strategy",
     lengths: Sequence[int],
+    halves: bool = False,
 ) -> Resolved[str]:
     """Returns the setting `compile` of a fine-tuning as "on" or "off", with a reason, as a Resolved.
 
@@ -44,15 +45,17 @@ def resolve_compile(
         first_only: whether the last layer computes only the first token.
         strategy: the strategy that `distribution.strategy` returned.
         lengths: number of tokens of each training text, or of each window of a text.
+        halves: whether a step computes the two halves of its batch at the same time.
 
     Raises:
         InputError: `compile` is "on", but compiling is not possible.
     """
+    parts = settings.micro_batches * (1 + halves)
     return decide(
         settings.compile, config, computed_in, strategy,
-        rows=lambda: _rows(settings, lengths),
+        rows=lambda: _rows(settings, lengths, parts),
         steps=settings.epochs * math.ceil(len(lengths) / settings.batch_size),
-        parts=settings.micro_batches * (1 + bool(settings.fgm_epsilon)),
+        parts=parts * (1 + bool(settings.fgm_epsilon)),
         encoder=settings.encoder, first_only=first_only,
     )  # fmt: skip
 
@@ -129,8 +132,8 @@ def _by_cost(rows: Sequence[int], steps: int, saved_for_a_row: float) -> Resolve
     return Resolved("on" if saved > cost else "off", reason)
 
 
-def _rows(settings: Settings, lengths: Sequence[int] | np.ndarray) -> list[int]:
-    """Returns the number of rows that a layer computes at once, for each step of the first epoch."""
+def _rows(settings: Settings, lengths: Sequence[int] | np.ndarray, parts: int) -> list[int]:
+    """Returns the number of rows that a layer computes at once, for each step of the first epoch in so many parts."""
     lengths = np.asarray(lengths)
     batches = order(lengths, settings.batch_size, settings.seed, 0)
-    return [math.ceil(len(texts) / settings.micro_batches) * int(lengths[texts].max()) for texts in batches]
+    return [math.ceil(len(texts) / parts) * int(lengths[texts].max()) for texts in batches]

@@ -76,7 +76,7 @@ class Run:
         )
         _, self.steps = self.batches()
         with strategy.scope():
-            self.model = model = Stepped(task.model, micro_batches, settings.fgm_epsilon)
+            self.model = model = Stepped(task.model, micro_batches, settings.fgm_epsilon, trainer.halves)
             optimizer = optimizers.build_optimizer(
                 settings, self.steps * settings.epochs, [layer.name for layer in model.layers]
             )

@@ -20,7 +20,7 @@ from ..encoder.ops import seeded
 from ..errors import InputError
 from ..metrics.advice import advice
 from ..settings import AUTO
-from . import compiling, defaults, distribution, embedding_subset, inputs, plan
+from . import compiling, defaults, distribution, embedding_subset, halves, inputs, plan
 from .distillation import Distillation
 from .run import Run, build, encoder_of
 from .versions import versions
@@ -60,6 +60,7 @@ class Trainer:
         resolved: dict of name to Resolved for the settings that can be "auto".
         strategy: the TensorFlow strategy that distributes the training over devices.
         precision: "float32", "bfloat16" or "float16".
+        halves: whether a step computes the two halves of its batch at the same time.
         checkpoint: the Checkpoint.
         windows: the training data, a list of (x, target).
         encoded_dev: for each development example a list of Encoded.
@@ -78,6 +79,7 @@ class Trainer:
     resolved: dict[str, defaults.Resolved[Any]]
     strategy: "Strategy"
     precision: str
+    halves: bool
     checkpoint: "Checkpoint"
     windows: list[inputs.Window]
     encoded_dev: "list[list[Encoded]]"
@@ -138,6 +140,8 @@ class Trainer:
         task = self.task
         with self._timed("load"):
             self.checkpoint = inputs.checkpoint_of(task)
+        # Before TensorFlow computes anything, because it then has its threads.
+        self.halves = halves.pays(self.requested, self.checkpoint.config, self.strategy)
         task.seen_ = np.unique(overlap.fingerprints(task, self.examples.rows))
         overlap.note(task, self.dev, task.seen_)
         if again := len(self.examples.rows) - len(task.seen_):
@@ -184,7 +188,7 @@ class Trainer:
         log.info("computing in %s: %s", self.precision, why)
         tokens = [len(x["Input-Token"]) for x, _ in self.windows]
         found["compile"] = compiling.resolve_compile(
-            settings, task.config, self.precision, task.first_only, self.strategy, tokens
+            settings, task.config, self.precision, task.first_only, self.strategy, tokens, self.halves
         )
         self.settings = task.settings = dataclasses.replace(settings, compile=found["compile"].value)
         self.resolved |= found | task.auto_settings()

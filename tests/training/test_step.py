@@ -26,15 +26,19 @@ def no_dropout_checkpoint(tmp_path_factory):
     return tiny.checkpoint(folder, hidden_dropout_prob=0.0, attention_probs_dropout_prob=0.0, num_hidden_layers=1)
 
 
-@pytest.fixture(scope="module")
-def data(no_dropout_checkpoint):
-    """(model of a task, x, y) of one batch of three texts."""
+def batch(checkpoint, precision="float32"):
+    """Returns (model of a task, x, y) of one batch of three texts."""
     task = kb.TextClassifier(
-        no_dropout_checkpoint, epochs=1, dropout=0.0, max_length=16, validation_split=0.0, encoder="fast"
+        checkpoint, epochs=1, dropout=0.0, max_length=16, validation_split=0.0, encoder="fast", precision=precision
     ).fit(ROWS)
     examples = task.examples(ROWS).rows
     x = inputs([task.encode(example)[0] for example in examples])
     return task.model, x, {"label": np.array([1, 0, 0], "int32")}
+
+
+@pytest.fixture(scope="module")
+def data(no_dropout_checkpoint):
+    return batch(no_dropout_checkpoint)
 
 
 def train_one_step(model, x, y, optimizer=None, **options):
@@ -74,10 +78,46 @@ def test_micro_batches_give_the_step_of_the_whole_batch(data, parts):
         np.testing.assert_allclose(one, other, atol=1e-6)
 
 
-@pytest.mark.parametrize("parts", [1, 2])
-def test_fgm_adds_the_gradient_at_the_perturbed_embeddings(data, parts):
+@pytest.mark.parametrize("number", [1, 2, 3])
+def test_halves_give_the_step_of_the_whole_batch(data, number):
     model, x, y = data
-    _, changes = train_one_step(model, x, y, adversarial=0.5, parts=parts)
+    some = model, *({name: each[:number] for name, each in part.items()} for part in (x, y))
+    (logs, changes), (whole_logs, whole) = (train_one_step(*some, halves=halves) for halves in (True, False))
+    assert logs == pytest.approx(whole_logs, abs=1e-6)
+    for one, other in zip(changes, whole, strict=True):
+        np.testing.assert_allclose(one, other, atol=1e-6)
+
+
+@pytest.mark.parametrize("precision", ["bfloat16", "float16"])
+def test_halves_in_16_bits_change_each_weight_as_the_whole_batch_does(no_dropout_checkpoint, precision):
+    model, x, y = batch(no_dropout_checkpoint, precision)
+
+    def changes(halves):
+        optimizer = keras.optimizers.legacy.SGD(RATE)
+        if precision == "float16":
+            optimizer = keras.mixed_precision.LossScaleOptimizer(optimizer)
+        return train_one_step(model, x, y, optimizer, halves=halves)[1]
+
+    changed, whole = changes(True), changes(False)
+    assert sum(each.any() for each in changed) > 10
+    for one, other in zip(changed, whole, strict=True):
+        np.testing.assert_allclose(
+            one, other, atol=max(2e-2 * np.abs(other).max(), 1e-5)
+        )  # the gradients of key biases are rounding errors
+
+
+def test_both_halves_are_traced_once(data, monkeypatch):
+    part, traced = Stepped._part, []
+    monkeypatch.setattr(Stepped, "_part", lambda self, *args: traced.append(self) or part(self, *args))
+    optimizer = optimizers.with_slots(keras.optimizers.legacy.Adam(1e-3), data[0].trainable_weights)
+    train_one_step(*data, optimizer=optimizer, adversarial=0.5, halves=True)
+    assert len(traced) == 1
+
+
+@pytest.mark.parametrize(("parts", "halves"), [(1, False), (2, False), (1, True)])
+def test_fgm_adds_the_gradient_at_the_perturbed_embeddings(data, parts, halves):
+    model, x, y = data
+    _, changes = train_one_step(model, x, y, adversarial=0.5, parts=parts, halves=halves)
     table = model.get_layer(TABLE).trainable_weights[0]
     place = next(i for i, each in enumerate(model.trainable_weights) if each is table)
     clean, before = reference_gradients(model, x, y), table.numpy()
