@@ -14,6 +14,7 @@ import pytest
 
 from kbert_tasks import cli, samples
 from kbert_tasks.cli import command
+from kbert_tasks.training import halves
 
 QUICK = ["--epochs", "1", "--max-length", "32"]
 
@@ -272,6 +273,7 @@ def test_console_shows_only_messages_of_the_package(checkpoint, tmp_path):
         r"no development file: 48 of 480 training examples are held out \(seed 1\)",
         r"training on the (CPU|GPU).+",
         r"checkpoint uncased_tiny: uncased \(from the name uncased_tiny\)",
+        *[r"computing the two halves of each batch at the same time, .+"] * (halves.cores() > 1),
         r"computing in (float32|bfloat16): the processor .+",
         r"plan: 432 training texts; tokens per text: .+",
         r"plan: (of the training texts: .+|nothing is truncated: .+)",

@@ -34,7 +34,7 @@ def entity(start, end, kind, probability=None):
 
 @pytest.fixture(scope="module")
 def recognizer(checkpoint):
-    settings = {"epochs": 25, "learning_rate": 1e-2, "ema_decay": 0.0, "validation_split": 0.0, "max_length": 32}
+    settings = {"epochs": 60, "learning_rate": 5e-3, "ema_decay": 0.0, "validation_split": 0.0, "max_length": 32}
     return kb.EntityRecognizer(checkpoint, **settings).fit(ROWS)
 
 

@@ -181,7 +181,8 @@ def test_missing_and_spurious_triples_are_reported(fitted):
     }
 
 
-def test_precision_is_none_without_predictions(fitted):
+def test_precision_is_none_without_predictions(fitted, monkeypatch):
+    monkeypatch.setattr(fitted, "threshold_", 1.0)
     report = fitted.evaluate([{"text": "dirty", "spo_list": [["a", "in", "b"]]}])
     assert report["precision"] is None and report["recall"] == 0.0 and report["f1"] == 0.0
     assert "no predictions" in str(report)
