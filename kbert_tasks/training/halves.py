@@ -37,7 +37,10 @@ def pays(settings: "Settings", config: dict[str, Any], strategy: "Strategy") -> 
         config: the parsed `bert_config.json`.
         strategy: the strategy that `distribution.strategy` returned.
     """
-    if settings.micro_batches > 1 or settings.auto_micro_batches or config["hidden_size"] > SMALL or cores() < 2:
+    if settings.micro_batches > 1 or settings.auto_micro_batches or cores() < 2:
+        return False
+    # With the threads of an earlier training, a whole batch of a large encoder would use half of the cores only.
+    if config["hidden_size"] > SMALL and not _threads_are(cores() // 2):
         return False
     if strategy.num_replicas_in_sync > 1 or BY_USER in os.environ or tensorflow().config.list_physical_devices("GPU"):
         return False
@@ -49,12 +52,14 @@ def pays(settings: "Settings", config: dict[str, Any], strategy: "Strategy") -> 
 
 def _set_threads(number: int) -> bool:
     """Sets the number of threads of one operation; returns whether it is set."""
-    threading = tensorflow().config.threading
-    already = threading.get_intra_op_parallelism_threads()
-    if already:
-        return bool(already == number)
+    if not _threads_are(0):  # 0 is TensorFlow's default
+        return _threads_are(number)
     try:
-        threading.set_intra_op_parallelism_threads(number)
+        tensorflow().config.threading.set_intra_op_parallelism_threads(number)
     except RuntimeError:  # TensorFlow has already started
         return False
     return True
+
+
+def _threads_are(number: int) -> bool:
+    return bool(tensorflow().config.threading.get_intra_op_parallelism_threads() == number)

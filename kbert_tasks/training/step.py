@@ -29,9 +29,9 @@ class Stepped(keras.Model):
     """A functional model whose training step supports micro-batches, halves, FGM and several devices.
 
     The logs contain the values of the step only, not the means over the epoch. The loss of a step is the sum over its
-    texts divided by their number, so it does not depend on the number of micro-batches, halves or devices. With several devices,
-    a batch is (x, y, mask, texts): the mask is 1 for each text that counts and 0 for others, and `texts` is the number of
-    texts on all devices.
+    texts divided by their number, so it does not depend on the number of micro-batches, halves or devices. With several
+    devices, a batch is (x, y, mask, texts): the mask is 1 for each text that counts and 0 for others, and `texts` is the
+    number of texts on all devices.
 
     Args:
         model: a functional `keras.Model` with a dict of outputs; the new model shares its layers.
@@ -128,7 +128,7 @@ class Stepped(keras.Model):
                 scaled = self.optimizer.get_scaled_loss(loss)
         sources = [shared.get(str(place), each) for place, each in enumerate(self.trainable_weights)]
         found = tape.gradient(scaled, sources, unconnected_gradients="zero")
-        gradients = [each if each.dtype == tf.float32 else tf.cast(each, tf.float32) for each in found]
+        gradients = [tf.cast(each, tf.float32) for each in found]
         return sums, self.optimizer.get_unscaled_gradients(gradients) if halved else gradients
 
     def _replaceable(self) -> Iterator[tuple[Any, str, int]]:

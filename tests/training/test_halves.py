@@ -58,6 +58,12 @@ def test_other_trainings_compute_whole_batches(threads, settings, hidden, device
     assert threads.number == 0
 
 
+def test_a_large_encoder_computes_halves_with_the_threads_of_an_earlier_training(threads):
+    assert halves.pays(Settings(), SMALL, ONE)
+    threads.started = True
+    assert halves.pays(Settings(), {"hidden_size": 768}, ONE)
+
+
 def test_one_core_computes_whole_batches(threads, monkeypatch):
     monkeypatch.setattr(halves, "cores", lambda: 1)
     assert not halves.pays(Settings(), SMALL, ONE)

@@ -101,9 +101,8 @@ def test_halves_in_16_bits_change_each_weight_as_the_whole_batch_does(no_dropout
     changed, whole = changes(True), changes(False)
     assert sum(each.any() for each in changed) > 10
     for one, other in zip(changed, whole, strict=True):
-        np.testing.assert_allclose(
-            one, other, atol=max(2e-2 * np.abs(other).max(), 1e-5)
-        )  # the gradients of key biases are rounding errors
+        # The gradients of the biases of keys are rounding errors, so they need an absolute limit.
+        np.testing.assert_allclose(one, other, atol=max(2e-2 * np.abs(other).max(), 1e-5))
 
 
 def test_both_halves_are_traced_once(data, monkeypatch):
