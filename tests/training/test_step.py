@@ -100,9 +100,10 @@ def test_halves_in_16_bits_change_each_weight_as_the_whole_batch_does(no_dropout
 
     changed, whole = changes(True), changes(False)
     assert sum(each.any() for each in changed) > 10
+    # The gradients of the biases of keys are rounding errors, so they are compared with the largest change of all.
+    least = 2e-4 * max(np.abs(each).max() for each in whole)
     for one, other in zip(changed, whole, strict=True):
-        # The gradients of the biases of keys are rounding errors, so they need an absolute limit.
-        np.testing.assert_allclose(one, other, atol=max(2e-2 * np.abs(other).max(), 1e-5))
+        np.testing.assert_allclose(one, other, atol=max(2e-2 * np.abs(other).max(), least))
 
 
 def test_both_halves_are_traced_once(data, monkeypatch):

@@ -92,10 +92,17 @@ def _results(row: Row, problems: list[str], path: Path, number: int) -> Sequence
     """Returns the results of the first annotation that was not skipped, or of the first prediction; None without both.
 
     Raises:
-        InputError: they are not a list of objects.
+        InputError: they, the annotations or the predictions are not a list of objects.
     """
-    done = [each for each in row.get("annotations") or () if isinstance(each, dict) and not each.get("was_cancelled")]
-    guessed = [each for each in row.get("predictions") or () if isinstance(each, dict)]  # some exports have only ids
+
+    def objects(name: str) -> list[dict[str, Any]]:
+        found = row.get(name) or []
+        if not isinstance(found, list):
+            raise InputError(f"{path}, row {number}: expected a list of {name}, found {str(found)[:60]}")
+        return [each for each in found if isinstance(each, dict)]  # some exports have only ids
+
+    done = [each for each in objects("annotations") if not each.get("was_cancelled")]
+    guessed = objects("predictions")
     if len(done) > 1:
         problems.append(SEVERAL)
     elif not done and guessed:

@@ -149,6 +149,8 @@ def file(tmp_path_factory):
 @pytest.mark.parametrize("format", [None, *formats.JSON_READERS])
 @given(given=st.lists(ROWS, min_size=1, max_size=2))
 @example(given=[{"data": {"text": "a"}, "annotations": [{"result": [{"type": "relation", "labels": "x"}]}]}])
+@example(given=[{"data": {"text": "a"}, "annotations": [], "predictions": True}])
+@example(given=[{"data": {"text": "a"}, "annotations": True, "predictions": []}])
 @example(given=[{"text": "a", "label": [{"start": 0, "end": 1, "id": [1]}]}])
 @example(given=[{"text": "a", "entities": [[0, float("inf"), "a"]]}])
 @example(given=[{"text": "a", "label": []}])
