@@ -22,7 +22,7 @@ import kbert_tasks as kb
 from kbert_tasks import tasks
 from kbert_tasks.auditing import label_errors
 from kbert_tasks.data.split import folds_of
-from kbert_tasks.tasks.classify.baseline import Baseline, _features, _texts
+from kbert_tasks.tasks.classify.baseline import Baseline
 from kbert_tasks.tasks.judging import Judgement
 
 METHODS = {"audit": "`kbert-audit`", "tf-idf": "cleanlab on TF-IDF with logistic regression"}
@@ -63,12 +63,10 @@ def by_baseline(task, examples, folds):
     """Returns (scores, suspicious) of cleanlab on the baseline, on the folds of the audit."""
     found = [None] * len(examples.rows)
     for rest, part in folds_of(task, examples, folds):
-        fitted = Baseline(task, [examples.rows[i] for i in rest])
         rows = [examples.rows[i] for i in part]
-        p = fitted.classifier.predict_proba(_features(fitted.ngrams.transform(_texts(rows)), len(rows)))
-        names = [str(each) for each in fitted.classifier.classes_]
-        for place, row in zip(part, p, strict=True):
-            found[place] = Judgement(0, 0, 0, None, "", dict(zip(names, map(float, row), strict=True)))
+        p = Baseline(task, [examples.rows[i] for i in rest]).probabilities(rows)
+        for place, row in zip(part, p.tolist(), strict=True):
+            found[place] = Judgement(0, 0, 0, None, "", dict(zip(task.labels_, row, strict=True)))
     return label_errors.suspects([example.labels for example in examples.rows], found, False)
 
 

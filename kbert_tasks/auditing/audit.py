@@ -157,7 +157,7 @@ def audit(
     judging = task.judging()
     if judging.NEEDS_LABELS and not texts_only:
         label_errors.check_installed()
-    own = clone(task, **judging.SETTINGS)
+    own = clone(task)
     examples = own.examples(rows, labels)
     if not examples.rows:
         raise InputError(f"there is nothing to audit: {examples.summary()}")

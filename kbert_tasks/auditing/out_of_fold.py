@@ -67,8 +67,8 @@ def judged(
         one.fit(examples.part(rest), resume_dir=subfolder(resume_dir, f"fold-{fold}"))
         rows = [examples.rows[place] for place in part]
         encoded = [one.encode(example) for example in rows]
-        candidates, judging = decoded(one, rows, encoded), one.judging()
-        for place, *each in zip(part, rows, encoded, candidates, strict=True):
-            found[place] = judging.judge(*each)
+        candidates = decoded(one, rows, encoded)
+        for place, judgement in zip(part, one.judging().judge_all(rows, encoded, candidates), strict=True):
+            found[place] = judgement
         made.scores.append(one.score_candidates(rows, encoded, candidates).scores.get(one.MAIN_SCORE))
     return made

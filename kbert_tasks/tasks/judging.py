@@ -46,11 +46,9 @@ class Judging:
         task: a task. Only `judge` needs a trained one.
 
     Attributes:
-        SETTINGS: settings that the trainings of an audit use instead of those of the task.
         NEEDS_LABELS: whether `judge` returns the probabilities of labels.
     """
 
-    SETTINGS: dict[str, Any] = {}
     NEEDS_LABELS = False
 
     def __init__(self, task: "Task[Any]") -> None:
@@ -69,6 +67,12 @@ class Judging:
         gold = float(right) if loss is None else math.exp(-loss)
         suggested = self.task.answer_of(prediction)
         return Judgement(gold, 1 - gold, gold, suggested, f"the gold answer has the probability {gold:.2f}")
+
+    def judge_all(
+        self, examples: Sequence[Any], encoded: Sequence[Sequence[Encoded]], candidates: Sequence[Any]
+    ) -> list[Judgement]:
+        """Judges the gold answers of several examples; each argument is a sequence of the arguments of `judge`."""
+        return [self.judge(*each) for each in zip(examples, encoded, candidates, strict=True)]
 
     def names(self, example: Any) -> Strings:
         """Returns the names of labels, types or predicates in the gold answer; by default the classes of the task."""

@@ -3,6 +3,7 @@
 import csv
 import dataclasses
 import json
+from types import SimpleNamespace
 
 import pytest
 
@@ -10,7 +11,9 @@ import kbert_tasks as kb
 from kbert_tasks import cli, tasks
 from kbert_tasks.auditing import corrections, packages, page, writing
 from kbert_tasks.auditing.findings import Finding
+from kbert_tasks.data.split import folds_of
 from kbert_tasks.samples import path
+from kbert_tasks.tasks.classify.baseline import Baseline
 
 pytest.importorskip("cleanlab")
 pytest.importorskip("datasketch")
@@ -98,6 +101,19 @@ def test_task_is_not_changed_and_labels_of_one_fold_are_not_judged(checkpoint):
     assert alone.score is None and not alone.suspicious and [each.kind for each in alone.findings] == ["rare"]
     assert "1 texts were not judged" in str(audit)
     assert task.model is None and task.settings.baseline
+
+
+def test_probabilities_are_the_mean_of_model_and_baseline(checkpoint):
+    rows = kb.read(path("classify", "zh", "train")).head(40)
+    audits = [kb.audit(kb.TextClassifier(checkpoint, **FEW, baseline=each), rows, folds=2) for each in (True, False)]
+    both, model = ([each.probabilities for each in audit.out_of_fold.judgements] for audit in audits)
+    read, labels = audits[0].read, sorted(both[0])
+    for rest, part in folds_of(audits[0].task, read, 2):
+        task = SimpleNamespace(labels_=labels, multi_label_=False, pairs_=False)
+        tfidf = Baseline(task, [read.rows[i] for i in rest]).probabilities([read.rows[i] for i in part])
+        for place, its in zip(part, tfidf, strict=True):
+            expected = {label: (model[place][label] + p) / 2 for label, p in zip(labels, its, strict=True)}
+            assert both[place] == pytest.approx(expected, abs=1e-5)
 
 
 def test_progress_is_resumed(checkpoint, tmp_path, monkeypatch):

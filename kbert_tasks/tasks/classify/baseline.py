@@ -76,6 +76,19 @@ class Baseline:
             return [str(label) for label in found]
         return [tuple(label for label, its in zip(self.labels, row, strict=False) if its) for row in found]
 
+    def probabilities(self, examples: Sequence[Example]) -> np.ndarray:
+        """Returns an array (examples, labels) of the probability of each label, in the order of the labels of the task."""
+        p = self.classifier.predict_proba(_features(self.ngrams.transform(_texts(examples)), len(examples)))
+        if self.several:
+            return np.asarray(p)[:, : len(self.labels)]  # without the empty column
+        place = {str(label): i for i, label in enumerate(self.classifier.classes_)}
+        known = [
+            i for i, label in enumerate(self.labels) if label in place
+        ]  # the others occur in development texts only
+        found = np.zeros((len(examples), len(self.labels)))
+        found[:, known] = p[:, [place[self.labels[i]] for i in known]]
+        return found
+
     def _gold(self, examples: Sequence[Example]) -> Sequence[Sequence[str]]:  # labels, or tuples of labels
         if self.several:
             return [example.labels for example in examples]

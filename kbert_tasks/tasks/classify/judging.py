@@ -1,4 +1,8 @@
-"""What an audit asks a text classifier: the probabilities of all labels, and labels in the forms of annotation tools."""
+"""What an audit asks a text classifier: the probabilities of all labels, and labels in the forms of annotation tools.
+
+The probabilities are the mean of those of the model and of TF-IDF with logistic regression, fitted on the same texts: their
+errors differ, so that the mean ranks wrong labels better than each of them (benchmarks/audit.md).
+"""
 
 import json
 from collections.abc import Hashable, Sequence
@@ -18,15 +22,27 @@ if TYPE_CHECKING:
 class LabelJudging(Judging):
     """Judges labels. Each label of a multi-label text is a separate question: whether the text has it."""
 
-    SETTINGS = {"baseline": False}  # an audit needs no comparison with TF-IDF
     NEEDS_LABELS = True
 
     def judge(self, example: "Example", encoded: Sequence[Encoded], candidates: np.ndarray) -> Judgement:
-        prediction = self.task.decide(example, candidates)
-        p, gold = prediction.probabilities, example.labels
-        unseen = any(label not in p for label in gold)
+        return self.judge_all([example], [encoded], [candidates])[0]
+
+    def judge_all(
+        self, examples: Sequence["Example"], encoded: Sequence[Sequence[Encoded]], candidates: Sequence[np.ndarray]
+    ) -> list[Judgement]:
+        predictions = [self.task.decide(*each) for each in zip(examples, candidates, strict=True)]
+        p = np.array([[each.probabilities[label] for label in self.task.labels_] for each in predictions])
+        if self.task.baseline_ is not None:
+            p = (p + self.task.baseline_.probabilities(examples)) / 2
+        return [
+            self._judged(example, dict(zip(self.task.labels_, its, strict=True)), list(prediction.label or ()))
+            for example, prediction, its in zip(examples, predictions, p.tolist(), strict=True)
+        ]
+
+    def _judged(self, example: "Example", p: dict[str, float], chosen: list[str]) -> Judgement:
+        unseen = any(label not in p for label in example.labels)
         one = self._of_several if self.task.multi_label_ else self._of_one
-        return one(p, gold, list(prediction.label or ()), unseen)
+        return one(p, example.labels, chosen, unseen)
 
     def _of_one(self, p: dict[str, float], gold: Strings, chosen: list[str], unseen: bool) -> Judgement:
         (label,) = gold
