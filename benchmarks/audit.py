@@ -1,10 +1,11 @@
 """Change a share of the answers of a file with a seed, and count how many of the changed texts an audit ranks first.
 
-    python benchmarks/audit.py en_sst2 --checkpoint CHECKPOINT --train train.tsv [--rows 5000] [--test test.tsv] --output FILE
+    python benchmarks/audit.py en_sst2 --checkpoint CHECKPOINT --train train.tsv --progress DIR --output FILE
 
-The audit is compared with cleanlab on TF-IDF and logistic regression (the baseline of this package), on the same folds. With
---test, a model is also trained on the changed rows, on those rows without the suspicious ones, and on the original rows. A
-subject (--task subject) is changed to another part of the text with the same length; TF-IDF cannot judge it.
+The audit is compared with its two parts on the same folds: the model alone, and cleanlab on TF-IDF and logistic regression (the
+baseline of this package). The folds are saved in --progress, so that an interrupted run continues. With --test, a model is also
+trained on the changed rows, on those rows without the suspicious ones, and on the original rows. A subject (--task subject) is
+changed to another part of the text with the same length; TF-IDF cannot judge it.
 Each result is appended to a JSONL file, from which `--table FILES` prints the table of benchmarks/audit.md.
 """
 
@@ -25,7 +26,11 @@ from kbert_tasks.data.split import folds_of
 from kbert_tasks.tasks.classify.baseline import Baseline
 from kbert_tasks.tasks.judging import Judgement
 
-METHODS = {"audit": "`kbert-audit`", "tf-idf": "cleanlab on TF-IDF with logistic regression"}
+METHODS = {
+    "audit": "`kbert-audit`: mean of both",
+    "model": "the model alone",
+    "tf-idf": "cleanlab on TF-IDF with logistic regression",
+}
 
 
 def changed(rows, share, seed):
@@ -70,12 +75,20 @@ def by_baseline(task, examples, folds):
     return label_errors.suspects([example.labels for example in examples.rows], found, False)
 
 
+def judged(audit):
+    return sorted((line for line in audit.lines if line.place is not None), key=lambda line: line.place)
+
+
+def ranked(lines):
+    return [1.0 if line.score is None else line.score for line in lines], [line.suspicious for line in lines]
+
+
 def accuracy(args, rows, test):
     return new_task(args).fit(rows).score(test)
 
 
-def new_task(args):
-    return tasks.find(args.task)(args.checkpoint, max_length=args.max_length, **json.loads(args.settings))
+def new_task(args, **others):
+    return tasks.find(args.task)(args.checkpoint, max_length=args.max_length, **json.loads(args.settings), **others)
 
 
 def measure(args):
@@ -84,12 +97,10 @@ def measure(args):
     if args.rows:
         original = original.sample(args.rows, random_state=args.seed).reset_index(drop=True)
     rows, places = changed(original, args.share, args.seed)
-    audit = kb.audit(new_task(args), rows, folds=args.folds)
-    lines = sorted((line for line in audit.lines if line.place is not None), key=lambda line: line.place)
+    audit = kb.audit(new_task(args), rows, folds=args.folds, resume_dir=args.progress)
+    lines = judged(audit)
     # Rows without a usable text are not judged; rows of the same text are judged together.
     wrong = {line.place for line in lines if {row - 1 for row in line.rows} & {*places}}
-    scores = [1.0 if line.score is None else line.score for line in lines]
-    suspicious = [line.suspicious for line in lines]
     found = {
         "data": args.name,
         "rows": len(rows),
@@ -99,11 +110,13 @@ def measure(args):
         "settings": json.loads(args.settings) | {"max_length": args.max_length},
         "folds": args.folds,
         "scores": audit.out_of_fold.scores,
-        "audit": measures(scores, suspicious, wrong),
+        "audit": measures(*ranked(lines), wrong),
         "seconds": round(time.perf_counter() - began),
         "machine": described(),
     }
     if args.task == "classify":
+        alone = kb.audit(new_task(args, baseline=False), rows, folds=args.folds, resume_dir=args.progress)
+        found["model"] = measures(*ranked(judged(alone)), wrong)
         found["tf-idf"] = measures(*by_baseline(audit.task, audit.read, args.folds), wrong)
     if args.test:
         test = kb.read(args.test)
@@ -124,7 +137,7 @@ def table(files):
             if method not in each:
                 continue
             m = each[method]
-            model = f" ({each['checkpoint']})" if method == "audit" else ""
+            model = "" if method == "tf-idf" else f" ({each['checkpoint']})"
             print(
                 f"| {each['data']} | {each['texts']:,} | {name}{model} | {m['first']:.3f} | {m['suspicious']:,} "
                 f"| {m['precision'] or 0:.3f} | {m['recall']:.3f} |"
@@ -151,12 +164,13 @@ def main():
     parser.add_argument("--max-length", type=int, default=128)
     parser.add_argument("--settings", default="{}", help="other settings, as JSON")
     parser.add_argument("--seed", type=int, default=1)
+    parser.add_argument("--progress", metavar="DIR", help="folder for the trained folds; a new one for each run")
     parser.add_argument("--output", metavar="FILE", help="JSONL file that the result is appended to")
     args = parser.parse_args()
     if args.table:
         return table(args.table)
-    if not (args.name and args.train and args.output):
-        sys.exit("give a name, --train and --output, or --table")
+    if not (args.name and args.train and args.progress and args.output):
+        sys.exit("give a name, --train, --progress and --output, or --table")
     measure(args)
 
 
