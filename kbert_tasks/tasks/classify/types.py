@@ -49,7 +49,11 @@ class ClassifySettings(TruncationSettings):
         "with a teacher: temperature of the probabilities that are learned; above 1, small probabilities count more",
         above=0,
     )
-    baseline: bool = option(True, "also fit TF-IDF with logistic regression on the training rows, for comparison")
+    baseline: bool = option(
+        True,
+        "also fit TF-IDF with logistic regression on the training rows, for comparison; kbert-audit uses the mean of both "
+        "probabilities",
+    )
 
     def __post_init__(self) -> None:
         super().__post_init__()
