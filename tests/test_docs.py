@@ -145,11 +145,11 @@ def shape(node):
 @functools.cache
 def source():
     """(shapes of all strings in the package, shapes of its error messages)."""
-    strings, errors = [], []
+    strings, errors = set(), []
     for file in PACKAGE.rglob("*.py"):
         for node in ast.walk(ast.parse(file.read_text(encoding="utf-8"))):
             if isinstance(node, ast.Constant | ast.JoinedStr | ast.BinOp):
-                strings.append(shape(node))
+                strings.add(shape(node))
             if isinstance(node, ast.Call) and getattr(node.func, "id", "") in ("InputError", "RowError") and node.args:
                 errors.append(shape(node.args[0]))
             if isinstance(node, ast.Call) and getattr(node.func, "id", "") == "Problem":
@@ -157,10 +157,17 @@ def source():
     return strings, [each for each in errors if set(each) - set(UNKNOWN)]
 
 
+@functools.cache
+def pattern(message):
+    """A message in the guide as (its longest fixed part, regular expression)."""
+    parts = message.split(UNKNOWN)
+    return max(parts, key=len), re.compile(f".*{UNKNOWN}.*".join(map(re.escape, parts)).removeprefix(".*"), re.S)
+
+
 def matches(message, shape):
     """Whether a message in the guide equals this shape or its beginning."""
-    parts = (re.escape(part) for part in message.split(UNKNOWN))
-    return re.match(f".*{UNKNOWN}.*".join(parts).removeprefix(".*"), shape, re.S) is not None
+    fixed, whole = pattern(message)
+    return fixed in shape and whole.match(shape) is not None  # most shapes do not have the fixed part
 
 
 def messages(language):
