@@ -139,7 +139,7 @@ def audit(
             `labels`.
         labels: the gold answers, if `rows` is a list of texts.
         test: labelled rows that should not contain the same texts.
-        folds: number of folds; "auto": 5 for at most 2,000 texts, otherwise 3.
+        folds: number of folds; "auto": 5 for at most 10,000 texts, otherwise 3.
         texts_only: whether to train no model and to check the texts and the names of labels only.
         resume_dir: folder for the saved progress, as in `fit`.
 

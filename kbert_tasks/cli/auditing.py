@@ -44,7 +44,7 @@ def _parser(task: "type[Task[Any]]") -> Parser:
         "--folds",
         type=int,
         metavar="N",
-        help="number of models, each of which judges the texts that it has not seen (default: 5 for at most 2,000 texts, "
+        help="number of models, each of which judges the texts that it has not seen (default: 5 for at most 10,000 texts, "
         "otherwise 3)",
     )
     parser.add_argument(
