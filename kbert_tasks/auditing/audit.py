@@ -25,6 +25,8 @@ if TYPE_CHECKING:
     from ..tasks.base import Task
     from ..typing import Labels, Rows
 
+MANY = 0.2  # with a larger share of suspicious answers, the models are wrong more often than the file
+
 
 @dataclass(frozen=True)
 class Line:
@@ -97,6 +99,17 @@ class Audit:
         """The number of rows with each kind of finding."""
         found = Counter(kind for line in self.lines for kind in {each.kind for each in line.findings})
         return {kind: found[kind] for kind in KINDS if found[kind]}
+
+    @property
+    def warning(self) -> str | None:
+        """A sentence if the models are too weak for the number of suspicious answers to mean anything, otherwise None."""
+        judged = [line.suspicious for line in self.lines if line.score is not None]
+        if not judged or sum(judged) <= MANY * len(judged):
+            return None
+        return (
+            f"{sum(judged) / len(judged):.0%} of the answers look improbable: the models are too weak to tell wrong answers "
+            "from difficult texts; read the first ones only, or use a better checkpoint"
+        )
 
     @property
     def table(self) -> "pd.DataFrame":

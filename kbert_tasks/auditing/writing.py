@@ -122,4 +122,6 @@ def text(audit: "Audit") -> str:
         lines.append(f"  {KINDS[kind][0]}: {number}")
     if not audit.counts:
         lines.append("  nothing was found")
+    if audit.warning:
+        lines.append(audit.warning)
     return "\n".join(lines)

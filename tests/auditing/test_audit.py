@@ -92,6 +92,17 @@ def test_rows_to_correct_are_read_by_annotation_tools_and_merged_without_a_chang
         assert merged.table.equals(rows.astype(object)) and not merged.added and not merged.unknown
 
 
+def test_many_suspicious_answers_end_with_a_warning(audited):
+    audit, _ = audited
+    used = [line for line in audit.lines if line.place is not None][:10]
+    judged = [dataclasses.replace(line, score=0.5, findings=()) for line in used]
+    doubted = [dataclasses.replace(line, findings=(Finding("answer", line.place, "because"),)) for line in judged]
+    assert dataclasses.replace(audit, lines=doubted[:2] + judged[2:]).warning is None
+    many = dataclasses.replace(audit, lines=doubted[:3] + judged[3:])
+    assert many.warning.startswith("30% of the answers look improbable: the models are too weak")
+    assert str(many).endswith(many.warning) and many.warning in page.html(many)
+
+
 def test_task_is_not_changed_and_labels_of_one_fold_are_not_judged(checkpoint):
     task = kb.TextClassifier(checkpoint, **FEW)
     texts = [f"房间{n}" for n in range(12)]
