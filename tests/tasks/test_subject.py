@@ -106,7 +106,8 @@ def test_gold_is_restored_by_encoding_and_decoding(tokens, max_length, typed):
 
 
 @pytest.mark.real_data
-@pytest.mark.parametrize("tokens, lost", [pytest.param("characters", 4, marks=pytest.mark.slow), ("pieces", 7)])
+@pytest.mark.slow
+@pytest.mark.parametrize("tokens, lost", [("characters", 4), ("pieces", 7)])
 def test_every_published_subject_is_restored(shared, tokens, lost):
     data = shared / "data/zh_ccks2019_event_subject"
     task = extractor(tokenization=tokens, max_length=162)

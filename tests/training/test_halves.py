@@ -86,6 +86,7 @@ kb.TextClassifier(sys.argv[1], epochs=3, max_length=16, validation_split=0.0, ba
 """
 
 
+@pytest.mark.slow
 def test_halves_give_the_same_losses_again(checkpoint):
     def losses():
         done = subprocess.run([sys.executable, "-c", PROGRAM, checkpoint], capture_output=True, text=True, check=True)

@@ -62,6 +62,7 @@ def fit(checkpoint, tmp_path, folder, **more):
     return task.fit(rows("classify"), resume_dir=tmp_path / "progress")
 
 
+@pytest.mark.slow
 def test_stopped_run_continues_its_log_or_starts_a_new_one(checkpoint, tmp_path, stop_after):  # noqa: F811
     for steps in (7, 11):  # in the second epoch, and in the third
         stop_after(steps)
