@@ -27,9 +27,9 @@ from kbert_tasks.tasks.classify.baseline import Baseline
 from kbert_tasks.tasks.judging import Judgement
 
 METHODS = {
-    "audit": "`kbert-audit`: mean of both",
+    "audit": "`kbert-audit`: the mean of both",
     "model": "the model alone",
-    "tf-idf": "cleanlab on TF-IDF with logistic regression",
+    "tf-idf": "TF-IDF alone",
 }
 
 
@@ -130,23 +130,24 @@ def measure(args):
 
 def table(files):
     found = [json.loads(line) for file in files for line in Path(file).read_text(encoding="utf-8").splitlines()]
-    print("| data | texts | method | changed texts among the first suspects | suspicious texts | precision | recall |")
-    print("|---|---|---|---|---|---|---|")
+    print(
+        "| data, texts | probabilities | changed texts among the first suspects | suspicious texts | precision | recall |"
+    )
+    print("|---|---|---|---|---|---|")
     for each in found:
-        for method, name in METHODS.items():
-            if method not in each:
-                continue
-            m = each[method]
-            model = "" if method == "tf-idf" else f" ({each['checkpoint']})"
+        model = f"{each['checkpoint']}, {each['folds']} folds"
+        for method in (name for name in METHODS if name in each):
+            m, name = each[method], METHODS[method] if "model" in each else "`kbert-audit`"
+            shown = f"{name} ({model})" if method == "model" or "model" not in each else name
             print(
-                f"| {each['data']} | {each['texts']:,} | {name}{model} | {m['first']:.3f} | {m['suspicious']:,} "
+                f"| {each['data']}, {each['texts']:,} | {shown} | {m['first']:.3f} | {m['suspicious']:,} "
                 f"| {m['precision'] or 0:.3f} | {m['recall']:.3f} |"
             )
-    if any("test" in each for each in found):
-        print("\n| data | trained on | test score |\n|---|---|---|")
-        for each in found:
-            for name, score in each.get("test", {}).items():
-                print(f"| {each['data']} | {name} | {score:.4f} |")
+    tested = [each for each in found if "test" in each]
+    if tested:
+        print(f"\n| data | {' | '.join(tested[0]['test'])} |\n|{'---|' * (1 + len(tested[0]['test']))}")
+    for each in tested:
+        print(f"| {each['data']} | {' | '.join(f'{score:.4f}' for score in each['test'].values())} |")
 
 
 def main():

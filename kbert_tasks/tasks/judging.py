@@ -71,7 +71,11 @@ class Judging:
     def judge_all(
         self, examples: Sequence[Any], encoded: Sequence[Sequence[Encoded]], candidates: Sequence[Any]
     ) -> list[Judgement]:
-        """Judges the gold answers of several examples; each argument is a sequence of the arguments of `judge`."""
+        """Judges the gold answers of several examples; a task overrides this method or `judge`.
+
+        Args:
+            examples, encoded, candidates: sequences of the arguments of `judge`.
+        """
         return [self.judge(*each) for each in zip(examples, encoded, candidates, strict=True)]
 
     def names(self, example: Any) -> Strings:

@@ -82,11 +82,10 @@ class Baseline:
         if self.several:
             return np.asarray(p)[:, : len(self.labels)]  # without the empty column
         place = {str(label): i for i, label in enumerate(self.classifier.classes_)}
-        known = [
-            i for i, label in enumerate(self.labels) if label in place
-        ]  # the others occur in development texts only
+        # A label that occurs only in the development texts has the probability 0.
+        fitted = [i for i, label in enumerate(self.labels) if label in place]
         found = np.zeros((len(examples), len(self.labels)))
-        found[:, known] = p[:, [place[self.labels[i]] for i in known]]
+        found[:, fitted] = p[:, [place[self.labels[i]] for i in fitted]]
         return found
 
     def _gold(self, examples: Sequence[Example]) -> Sequence[Sequence[str]]:  # labels, or tuples of labels

@@ -24,9 +24,6 @@ class LabelJudging(Judging):
 
     NEEDS_LABELS = True
 
-    def judge(self, example: "Example", encoded: Sequence[Encoded], candidates: np.ndarray) -> Judgement:
-        return self.judge_all([example], [encoded], [candidates])[0]
-
     def judge_all(
         self, examples: Sequence["Example"], encoded: Sequence[Sequence[Encoded]], candidates: Sequence[np.ndarray]
     ) -> list[Judgement]:
