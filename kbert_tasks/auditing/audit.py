@@ -216,7 +216,7 @@ def _doubtful(
         found, suspicious = gold_answers.suspects(known)
     scores: list[float | None] = [None] * len(judgements)
     for place, score in zip(places, found, strict=True):
-        scores[place] = round(float(score), 6)
+        scores[place] = float(f"{score:.4g}")  # the most suspicious ones can be below 1e-6
     wrong = (places[i] for i in np.flatnonzero(suspicious))
     return scores, [Finding("answer", i, judgements[i].reason, judgements[i].suggested) for i in wrong]
 

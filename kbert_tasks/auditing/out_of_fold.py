@@ -67,8 +67,10 @@ def judged(
         one.fit(examples.part(rest), resume_dir=subfolder(resume_dir, f"fold-{fold}"))
         rows = [examples.rows[place] for place in part]
         encoded = [one.encode(example) for example in rows]
-        candidates = decoded(one, rows, encoded)
-        for place, judgement in zip(part, one.judging().judge_all(rows, encoded, candidates), strict=True):
+        judging = one.judging()
+        evidence = decoded(one, rows, encoded, decode=judging.evidence)
+        for place, judgement in zip(part, judging.judge_all(rows, encoded, evidence), strict=True):
             found[place] = judgement
+        candidates = [each.candidates for each in evidence]
         made.scores.append(one.score_candidates(rows, encoded, candidates).scores.get(one.MAIN_SCORE))
     return made

@@ -8,7 +8,7 @@ from collections import deque
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from contextvars import copy_context
-from typing import TYPE_CHECKING, Any, NamedTuple, TypeVar
+from typing import TYPE_CHECKING, Any, NamedTuple, TypeAlias, TypeVar
 
 import numpy as np
 from tqdm.auto import tqdm
@@ -27,6 +27,9 @@ if TYPE_CHECKING:
 
 B = TypeVar("B")
 R = TypeVar("R")
+Decode: TypeAlias = Callable[
+    [Any, Sequence[Encoded], Sequence[Arrays]], Any
+]  # example, windows, outputs of each window
 
 BATCH = 64  # number of texts in a batch; predictions do not depend on it
 AT_ONCE = 2  # number of batches that a CPU computes at the same time
@@ -54,7 +57,11 @@ def answered(task: "Task[Any]", examples: "Examples") -> list[Answer | None]:
 
 
 def decoded(
-    task: "Task[Any]", examples: Sequence[Any], encoded: Sequence[Sequence[Encoded]], training: bool = False
+    task: "Task[Any]",
+    examples: Sequence[Any],
+    encoded: Sequence[Sequence[Encoded]],
+    training: bool = False,
+    decode: Decode | None = None,
 ) -> list[Any]:
     """Returns the result of `task.decode` for each example, before `task.decide`.
 
@@ -63,7 +70,9 @@ def decoded(
         examples: list of examples.
         encoded: for each example a list of Encoded, one for each window.
         training: whether the model is being trained, so that its weights change after this call.
+        decode: a function that is called instead of `task.decode`, with the same arguments.
     """
+    decode = decode or task.decode
     found: list[Any] = [None] * len(examples)
     said: list[dict[int, Arrays]] = [{} for _ in examples]
     windows = [(i, part, window) for i, parts in enumerate(encoded) for part, window in enumerate(parts)]
@@ -76,7 +85,7 @@ def decoded(
             for (i, part, _), each in zip((windows[n] for n in batch), outputs, strict=True):
                 said[i][part] = each
                 if len(said[i]) == len(encoded[i]):
-                    found[i] = task.decode(examples[i], encoded[i], [said[i][n] for n in range(len(said[i]))])
+                    found[i] = decode(examples[i], encoded[i], [said[i][n] for n in range(len(said[i]))])
                     said[i] = {}
     return found
 

@@ -2,7 +2,7 @@
 
 import math
 from collections.abc import Hashable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, TypeAlias
 
 from ..text.tokenizer import Encoded
@@ -12,6 +12,20 @@ if TYPE_CHECKING:
 
 TableRow: TypeAlias = dict[str, Any]  # column to cell
 Strings: TypeAlias = tuple[str, ...]  # parts of a text
+
+
+@dataclass(frozen=True)
+class Evidence:
+    """What the outputs of a model say about an example.
+
+    Attributes:
+        candidates: the return value of `decode`.
+        gold: for a task whose answers are parts of the text, key of a gold answer to its probability, however
+            small; without answers that the model cannot give.
+    """
+
+    candidates: Any
+    gold: Mapping[Hashable, float] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)
@@ -54,14 +68,19 @@ class Judging:
     def __init__(self, task: "Task[Any]") -> None:
         self.task: Any = task
 
-    def judge(self, example: Any, encoded: Sequence[Encoded], candidates: Any) -> Judgement:
+    def evidence(self, example: Any, encoded: Sequence[Encoded], outputs: Sequence[Any]) -> Evidence:
+        """Returns what the outputs say about an example; the arguments are those of `Task.decode`."""
+        return Evidence(self.task.decode(example, encoded, outputs))
+
+    def judge(self, example: Any, encoded: Sequence[Encoded], evidence: Evidence) -> Judgement:
         """Judges the gold answer of an example that the task has not seen in training.
 
         Args:
             example: an example with a gold answer.
             encoded: list of Encoded, its windows.
-            candidates: the return value of `decode`.
+            evidence: the return value of `evidence`.
         """
+        candidates = evidence.candidates
         prediction = self.task.decide(example, candidates)
         loss, right = self.task.record(example, candidates, prediction)["loss"], self.task.is_right(example, prediction)
         gold = float(right) if loss is None else math.exp(-loss)
@@ -69,14 +88,14 @@ class Judging:
         return Judgement(gold, 1 - gold, gold, suggested, f"the gold answer has the probability {gold:.2f}")
 
     def judge_all(
-        self, examples: Sequence[Any], encoded: Sequence[Sequence[Encoded]], candidates: Sequence[Any]
+        self, examples: Sequence[Any], encoded: Sequence[Sequence[Encoded]], evidence: Sequence[Evidence]
     ) -> list[Judgement]:
         """Judges the gold answers of several examples; a task overrides this method or `judge`.
 
         Args:
-            examples, encoded, candidates: sequences of the arguments of `judge`.
+            examples, encoded, evidence: sequences of the arguments of `judge`.
         """
-        return [self.judge(*each) for each in zip(examples, encoded, candidates, strict=True)]
+        return [self.judge(*each) for each in zip(examples, encoded, evidence, strict=True)]
 
     def names(self, example: Any) -> Strings:
         """Returns the names of labels, types or predicates in the gold answer; by default the classes of the task."""

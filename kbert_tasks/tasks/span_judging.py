@@ -1,12 +1,12 @@
 """What an audit asks a task whose answers are parts of the text: each gold answer, and the answers that contradict it."""
 
 from collections.abc import Hashable, Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
-from ..text.spans import FLOOR, is_whole, occurrences
+from ..text.spans import is_whole, occurrences
 from ..text.tokenizer import Encoded
-from .judging import Judgement, Judging, Strings
+from .judging import Evidence, Judgement, Judging, Strings
 
 NOT_THERE = "is not in the text"
 
@@ -25,8 +25,9 @@ class Doubt:
 class SpanJudging(Judging):
     """Judges the answers of a SpanTask. The text is as doubtful as its most doubtful answer.
 
-    The score of a gold answer is p (1 - q): p is its probability, and q that of the strongest other answer that contradicts
-    it. The score of an answer that contradicts no gold answer, and is missing, is 1 - q.
+    The score of a gold answer is p (1 - q): p is its probability, which is also computed if it is too small for a candidate,
+    and q that of the strongest other answer that contradicts it. The score of an answer that contradicts no gold answer, and
+    is missing, is 1 - q.
     """
 
     def contradicts(self, gold: Any, other: Any) -> bool:
@@ -46,9 +47,26 @@ class SpanJudging(Judging):
         kind = self.kind(answer)
         return " | ".join([*self.strings(answer), *([kind] if kind is not None else [])])
 
-    def judge(self, example: Any, encoded: Sequence[Encoded], candidates: Any) -> Judgement:
-        prediction = self.task.decide(example, candidates)
-        strongest = min(self._doubts(example, encoded, candidates), key=lambda each: each.score, default=None)
+    def evidence(self, example: Any, encoded: Sequence[Encoded], outputs: Sequence[Any]) -> Evidence:
+        gold: dict[Hashable, float] = {}
+        for window, each in zip(encoded, outputs, strict=True):
+            for key, p in self.gold_scores(example, window, each):
+                gold[key] = max(p, gold.get(key, 0.0))
+        return replace(super().evidence(example, encoded, outputs), gold=gold)
+
+    def gold_scores(self, example: Any, window: Encoded, outputs: Any) -> Iterator[tuple[Hashable, float]]:
+        """Yields (key, probability) for each gold answer that is in a window, several times if it occurs several times.
+
+        Args:
+            example: an example with a gold answer.
+            window: an Encoded of the example.
+            outputs: the outputs of the model for the window.
+        """
+        raise NotImplementedError
+
+    def judge(self, example: Any, encoded: Sequence[Encoded], evidence: Evidence) -> Judgement:
+        prediction = self.task.decide(example, evidence.candidates)
+        strongest = min(self._doubts(example, encoded, evidence), key=lambda each: each.score, default=None)
         suggested = self.task.answer_of(prediction)
         if strongest is None:
             return Judgement(1.0, 0.0, 1.0, suggested, "the models find no other answer")
@@ -64,22 +82,21 @@ class SpanJudging(Judging):
             strongest.spurious,
         )
 
-    def _doubts(self, example: Any, encoded: Sequence[Encoded], candidates: Any) -> Iterator[Doubt]:
-        gold, found = self._gold(example), self.task.keyed(candidates)
+    def _doubts(self, example: Any, encoded: Sequence[Encoded], evidence: Evidence) -> Iterator[Doubt]:
+        gold, found = self._gold(example), self.task.keyed(evidence.candidates)
         others = [answer for key, answer in found.items() if key not in gold]
         against: set[int] = set()
         for key, answer in gold.items():
-            p = found[key].probability if key in found else 0.0
+            lost = None if key in evidence.gold else self._lost(example, answer, encoded)
             rivals = [each for each in others if self.contradicts(answer, each)]
             against.update(map(id, rivals))
             rival = max(rivals, key=lambda each: each.probability, default=None)
             q = rival.probability if rival else 0.0
-            lost = self._lost(example, answer, encoded)
-            if (
-                not lost or NOT_THERE in lost
-            ):  # other answers cannot be given because of the tokens, so nothing is known
-                reason = lost or self._reason(answer, p, rival)
-                yield Doubt(max(p, FLOOR) * (1 - q), p, q, reason, spurious=rival is None)
+            p = evidence.gold.get(key, 0.0)
+            if key in evidence.gold or NOT_THERE in (
+                lost or ""
+            ):  # nothing is known of others, which tokens cannot give
+                yield Doubt(p * (1 - q), p, q, lost or self._reason(answer, p, rival), spurious=rival is None)
         for each in others:
             if id(each) not in against:
                 q = each.probability
@@ -98,7 +115,7 @@ class SpanJudging(Judging):
             return (
                 f"{self.shown(rival)!r} is not among the gold answers and has the probability {rival.probability:.2f}"
             )
-        shown = f"{p:.2f}" if p else f"below {FLOOR}"
+        shown = f"{p:.2f}" if p >= 0.01 else "below 0.01"
         other = (
             f", and {self.shown(rival)!r} {rival.probability:.2f}" if rival else ", and no other answer in its place"
         )

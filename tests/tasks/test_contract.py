@@ -14,8 +14,10 @@ import pytest
 
 import kbert_tasks as kb
 from kbert_tasks import tasks
+from kbert_tasks.inference.predict import decoded
 from kbert_tasks.samples import path
 from kbert_tasks.saving import folder
+from kbert_tasks.tasks.span_task import SpanTask
 
 FEW = {"epochs": 2, "max_length": 32, "learning_rate": 1e-3, "precision": "float32", "validation_split": 0.1}
 
@@ -62,6 +64,23 @@ def almost_equal(one, other):
 @pytest.mark.parametrize("module", ["__main__", "my_task", "my_package.my_task"])
 def test_a_subclass_in_any_module_has_the_name_of_its_task(name, module):
     assert type("Mine", (tasks.find(name),), {"__module__": module})().name == name
+
+
+def test_every_gold_answer_has_a_probability(trained):
+    task, train, _ = trained
+    if not isinstance(task, SpanTask):
+        return
+    rows = task.examples(train).rows
+    encoded = [task.encode(example) for example in rows]
+    evidence = decoded(task, rows, encoded, decode=task.judging().evidence)
+    seen = 0
+    for example, each in zip(rows, evidence, strict=True):
+        candidates = task.keyed(each.candidates)
+        assert each.gold.keys() <= task.keyed(example).keys()
+        for key, p in each.gold.items():
+            assert 0 <= p <= 1 and (key not in candidates or candidates[key].probability == pytest.approx(p, abs=1e-6))
+            seen += p > 0
+    assert seen > len(rows) / 2
 
 
 def test_fit_returns_self_and_counts_every_row(trained):

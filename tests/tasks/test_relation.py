@@ -42,7 +42,7 @@ def gold_outputs(task, example, window):
     assert {tuple(s) for s in subjects} == {tuple(s) for s in np.argwhere(y["spans"][0] == 1)}
     assert {tuple(s) for s in objects} == {tuple(s) for s in np.argwhere(y["spans"][1] == 1)}
     pairs = y["pairs"][: real[0], : real[1]].astype("float32")
-    return {"spans": (np.ones(real[0]), np.ones(real[1])), "subjects": subjects, "objects": objects, "pairs": pairs}
+    return {"spans": (y["spans"] == 1).astype("float32"), "subjects": subjects, "objects": objects, "pairs": pairs}
 
 
 def encode_and_decode(task, example):
@@ -122,6 +122,19 @@ def test_triples_have_spans_and_probability(fitted):
     for triple in (first, *rest):
         assert text[slice(*triple.subject_span)] == triple.subject and text[slice(*triple.object_span)] == triple.object
         assert fitted.threshold_ <= triple.probability <= first.probability
+
+
+def test_a_triple_of_unlikely_spans_has_the_product_of_their_probabilities():
+    spans = np.full((2, 4, 4), 0.01, "float32")
+    spans[0, 1, 2], spans[1, 3, 3] = 0.8, 0.5
+    outputs = {
+        "spans": spans,
+        "subjects": np.array([[1, 2]]),
+        "objects": np.array([[3, 3]]),
+        "pairs": np.full((1, 1, 2), 0.25),
+    }
+    assert cascade.score((1, 2), 1, (3, 3), **outputs) == pytest.approx(0.8 * 0.5 * 0.25)
+    assert cascade.score((1, 2), 1, (1, 1), **outputs) == pytest.approx(0.8 * 0.01)
 
 
 def test_encoder_runs_once_per_text_for_any_number_of_subjects(fitted, monkeypatch):

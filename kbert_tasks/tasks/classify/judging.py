@@ -13,7 +13,7 @@ import numpy as np
 from ...data.annotations.entities import LABEL, TEXT
 from ...data.label_forms import LISTS, listed
 from ...text.tokenizer import Encoded
-from ..judging import Judgement, Judging, Strings, TableRow
+from ..judging import Evidence, Judgement, Judging, Strings, TableRow
 
 if TYPE_CHECKING:
     from .types import Example
@@ -25,9 +25,11 @@ class LabelJudging(Judging):
     NEEDS_LABELS = True
 
     def judge_all(
-        self, examples: Sequence["Example"], encoded: Sequence[Sequence[Encoded]], candidates: Sequence[np.ndarray]
+        self, examples: Sequence["Example"], encoded: Sequence[Sequence[Encoded]], evidence: Sequence[Evidence]
     ) -> list[Judgement]:
-        predictions = [self.task.decide(*each) for each in zip(examples, candidates, strict=True)]
+        predictions = [
+            self.task.decide(example, its.candidates) for example, its in zip(examples, evidence, strict=True)
+        ]
         p = np.array([[each.probabilities[label] for label in self.task.labels_] for each in predictions])
         if self.task.baseline_ is not None:
             p = (p + self.task.baseline_.probabilities(examples)) / 2

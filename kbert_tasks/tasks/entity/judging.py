@@ -1,12 +1,14 @@
 """What an audit asks an entity recognizer."""
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from typing import TYPE_CHECKING, Any
 
-from ...text.spans import occurrences
+from ...text.spans import occurrences, tokens_of
+from ...text.tokenizer import Encoded
+from ..contract import Arrays, known
 from ..judging import Strings, TableRow
 from ..span_judging import SpanJudging
-from .entities import Entity
+from .entities import Entity, Key
 
 if TYPE_CHECKING:
     from .task import Example
@@ -26,6 +28,13 @@ class EntityJudging(SpanJudging):
 
     def _kinds(self) -> set[str | None]:
         return set(self.task.types_)
+
+    def gold_scores(self, example: "Example", window: Encoded, outputs: Arrays) -> Iterator[tuple[Key, float]]:
+        p = self.task.probabilities(outputs["spans"])
+        for each in known(example.entities):
+            tokens = tokens_of(window, each.span)
+            if tokens and each.type in self.task.types_:
+                yield each.key, float(p[(self.task.types_.index(each.type), *tokens)])
 
     def is_free(self, example: "Example", answer: Any, strings: Strings) -> bool:
         if not super().is_free(example, answer, strings):

@@ -102,8 +102,8 @@ def probabilities(
         encoded: list of Encoded, the windows of the batch.
 
     Returns:
-        For each window a dict: `spans`, the probabilities of its likely subjects (subjects,) and objects (objects,);
-        `subjects` and `objects`, their tokens (count, 2); `pairs`, probabilities (subjects, objects, kinds).
+        For each window a dict: `spans`, its part of the argument, with padding; `subjects` and `objects`, the tokens of the
+        likely ones, (count, 2); `pairs`, probabilities (subjects, objects, kinds).
     """
     hidden = np.asarray(hidden, "float32")  # exact for 16-bit floats
     subjects, objects = (
@@ -114,27 +114,40 @@ def probabilities(
     parts = [slice(i, i + some) for i in range(0, len(encoded), some)]
     pairs = np.concatenate([follow(hidden[part], places[SUBJECT][part], places[OBJECT][part]) for part in parts])
     return [
-        {
-            "spans": (each[(SUBJECT, *s.T)], each[(OBJECT, *o.T)]),
-            "subjects": s,
-            "objects": o,
-            "pairs": scores[: len(s), : len(o)],
-        }
+        {"spans": each, "subjects": s, "objects": o, "pairs": scores[: len(s), : len(o)]}
         for each, s, o, scores in zip(spans, subjects, objects, pairs, strict=True)
     ]
 
 
 def answers(
-    spans: tuple[np.ndarray, np.ndarray], subjects: np.ndarray, objects: np.ndarray, pairs: np.ndarray
+    spans: np.ndarray, subjects: np.ndarray, objects: np.ndarray, pairs: np.ndarray
 ) -> Iterator[tuple[TokenSpan, int, TokenSpan, float]]:
     """Yields the triples of a window, the most probable first, at most TRIPLES; the arguments are from `probabilities`.
 
     Yields:
         (subject span, predicate index, object span, probability).
     """
-    scores = spans[SUBJECT][:, None, None] * spans[OBJECT][:, None] * pairs
+    scores = spans[(SUBJECT, *subjects.T)][:, None, None] * spans[(OBJECT, *objects.T)][:, None] * pairs
     places = np.argwhere(scores > FLOOR)
     found = scores[tuple(places.T)]
     for n in np.argsort(-found, kind="stable")[:TRIPLES]:
         i, j, predicate = places[n]
         yield tuple(subjects[i]), predicate, tuple(objects[j]), float(found[n])
+
+
+def score(
+    subject: TokenSpan,
+    predicate: int,
+    object_: TokenSpan,
+    spans: np.ndarray,
+    subjects: np.ndarray,
+    objects: np.ndarray,
+    pairs: np.ndarray,
+) -> float:
+    """Returns the probability of a triple; the last four arguments are from `probabilities`.
+
+    If its subject or object is not likely, the predicate has no score, and the result is the product for both spans.
+    """
+    i, j = (np.flatnonzero((among == span).all(1)) for among, span in ((subjects, subject), (objects, object_)))
+    between = pairs[i[0], j[0], predicate] if len(i) and len(j) else 1.0
+    return float(spans[(SUBJECT, *subject)] * spans[(OBJECT, *object_)] * between)

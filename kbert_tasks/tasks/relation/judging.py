@@ -1,12 +1,14 @@
 """What an audit asks a relation extractor."""
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from typing import TYPE_CHECKING, Any
 
 from ...data.annotations.entities import UNTYPED
-from ..contract import known
+from ...text.tokenizer import Encoded
+from ..contract import Outputs, known
 from ..judging import Strings, TableRow
 from ..span_judging import SpanJudging
+from . import cascade
 from .triples import PARTS, TYPES, Triple
 from .types import COLUMNS
 
@@ -33,6 +35,13 @@ class TripleJudging(SpanJudging):
 
     def _kinds(self) -> set[str | None]:
         return set(self.task.predicates_)
+
+    def gold_scores(self, example: "Example", window: Encoded, outputs: Outputs) -> Iterator[tuple[Strings, float]]:
+        for triple in known(example.triples):
+            if triple.predicate in self.task.predicates_:
+                kind = self.task.predicates_.index(triple.predicate)
+                for subject, object_ in self.task.pairs_of(example, triple, window):
+                    yield triple.strings, cascade.score(subject, kind, object_, **outputs)
 
     def annotated(self, example: "Example") -> TableRow:
         return {"text": example.text, "spo_list": [each.as_dict() for each in known(example.triples)]}

@@ -140,11 +140,11 @@ class RelationExtractor(SpanTask[Prediction]):
         """Returns the gold of a window: a dict of subject tokens to a list of (predicate index, object tokens)."""
         gold: cascade.Gold = collections.defaultdict(list)
         for triple in known(example.triples):
-            for subject, object_ in self._pairs(example, triple, encoded):
+            for subject, object_ in self.pairs_of(example, triple, encoded):
                 gold[subject].append((self.predicates_.index(triple.predicate), object_, *weight_of(triple)))
         return dict(gold)
 
-    def _pairs(self, example: Example, triple: Triple, encoded: Encoded) -> list[tuple[TokenSpan, TokenSpan]]:
+    def pairs_of(self, example: Example, triple: Triple, encoded: Encoded) -> list[tuple[TokenSpan, TokenSpan]]:
         """Returns (subject tokens, object tokens) for each combination of their occurrences in the window."""
         subjects = self.tokens(example, triple.subject, triple.subject_span, encoded)
         objects = self.tokens(example, triple.object, triple.object_span, encoded)
@@ -159,7 +159,7 @@ class RelationExtractor(SpanTask[Prediction]):
     def _lost(self, example: Example, triple: Triple, encoded: Sequence[Encoded]) -> str | None:
         if triple.predicate not in self.predicates_:
             return "the predicate is not in the training data"
-        if any(self._pairs(example, triple, window) for window in encoded):
+        if any(self.pairs_of(example, triple, window) for window in encoded):
             return None
         if reason := self.lost(example, triple.subject, triple.subject_span, encoded):
             return f"subject {reason}"

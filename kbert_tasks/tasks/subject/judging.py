@@ -1,15 +1,16 @@
 """What an audit asks a subject extractor."""
 
-from collections.abc import Hashable, Sequence
+from collections.abc import Hashable, Iterator, Sequence
 from typing import TYPE_CHECKING, Any
 
 from ...data.annotations.entities import ENTITIES
 from ...data.cells import text_of
 from ...text.spans import occurrences
-from ..contract import known
+from ...text.tokenizer import Encoded
+from ..contract import Arrays, known
 from ..judging import Strings, TableRow
 from ..span_judging import SpanJudging
-from .subjects import Subject
+from .subjects import Key, Subject
 
 if TYPE_CHECKING:
     from .types import Example
@@ -34,6 +35,14 @@ class SubjectJudging(SpanJudging):
 
     def names(self, example: "Example") -> Strings:
         return super().names(example) if example.event_type is None else (example.event_type,)
+
+    def gold_scores(self, example: "Example", window: Encoded, outputs: Arrays) -> Iterator[tuple[Key, float]]:
+        p = self.task.span_probabilities(window, outputs)
+        for each in known(example.subjects):
+            if each.event_type in self.task.kinds:
+                kind = self.task.kinds.index(each.event_type)
+                for tokens in self.task.tokens(example, each.subject, each.span, window):
+                    yield each.key, float(p[(kind, *tokens)])
 
     def answers(self, example: "Example") -> dict[Hashable, Strings]:
         """Returns the subjects. A subject of an event is not one of another event, so the key has the event type."""
