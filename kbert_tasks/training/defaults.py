@@ -61,8 +61,7 @@ SPANS = Recipe(2e-5, 6e-4, 5.0, epochs=6, steps=700, base_epochs=5, base_steps=7
 MOST_EPOCHS = 30
 AVERAGED = 0.99  # decay of the moving average of the weights
 ADVERSARIAL_HIDDEN = 256  # at 384, adversarial training gained only 0.4 points
-ADVERSARIAL_STEPS = 2000  # with more steps, not adversarial: its steps take 1.6 times as long
-ADVERSARIAL_EPOCHS = 1.5  # factor for the number of epochs of an adversarial training, which learns more slowly
+ADVERSARIAL_STEPS = 2000  # maximum number of steps of an adversarial training, whose steps take 1.6 times as long
 
 
 @dataclasses.dataclass(frozen=True)
@@ -125,8 +124,6 @@ def resolve(
     found["fgm_epsilon"] = chosen(
         settings.fgm_epsilon, _adversarial(recipe, hidden, settings.freeze_layers, steps * found["epochs"].value)
     )
-    if found["fgm_epsilon"].value:
-        found["epochs"] = chosen(settings.epochs, _more_epochs(found["epochs"]))
     found["patience"] = chosen(settings.patience, _patience(found["epochs"].value, falling, developing))
     values = {name: each.value for name, each in found.items()}
     return cast("ResolvedSettings", dataclasses.replace(settings, **values)), found
@@ -150,11 +147,6 @@ def _epochs(recipe: Recipe, large: bool, steps: int) -> Resolved[int]:
         return Resolved(epochs, f"{steps:,} steps per epoch: {epochs} epochs are at least {least} steps")
     found = min(math.ceil(least / steps), MOST_EPOCHS)
     return Resolved(found, f"{steps:,} steps per epoch are few: enough epochs for {least} steps, at most {MOST_EPOCHS}")
-
-
-def _more_epochs(without: Resolved[int]) -> Resolved[int]:
-    found = min(math.ceil(without.value * ADVERSARIAL_EPOCHS), max(without.value, MOST_EPOCHS))
-    return Resolved(found, f"{without.reason}; {ADVERSARIAL_EPOCHS} times as many for adversarial training")
 
 
 def _schedule(large: bool, on_tpu: bool) -> Resolved[str]:

@@ -104,23 +104,6 @@ def test_short_trainings_of_small_classifiers_use_fgm(hidden, windows, recipe, s
     assert chosen.fgm_epsilon == value and reason in found["fgm_epsilon"].reason
 
 
-@pytest.mark.parametrize(
-    ("windows", "settings", "epochs"),
-    [
-        (4000, {}, 6),
-        (40_000, {}, 4),
-        (4000, {"fgm_epsilon": 0.0}, 4),
-        (1000, {}, 15),
-        (20, {}, 30),
-        (4000, {"epochs": 3}, 3),
-    ],
-)
-def test_adversarial_training_has_more_epochs(windows, settings, epochs):
-    chosen, found = resolved(256, windows, defaults.TEXTS, **settings)
-    assert chosen.epochs == epochs
-    assert ("1.5 times as many" in found["epochs"].reason) == (windows < 40_000 and not settings)
-
-
 def test_small_files_have_no_held_out_texts():
     for texts, share in ((299, 0.0), (300, 0.1)):
         assert defaults.held_out_share(Settings(), texts).value == share
