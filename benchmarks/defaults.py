@@ -59,10 +59,11 @@ def rows_of(cell, root, part):
 def split(cell, root, number):
     """(training rows, rows that are scored), the same for all runs; no text is in both."""
     table = rows_of(cell, root, "train")
-    texts = table.text.unique()
+    whole = table.text if "text" in table else table.text_a + "\t" + table.text_b
+    texts = whole.unique()
     texts = texts[np.random.default_rng(0).permutation(len(texts))]
     scored = SCORED[CELLS[cell][0]]
-    return [table[table.text.isin(set(part))] for part in (texts[scored : scored + number], texts[:scored])]
+    return [table[whole.isin(set(part))] for part in (texts[scored : scored + number], texts[:scored])]
 
 
 def run(cell, checkpoint, number, settings, seed, root):
