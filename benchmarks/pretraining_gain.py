@@ -1,14 +1,14 @@
-"""Effect of pretraining: a pretrained checkpoint and random weights of the same shape, fine-tuned alike on Chinese tasks.
+"""Effect of pretraining: a pretrained checkpoint, an earlier one and random weights, fine-tuned alike on Chinese tasks.
 
-    python benchmarks/pretraining_gain.py CHECKPOINT [--data-root DIR] [--seeds 1 2 3] [--rows N] [--results FILE]
+    python benchmarks/pretraining_gain.py CHECKPOINT [--earlier CHECKPOINT] [--data-root DIR] [--seeds 1 2 3] [--results FILE]
     python benchmarks/pretraining_gain.py CHECKPOINT --only zh_tnews --seeds 1 --results FILE    (a part)
 
-Both use the same settings, rows and seeds. The random weights are initialised as at the start of pretraining, differently for each
-seed. The best epoch, and the threshold for subjects, is chosen on a held-out tenth of the training rows, the same for both. The test
-rows are used for the final score only. The learning rate is the tested one with the best score of tiny-zh on the held-out rows (use
---learning-rate with --test-rows 0 to test rates); on TNEWS, random weights need a lower one (benchmarks/pretraining.md). If a data
-set has no published labelled test split, its development split is the test set and is used for nothing else; for ChnSentiCorp, both
-splits are the test set.
+All use the same settings, rows and seeds. The random weights have the shape of CHECKPOINT and are initialised as at the start of
+pretraining, differently for each seed. The best epoch, and the threshold for spans, is chosen on a held-out tenth of the training
+rows, the same for all. The test rows are used for the final score only. The learning rate is the tested one with the best score of
+tiny-zh on the held-out rows (use --learning-rate with --test-rows 0 to test rates); on TNEWS, random weights need a lower one
+(benchmarks/pretraining.md). If a data set has no published labelled test split, its development split is the test set and is used
+for nothing else; for ChnSentiCorp, both splits are the test set.
 
 The script prints a Markdown table. With --results, each run is a line of JSON in that file, and runs that the file already contains
 are not repeated.
@@ -31,8 +31,6 @@ from fixed import CLASSIFY, SPANS
 import kbert_tasks as kb
 from kbert_tasks.checkpoint import google_format
 from kbert_tasks.pretraining import model
-
-STARTS = "pretrained", "random"
 
 
 @dataclasses.dataclass(frozen=True)
@@ -67,6 +65,9 @@ DATA = {
     "zh_ccks2019_event_subject": DataSet(
         "SubjectExtractor", "train.jsonl", ("test.jsonl",), "f1", rows=1000, max_length=96, pooling=None
     ),
+    "zh_duie2_sample": DataSet(
+        "RelationExtractor", "train.jsonl", ("dev.jsonl",), "f1", rows=2000, max_length=96, pooling=None, epochs=6
+    ),
 }
 
 
@@ -85,7 +86,7 @@ def drawn(rows, number):
     return rows.iloc[np.sort(order)].reset_index(drop=True)
 
 
-def run(args, name, start, seed, checkpoint):
+def run(args, name, start, seed):
     """Trains and tests one model; returns a dict, the line in the results file."""
     data, root = args.data[name], Path(args.data_root) / name
     fixed = CLASSIFY if data.task == "TextClassifier" else SPANS
@@ -95,7 +96,7 @@ def run(args, name, start, seed, checkpoint):
     rows = drawn(kb.read(root / data.train), data.rows)
     began = time.perf_counter()
     with tempfile.TemporaryDirectory() as folder:
-        weights = checkpoint if start == "pretrained" else randomised(checkpoint, Path(folder) / "random", seed)
+        weights = args.starts.get(start) or randomised(args.starts["pretrained"], Path(folder) / "random", seed)
         task = getattr(kb, data.task)(weights, seed=seed, batch_size=32, validation_split=0.1, **settings)
         task.fit(rows)
     held_out = max(epoch["dev"][task.MAIN_SCORE] for epoch in task.report_["history"])
@@ -136,29 +137,26 @@ def fingerprint(checkpoint):
 def table(args, found):
     """Yields the lines of the table; `found` is a dict of (data set, start) to a dict of seed to result."""
     seeds = " / ".join(map(str, args.seeds))
-    heads = "data, score", f"pretrained, seeds {seeds}", "mean ± sd", f"random, seeds {seeds}", "mean ± sd"
-    yield f"| {' | '.join(heads)} | gain, points | gain, standard errors |"
-    yield "|---|---|---|---|---|---|---|"
+    yield f"| data, score | start | seeds {seeds} | mean ± sd | difference to the first row, points | in standard errors |"
+    yield "|---|---|---|---|---|---|"
     for name in args.only:
-        both = [[100 * each["score"] for each in found[name, start].values()] for start in STARTS]
-        cells, means, error = [], [], 0.0
-        for scores in both:
-            deviation = statistics.stdev(scores) if len(scores) > 1 else float("nan")
-            means.append(statistics.mean(scores))
-            cells += [
-                " / ".join(f"{each:.2f}" for each in scores),
-                f"{means[-1]:.2f}" + f" ± {deviation:.2f}" * (len(scores) > 1),
-            ]
-            error = math.hypot(error, deviation / len(scores) ** 0.5)  # Welch: the two variances may differ
-        gain = means[0] - means[1]
-        cells += [f"{gain:+.2f}", f"{gain / error:.1f}" if error > 0 else ""]
-        yield f"| {name}, {args.data[name].score} | " + " | ".join(cells) + " |"
+        first = None
+        for start in args.starts:
+            scores = [100 * each["score"] for each in found[name, start].values()]
+            mean, sd = statistics.mean(scores), statistics.stdev(scores) if len(scores) > 1 else float("nan")
+            cells = [" / ".join(f"{each:.2f}" for each in scores), f"{mean:.2f}" + f" ± {sd:.2f}" * (len(scores) > 1)]
+            if first is None:
+                first, cells = (mean, sd), [*cells, "", ""]
+            else:
+                error = math.hypot(sd, first[1]) / len(scores) ** 0.5  # Welch: the two variances may differ
+                cells += [f"{mean - first[0]:+.2f}", f"{(mean - first[0]) / error:+.1f}" if error > 0 else ""]
+            yield f"| {name}, {args.data[name].score} | {start} | {' | '.join(cells)} |"
 
 
 def described(args, found):
     """Yields a line for each data set about its rows and settings."""
     for name in args.only:
-        data, results = args.data[name], [r for start in STARTS for r in found[name, start].values()]
+        data, results = args.data[name], [r for start in args.starts for r in found[name, start].values()]
         published = ", as no labelled test split is published" if data.test == ("dev.tsv",) else ""
         yield (
             f"- {name}: {results[0]['train_rows']} rows of {data.train}, {data.epochs} epochs, batches of 32, rate "
@@ -170,6 +168,7 @@ def described(args, found):
 def arguments():
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("checkpoint", help="folder in Google's format, or a name")
+    parser.add_argument("--earlier", metavar="CHECKPOINT", help="another pretrained checkpoint to compare with")
     parser.add_argument("--data-root", default="../shared/data", metavar="DIR", help="folder of the data sets")
     parser.add_argument("--only", nargs="+", choices=DATA, default=list(DATA), metavar="NAME")
     parser.add_argument("--seeds", type=int, nargs="+", default=[1, 2, 3])
@@ -195,14 +194,16 @@ CHANGES = {"rows": int, "epochs": int, "max_length": int, "learning_rate": float
 
 def main():
     args = arguments()
-    checkpoint = kb.find_checkpoint(args.checkpoint)
-    weights, before, found = fingerprint(checkpoint), done(args.results), {}
+    args.starts = {"pretrained": kb.find_checkpoint(args.checkpoint)}
+    args.starts |= {"earlier": kb.find_checkpoint(args.earlier)} if args.earlier else {}
+    args.starts["random"] = None
+    before, found = done(args.results), {}
 
     def result(name, start, seed):
-        key = keyed(args, name, start, seed, weights)
+        key = keyed(args, name, start, seed, fingerprint(args.starts[start] or args.starts["pretrained"]))
         found = before.get(json.dumps(key, sort_keys=True))
         if found is None:
-            found = {"run": key} | run(args, name, start, seed, checkpoint)
+            found = {"run": key} | run(args, name, start, seed)
             if args.results:
                 with open(args.results, "a", encoding="utf-8") as file:
                     file.write(json.dumps(found, ensure_ascii=False) + "\n")
@@ -211,7 +212,7 @@ def main():
         return found
 
     for name in args.only:
-        for start in STARTS:
+        for start in args.starts:
             found[name, start] = {seed: result(name, start, seed) for seed in args.seeds}
     print("", *table(args, found), "", *described(args, found), sep="\n")
 
