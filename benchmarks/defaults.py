@@ -47,7 +47,7 @@ def rows_of(cell, root, part):
 
     kind, train, test, _, _ = CELLS[cell]
     files = sorted(Path(root).glob(train if part == "train" else test))
-    table = pd.concat([kb.read(file) for file in files], ignore_index=True)
+    table = pd.concat([kb.read(file) for file in files], ignore_index=True).rename(columns={"text_a": "text"})
     if kind == "SubjectExtractor" and "spo_list" in table:
         found = [
             (row.text, triple["predicate"], triple["subject"]) for row in table.itertuples() for triple in row.spo_list
@@ -59,7 +59,7 @@ def rows_of(cell, root, part):
 def split(cell, root, number):
     """(training rows, rows that are scored), the same for all runs; no text is in both."""
     table = rows_of(cell, root, "train")
-    whole = table.text if "text" in table else table.text_a + "\t" + table.text_b
+    whole = table.text + ("\t" + table.text_b if "text_b" in table else "")
     texts = whole.unique()
     texts = texts[np.random.default_rng(0).permutation(len(texts))]
     scored = SCORED[CELLS[cell][0]]
