@@ -27,9 +27,9 @@ if TYPE_CHECKING:
 
 B = TypeVar("B")
 R = TypeVar("R")
-Decode: TypeAlias = Callable[
-    [Any, Sequence[Encoded], Sequence[Arrays]], Any
-]  # example, windows, outputs of each window
+
+# Converts an example, its windows and the outputs of each window to candidates.
+Decode: TypeAlias = Callable[[Any, Sequence[Encoded], Sequence[Arrays]], Any]
 
 BATCH = 64  # number of texts in a batch; predictions do not depend on it
 AT_ONCE = 2  # number of batches that a CPU computes at the same time

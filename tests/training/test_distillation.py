@@ -166,9 +166,7 @@ def test_product_of_the_targets_of_a_triple_is_its_probability():
         Triple("food", "has", "clean", Span(26, 30), Span(12, 17), 0.4),
     ]
     window, x, y = targets(task, example, answers, 1.0)
-    chances = y["spans"]
-    sure = (chances[(i, *x[name].T)] for i, name in enumerate(("Subjects", "Objects")))
-    outputs = {"spans": tuple(sure), "subjects": x["Subjects"], "objects": x["Objects"], "pairs": y["pairs"]}
+    outputs = {"spans": y["spans"], "subjects": x["Subjects"], "objects": x["Objects"], "pairs": y["pairs"]}
     found = {each.strings: each.probability for each in task.decode(example, [window], [outputs])}
     assert found == pytest.approx({each.strings: each.probability for each in answers}, rel=1e-5)
     assert (y["spans"] <= 1).all() and (y["pairs"] <= 1).all()
