@@ -5,10 +5,10 @@
 
 All use the same settings, rows and seeds. The random weights have the shape of CHECKPOINT and are initialised as at the start of
 pretraining, differently for each seed. The best epoch, and the threshold for spans, is chosen on a held-out tenth of the training
-rows, the same for all. The test rows are used for the final score only. The learning rate is the tested one with the best score of
-tiny-zh on the held-out rows (use --learning-rate with --test-rows 0 to test rates); on TNEWS, random weights need a lower one
-(benchmarks/pretraining.md). If a data set has no published labelled test split, its development split is the test set and is used
-for nothing else; for ChnSentiCorp, both splits are the test set.
+rows, the same for all. The test rows are used for the final score only. The learning rate is the tested one with the best score
+of tiny-zh on the held-out rows (use --learning-rate with --test-rows 0 to test rates), for DuIE that of CCKS; on TNEWS, random
+weights need a lower one (benchmarks/pretraining.md). If a data set has no published labelled test split, its development split is
+the test set and is used for nothing else; for ChnSentiCorp, both splits are the test set.
 
 The script prints a Markdown table. With --results, each run is a line of JSON in that file, and runs that the file already contains
 are not repeated.

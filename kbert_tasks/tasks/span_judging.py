@@ -87,16 +87,16 @@ class SpanJudging(Judging):
         others = [answer for key, answer in found.items() if key not in gold]
         against: set[int] = set()
         for key, answer in gold.items():
-            lost = None if key in evidence.gold else self._lost(example, answer, encoded)
             rivals = [each for each in others if self.contradicts(answer, each)]
             against.update(map(id, rivals))
             rival = max(rivals, key=lambda each: each.probability, default=None)
             q = rival.probability if rival else 0.0
-            p = evidence.gold.get(key, 0.0)
-            if key in evidence.gold or NOT_THERE in (
-                lost or ""
-            ):  # nothing is known of others, which tokens cannot give
-                yield Doubt(p * (1 - q), p, q, lost or self._reason(answer, p, rival), spurious=rival is None)
+            if key in evidence.gold:
+                p = evidence.gold[key]
+                yield Doubt(p * (1 - q), p, q, self._reason(answer, p, rival), spurious=rival is None)
+            # Nothing is known of an answer that tokens cannot give, unless the text does not have it.
+            elif NOT_THERE in (lost := self._lost(example, answer, encoded) or ""):
+                yield Doubt(0.0, 0.0, q, lost, spurious=rival is None)
         for each in others:
             if id(each) not in against:
                 q = each.probability

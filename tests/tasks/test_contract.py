@@ -69,18 +69,19 @@ def test_a_subclass_in_any_module_has_the_name_of_its_task(name, module):
 def test_every_gold_answer_has_a_probability(trained):
     task, train, _ = trained
     if not isinstance(task, SpanTask):
-        return
+        pytest.skip("its answers are not parts of the text")
     rows = task.examples(train).rows
     encoded = [task.encode(example) for example in rows]
     evidence = decoded(task, rows, encoded, decode=task.judging().evidence)
-    seen = 0
+    seen = total = 0
     for example, each in zip(rows, evidence, strict=True):
         candidates = task.keyed(each.candidates)
         assert each.gold.keys() <= task.keyed(example).keys()
+        total += len(task.keyed(example))
         for key, p in each.gold.items():
             assert 0 <= p <= 1 and (key not in candidates or candidates[key].probability == pytest.approx(p, abs=1e-6))
             seen += p > 0
-    assert seen > len(rows) / 2
+    assert seen > 0.9 * total > 0  # some triples are not in one window
 
 
 def test_fit_returns_self_and_counts_every_row(trained):
